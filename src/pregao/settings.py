@@ -1,0 +1,205 @@
+"""
+Every setting of the desk: name, type, default, unit, one sentence.
+
+A setting is read from the environment, else from the file `env` in the state folder, else it has its default.
+docs/settings.md shows the same list to people; a test compares the two.
+"""
+
+import base64
+import binascii
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MASTER_KEY_BYTES = 32  # AES-256
+PAPER_PORT_PREFERRED = 8001  # the next one to SERVER_PORT's default
+
+
+class SettingError(ValueError):
+    """A setting is missing or cannot be used; the text names it and says what to do."""
+
+
+def default_state_dir() -> Path:
+    """Give `.pregao` beside the virtual environment of this Python, else in the current folder."""
+    environment = Path(sys.prefix)
+    home = environment.parent if environment.name == ".venv" else Path.cwd()
+    return home / ".pregao"
+
+
+def _setting(default: Any, name: str, description: str, **limits: Any) -> Any:
+    return Field(default=default, validation_alias=AliasChoices(name), description=description, **limits)
+
+
+class Settings(BaseSettings):
+    """What the desk was told; made by `load_settings`, never changed afterwards."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    server_host: str = _setting("127.0.0.1", "SERVER_HOST", "Address the desk listens on.")
+    server_port: int = _setting(8000, "SERVER_PORT", "Port the desk listens on.", ge=1, le=65535)
+    database_dsn: SecretStr = _setting(
+        SecretStr(""), "DATABASE_URL", "PostgreSQL to use; empty starts the embedded one."
+    )
+    state_dir: Path = Field(
+        default_factory=default_state_dir,
+        validation_alias=AliasChoices("PREGAO_STATE_DIR"),
+        description="Folder for secrets, logs and the embedded database.",
+    )
+    admin_token: SecretStr = _setting(SecretStr(""), "PREGAO_ADMIN_TOKEN", "Bearer token of the first admin.")
+    master_key: SecretStr = _setting(
+        SecretStr(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
+    )
+    database_password: SecretStr = _setting(
+        SecretStr(""), "PREGAO_DATABASE_PASSWORD", "Password of the embedded PostgreSQL."
+    )
+    demo_secret: SecretStr = _setting(SecretStr(""), "PREGAO_DEMO_SECRET", "Webhook secret of the demo bot.")
+    metrics_token: SecretStr = _setting(
+        SecretStr(""), "PREGAO_METRICS_TOKEN", "Bearer token that can read /metrics and nothing else."
+    )
+    public_url: str = _setting(
+        "", "PREGAO_PUBLIC_URL", "Address the world reaches the desk at, for webhook addresses."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (),
+        "PREGAO_TRUSTED_PROXIES",
+        "Addresses or networks, comma separated, whose X-Forwarded-For is believed.",
+    )
+    webhook_in_open: bool = _setting(
+        False,
+        "WEBHOOK_IN_OPEN",
+        "Let /webhook/in take signals without a secret; real venues refuse them then.",
+    )
+    webhook_wait_seconds: float = _setting(
+        1.5, "PREGAO_WEBHOOK_WAIT_SECONDS", "Longest wait of a master webhook for its receipt.", ge=0, le=2.5
+    )
+    signal_age_seconds_max: float = _setting(
+        60.0, "PREGAO_SIGNAL_AGE_SECONDS_MAX", "Oldest signal that may still open a position.", gt=0
+    )
+    paper_port: int = _setting(
+        0, "PREGAO_PAPER_PORT", "Port of the paper exchange; 0 takes 8001, or a free one.", ge=0, le=65535
+    )
+    paper_url: str = _setting(
+        "", "PREGAO_PAPER_URL", "Address of another paper exchange; empty starts our own."
+    )
+    paper_tape: Path | None = _setting(None, "PREGAO_PAPER_TAPE", "Recorded tape the paper exchange replays.")
+    paper_tape_speed: float = _setting(
+        1.0, "PREGAO_PAPER_TAPE_SPEED", "How many times faster than recorded the tape runs.", gt=0
+    )
+    paper_seed: int = _setting(7, "PREGAO_PAPER_SEED", "Seed of the simulated market when there is no tape.")
+    venue_timeout_seconds: float = _setting(
+        10.0,
+        "PREGAO_VENUE_TIMEOUT_SECONDS",
+        "Longest wait for a venue's answer; then the order is unresolved.",
+        gt=0,
+    )
+    orders_in_flight_max: int = _setting(
+        200, "PREGAO_ORDERS_IN_FLIGHT_MAX", "Orders one trader has on the wire at once.", ge=1
+    )
+    queue_signals_max: int = _setting(
+        100_000,
+        "PREGAO_QUEUE_SIGNALS_MAX",
+        "Accepted signals that may wait; beyond it webhooks answer 503.",
+        ge=1,
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "INFO", "LOG_LEVEL", "Least severity that is logged."
+    )
+    demo: bool = _setting(
+        True, "PREGAO_DEMO", "Create the demo bot with its paper accounts at the first start."
+    )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def database_embedded(self) -> bool:
+        return not self.database_dsn.get_secret_value()
+
+    @property
+    def database_url(self) -> str:
+        """
+        Give the address of the database, the running embedded one included.
+
+        :raises SettingError: when the embedded database was never started from this state folder.
+        """
+        if not self.database_embedded:
+            return self.database_dsn.get_secret_value()
+        port = find_number(self.state_dir / "postgres.port")
+        if port is None:
+            raise SettingError(
+                f"DATABASE_NOT_STARTED: state_dir={self.state_dir}. Start the desk first, or set DATABASE_URL."
+            )
+        return f"postgresql://pregao:{self.database_password.get_secret_value()}@127.0.0.1:{port}/pregao"
+
+    @property
+    def paper_address(self) -> str:
+        """Give the paper exchange's address: the one that was set, else that of our own."""
+        port = self.paper_port or find_number(self.state_dir / "paper.port") or PAPER_PORT_PREFERRED
+        return self.paper_url or f"http://127.0.0.1:{port}"
+
+    def master_key_bytes(self) -> bytes:
+        """
+        Give the key that seals credentials.
+
+        :raises SettingError: when it is missing or not 32 bytes in base64.
+        """
+        try:
+            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != MASTER_KEY_BYTES:
+            raise SettingError(
+                f"MASTER_KEY_UNUSABLE: bytes={len(key)} expected={MASTER_KEY_BYTES}. "
+                "Set PREGAO_MASTER_KEY to 32 random bytes in base64; `python run.py` makes one."
+            )
+        return key
+
+    def secrets(self) -> list[str]:
+        """Give every secret's text, so that logs can leave it out."""
+        values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        return [value for value in values if value]
+
+
+def find_number(path: Path) -> int | None:
+    """Give the number a small file holds, or None when there is no such file."""
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def load_settings() -> Settings:
+    """
+    Read the settings: the environment first, then the state folder's file `env`.
+
+    :raises SettingError: naming each setting that cannot be used.
+    """
+    state_dir = Path(os.environ.get("PREGAO_STATE_DIR") or default_state_dir()).absolute()
+    source: dict[str, Any] = {"_env_file": state_dir / "env"}
+    try:
+        settings = Settings(**source)
+    except ValidationError as error:
+        raise SettingError("\n".join(_one_line(problem) for problem in error.errors())) from None
+    return settings.model_copy(update={"state_dir": state_dir})
+
+
+def _one_line(problem: Any) -> str:
+    # Without the value: it may be a secret in the wrong place.
+    return f"SETTING_UNUSABLE: name={'.'.join(map(str, problem['loc']))}. {problem['msg']}."
