@@ -1,0 +1,19 @@
+"""Binance USD-M futures: the lean adapter on the fan-out path."""
+
+from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
+from pregao.edges.exchanges.binance.exchange import BinanceExchange, BinanceSettings
+from pregao.edges.exchanges.binance.prices import MarketStream
+from pregao.edges.exchanges.binance.signing import ApiKey
+from pregao.edges.exchanges.binance.streams import StreamSettings, UserStreams
+
+__all__ = [
+    "DEMO",
+    "LIVE",
+    "ApiKey",
+    "BinanceExchange",
+    "BinanceSettings",
+    "MarketStream",
+    "StreamSettings",
+    "UserStreams",
+    "VenueAddresses",
+]

@@ -1,0 +1,355 @@
+"""
+Binance USD-M futures as our ``Exchange``: one object per venue, for all accounts there.
+
+Every method gives what was asked or raises one of the four kinds of ``VenueError``.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from pregao.domain.clock import Clock
+from pregao.domain.instrument import Instrument
+from pregao.domain.money import ZERO
+from pregao.domain.order import PositionMode, PositionSide, Side
+from pregao.domain.venue import (
+    Acknowledgement,
+    MarginMode,
+    OperatorNeeded,
+    OrderAttempt,
+    OutcomeUnknown,
+    Quote,
+    Refused,
+    VenueError,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+)
+from pregao.edges.exchanges.binance.addresses import VenueAddresses
+from pregao.edges.exchanges.binance.limits import Usage
+from pregao.edges.exchanges.binance.prices import PriceBook
+from pregao.edges.exchanges.binance.rest import BinanceRest, Call
+from pregao.edges.exchanges.binance.signing import Credentials, Value, query_of
+from pregao.edges.exchanges.binance.standing import Standing
+from pregao.edges.exchanges.binance.translate import (
+    ExchangeFacts,
+    Json,
+    instruments_from,
+    order_from,
+    position_from,
+    trade_from,
+)
+from pregao.edges.exchanges.wire import Priority, Wire
+
+T = TypeVar("T")
+
+ORDER = "/fapi/v1/order"
+FIND_ORDER = Call(method="GET", path=ORDER, weight=1, is_settling=True)
+TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_settling=True)
+POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, is_settling=True)
+LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", weight=1)
+MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", weight=1)
+POSITION_MODE = Call(method="GET", path="/fapi/v1/positionSide/dual", weight=30)
+BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
+FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1)
+BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2)
+LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1)
+
+NO_SUCH_ORDER = "-2013"
+POSITION_SIDE_MISMATCH = "-4061"
+TRADES_MAX = 1000  # in one answer
+EXITS = frozenset({(Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT)})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinanceSettings:
+    """How the adapter behaves."""
+
+    quote_age_seconds_max: float = 1.0
+    recv_window_ms: int = 5_000  # for reads and settings; an order attempt carries its own
+    instruments_seconds: float = 3_600.0
+    clock_seconds: float = 600.0  # between measurements of the venue's clock
+    connections_warm: int = 20
+    warm_seconds: float = 20.0  # between looks at the warm connections
+    margin_asset: str = "USDT"
+    user_agent: str = "pregao"
+
+
+class _Placed(msgspec.Struct, rename="camel"):
+    """What we read of an order's acknowledgement."""
+
+    order_id: int | str
+    client_order_id: str
+
+
+_placed = msgspec.json.Decoder(_Placed)
+_facts = msgspec.json.Decoder(ExchangeFacts)
+
+
+class BinanceExchange:
+    """Implements ``orders.ports.Exchange``."""
+
+    def __init__(
+        self,
+        *,
+        addresses: VenueAddresses,
+        wire: Wire,
+        credentials: Credentials,
+        clock: Clock,
+        settings: BinanceSettings | None = None,
+    ) -> None:
+        """Open nothing yet; ``start`` measures the clock and warms connections, and may be left out."""
+        self.settings = settings or BinanceSettings()
+        self.addresses = addresses
+        self.prices = PriceBook(clock)
+        self.standing = Standing()
+        self.rest = BinanceRest(
+            line=wire.line(addresses.rest),
+            credentials=credentials,
+            clock=clock,
+            recv_window_ms=self.settings.recv_window_ms,
+            user_agent=self.settings.user_agent,
+        )
+        self._line = wire.line(addresses.rest)
+        self._instruments: tuple[float, dict[str, Instrument]] | None = None
+        self._flights: dict[str, asyncio.Task[Any]] = {}
+        self._upkeep: asyncio.Task[None] | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """How much of the exchange's limits is used."""
+        return self.rest.limits.usage(now_ms=self.venue_now_ms())
+
+    async def start(self) -> None:
+        """Measure the venue's clock, open connections in advance, and keep both so until ``close``."""
+        await self.rest.measure_clock()
+        await self._line.warm(self.settings.connections_warm)
+        self._upkeep = asyncio.create_task(self._keep_up())
+
+    async def close(self) -> None:
+        """End the upkeep; the wire belongs to whoever made it."""
+        tasks = [task for task in (self._upkeep, *self._flights.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.rest.close()
+
+    def venue_now_ms(self) -> int:
+        """Give the venue's clock, in milliseconds."""
+        return self.rest.clock.now_ms()
+
+    async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
+        """Send the attempt, exactly as signed, once."""
+        is_exit = attempt.reduce_only or (attempt.side, attempt.position_side) in EXITS
+        try:
+            answer = await self.rest.order(
+                ORDER,
+                query_of(_order_parameters(attempt)),
+                account_id=attempt.account_id,
+                priority=Priority.EXIT if is_exit else Priority.ENTRY,
+            )
+        except OperatorNeeded as problem:
+            if problem.code == POSITION_SIDE_MISMATCH:
+                self.standing.position_modes.pop(attempt.account_id, None)
+            raise
+        try:
+            placed = _placed.decode(answer.body)
+        except msgspec.DecodeError as problem:
+            raise OutcomeUnknown(
+                "ANSWER_UNREADABLE", f"client_order_id={attempt.client_order_id}"
+            ) from problem
+        if placed.client_order_id != attempt.client_order_id:
+            raise OutcomeUnknown(
+                "ANSWER_MISMATCHED",
+                f"client_order_id={attempt.client_order_id} answered={placed.client_order_id}",
+            )
+        return Acknowledgement(
+            exchange_order_id=str(placed.order_id),
+            sent_at=answer.sent_at,
+            acknowledged_at=answer.answered_at,
+        )
+
+    async def find_order(self, *, account_id: int, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Give the order with this client id; None when the venue says it has none."""
+        parameters: dict[str, Value] = {"symbol": symbol, "origClientOrderId": client_order_id}
+        try:
+            body = await self.rest.read(FIND_ORDER, parameters, account_id=account_id)
+        except Refused as refusal:
+            if refusal.code == NO_SUCH_ORDER:
+                return None
+            raise
+        return _translated(order_from, body, what=ORDER)
+
+    async def trades_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> Sequence[VenueTrade]:
+        """Give the fills of one order, oldest first."""
+        return await self._trades(account_id, {"symbol": symbol, "orderId": exchange_order_id})
+
+    async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
+        """Give the account's fills of a symbol from an instant on, oldest first; at most 1,000."""
+        return await self._trades(
+            account_id, {"symbol": symbol, "startTime": since_ms, "limit": TRADES_MAX}
+        )
+
+    async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
+        """Give the account's open positions (quantity not 0), of one symbol or all."""
+        parameters: dict[str, Value] = {} if symbol is None else {"symbol": symbol}
+        body = await self.rest.read(POSITIONS, parameters, account_id=account_id)
+        rows = _translated_each(position_from, body, what=POSITIONS.path)
+        return [position for position in rows if position.quantity != ZERO]
+
+    async def ensure_leverage(
+        self, *, account_id: int, symbol: str, leverage: int, margin_mode: MarginMode
+    ) -> None:
+        """Set leverage and margin mode where the venue's differ or are unknown; what is known costs no call."""
+        key, standing = (account_id, symbol), self.standing
+        if standing.leverages.get(key) == leverage and standing.margin_modes.get(key) is margin_mode:
+            return
+        async with standing.lock(account_id, symbol):
+            if standing.margin_modes.get(key) is not margin_mode:
+                standing.margin_modes.pop(key, None)
+                await self.rest.change(
+                    MARGIN_TYPE, {"symbol": symbol, "marginType": margin_mode.upper()}, account_id=account_id
+                )
+                standing.margin_modes[key] = margin_mode
+            if standing.leverages.get(key) != leverage:
+                standing.leverages.pop(key, None)
+                await self.rest.change(
+                    LEVERAGE, {"symbol": symbol, "leverage": leverage}, account_id=account_id
+                )
+                standing.leverages[key] = leverage
+
+    async def position_mode(self, *, account_id: int) -> PositionMode:
+        """Give the account's position mode; asked once, then followed."""
+        async with self.standing.lock(account_id):
+            known = self.standing.position_modes.get(account_id)
+            if known is None:
+                body = await self.rest.read(POSITION_MODE, {}, account_id=account_id)
+                known = _translated(_position_mode, body, what=POSITION_MODE.path)
+                self.standing.position_modes[account_id] = known
+        return known
+
+    async def balance(self, *, account_id: int) -> Decimal:
+        """Give the wallet balance in the margin asset; 0 when the account holds none."""
+        body = await self.rest.read(BALANCE, {}, account_id=account_id)
+        balances = dict(_translated_each(_asset_balance, body, what=BALANCE.path))
+        return balances.get(self.settings.margin_asset, ZERO)
+
+    async def instruments(self) -> dict[str, Instrument]:
+        """Give what may be traded, by symbol; cached for an hour."""
+        now = asyncio.get_running_loop().time()
+        if self._instruments is None or now - self._instruments[0] > self.settings.instruments_seconds:
+            return await self._together("instruments", self._fetch_instruments)
+        return self._instruments[1]
+
+    async def quote(self, symbol: str) -> Quote:
+        """Give the symbol's price, not older than the freshness limit; one price for all who ask at once."""
+        fresh = self.prices.quote(symbol, age_seconds_max=self.settings.quote_age_seconds_max)
+        if fresh is not None:
+            return fresh
+        return await self._together(f"quote {symbol}", lambda: self._fetch_quote(symbol))
+
+    async def _trades(self, account_id: int, parameters: dict[str, Value]) -> list[VenueTrade]:
+        body = await self.rest.read(TRADES, parameters, account_id=account_id)
+        trades = _translated_each(trade_from, body, what=TRADES.path)
+        return sorted(trades, key=lambda trade: (trade.traded_at, len(trade.trade_id), trade.trade_id))
+
+    async def _together(self, name: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Let everybody who asks the same at once wait for one answer; who gives up does not take it away."""
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = self._flights[name] = asyncio.create_task(ask())
+            flight.add_done_callback(lambda landed: self._landed(name, landed))
+        answer: T = await asyncio.shield(flight)
+        return answer
+
+    def _landed(self, name: str, flight: asyncio.Task[Any]) -> None:
+        del self._flights[name]
+        if not flight.cancelled():
+            flight.exception()  # told to whoever waits; when nobody does, it is nobody's news
+
+    async def _fetch_instruments(self) -> dict[str, Instrument]:
+        body = await self.rest.public(FACTS, {})
+        try:
+            facts = _facts.decode(body)
+            instruments = instruments_from(facts)
+        except (msgspec.DecodeError, ArithmeticError) as problem:
+            raise OutcomeUnknown("ANSWER_UNREADABLE", FACTS.path) from problem
+        for limit in facts.rate_limits:
+            if limit.rate_limit_type == "REQUEST_WEIGHT" and (limit.interval, limit.interval_num) == ("MINUTE", 1):
+                self.rest.limits.weight_max = limit.limit
+        self._instruments = (asyncio.get_running_loop().time(), instruments)
+        return instruments
+
+    async def _fetch_quote(self, symbol: str) -> Quote:
+        parameters: dict[str, Value] = {"symbol": symbol}
+        book, last = await asyncio.gather(
+            self.rest.public(BOOK_TICKER, parameters), self.rest.public(LAST_PRICE, parameters)
+        )
+        try:
+            sides = msgspec.json.decode(book)
+            self.prices.note_book(symbol, bid=Decimal(sides["bidPrice"]), ask=Decimal(sides["askPrice"]))
+            self.prices.note_last(symbol, price=Decimal(msgspec.json.decode(last)["price"]))
+        except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError) as problem:
+            raise OutcomeUnknown("ANSWER_UNREADABLE", f"quote of {symbol}") from problem
+        quote = self.prices.quote(symbol, age_seconds_max=self.settings.quote_age_seconds_max)
+        if quote is None:
+            raise Refused("NO_PRICE", f"symbol={symbol} has an empty side of the book, or no trade yet")
+        return quote
+
+    async def _keep_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        measured = loop.time()
+        while True:
+            await asyncio.sleep(self.settings.warm_seconds)
+            try:
+                await self._line.warm(self.settings.connections_warm)
+                if loop.time() - measured > self.settings.clock_seconds:
+                    await self.rest.measure_clock()
+                    measured = loop.time()
+            except VenueError as problem:
+                log.warning("binance.upkeep.failed", code=problem.code)
+
+
+def _order_parameters(attempt: OrderAttempt) -> dict[str, Value]:
+    parameters: dict[str, Value] = {
+        "symbol": attempt.symbol,
+        "side": attempt.side.upper(),
+        "type": "MARKET",
+        "quantity": attempt.quantity,
+        "newClientOrderId": attempt.client_order_id,
+    }
+    if attempt.position_side is not PositionSide.BOTH:
+        parameters["positionSide"] = attempt.position_side.upper()  # hedge mode forbids reduceOnly
+    elif attempt.reduce_only:
+        parameters["reduceOnly"] = True
+    parameters["recvWindow"] = attempt.recv_window_ms
+    parameters["timestamp"] = attempt.signed_at_ms
+    return parameters
+
+
+def _position_mode(body: Json) -> PositionMode:
+    return PositionMode.HEDGE if body["dualSidePosition"] in (True, "true") else PositionMode.ONE_WAY
+
+
+def _asset_balance(row: Json) -> tuple[str, Decimal]:
+    return str(row["asset"]), Decimal(row["balance"])
+
+
+def _translated(translate: Callable[[Json], T], body: Any, *, what: str) -> T:
+    try:
+        return translate(body)
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as problem:
+        raise OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: {type(problem).__name__}") from problem
+
+
+def _translated_each(translate: Callable[[Json], T], body: Any, *, what: str) -> list[T]:
+    if not isinstance(body, list):
+        raise OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: no list")
+    return [_translated(translate, row, what=what) for row in body]

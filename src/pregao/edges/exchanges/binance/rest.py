@@ -1,0 +1,196 @@
+"""
+Requests to Binance: built, signed, sent and judged.
+
+Nothing here knows what a request is for; it gives a success's body or raises one of the four kinds of no.
+"""
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+
+from pregao.domain.clock import Clock
+from pregao.domain.venue import OperatorNeeded, RetryLater, VenueError
+from pregao.edges.exchanges.binance.errors import CLOCK_CODES, Kind
+from pregao.edges.exchanges.binance.limits import Limits
+from pregao.edges.exchanges.binance.outcomes import refusal_in, unanswered, unreadable, verdict_on
+from pregao.edges.exchanges.binance.signing import ApiKey, Credentials, Value, query_of, signed
+from pregao.edges.exchanges.binance.venue_clock import VenueClock
+from pregao.edges.exchanges.wire import Answer, Line, Priority, WireError
+
+CREDENTIALS_RETRY_SECONDS = 5.0
+TOO_MANY_ORDERS = -1015  # counted per account; every other limit is the address's
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One kind of request: where it goes and what it weighs."""
+
+    method: str
+    path: str
+    weight: int = 1
+    is_settling: bool = False  # decides what became of an order: may use weight other reads may not
+
+
+class BinanceRest:
+    """One venue's requests for all accounts: keys, clock, limits, and the line."""
+
+    def __init__(
+        self, *, line: Line, credentials: Credentials, clock: Clock, recv_window_ms: int, user_agent: str
+    ) -> None:
+        """Open nothing; ``credentials`` gives an account's key and is asked every time, so a new key counts at once."""
+        self.clock = VenueClock(clock)
+        self.limits = Limits()
+        self._line = line
+        self._credentials = credentials
+        self._recv_window_ms = recv_window_ms
+        self._tail = f"Host: {line.host_header}\r\nUser-Agent: {user_agent}\r\nAccept: application/json\r\n"
+        self._resync: asyncio.Task[None] | None = None
+
+    async def order(self, path: str, query: str, *, account_id: int, priority: Priority) -> Answer:
+        """Sign and send an order as it stands, once; give the answer of a success."""
+        key = await self._key_of(account_id)
+        now_ms = self.clock.now_ms()
+        self.limits.check_pause(account_id=account_id, now_ms=now_ms)
+        payload = self._payload("POST", path, signed(query, secret=key.secret), key=key.key)
+        return await self._ask(payload, priority=priority, account_id=account_id, what=path)
+
+    async def read(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
+        """Ask something of an account; give the decoded body."""
+        return await self._signed_call(call, parameters, account_id=account_id)
+
+    async def change(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> None:
+        """Change an account's setting; that it stands already is as good as done."""
+        await self._signed_call(call, parameters, account_id=account_id)
+
+    async def with_key(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
+        """Ask with the account's key and no signature (listen keys)."""
+        self._check(call, account_id=account_id)
+        key = await self._key_of(account_id)
+        payload = self._payload(call.method, call.path, query_of(parameters), key=key.key)
+        return self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
+
+    async def public(self, call: Call, parameters: dict[str, Value]) -> bytes:
+        """Ask what needs no key; give the bytes, so that the caller decodes only what it wants."""
+        self._check(call, account_id=None)
+        payload = self._payload(call.method, call.path, query_of(parameters), key=None)
+        return (await self._ask_call(call, payload, account_id=None)).body
+
+    async def measure_clock(self) -> None:
+        """Measure the distance between the venue's clock and ours."""
+        await self.clock.measure(self._server_time)
+
+    async def close(self) -> None:
+        """End a measurement under way."""
+        if self._resync is not None:
+            self._resync.cancel()
+            await asyncio.gather(self._resync, return_exceptions=True)
+
+    async def _server_time(self) -> int:
+        call = Call(method="GET", path="/fapi/v1/time")
+        body = await self.public(call, {})
+        try:
+            return int(msgspec.json.decode(body)["serverTime"])
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as problem:
+            raise RetryLater(
+                "CLOCK_UNREADABLE", "the venue's clock could not be read", retry_after_seconds=1.0
+            ) from problem
+
+    async def _signed_call(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
+        self._check(call, account_id=account_id)
+        key = await self._key_of(account_id)
+        timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
+        payload = self._payload(call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key)
+        answer = await self._ask_call(call, payload, account_id=account_id)
+        return self._body(answer, what=call.path)
+
+    def _check(self, call: Call, *, account_id: int | None) -> None:
+        now_ms = self.clock.now_ms()
+        self.limits.check_pause(account_id=account_id, now_ms=now_ms)
+        self.limits.check_weight(call.weight, is_settling=call.is_settling, now_ms=now_ms)
+
+    async def _key_of(self, account_id: int) -> ApiKey:
+        try:
+            key = self._credentials(account_id)
+            return await key if inspect.isawaitable(key) else key
+        except LookupError as missing:
+            raise OperatorNeeded("CREDENTIALS_MISSING", f"account={account_id} has no key") from missing
+        except Exception as problem:
+            raise RetryLater(
+                "CREDENTIALS_UNREADABLE",
+                f"account={account_id}: {type(problem).__name__}",
+                retry_after_seconds=CREDENTIALS_RETRY_SECONDS,
+            ) from problem
+
+    def _payload(self, method: str, path: str, query: str, *, key: str | None) -> bytes:
+        target = f"{path}?{query}" if query else path
+        length = "" if method == "GET" else "Content-Length: 0\r\n"
+        secret_line = f"X-MBX-APIKEY: {key}\r\n" if key is not None else ""
+        return f"{method} {target} HTTP/1.1\r\n{self._tail}{secret_line}{length}\r\n".encode("ascii")
+
+    async def _ask_call(self, call: Call, payload: bytes, *, account_id: int | None) -> Answer:
+        return await self._ask(
+            payload,
+            priority=Priority.READ,
+            account_id=account_id,
+            what=call.path,
+            is_repeatable=call.method == "GET",
+        )
+
+    async def _ask(
+        self, payload: bytes, *, priority: Priority, account_id: int | None, what: str, is_repeatable: bool = False
+    ) -> Answer:
+        try:
+            answer = await self._line.ask(payload, priority=priority, is_repeatable=is_repeatable)
+        except WireError as failure:
+            raise unanswered(failure, what=what) from failure
+        now_ms = self.clock.now_ms()
+        self.limits.note(answer, account_id=account_id, now_ms=now_ms)
+        if answer.status == 200:
+            return answer
+        verdict = verdict_on(answer, now_ms=now_ms)
+        if verdict.code in CLOCK_CODES:
+            self._resync_soon()
+        if verdict.kind is Kind.ALREADY_SO:
+            return answer
+        self._pause_after(verdict.error, answer, code=verdict.code, account_id=account_id, now_ms=now_ms)
+        raise verdict.error
+
+    def _pause_after(
+        self, error: VenueError, answer: Answer, *, code: int | None, account_id: int | None, now_ms: int
+    ) -> None:
+        if answer.status not in (418, 429) or not isinstance(error, RetryLater):
+            return
+        whose = account_id if code == TOO_MANY_ORDERS else None
+        self.limits.pause(error.retry_after_seconds, now_ms=now_ms, account_id=whose)
+        log.warning(
+            "binance.limits.paused", status=answer.status, account_id=whose, seconds=error.retry_after_seconds
+        )
+
+    def _body(self, answer: Answer, *, what: str) -> Any:
+        try:
+            body = msgspec.json.decode(answer.body)
+        except msgspec.DecodeError as problem:
+            raise unreadable(answer, what=what) from problem
+        refusal = refusal_in(answer) if answer.status == 200 and isinstance(body, dict) else None
+        if refusal is not None and refusal.code < 0:
+            verdict = verdict_on(answer, now_ms=self.clock.now_ms())
+            if verdict.kind is not Kind.ALREADY_SO:
+                raise verdict.error
+        return body
+
+    def _resync_soon(self) -> None:
+        if self._resync is None or self._resync.done():
+            self._resync = asyncio.get_running_loop().create_task(self._resynced())
+
+    async def _resynced(self) -> None:
+        try:
+            await self.measure_clock()
+            log.info("binance.clock.measured", offset_ms=self.clock.offset_ms)
+        except VenueError as problem:
+            log.warning("binance.clock.unmeasured", code=problem.code)

@@ -1,0 +1,124 @@
+"""A websocket that stays: it comes back after a loss, and is replaced before its day is over."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+log = structlog.get_logger()
+
+BACKOFF_SECONDS = 0.5  # doubled with every failure in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketLimits:
+    """How long a connection may live, be silent, and stay away."""
+
+    lifetime_seconds: float = 23 * 3600.0  # the exchange ends connections after 24 hours
+    silence_seconds_max: float = 20.0  # without a byte or an answered ping the connection counts as dead
+    connect_seconds_max: float = 10.0
+    backoff_seconds_max: float = 30.0
+
+
+class KeptSocket:
+    """One connection to ``url()``; every text goes to ``on_text``, every opening is told to ``on_open``."""
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        url: Callable[[], str],
+        on_text: Callable[[str], Awaitable[None]],
+        on_open: Callable[[bool], Awaitable[None]],
+        limits: SocketLimits,
+    ) -> None:
+        """Open nothing yet. ``on_open`` is told whether messages may have been missed (no overlap)."""
+        self._session = session
+        self._url = url
+        self._on_text = on_text
+        self._on_open = on_open
+        self._limits = limits
+        self._renewal = asyncio.Event()
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.openings = 0
+
+    def renew(self) -> None:
+        """Open ``url()`` anew, and only then close the present connection."""
+        self._renewal.set()
+
+    async def send(self, text: str) -> None:
+        """Send a text; does nothing while there is no connection (``on_open`` follows when there is one)."""
+        if self._socket is not None and not self._socket.closed:
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await self._socket.send_str(text)
+
+    async def run(self) -> None:
+        """Keep the connection until canceled."""
+        failures = 0
+        while True:
+            try:
+                socket = await self._opened(was_away=True)
+            except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+                failures += 1
+                log.warning("binance.socket.unreachable", failures=failures, problem=type(problem).__name__)
+                await asyncio.sleep(self._backoff(failures))
+                continue
+            connected_at = asyncio.get_running_loop().time()
+            await self._keep(socket)
+            lived = asyncio.get_running_loop().time() - connected_at
+            failures = 1 if lived > BACKOFF_SECONDS else failures + 1  # a door slammed at once counts as shut
+            log.info("binance.socket.lost", lived_seconds=round(lived, 1))
+            await asyncio.sleep(self._backoff(failures))
+
+    async def _opened(self, *, was_away: bool) -> aiohttp.ClientWebSocketResponse:
+        self._renewal.clear()
+        async with asyncio.timeout(self._limits.connect_seconds_max):
+            socket = await self._session.ws_connect(
+                self._url(), heartbeat=self._limits.silence_seconds_max / 2, max_msg_size=0
+            )
+        self._socket = socket
+        self.openings += 1
+        await self._on_open(was_away)
+        return socket
+
+    async def _keep(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        reading = asyncio.create_task(self._read(socket))
+        lifetime = self._limits.lifetime_seconds
+        try:
+            while await self._wait(reading, seconds=lifetime):
+                try:
+                    fresh = await self._opened(was_away=False)
+                except (aiohttp.ClientError, OSError, TimeoutError):
+                    lifetime = self._limits.backoff_seconds_max  # the old one still serves: try again by then
+                    continue
+                lifetime = self._limits.lifetime_seconds
+                old_reading, reading = reading, asyncio.create_task(self._read(fresh))
+                await socket.close()
+                await old_reading
+                socket = fresh
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await socket.close()
+
+    async def _wait(self, reading: asyncio.Task[None], *, seconds: float) -> bool:
+        """Wait for the end of reading (False), or for the time of a replacement (True)."""
+        renewal = asyncio.create_task(self._renewal.wait())
+        try:
+            await asyncio.wait({reading, renewal}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            renewal.cancel()
+        return not reading.done()
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await self._on_text(message.data)
+
+    def _backoff(self, failures: int) -> float:
+        longest = min(self._limits.backoff_seconds_max, BACKOFF_SECONDS * 2.0 ** min(failures - 1, 10))
+        return longest * random.uniform(0.5, 1.0)  # a thousand desks do not come back in the same instant
