@@ -1,0 +1,96 @@
+"""A role's log: structlog and the libraries' own logging, as JSON lines in `<state>/logs/<role>.log`."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from pregao.edges.processes.lines import rotating_file
+
+MASK = "***"
+SECRET_LENGTH_MIN = 6  # a shorter "secret" would blot out half the log
+SECRET_KEYS = (
+    "secret",
+    "password",
+    "token",
+    "authorization",
+    "api_key",
+    "signature",
+    "master_key",
+    "listen_key",
+)
+QUIET = (
+    "asyncio",
+    "uvicorn.access",
+    "aiohttp.access",
+    "httpx",
+    "alembic",
+)  # worth a line when something is wrong
+
+
+class _Masked(logging.Formatter):
+    """Leaves every known secret out of the finished line, tracebacks included."""
+
+    def __init__(self, formatter: logging.Formatter, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._secrets = sorted((s for s in secrets if len(s) >= SECRET_LENGTH_MIN), key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._formatter.format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, MASK)
+        return line
+
+
+def configure_logs(role: str, *, log_dir: Path, level: str, secrets: Sequence[str] = ()) -> None:
+    """Send everything this process logs to its file; `structlog.get_logger()` is the way to log."""
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _mask_keys,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *before,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*before, structlog.stdlib.add_logger_name],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            lambda _logger, _method, event: {"role": role, **event},
+            structlog.processors.JSONRenderer(default=str),
+        ],
+    )
+    file = rotating_file(log_dir / f"{role}.log")
+    file.setFormatter(_Masked(formatter, secrets))
+    root = logging.getLogger()
+    root.handlers[:] = [file]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+
+
+def _mask_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key in event:
+        if isinstance(event[key], str) and any(word in key.lower() for word in SECRET_KEYS):
+            event[key] = MASK
+    return event
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    logging.getLogger("pregao").critical("processes.role.died", exc_info=(kind, error, traceback))

@@ -1,0 +1,81 @@
+"""What each role runs, and how: configured logs, uvloop, and a SIGTERM that ends in order."""
+
+import asyncio
+import contextlib
+import importlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from threading import Timer
+
+import structlog
+
+from pregao.edges.processes import logs
+from pregao.edges.processes.sockets import listening_socket
+from pregao.settings import PAPER_PORT_PREFERRED, Settings
+
+ROLES = {
+    "web": "pregao.bootstrap:serve_web",
+    "trader": "pregao.bootstrap:serve_trader",
+    "paper": "pregao.bootstrap:serve_paper",
+}
+STOP_GRACE_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
+
+Main = Callable[[Settings], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+def run_role(role: str, settings: Settings, *, main: Main | None = None) -> int:
+    """Run a role until it ends or is told to; give the exit code."""
+    import uvloop  # noqa: PLC0415  # the command line lists the roles without loading the loop
+
+    logs.configure_logs(
+        role, log_dir=settings.state_dir / "logs", level=settings.log_level, secrets=settings.secrets()
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(role, settings, main or _named(ROLES[role])))
+
+
+def web_socket(settings: Settings) -> socket.socket:
+    """Give the desk's listening socket: the supervisor's, or one of our own when run alone."""
+    return listening_socket(settings.server_host, settings.server_port, setting="SERVER_PORT")
+
+
+def paper_socket(settings: Settings) -> socket.socket:
+    """Give the paper exchange's listening socket: the supervisor's, or one of our own when run alone."""
+    return listening_socket(
+        "127.0.0.1", settings.paper_port or PAPER_PORT_PREFERRED, setting="PREGAO_PAPER_PORT"
+    )
+
+
+def _named(target: str) -> Main:
+    module, name = target.split(":")
+    main: Main = getattr(importlib.import_module(module), name)
+    return main
+
+
+async def _serve(role: str, settings: Settings, main: Main) -> int:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(main(settings))
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if not stopping.is_set():
+            stopping.set()
+            task.cancel()
+            hung = Timer(STOP_GRACE_SECONDS, log.error, ("processes.role.hung",), {"role": role})
+            hung.daemon = True
+            hung.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    log.info("processes.role.started")
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    except Exception:
+        log.exception("processes.role.failed")
+        return 1
+    log.info("processes.role.stopped", told_to=stopping.is_set())
+    return 0 if stopping.is_set() else 1  # a role that ends by itself is started again

@@ -1,0 +1,76 @@
+"""The state folder as processes share it: its lock, its small files, what runs."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+LOCK_TRIES = 5  # `run.py --status-only` looks at the lock by taking it for an instant
+LOCK_RETRY_SECONDS = 0.1
+
+
+class StartError(Exception):
+    """The desk cannot start; the text says which stage failed, why, and what to do."""
+
+
+@contextlib.contextmanager
+def lock_state(state_dir: Path) -> Iterator[None]:
+    """
+    Hold the state folder as its only supervisor, and leave the process id in `supervisor.pid`.
+
+    The lock belongs to the process and not to the file, so a kill -9 frees it.
+
+    :raises StartError: when another supervisor holds it.
+    """
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(state_dir / "supervisor.pid", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor, state_dir)
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        try:
+            yield
+        finally:
+            os.truncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, state_dir: Path) -> None:
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if left == 0:
+                pid = os.pread(descriptor, 20, 0).decode().strip()
+                raise StartError(
+                    f"ALREADY_RUNNING: state_dir={state_dir} pid={pid}. Stop it first with `python run.py --stop`."
+                ) from None
+            time.sleep(LOCK_RETRY_SECONDS)
+
+
+def find_number(path: Path) -> int | None:
+    """Give the number a small file holds, or None when there is no such file."""
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one, never half of one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+def write_processes(state_dir: Path, *, stage: str, processes: Sequence[dict[str, Any]]) -> None:
+    """Say in `processes.json` how far the start came and what runs; `run.py` and the console read it."""
+    page = {"stage": stage, "supervisor": os.getpid(), "processes": list(processes)}
+    replace_text(state_dir / "processes.json", json.dumps(page, indent=1) + "\n")
