@@ -256,7 +256,8 @@ def launch() -> subprocess.Popen[bytes]:
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder.parent / "processes.json").unlink(missing_ok=True)  # it tells of the last run
     print("Starting the desk ...")
-    with (folder / "up.log").open("wb") as log:
+    descriptor = os.open(folder / "up.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as log:
         return subprocess.Popen(
             [str(VENV / "bin" / "pregao"), "up"],
             cwd=ROOT,
@@ -265,6 +266,7 @@ def launch() -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            umask=0o077,  # what the desk writes is for its user alone
         )
 
 
@@ -509,7 +511,21 @@ def log_files() -> list[Path]:
 
 
 def last_lines() -> list[str]:
-    return [line for path in log_files() for line in (f"==> {path.name} <==", *tail(path, LAST_LINES))]
+    """Give the ends of the logs, made readable: a failed start should not need a second command."""
+    lines = []
+    for path in log_files():
+        if ends := [readable(line) for line in tail(path, LAST_LINES // 2)]:
+            lines += [f"==> {path.name} <==", *ends]
+    return lines
+
+
+def readable(line: str) -> str:
+    try:
+        keys = json.loads(line)
+        head = f"{keys.pop('at')} {keys.pop('level')} {keys.pop('event')}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
+    return " ".join([head, *(f"{name}={value}" for name, value in keys.items())])
 
 
 def tail(path: Path, count: int) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ def run_role(role: str, settings: Settings, *, main: Main | None = None) -> int:
     """Run a role until it ends or is told to; give the exit code."""
     import uvloop  # noqa: PLC0415  # the command line lists the roles without loading the loop
 
+    os.umask(0o077)  # what the desk writes is for its user alone
     logs.configure_logs(
         role, log_dir=settings.state_dir / "logs", level=settings.log_level, secrets=settings.secrets()
     )

@@ -24,6 +24,7 @@ from pregao.edges.processes.sockets import LISTEN_FD, listen, listen_near
 from pregao.edges.processes.state import StartError, lock_state, write_processes
 
 ROLE_STOP_SIGNALS = ((signal.SIGTERM, 10.0),)
+MIGRATION_TEXT_MAX = 4000  # characters that are kept of what the migrations said: the end of a traceback
 MODULE = "pregao.edges.processes.supervisor"
 
 
@@ -201,12 +202,14 @@ class _Desk:
         finally:
             if process.returncode is None:
                 process.terminate()
-        lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-        for line in lines:
-            self._log.say("supervisor.migrate.said", line=line)
+        text = said.decode(errors="replace").strip()
+        self._log.say(
+            "supervisor.migrations.ended", exit_code=process.returncode, said=text[-MIGRATION_TEXT_MAX:]
+        )
         if process.returncode:
-            last = lines[-1] if lines else ""
-            raise StartError(f"MIGRATION_FAILED: exit_code={process.returncode}. {last}")
+            raise StartError(
+                f"MIGRATION_FAILED: exit_code={process.returncode}. The log supervisor.log says why."
+            )
 
     async def _start_role(self, role: Role) -> None:
         async def start(output: int) -> asyncio.subprocess.Process:
@@ -255,6 +258,7 @@ class _Desk:
 def main() -> int:
     with os.fdopen(int(sys.argv[1])) as file:
         plan = Plan.from_json(file.read())
+    os.umask(0o077)  # what the desk writes is for its user alone
     try:
         asyncio.run(up(plan))
     except StartError as error:
