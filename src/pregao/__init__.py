@@ -1,0 +1,1 @@
+"""Pregão: one signal comes in, every subscribed account trades it once, and anybody can see why."""

@@ -1,0 +1,1 @@
+"""Takes an accepted signal; gives a decision: approved, or declined with the numbers of every check."""

@@ -1,0 +1,32 @@
+"""An account: somebody's credentials at a venue, and how it holds positions there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pregao.domain.order import PositionMode
+from pregao.domain.venue import MarginMode
+
+
+class Venue(StrEnum):
+    """Where an account trades."""
+
+    PAPER = "paper"  # our own simulated exchange, behind Binance's protocol
+    BINANCE_DEMO = "binance_demo"  # Binance's test ground
+    BINANCE = "binance"  # real money
+
+
+REAL_VENUES = frozenset({Venue.BINANCE})
+"""Venues where an order costs real money."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One exchange account. Its credentials are kept apart, sealed."""
+
+    account_id: int
+    name: str
+    venue: Venue
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    margin_mode: MarginMode = MarginMode.CROSSED
+    margin_asset: str = "USDT"
+    is_active: bool = True

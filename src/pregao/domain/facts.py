@@ -1,0 +1,355 @@
+"""
+Everything that can happen, in the order it happens.
+
+A fact is immutable and carries all that its fold needs: replaying the facts gives the state again, to the
+last decimal. Instants are aware and in UTC; ``happened_at`` is our clock unless a field says otherwise.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+from uuid import UUID
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
+from pregao.domain.position import Position
+from pregao.domain.signal import Instruction
+from pregao.domain.venue import MarginMode, VenueTrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened."""
+
+    is_journaled: ClassVar[bool] = True
+
+    happened_at: datetime
+
+
+# --- who trades -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConfigured(Fact):
+    """An account was opened or changed; its whole setting, credentials apart."""
+
+    account: Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotConfigured(Fact):
+    """A bot was created or changed; its whole setting."""
+
+    bot: Bot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionConfigured(Fact):
+    """A subscription was made or changed; its whole setting."""
+
+    subscription: Subscription
+
+
+# --- a signal arrives -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryTurnedAway(Fact):
+    """Somebody without the secret knocked: no body is kept, only its hash and size."""
+
+    webhook_path: str
+    body_sha256: str
+    body_size: int
+    source_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived(Fact):
+    """An authenticated body arrived for the first time. The secret's bytes in it are masked."""
+
+    signal_id: UUID
+    bot_id: UUID
+    body: bytes
+    content_type: str
+    source: str  # tradingview, webhook_in, cli, …
+    source_address: str
+    dedupe_key: str  # an explicit id, or the SHA-256 of bot and body
+    is_explicit_id: bool  # explicit ids are remembered for ever, hashes for a minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRepeated(Fact):
+    """The same signal was delivered again: the first one stands, nothing is done twice."""
+
+    signal_id: UUID
+    source_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalAccepted(Fact):
+    """The body was read for certain, in time."""
+
+    signal_id: UUID
+    bot_id: UUID
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRefused(Fact):
+    """We could not or would not read it: malformed, ambiguous, stale, not supported."""
+
+    signal_id: UUID
+    bot_id: UUID
+    code: str
+    reason: str
+
+
+# --- it is decided ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one check says, with the numbers it looked at."""
+
+    check: str
+    passed: bool
+    numbers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionApproved(Fact):
+    """The bot trades this signal."""
+
+    signal_id: UUID
+    bot_id: UUID
+    instruction: Instruction
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionDeclined(Fact):
+    """The bot does not trade this signal: a check, the policy, a person, the clock."""
+
+    signal_id: UUID
+    bot_id: UUID
+    code: str
+    reason: str
+    verdicts: tuple[Verdict, ...]
+
+
+# --- one order per account --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalPlanned(Fact):
+    """It is settled which accounts get an order; the orders and denials follow."""
+
+    signal_id: UUID
+    bot_id: UUID
+    accounts: int  # subscribed accounts looked at
+    orders: int  # orders to send; the rest are denied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlanned(Fact):
+    """One attempt of one account's order, committed before the wire is touched. It is signed only once."""
+
+    order_id: str
+    attempt: int
+    client_order_id: str
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    venue: Venue
+    leg: Leg
+    position_id: int
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    quantity: Decimal
+    reduce_only: bool
+    leverage: int
+    margin_mode: MarginMode
+    margin_usd: Decimal | None  # None on exits: they are sized by the position
+    decision_price: (
+        Decimal | None
+    )  # the venue's price when it was planned; None on an exit in a silent market
+    send_before: datetime | None  # None on exits: they never expire
+    signed_at_ms: int
+    recv_window_ms: int
+    owner: str
+    lease_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDenied(Fact):
+    """Our own limit stopped it: the venue never saw this order, or never will see another attempt of it."""
+
+    order_id: str
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    leg: Leg
+    symbol: str
+    side: Side | None
+    position_id: int | None  # set where an attempt had reserved one
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDeferred(Fact):
+    """A close met an entry that is still on its way: it waits, and exits whatever fills."""
+
+    order_id: str
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    symbol: str
+    position_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(Fact):
+    """The venue has the order: by its own word, or found when asked."""
+
+    order_id: str
+    attempt: int
+    exchange_order_id: str
+    sent_at: datetime | None  # None when it was found by asking
+    acknowledged_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(Fact):
+    """The venue provably refused the order and has none such."""
+
+    order_id: str
+    attempt: int
+    signal_id: UUID
+    position_id: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderUnresolved(Fact):
+    """
+    No usable answer: nobody knows, so it is asked about and never sent again as it is.
+
+    ``is_dead`` where the venue provably did not take this attempt (its clock window closed, it was busy): then
+    nothing is asked, and the order may be tried anew once ``ask_at`` has come.
+    """
+
+    order_id: str
+    attempt: int
+    code: str
+    reason: str
+    is_dead: bool
+    sent_at: datetime | None
+    ask_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEnded(Fact):
+    """The venue ended the order with something left unfilled: canceled or expired."""
+
+    order_id: str
+    signal_id: UUID
+    position_id: int
+    status: OrderStatus
+    ended_at: datetime  # venue clock
+
+
+# --- fills and positions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillReported(Fact):
+    """A venue told of a fill, by stream or by query; possibly not for the first time. Only bookings are kept."""
+
+    is_journaled: ClassVar[bool] = False
+
+    account_id: int
+    trade: VenueTrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillBooked(Fact):
+    """One fill, booked once per (account, symbol, trade id, order id)."""
+
+    account_id: int
+    trade: VenueTrade
+    fee: Decimal  # the commission in the account's margin asset, positive when paid
+    fee_rate: Decimal  # margin asset per unit of the commission's asset, at the fill's time
+    order_id: str | None  # None: not one of our orders
+    order_is_filled: bool  # with this fill the order is complete
+    signal_id: UUID | None
+    position_id: int | None  # None: it touches no position of ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionChanged(Fact):
+    """The position as it stands after what just happened to it."""
+
+    position: Position
+
+
+# --- back up the river ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRequested(Fact):
+    """A position, or what is left of it, is to be closed: by a reduce-only order."""
+
+    signal_id: UUID
+    position_id: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRequested(Fact):
+    """An entry whose attempt provably died is to be tried anew, if its time has not run out."""
+
+    signal_id: UUID
+    order_id: str
+    attempt: int
+    reason: str
+
+
+FACTS: dict[str, type[Fact]] = {
+    fact.__name__: fact
+    for fact in (
+        AccountConfigured,
+        BotConfigured,
+        SubscriptionConfigured,
+        DeliveryTurnedAway,
+        SignalReceived,
+        SignalRepeated,
+        SignalAccepted,
+        SignalRefused,
+        DecisionApproved,
+        DecisionDeclined,
+        SignalPlanned,
+        OrderPlanned,
+        OrderDenied,
+        OrderDeferred,
+        OrderAccepted,
+        OrderRejected,
+        OrderUnresolved,
+        OrderEnded,
+        FillReported,
+        FillBooked,
+        PositionChanged,
+        ExitRequested,
+        EntryRequested,
+    )
+}
+"""Every fact by its name, in the order of the journey."""

@@ -1,0 +1,80 @@
+"""A signal: what a sender asks every subscribed account to do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pregao.domain.order import Side
+
+
+class Intent(StrEnum):
+    """What an alert wants, as its words say it."""
+
+    BUY = "buy"  # buy, no word about the position
+    SELL = "sell"  # sell, no word about the position
+    OPEN_LONG = "open_long"
+    OPEN_SHORT = "open_short"
+    CLOSE = "close"  # whatever is open on the symbol
+    CLOSE_LONG = "close_long"
+    CLOSE_SHORT = "close_short"
+    CLOSE_ALL = "close_all"  # every position of the bot, on any symbol
+    REVERSE_TO_LONG = "reverse_to_long"
+    REVERSE_TO_SHORT = "reverse_to_short"
+    REDUCE_LONG = "reduce_long"
+    REDUCE_SHORT = "reduce_short"
+    ADD = "add"  # more of what is open
+    SET_POSITION = "set_position"  # hold exactly this signed size
+    CANCEL = "cancel"  # take resting orders back
+    START_BOT = "start_bot"
+    NOTHING = "none"  # information, nothing to trade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertReading:
+    """
+    What one alert's body says, before anybody decides anything.
+
+    ``symbol`` has the exchange's spelling without suffixes (BTCUSDT for BTCUSDT.P and BTC-USDT), None for a
+    ``close_all`` that names none. Quantities, prices, stops and leverage are the sender's: shown, never used
+    to size an order. ``share`` is the part of a position to close, above 0 and at most 1; None is all of it.
+    """
+
+    intent: Intent
+    symbol: str | None
+    side: Side | None
+    quantity: Decimal | None = None
+    quantity_kind: str | None = None
+    price: Decimal | None = None
+    order_type: str | None = None
+    share: Decimal | None = None
+    target_position: Decimal | None = None
+    sent_at: datetime | None = None
+    explicit_id: str | None = None
+    not_used: tuple[str, ...] = ()
+
+
+class Action(StrEnum):
+    """What the desk is asked to do, after reading."""
+
+    ENTER = "enter"  # be in the market on ``side``
+    CLOSE = "close"
+    CLOSE_ALL = "close_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """
+    What an accepted signal asks of every subscribed account.
+
+    ``side`` is the side of the entry order; for a close it is the side of the *exit* order where the alert
+    said which position it means, else None. ``send_before`` binds entries only: later they are denied.
+    """
+
+    action: Action
+    symbol: str | None
+    side: Side | None
+    share: Decimal | None
+    price: Decimal | None
+    send_before: datetime
+    not_used: tuple[str, ...] = ()

@@ -1,0 +1,166 @@
+"""
+The words spoken with a venue: what we ask, what it answers, and the four kinds of no.
+
+An adapter translates these to its own protocol; nothing above the edges knows any other.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pregao.domain.order import OrderStatus, PositionSide, Side
+
+
+class VenueError(Exception):
+    """A venue did not do what was asked."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the stable ``code`` (ours or the venue's number) apart from the sentence."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Refused(VenueError):
+    """The venue provably said no: nothing happened there, and asking again gives the same."""
+
+
+class RetryLater(VenueError):
+    """The venue provably did nothing this time; the same may be asked after ``retry_after_seconds``."""
+
+    def __init__(self, code: str, message: str, *, retry_after_seconds: float) -> None:
+        """Say when to ask again."""
+        super().__init__(code, message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OutcomeUnknown(VenueError):
+    """Nobody knows what happened: the request may have been executed. Ask; never send again."""
+
+
+class OperatorNeeded(VenueError):
+    """The venue provably did nothing, and will not until a person acts (key, permission, ban, mode)."""
+
+
+class MarginMode(StrEnum):
+    """How a position's margin is kept."""
+
+    ISOLATED = "isolated"  # a position's loss is limited to its own margin
+    CROSSED = "crossed"  # the whole wallet stands behind every position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAttempt:
+    """
+    One signed try to place one market order.
+
+    ``signed_at_ms`` is the venue's clock and is sent exactly as it stands, so a try that wakes up late is
+    refused by the venue instead of trading. ``quantity`` counts base units, on the market step.
+    """
+
+    client_order_id: str
+    account_id: int
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    quantity: Decimal
+    reduce_only: bool
+    signed_at_ms: int
+    recv_window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """The venue has the order. It says nothing about price or filled quantity."""
+
+    exchange_order_id: str
+    sent_at: datetime  # our clock, when the bytes left
+    acknowledged_at: datetime  # our clock, when the answer was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOrder:
+    """An order as the venue reports it."""
+
+    client_order_id: str
+    exchange_order_id: str
+    symbol: str
+    status: OrderStatus
+    quantity: Decimal
+    filled_quantity: Decimal
+    created_at: datetime  # venue clock
+    updated_at: datetime  # venue clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTrade:
+    """
+    One fill as the venue reports it, by stream or by query.
+
+    ``commission`` is what was paid (positive) in ``commission_asset``; ``realized_pnl`` is the venue's own
+    figure, kept for comparison, never used for ours. ``client_order_id`` is empty where a query does not tell it.
+    """
+
+    trade_id: str
+    exchange_order_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    price: Decimal
+    quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    is_maker: bool
+    realized_pnl: Decimal
+    traded_at: datetime  # venue clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenuePosition:
+    """A position as the venue holds it; ``quantity`` is signed in one-way mode and for SHORT (negative)."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    entry_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The price of one symbol at one venue: last trade, best bid, best ask, in the quote asset."""
+
+    symbol: str
+    last_price: Decimal
+    bid: Decimal
+    ask: Decimal
+    quoted_at: datetime  # our clock, when it was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What a user stream says of an order that ended without (more) fills, or was taken by the venue."""
+
+    account_id: int
+    client_order_id: str
+    exchange_order_id: str
+    symbol: str
+    status: OrderStatus
+    reported_at: datetime  # venue clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeReport:
+    """One fill told by an account's user stream."""
+
+    account_id: int
+    trade: VenueTrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamGap:
+    """An account's user stream was away (first connection included): what happened meanwhile must be asked."""
+
+    account_id: int
+    connected_at: datetime

@@ -1,0 +1,108 @@
+"""The append-only journal: facts go in with their fold, in one transaction; readers follow without missing one."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from pregao.domain.facts import FACTS, Fact
+from pregao.edges.postgres.folds import fold
+
+Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection | asyncpg.Pool
+
+_PLACES = {kind: place for place, kind in enumerate(FACTS.values())}
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in FACTS.items() if kind.is_journaled
+}
+
+APPEND = """
+INSERT INTO journal (epoch, kind, happened_at, signal_id, account_id, fact)
+SELECT $1, kind, happened_at, signal_id, account_id, fact::jsonb
+FROM unnest($2::text[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::text[])
+     AS new (kind, happened_at, signal_id, account_id, fact)
+"""
+
+TAIL = """
+SELECT epoch, xid::text::bigint AS xid, seq, kind, fact::text AS fact
+FROM journal
+WHERE epoch = $1 AND (xid, seq) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, seq
+LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """
+    How far a reader has come.
+
+    Transactions commit out of order, so the largest id seen says nothing: a later commit may carry a smaller
+    one. The transaction id can be trusted below the oldest transaction still running.
+    """
+
+    epoch: int
+    xid: int = 0
+    seq: int = 0
+
+
+def encode(fact: Fact) -> str:
+    """Write a fact as JSON; decimals as text, so that no digit is lost."""
+    return _encode(fact).decode()
+
+
+def decode(kind: str, fact: str) -> Fact:
+    """Read a fact back from its kind and JSON."""
+    return _decoders[kind].decode(fact)  # type: ignore[no-any-return]
+
+
+class Transaction:
+    """One open transaction: facts appended here are folded into the state at once and committed together."""
+
+    def __init__(self, connection: Connection, *, epoch: int) -> None:
+        """Use an already open transaction of ``connection``."""
+        self.connection = connection
+        self._epoch = epoch
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal the facts in their order and fold them into the state."""
+        kept = [fact for fact in facts if fact.is_journaled]
+        if not kept:
+            return
+        await self.connection.execute(
+            APPEND,
+            self._epoch,
+            [type(fact).__name__ for fact in kept],
+            [fact.happened_at for fact in kept],
+            [getattr(fact, "signal_id", None) for fact in kept],
+            [getattr(fact, "account_id", None) for fact in kept],
+            [encode(fact) for fact in kept],
+        )
+        for kind, group in groupby(kept, key=type):
+            await fold(kind, list(group), connection=self.connection)
+
+
+class Journal:
+    """The journal of one desk, over a pool of connections."""
+
+    def __init__(self, pool: asyncpg.Pool, *, epoch: int) -> None:
+        """Write under ``epoch``; clearing or restoring the database starts the next."""
+        self.pool = pool
+        self.epoch = epoch
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield Transaction(connection, epoch=self.epoch)
+
+    async def tail(self, cursor: Cursor, *, limit: int = 1_000) -> Sequence[tuple[Cursor, Fact]]:
+        """Give the facts after ``cursor``, each with the cursor that stands behind it; never skips a late commit."""
+        rows = await self.pool.fetch(TAIL, cursor.epoch, str(cursor.xid), cursor.seq, limit)
+        return [
+            (Cursor(row["epoch"], row["xid"], row["seq"]), decode(row["kind"], row["fact"])) for row in rows
+        ]

@@ -1,0 +1,227 @@
+"""
+What is to be done, found in the state: signals nobody has decided, orders nobody has heard of.
+
+Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from pregao.domain.account import Venue
+from pregao.domain.facts import SignalAccepted
+from pregao.edges.postgres.journal import Connection, decode
+from pregao.edges.postgres.rows import to_value, to_values
+from pregao.orders.ports import LiveOrder
+
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 2.0
+ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A worker's right to act under its name until its lease runs out."""
+
+    worker_id: str
+    lease_epoch: int
+
+
+class Workers:
+    """The worker rows: taken once per process, renewed, and given up on the way out."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Write through ``pool``."""
+        self._pool = pool
+
+    async def enter(self, *, worker_id: str, role: str) -> Lease:
+        """Take a lease under a fresh epoch."""
+        epoch: int = await self._pool.fetchval(
+            """
+            INSERT INTO workers (worker_id, role, lease_epoch, lease_until)
+            VALUES ($1, $2, nextval('lease_epochs'), clock_timestamp() + $3)
+            ON CONFLICT (worker_id) DO UPDATE SET lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until
+            RETURNING lease_epoch
+            """,
+            worker_id,
+            role,
+            timedelta(seconds=LEASE_SECONDS),
+        )
+        return Lease(worker_id=worker_id, lease_epoch=epoch)
+
+    async def renew(self, lease: Lease) -> bool:
+        """Renew a lease that has not run out; False when it has: whoever held it must stop acting under it."""
+        renewed = await self._pool.fetchval(
+            """
+            UPDATE workers SET lease_until = clock_timestamp() + $3
+            WHERE worker_id = $1 AND lease_epoch = $2 AND lease_until > clock_timestamp()
+            RETURNING true
+            """,
+            lease.worker_id,
+            lease.lease_epoch,
+            timedelta(seconds=LEASE_SECONDS),
+        )
+        return bool(renewed)
+
+    async def leave(self, lease: Lease) -> None:
+        """Give the lease and every named lease up."""
+        await self._pool.execute("DELETE FROM leases WHERE worker_id = $1", lease.worker_id)
+        await self._pool.execute("DELETE FROM workers WHERE worker_id = $1", lease.worker_id)
+
+    async def hold(self, name: str, lease: Lease) -> bool:
+        """Take or renew a named lease that one worker at a time may hold; False while another holds it."""
+        held = await self._pool.fetchval(
+            """
+            INSERT INTO leases (name, worker_id, lease_epoch, lease_until)
+            VALUES ($1, $2, $3, clock_timestamp() + $4)
+            ON CONFLICT (name) DO UPDATE
+            SET worker_id = excluded.worker_id, lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until
+            WHERE leases.lease_until <= clock_timestamp() OR leases.worker_id = excluded.worker_id
+            RETURNING true
+            """,
+            name,
+            lease.worker_id,
+            lease.lease_epoch,
+            timedelta(seconds=LEASE_SECONDS),
+        )
+        return bool(held)
+
+    async def renew_until_lost(self, lease: Lease) -> None:
+        """Keep renewing; returns when the lease is lost."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                if not await self.renew(lease):
+                    log.error("postgres.lease.lost", worker_id=lease.worker_id)
+                    return
+
+
+async def peek_accepted(connection: Connection, *, limit: int) -> list[tuple[UUID, str | None, list[str]]]:
+    """Give (bot, symbol, venues of its accounts) of signals waiting to be decided, without locking them."""
+    rows = await connection.fetch(
+        """
+        SELECT s.bot_id, s.symbol, array_agg(DISTINCT a.venue) FILTER (WHERE a.venue IS NOT NULL) AS venues
+        FROM (SELECT bot_id, symbol FROM signals WHERE status = 'accepted' ORDER BY received_at LIMIT $1) AS s
+        LEFT JOIN subscriptions AS m ON m.bot_id = s.bot_id
+        LEFT JOIN accounts AS a ON a.account_id = m.account_id
+        GROUP BY s.bot_id, s.symbol
+        """,
+        limit,
+    )
+    return [(row["bot_id"], row["symbol"], row["venues"] or []) for row in rows]
+
+
+async def claim_accepted(connection: Connection, *, limit: int) -> list[SignalAccepted]:
+    """
+    Claim signals waiting to be decided, oldest first, as the facts they are.
+
+    The rows stay locked until the transaction ends; another trader passes them by.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT journal.fact::text AS fact
+        FROM (SELECT signal_id, received_at FROM signals WHERE status = 'accepted'
+              ORDER BY received_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS s
+        JOIN journal ON journal.signal_id = s.signal_id AND journal.kind = 'SignalAccepted'
+        ORDER BY s.received_at
+        """,
+        limit,
+    )
+    return [_accepted(row["fact"]) for row in rows]
+
+
+def _accepted(fact: str) -> SignalAccepted:
+    decoded = decode("SignalAccepted", fact)
+    assert isinstance(decoded, SignalAccepted), "the journal's kind says so"
+    return decoded
+
+
+LIVE_ORDER = """
+SELECT o.*, t.signed_at_ms, t.recv_window_ms
+FROM orders AS o JOIN attempts AS t ON t.order_id = o.order_id AND t.attempt = o.attempt
+"""
+
+
+async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOrder]:
+    """Give orders that are due to be asked about, and put off their next question."""
+    rows = await connection.fetch(
+        f"""
+        WITH due AS (
+            SELECT order_id FROM orders
+            WHERE check_at <= clock_timestamp() AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+            ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ), put_off AS (
+            UPDATE orders SET checks = checks + 1,
+                check_at = clock_timestamp() + ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))]
+            FROM due WHERE orders.order_id = due.order_id
+            RETURNING orders.order_id
+        )
+        {LIVE_ORDER} JOIN put_off ON put_off.order_id = o.order_id
+        """,
+        limit,
+        [timedelta(seconds=seconds) for seconds in ASK_AGAIN_SECONDS],
+    )
+    return to_values(rows, LiveOrder)
+
+
+async def live_orders_of_account(connection: Connection, account_id: int) -> list[LiveOrder]:
+    """Give the account's orders that may have traded unseen, oldest first."""
+    rows = await connection.fetch(
+        f"""
+        {LIVE_ORDER}
+        WHERE o.account_id = $1 AND o.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+        ORDER BY o.planned_at
+        """,
+        account_id,
+    )
+    return to_values(rows, LiveOrder)
+
+
+async def find_live_order(connection: Connection, order_id: str) -> LiveOrder | None:
+    """Give an order with the attempt that counts, None when it never had one."""
+    row = await connection.fetchrow(f"{LIVE_ORDER} WHERE o.order_id = $1", order_id)
+    return to_value(row, LiveOrder) if row else None
+
+
+async def settled_signals(connection: Connection, signal_ids: Sequence[UUID]) -> list[UUID]:
+    """Give those of the signals that are settled."""
+    rows = await connection.fetch(
+        "SELECT signal_id FROM signals WHERE signal_id = ANY($1::uuid[]) AND settled_at IS NOT NULL",
+        list(signal_ids),
+    )
+    return [row["signal_id"] for row in rows]
+
+
+async def accounts_to_follow(connection: Connection) -> list[tuple[int, Venue]]:
+    """Give the accounts whose user streams are to be followed: active ones, and those holding something."""
+    rows = await connection.fetch(
+        """
+        SELECT account_id, venue FROM accounts AS a
+        WHERE is_active OR EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
+                                   AND p.status IN ('pending', 'open', 'closing'))
+        ORDER BY account_id
+        """,
+    )
+    return [(row["account_id"], Venue(row["venue"])) for row in rows]
+
+
+async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Venue, str, datetime]]:
+    """Give (venue, symbol, time of the last booked fill) of what the account holds."""
+    rows = await connection.fetch(
+        """
+        SELECT a.venue, p.symbol, coalesce(max(f.traded_at), max(p.created_at)) AS since
+        FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN fills AS f USING (position_id)
+        WHERE p.account_id = $1 AND p.status IN ('pending', 'open', 'closing')
+        GROUP BY a.venue, p.symbol
+        """,
+        account_id,
+    )
+    return [(Venue(row["venue"]), row["symbol"], row["since"]) for row in rows]

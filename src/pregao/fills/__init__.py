@@ -1,0 +1,1 @@
+"""Takes fills as venues tell them, possibly twice; gives each booked once."""

@@ -1,0 +1,105 @@
+"""
+Book a fill once per (account, symbol, trade id, order id), whichever way and however often it is told.
+
+Takes FillReported. Gives FillBooked.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from pregao.domain.facts import Fact, FillBooked, FillReported
+from pregao.domain.money import ONE, ZERO, to_amount
+from pregao.domain.order import order_of
+from pregao.fills.ports import FillKey, Ledger, OwnOrder
+
+Rates = Mapping[tuple[str, str], Decimal]
+"""Units of the second asset for one of the first, at the venue, about the time of the fill."""
+
+
+def key_of(report: FillReported) -> FillKey:
+    """Give what makes this fill one fill."""
+    trade = report.trade
+    return report.account_id, trade.symbol, trade.trade_id, trade.exchange_order_id
+
+
+async def book_fill(
+    reports: Sequence[FillReported], *, ledger: Ledger, rates: Rates, now: datetime
+) -> list[Fact]:
+    """
+    Book what is not booked yet, in the order told.
+
+    A fill of no order of ours that reduces a position of ours belongs to that position: it was closed outside.
+
+    :raises LookupError: when a commission's asset has no rate; the fill is told again and booked then.
+    """
+    told = {key_of(report): report for report in reversed(reports)}
+    ours = [order_id for report in told.values() if (order_id := _order_id(report)) is not None]
+    orders = dict(await ledger.lock_orders(sorted(set(ours))))
+    # Only now, under the locks of their orders: whoever booked one of these has committed.
+    booked = await ledger.booked(sorted(told))
+    margin_assets = await ledger.margin_assets(sorted({report.account_id for report in reports}))
+    facts: list[Fact] = []
+    for report in reversed(told.values()):
+        if key_of(report) in booked:
+            continue
+        order = orders.get(_order_id(report) or "")
+        position_id = order.position_id if order else await _reduced_position(report, ledger=ledger)
+        margin_asset = margin_assets[report.account_id]
+        rate = _rate(
+            report.trade.commission_asset,
+            margin_asset=margin_asset,
+            paid=report.trade.commission,
+            rates=rates,
+        )
+        facts.append(
+            FillBooked(
+                happened_at=now,
+                account_id=report.account_id,
+                trade=report.trade,
+                fee=to_amount(report.trade.commission * rate),
+                fee_rate=rate,
+                order_id=order.order_id if order else None,
+                order_is_filled=_completes(order, quantity=report.trade.quantity),
+                signal_id=order.signal_id if order else None,
+                position_id=position_id,
+            ),
+        )
+        if order is not None:
+            orders[order.order_id] = _after(order, quantity=report.trade.quantity)
+    return facts
+
+
+def _order_id(report: FillReported) -> str | None:
+    found = order_of(report.trade.client_order_id)
+    return found[0] if found else None
+
+
+def _completes(order: OwnOrder | None, *, quantity: Decimal) -> bool:
+    return order is not None and order.filled_quantity + quantity >= order.quantity
+
+
+def _after(order: OwnOrder, *, quantity: Decimal) -> OwnOrder:
+    return OwnOrder(
+        order_id=order.order_id,
+        signal_id=order.signal_id,
+        position_id=order.position_id,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity + quantity,
+    )
+
+
+async def _reduced_position(report: FillReported, *, ledger: Ledger) -> int | None:
+    trade = report.trade
+    held = await ledger.open_position(
+        account_id=report.account_id, symbol=trade.symbol, position_side=trade.position_side
+    )
+    if held is None or held.entry_side is trade.side or trade.quantity > held.quantity:
+        return None
+    return held.position_id
+
+
+def _rate(asset: str, *, margin_asset: str, paid: Decimal, rates: Rates) -> Decimal:
+    if asset == margin_asset or paid == ZERO:
+        return ONE
+    return rates[asset, margin_asset]

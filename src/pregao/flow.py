@@ -1,0 +1,78 @@
+"""
+The journey on one page: fact in, step, facts out.
+
+Read it downwards. A step that touches the wire runs after the commit of what it takes; the others share the
+transaction of what they take. Every step may run twice.
+"""
+
+from dataclasses import dataclass
+
+from pregao.domain.facts import (
+    AccountConfigured,
+    BotConfigured,
+    DecisionApproved,
+    DecisionDeclined,
+    DeliveryTurnedAway,
+    EntryRequested,
+    ExitRequested,
+    Fact,
+    FillBooked,
+    FillReported,
+    OrderAccepted,
+    OrderDeferred,
+    OrderDenied,
+    OrderEnded,
+    OrderPlanned,
+    OrderRejected,
+    OrderUnresolved,
+    PositionChanged,
+    SignalAccepted,
+    SignalPlanned,
+    SignalReceived,
+    SignalRefused,
+    SignalRepeated,
+    SubscriptionConfigured,
+)
+
+Facts = tuple[type[Fact], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the journey; ``does`` names a function in a room, bound to its ports by bootstrap."""
+
+    takes: type[Fact]
+    does: str
+    gives: Facts
+    touches_wire: bool = False
+
+
+WIRE = True
+
+ENTRANCES: Facts = (
+    AccountConfigured, BotConfigured, SubscriptionConfigured,  # an operator sets up the desk
+    DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
+    FillReported,                                              # a venue tells of a trade
+)  # fmt: skip
+
+JOURNEY = (
+    #    takes             does                               gives
+    Step(SignalReceived,   "signals.accept.accept_signal",    (SignalAccepted, SignalRefused)),
+    Step(SignalAccepted,   "decisions.decide.decide",         (DecisionApproved, DecisionDeclined)),
+    Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
+    Step(EntryRequested,   "orders.plan.plan_entry_again",    (OrderPlanned, OrderDenied)),
+    Step(ExitRequested,    "orders.plan.plan_exit",           (OrderPlanned, OrderDenied)),
+    Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), WIRE),
+    Step(OrderUnresolved,  "orders.resolve.resolve_order",    (OrderAccepted, OrderRejected, OrderEnded,
+                                                               FillReported, EntryRequested, ExitRequested), WIRE),
+    Step(OrderDenied,      "positions.update.release_denied", (PositionChanged, ExitRequested)),
+    Step(OrderRejected,    "positions.update.release",        (PositionChanged, ExitRequested)),
+    Step(OrderEnded,       "positions.update.release_rest",   (PositionChanged, ExitRequested)),
+    Step(FillReported,     "fills.book.book_fill",            (FillBooked,)),
+    Step(FillBooked,       "positions.update.update_position", (PositionChanged, ExitRequested)),
+)  # fmt: skip
+
+RETURNS: Facts = (ExitRequested, EntryRequested)
+"""The only facts that flow back up."""
+
+STEPS: dict[type[Fact], Step] = {step.takes: step for step in JOURNEY}

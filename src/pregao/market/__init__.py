@@ -1,0 +1,1 @@
+"""Instruments and live prices, one per venue and symbol for everybody."""

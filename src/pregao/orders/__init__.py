@@ -1,0 +1,1 @@
+"""One decision becomes one order per account: planned, sent once, asked about until it is known."""

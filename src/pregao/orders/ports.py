@@ -1,0 +1,194 @@
+"""What this room needs from outside: the books as they stand, the market, and a venue that trades."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.facts import OrderPlanned
+from pregao.domain.instrument import Instrument
+from pregao.domain.order import Leg, OrderStatus, PositionMode, Side
+from pregao.domain.position import Position
+from pregao.domain.venue import (
+    Acknowledgement,
+    MarginMode,
+    OrderAttempt,
+    Quote,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+)
+
+
+class Exchange(Protocol):
+    """
+    One venue, for all our accounts there; an account is named by our id.
+
+    Every method raises one of the four kinds of ``VenueError``: ``Refused``, ``RetryLater``,
+    ``OperatorNeeded`` (all three: provably nothing happened) or ``OutcomeUnknown`` (anything else, a timeout
+    and an unreadable answer included). No call takes longer than ten seconds.
+    """
+
+    async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
+        """Send the attempt, exactly as signed, once."""
+        ...
+
+    async def find_order(self, *, account_id: int, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Give the order with this client id; None when the venue says it has none."""
+        ...
+
+    async def trades_of(
+        self, *, account_id: int, symbol: str, exchange_order_id: str
+    ) -> Sequence[VenueTrade]:
+        """Give the fills of one order, oldest first."""
+        ...
+
+    async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
+        """Give the account's fills of a symbol from an instant on, oldest first; at most 1,000."""
+        ...
+
+    async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
+        """Give the account's open positions (quantity not 0), of one symbol or all."""
+        ...
+
+    async def ensure_leverage(
+        self, *, account_id: int, symbol: str, leverage: int, margin_mode: MarginMode
+    ) -> None:
+        """Set leverage and margin mode where the venue's differ or are unknown; what is known costs no call."""
+        ...
+
+    async def position_mode(self, *, account_id: int) -> PositionMode:
+        """Give the account's position mode; asked once, then followed."""
+        ...
+
+    async def balance(self, *, account_id: int) -> Decimal:
+        """Give the wallet balance in the account's margin asset (USDT)."""
+        ...
+
+    async def instruments(self) -> dict[str, Instrument]:
+        """Give what may be traded, by symbol; cached for an hour."""
+        ...
+
+    async def quote(self, symbol: str) -> Quote:
+        """Give the symbol's price, not older than the freshness limit; one price for all who ask at once."""
+        ...
+
+    def venue_now_ms(self) -> int:
+        """Give the venue's clock, in milliseconds: ours plus the measured offset."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One account that follows a bot, as it stands under the planning transaction's locks."""
+
+    account: Account
+    subscription: Subscription
+    live_positions: int  # of this subscription, on all symbols, pending and closing ones included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Who plans: the desk's id goes into every order id; owner and epoch say whose attempt it is."""
+
+    desk_id: UUID
+    owner: str
+    lease_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketView:
+    """One symbol at one venue: what it allows, and its fresh price."""
+
+    instrument: Instrument
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """
+    The venues as planning sees them, read before the transaction opened.
+
+    A (venue, symbol) missing from ``views`` could not be read in time: entries there are denied, exits are not.
+    """
+
+    views: Mapping[tuple[Venue, str], MarketView]
+    venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOrder:
+    """An order of ours as the books hold it, with the attempt that counts."""
+
+    order_id: str
+    attempt: int
+    client_order_id: str
+    exchange_order_id: str | None
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    venue: Venue
+    leg: Leg
+    position_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    status: OrderStatus
+    code: str | None
+    is_dead: bool
+    signed_at_ms: int
+    recv_window_ms: int
+    send_before: datetime | None
+    checks: int
+
+
+class Books(Protocol):
+    """The books under the transaction's locks."""
+
+    async def get_bot(self, bot_id: UUID) -> Bot:
+        """Give the bot."""
+        ...
+
+    async def members(self, bot_id: UUID) -> Sequence[Member]:
+        """Lock and give every account subscribed to the bot, canceled subscriptions included, by account id."""
+        ...
+
+    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> Sequence[Position]:
+        """Give the live positions of these accounts on a symbol, whoever opened them."""
+        ...
+
+    async def live_positions_of_bot(self, bot_id: UUID) -> Sequence[Position]:
+        """Lock and give the bot's live positions on all symbols."""
+        ...
+
+    async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
+        """Lock and give positions by id, in the order of their ids."""
+        ...
+
+    async def new_position_ids(self, count: int) -> Sequence[int]:
+        """Give so many fresh position ids."""
+        ...
+
+    async def planned_orders(self, order_ids: Sequence[str]) -> Mapping[str, OrderPlanned]:
+        """Give the last planned attempt of each of these orders, as its fact."""
+        ...
+
+    async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
+        """Give accounts by id."""
+        ...
+
+    async def untold_trades(
+        self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+    ) -> Sequence[VenueTrade]:
+        """Give those of the venue's trades that are not booked here."""
+        ...
+
+    async def held_quantity(self, *, account_id: int, symbol: str) -> Decimal:
+        """Give what our books hold on an account and symbol, signed: longs minus shorts."""
+        ...

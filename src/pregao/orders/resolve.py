@@ -1,0 +1,142 @@
+"""
+Ask the venue until an order is known: unresolved, or accepted and not heard of since.
+
+Takes OrderUnresolved. Gives OrderAccepted, OrderRejected, OrderEnded, FillReported, EntryRequested, ExitRequested;
+nothing while the venue cannot say: then it is asked again later.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pregao.domain.clock import Clock, to_ms
+from pregao.domain.facts import (
+    EntryRequested,
+    ExitRequested,
+    Fact,
+    FillReported,
+    OrderAccepted,
+    OrderEnded,
+    OrderRejected,
+)
+from pregao.domain.order import Leg, OrderStatus
+from pregao.domain.venue import VenueOrder
+from pregao.orders.ports import Books, Exchange, LiveOrder
+
+CLOCK_MARGIN_MS = 1_000  # the venue takes timestamps up to this far ahead of its own clock
+ATTEMPTS_MAX = 5  # an order that died this often will die again
+
+ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+
+
+async def resolve_order(
+    order: LiveOrder, *, exchange: Exchange, books: Books, clock: Clock
+) -> Sequence[Fact]:
+    """
+    Say what became of the order; an empty answer means: ask again later.
+
+    "Not found" is believed only when the attempt's receive window has closed on the venue's clock and both its
+    trades and its position agree that nothing happened.
+
+    :raises VenueError: when the venue gives no usable answer; nothing is concluded from that.
+    """
+    if order.is_dead:
+        return [_try_again(order, now=clock())]
+    found = await exchange.find_order(
+        account_id=order.account_id, symbol=order.symbol, client_order_id=order.client_order_id
+    )
+    if found is not None and to_ms(found.created_at) + CLOCK_MARGIN_MS >= order.signed_at_ms:
+        return await _as_found(order, found, exchange=exchange, now=clock())
+    if order.status not in (OrderStatus.PLANNED, OrderStatus.UNRESOLVED):
+        return []  # the venue acknowledged it once: this "not found" is a read that lags
+    if exchange.venue_now_ms() <= order.signed_at_ms + order.recv_window_ms + CLOCK_MARGIN_MS:
+        return []
+    if not await _nothing_happened(order, exchange=exchange, books=books):
+        return []
+    return [_try_again(order, now=clock())]
+
+
+async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, now: datetime) -> list[Fact]:
+    """Tell the fills we have not been told, and how the order stands."""
+    facts: list[Fact] = []
+    if (
+        order.status in (OrderStatus.PLANNED, OrderStatus.UNRESOLVED)
+        and found.status is not OrderStatus.REJECTED
+    ):
+        facts.append(
+            OrderAccepted(
+                happened_at=now,
+                order_id=order.order_id,
+                attempt=order.attempt,
+                exchange_order_id=found.exchange_order_id,
+                sent_at=None,
+                acknowledged_at=now,
+            ),
+        )
+    if found.filled_quantity > order.filled_quantity:
+        trades = await exchange.trades_of(
+            account_id=order.account_id, symbol=order.symbol, exchange_order_id=found.exchange_order_id
+        )
+        facts.extend(
+            FillReported(
+                happened_at=now,
+                account_id=order.account_id,
+                trade=replace(trade, client_order_id=order.client_order_id),
+            )
+            for trade in trades
+        )
+        if sum(trade.quantity for trade in trades) < found.filled_quantity:
+            return facts  # the trades lag behind the order: how it ended is told when they are complete
+    if found.status in ENDED:
+        facts.append(
+            OrderEnded(
+                happened_at=now,
+                order_id=order.order_id,
+                signal_id=order.signal_id,
+                position_id=order.position_id,
+                status=found.status if found.status is not OrderStatus.REJECTED else OrderStatus.EXPIRED,
+                ended_at=found.updated_at,
+            ),
+        )
+    return facts
+
+
+async def _nothing_happened(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:
+    trades = await exchange.trades_since(
+        account_id=order.account_id, symbol=order.symbol, since_ms=order.signed_at_ms - CLOCK_MARGIN_MS
+    )
+    if await books.untold_trades(account_id=order.account_id, symbol=order.symbol, trades=trades):
+        return False
+    positions = await exchange.positions(account_id=order.account_id, symbol=order.symbol)
+    at_venue = sum(position.quantity for position in positions)
+    return at_venue == await books.held_quantity(account_id=order.account_id, symbol=order.symbol)
+
+
+def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
+    """The attempt is proven dead: an exit is always tried anew, an entry while its time lasts."""
+    reason = f"attempt={order.attempt} code={order.code or 'NOT_FOUND'}"
+    if order.leg is Leg.EXIT:
+        return ExitRequested(
+            happened_at=now,
+            signal_id=order.signal_id,
+            position_id=order.position_id,
+            attempt=order.attempt + 1,
+            reason=reason,
+        )
+    if order.attempt >= ATTEMPTS_MAX:
+        return OrderRejected(
+            happened_at=now,
+            order_id=order.order_id,
+            attempt=order.attempt,
+            signal_id=order.signal_id,
+            position_id=order.position_id,
+            code="ATTEMPTS_EXHAUSTED",
+            reason=f"{reason} attempts_max={ATTEMPTS_MAX}. The venue took none of them.",
+        )
+    return EntryRequested(
+        happened_at=now,
+        signal_id=order.signal_id,
+        order_id=order.order_id,
+        attempt=order.attempt + 1,
+        reason=reason,
+    )

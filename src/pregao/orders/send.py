@@ -1,0 +1,104 @@
+"""
+Send one planned order to its account, exactly once.
+
+Takes OrderPlanned. Gives OrderAccepted, OrderRejected or OrderUnresolved.
+"""
+
+from datetime import datetime, timedelta
+
+from pregao.domain.clock import Clock
+from pregao.domain.facts import OrderAccepted, OrderPlanned, OrderRejected, OrderUnresolved
+from pregao.domain.order import Leg
+from pregao.domain.venue import OperatorNeeded, OrderAttempt, OutcomeUnknown, Refused, RetryLater, VenueError
+from pregao.orders.ports import Exchange
+
+ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were orders that arrived
+
+Outcome = OrderAccepted | OrderRejected | OrderUnresolved
+
+
+async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -> Outcome:
+    """
+    Send the order and say what became of it.
+
+    The attempt is in the journal before this runs; a crash in here is found by ``resolve``.
+    """
+    if order.send_before is not None and clock() >= order.send_before:
+        return _unresolved(
+            order, RetryLater("SIGNAL_EXPIRED", "not sent", retry_after_seconds=0), is_dead=True, now=clock()
+        )
+    if order.leg is Leg.ENTRY:
+        try:
+            await exchange.ensure_leverage(
+                account_id=order.account_id,
+                symbol=order.symbol,
+                leverage=order.leverage,
+                margin_mode=order.margin_mode,
+            )
+        except (RetryLater, OutcomeUnknown) as trouble:
+            # The order itself never left: whatever became of the leverage, this attempt is dead.
+            return _unresolved(order, trouble, is_dead=True, now=clock())
+        except VenueError as trouble:
+            return _rejected(
+                order, code=f"LEVERAGE_NOT_SET {trouble.code}", reason=trouble.message, now=clock()
+            )
+    sent_at = clock()
+    try:
+        acknowledgement = await exchange.submit(_attempt(order))
+    except (Refused, OperatorNeeded) as refusal:
+        return _rejected(order, code=refusal.code, reason=refusal.message, now=clock())
+    except RetryLater as trouble:
+        return _unresolved(order, trouble, is_dead=True, now=clock())
+    except OutcomeUnknown as trouble:
+        # The venue may already have it. Sending again could double the position.
+        return _unresolved(order, trouble, is_dead=False, now=clock(), sent_at=sent_at)
+    return OrderAccepted(
+        happened_at=clock(),
+        order_id=order.order_id,
+        attempt=order.attempt,
+        exchange_order_id=acknowledgement.exchange_order_id,
+        sent_at=acknowledgement.sent_at,
+        acknowledged_at=acknowledgement.acknowledged_at,
+    )
+
+
+def _attempt(order: OrderPlanned) -> OrderAttempt:
+    return OrderAttempt(
+        client_order_id=order.client_order_id,
+        account_id=order.account_id,
+        symbol=order.symbol,
+        side=order.side,
+        position_side=order.position_side,
+        quantity=order.quantity,
+        reduce_only=order.reduce_only,
+        signed_at_ms=order.signed_at_ms,
+        recv_window_ms=order.recv_window_ms,
+    )
+
+
+def _rejected(order: OrderPlanned, *, code: str, reason: str, now: datetime) -> OrderRejected:
+    return OrderRejected(
+        happened_at=now,
+        order_id=order.order_id,
+        attempt=order.attempt,
+        signal_id=order.signal_id,
+        position_id=order.position_id,
+        code=code,
+        reason=reason,
+    )
+
+
+def _unresolved(
+    order: OrderPlanned, trouble: VenueError, *, is_dead: bool, now: datetime, sent_at: datetime | None = None
+) -> OrderUnresolved:
+    wait = trouble.retry_after_seconds if isinstance(trouble, RetryLater) else ASK_SECONDS
+    return OrderUnresolved(
+        happened_at=now,
+        order_id=order.order_id,
+        attempt=order.attempt,
+        code=trouble.code,
+        reason=trouble.message,
+        is_dead=is_dead,
+        sent_at=sent_at,
+        ask_at=now + timedelta(seconds=wait),
+    )

@@ -1,0 +1,1 @@
+"""Takes booked fills and ended orders; gives positions as they stand after them."""

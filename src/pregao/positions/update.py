@@ -1,0 +1,118 @@
+"""
+Fold fills into their positions; release what an ended order had reserved.
+
+Takes FillBooked, OrderRejected, OrderEnded, OrderDenied. Gives PositionChanged, ExitRequested.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pregao.domain.facts import (
+    ExitRequested,
+    Fact,
+    FillBooked,
+    OrderDenied,
+    OrderEnded,
+    OrderRejected,
+    PositionChanged,
+)
+from pregao.domain.money import ZERO
+from pregao.domain.position import Position, PositionStatus, after_fill
+from pregao.positions.ports import Positions
+
+
+async def update_position(fills: Sequence[FillBooked], *, positions: Positions, now: datetime) -> list[Fact]:
+    """Give each touched position once, after all its fills; ask for the exit of what a close has waited for."""
+    touched = dict(
+        await positions.lock_positions(sorted({one.position_id for one in fills if one.position_id}))
+    )
+    entered = set()
+    for fill in fills:
+        if fill.position_id is None:
+            continue
+        before = touched[fill.position_id]
+        touched[fill.position_id] = _after(before, fill)
+        if fill.order_is_filled and fill.trade.side is before.direction.entry_side:
+            entered.add(fill.position_id)
+    facts: list[Fact] = [PositionChanged(happened_at=now, position=position) for position in touched.values()]
+    facts.extend(
+        _waited_exit(touched[position_id], now=now)
+        for position_id in sorted(entered)
+        if _waits(touched[position_id])
+    )
+    return facts
+
+
+def _after(position: Position, fill: FillBooked) -> Position:
+    reason = "closed_outside" if fill.order_id is None else "signal"
+    after = after_fill(
+        position,
+        side=fill.trade.side,
+        price=fill.trade.price,
+        quantity=fill.trade.quantity,
+        fee=fill.fee,
+        traded_at=fill.trade.traded_at,
+        reason=reason,
+    )
+    is_exit = fill.trade.side is not position.direction.entry_side
+    if is_exit and fill.order_is_filled and after.status is PositionStatus.CLOSING:
+        return replace(
+            after, status=PositionStatus.OPEN, exit_signal_id=None
+        )  # a share was closed, the rest stays
+    return after
+
+
+def _waits(position: Position) -> bool:
+    """Say whether a close came while the entry was on its way."""
+    return position.status is PositionStatus.OPEN and position.exit_signal_id is not None
+
+
+def _waited_exit(position: Position, *, now: datetime) -> ExitRequested:
+    assert position.exit_signal_id is not None, "only a position that a close waits for is exited here"
+    return ExitRequested(
+        happened_at=now,
+        signal_id=position.exit_signal_id,
+        position_id=position.position_id,
+        attempt=1,
+        reason="the entry filled after the close had come",
+    )
+
+
+async def release(rejections: Sequence[OrderRejected], *, positions: Positions, now: datetime) -> list[Fact]:
+    """Give back what a rejected order had reserved: nothing was entered, or nothing was exited."""
+    return await _release({one.position_id: one.code for one in rejections}, positions=positions, now=now)
+
+
+async def release_rest(ends: Sequence[OrderEnded], *, positions: Positions, now: datetime) -> list[Fact]:
+    """Give back what an ended order left unfilled."""
+    return await _release({one.position_id: one.status.value for one in ends}, positions=positions, now=now)
+
+
+async def release_denied(
+    denials: Sequence[OrderDenied], *, positions: Positions, now: datetime
+) -> list[Fact]:
+    """Give back what an order had reserved whose next attempt was denied; most denials reserved nothing."""
+    reasons = {one.position_id: one.code for one in denials if one.position_id is not None}
+    return await _release(reasons, positions=positions, now=now)
+
+
+async def _release(reasons: dict[int, str], *, positions: Positions, now: datetime) -> list[Fact]:
+    if not reasons:
+        return []
+    facts: list[Fact] = []
+    for position in (await positions.lock_positions(sorted(reasons))).values():
+        released = _released(position, reason=reasons[position.position_id], now=now)
+        if released is not position:
+            facts.append(PositionChanged(happened_at=now, position=released))
+        if position.exit_signal_id is not None and position.status is not PositionStatus.CLOSING:
+            facts.append(_waited_exit(position, now=now))
+    return facts
+
+
+def _released(position: Position, *, reason: str, now: datetime) -> Position:
+    if position.status is PositionStatus.PENDING and position.entered_quantity == ZERO:
+        return replace(position, status=PositionStatus.ABANDONED, closed_at=now, close_reason=reason.lower())
+    if position.status is PositionStatus.CLOSING:
+        return replace(position, status=PositionStatus.OPEN, exit_signal_id=None)
+    return position

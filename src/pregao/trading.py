@@ -1,0 +1,336 @@
+"""
+The trader's loops: decide what arrived, send what was planned, ask about what is unknown, book what is told.
+
+Everything is found in the state again after a crash: starting and recovering are one path.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from pregao.decisions.decide import decide
+from pregao.domain.account import Venue
+from pregao.domain.clock import Clock, to_ms
+from pregao.domain.facts import (
+    DecisionApproved,
+    EntryRequested,
+    ExitRequested,
+    Fact,
+    FillBooked,
+    FillReported,
+    OrderDenied,
+    OrderEnded,
+    OrderPlanned,
+    OrderRejected,
+    SignalAccepted,
+    SignalPlanned,
+)
+from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.edges.postgres import work
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.fills.book import book_fill
+from pregao.orders import plan
+from pregao.orders.ports import Desk, Exchange, LiveOrder, Market, MarketView
+from pregao.orders.resolve import resolve_order
+from pregao.orders.send import send_order
+from pregao.positions import update
+from pregao.runner import Bound, Runner
+
+LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
+RESOLVE_SECONDS = 0.25
+SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
+QUESTIONS_PER_BATCH = 100
+MARKET_SECONDS_MAX = 2.0  # a venue that gives no price in time gets no entries; the others do not wait longer
+CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the last one booked: clocks differ
+
+log = structlog.get_logger()
+
+Pair = tuple[Venue, str]
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+"""What a database that is away raises."""
+
+
+class Trading:
+    """The trader of one desk."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        exchanges: Mapping[Venue, Exchange],
+        doorbell: Doorbell,
+        clock: Clock,
+        desk: Desk,
+        orders_in_flight_max: int,
+    ) -> None:
+        """Trade under the lease named in ``desk``; ``run`` does the work."""
+        self._journal = journal
+        self._exchanges = exchanges
+        self._doorbell = doorbell
+        self._clock = clock
+        self._desk = desk
+        self._views: dict[Pair, MarketView] = {}
+        self._rates: dict[tuple[str, str], Decimal] = {}
+        self._wire = asyncio.Semaphore(orders_in_flight_max)
+        self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._arrived = asyncio.Event()
+        self._runner = Runner(self._begin, steps=self._bound_steps())
+        doorbell.listen("signals", lambda _words: self._arrived.set())
+
+    async def run(self) -> None:
+        """Trade until canceled; what is on the wire then is finished before it returns."""
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._keep(self._decide_arrivals))
+                loops.create_task(self._keep(self._ask_about_unknowns))
+        finally:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._outcomes.close()
+
+    async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
+        """Take what a user stream tells."""
+        match report:
+            case TradeReport():
+                fill = FillReported(
+                    happened_at=self._clock(), account_id=report.account_id, trade=report.trade
+                )
+                await self._outcomes.submit([fill])
+            case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
+                await self._take_end(report)
+            case OrderReport():
+                pass  # the answer to the order says the same, and when it was sent
+            case StreamGap():
+                self._spawn(self._catch_up(report.account_id))
+
+    # --- the steps, bound to their ports ------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _begin(self) -> AsyncIterator[Transaction]:
+        async with self._journal.transaction() as transaction:
+            yield transaction
+
+    def _bound_steps(self) -> dict[type[Fact], Bound[Transaction]]:
+        """Bind the dry lines of the journey; each call gets its ports from the transaction it runs in."""
+
+        def planned(step: Callable[..., Awaitable[list[Fact]]]) -> Bound[Transaction]:
+            async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+                books = PostgresBooks(tx.connection)
+                return await step(
+                    facts, books=books, market=self._market(), desk=self._desk, now=self._clock()
+                )
+
+            return run
+
+        def positioned(step: Callable[..., Awaitable[list[Fact]]]) -> Bound[Transaction]:
+            async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+                return await step(facts, positions=PostgresBooks(tx.connection), now=self._clock())
+
+            return run
+
+        async def decided(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+            signals = [fact for fact in facts if isinstance(fact, SignalAccepted)]
+            return await decide(signals, bots=PostgresBooks(tx.connection), now=self._clock())
+
+        async def booked(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+            reports = [fact for fact in facts if isinstance(fact, FillReported)]
+            ledger = PostgresBooks(tx.connection)
+            return await book_fill(reports, ledger=ledger, rates=self._rates, now=self._clock())
+
+        return {
+            SignalAccepted: decided,
+            DecisionApproved: planned(plan.plan_orders),
+            EntryRequested: planned(plan.plan_entry_again),
+            ExitRequested: planned(plan.plan_exit),
+            OrderDenied: positioned(update.release_denied),
+            OrderRejected: positioned(update.release),
+            OrderEnded: positioned(update.release_rest),
+            FillReported: booked,
+            FillBooked: positioned(update.update_position),
+        }
+
+    # --- decide -------------------------------------------------------------------------------------------
+
+    async def _keep(self, work_once: Callable[[], Awaitable[None]]) -> None:
+        """Go on through a database that is away: nothing is lost, it is found in the state again."""
+        while True:
+            try:
+                await work_once()
+            except AWAY as away:
+                log.warning("trader.database.away", error=type(away).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _decide_arrivals(self) -> None:
+        if await self.decide_batch() < SIGNALS_PER_BATCH:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._arrived.wait()
+            self._arrived.clear()
+
+    async def decide_batch(self) -> int:
+        """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
+        waiting = await work.peek_accepted(self._journal.pool, limit=SIGNALS_PER_BATCH)
+        if not waiting:
+            return 0
+        await self._view_all(
+            {(Venue(venue), symbol) for _, symbol, venues in waiting if symbol for venue in venues}
+        )
+        async with self._journal.transaction() as transaction:
+            claimed = await work.claim_accepted(transaction.connection, limit=SIGNALS_PER_BATCH)
+            done = await self._runner.advance_in(transaction, [], standing=claimed)
+        self._go_on(done)
+        return len(claimed)
+
+    def _go_on(self, done: Sequence[Fact]) -> None:
+        """After a commit: send what was planned, and say which signals may be settled."""
+        for fact in done:
+            if isinstance(fact, OrderPlanned):
+                self._spawn(self._send(fact))
+        ended = _may_settle(done)
+        if ended:
+            self._doorbell.ring("receipts", *(str(signal_id) for signal_id in ended))
+
+    # --- the market as planning sees it -------------------------------------------------------------------
+
+    def _market(self) -> Market:
+        now_ms = {venue: exchange.venue_now_ms() for venue, exchange in self._exchanges.items()}
+        oldest = self._clock() - timedelta(seconds=MARKET_SECONDS_MAX)
+        views = {pair: view for pair, view in self._views.items() if view.quote.quoted_at >= oldest}
+        return Market(views=views, venue_now_ms=now_ms)
+
+    async def _view_all(self, pairs: Iterable[Pair]) -> None:
+        """Read the price of each symbol once per venue, for everybody who trades it now."""
+        async with asyncio.TaskGroup() as reading:
+            for pair in pairs:
+                reading.create_task(self._view(pair))
+
+    async def _view(self, pair: Pair) -> None:
+        venue, symbol = pair
+        try:
+            async with asyncio.timeout(MARKET_SECONDS_MAX):
+                exchange = self._exchanges[venue]
+                instrument = (await exchange.instruments()).get(symbol)
+                if instrument is not None:
+                    self._views[pair] = MarketView(instrument=instrument, quote=await exchange.quote(symbol))
+        except (VenueError, TimeoutError) as trouble:
+            log.warning("trader.price.missing", venue=venue, symbol=symbol, error=str(trouble))
+
+    # --- send ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, work_to_do: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work_to_do)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, order: OrderPlanned) -> None:
+        """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
+        async with self._wire:
+            outcome = await send_order(order, exchange=self._exchanges[order.venue], clock=self._clock)
+        try:
+            await self._outcomes.submit([outcome])
+        except AWAY as away:
+            log.error("orders.outcome.unwritten", order_id=order.order_id, error=type(away).__name__)
+
+    async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
+        """Commit what became known, with all that follows from it."""
+        done = await self._runner.advance([fact for facts in batch for fact in facts])
+        self._go_on(done)
+        return [None] * len(batch)
+
+    # --- ask ----------------------------------------------------------------------------------------------
+
+    async def _ask_about_unknowns(self) -> None:
+        await asyncio.sleep(RESOLVE_SECONDS)
+        async with self._journal.transaction() as transaction:
+            due = await work.claim_due_orders(transaction.connection, limit=QUESTIONS_PER_BATCH)
+        for order in due:
+            self._spawn(self._resolve(order))
+
+    async def _resolve(self, order: LiveOrder) -> None:
+        exchange = self._exchanges[order.venue]
+        try:
+            # No transaction while a venue is asked: it may take ten seconds.
+            books = PostgresBooks(self._journal.pool)
+            facts = await resolve_order(order, exchange=exchange, books=books, clock=self._clock)
+            if any(isinstance(fact, EntryRequested) for fact in facts):
+                await self._view((order.venue, order.symbol))
+            if facts:
+                await self._with_rates(order.venue, facts)
+                await self._outcomes.submit(facts)
+        except VenueError as silent:
+            log.warning(
+                "orders.resolve.silent", order_id=order.order_id, checks=order.checks, code=silent.code
+            )
+        except AWAY as away:
+            log.warning("trader.database.away", error=type(away).__name__)
+
+    async def _take_end(self, report: OrderReport) -> None:
+        """An order ended at the venue: its fills, if it had any, are told before, or asked for now."""
+        own = order_of(report.client_order_id)
+        if own is None:
+            return
+        order = await work.find_live_order(self._journal.pool, own[0])
+        if order is not None:
+            self._spawn(self._resolve(order))
+
+    async def _catch_up(self, account_id: int) -> None:
+        """After a gap: ask about each order that may have traded unseen, then for trades of what is held."""
+        orders = await work.live_orders_of_account(self._journal.pool, account_id)
+        held = await work.held_symbols(self._journal.pool, account_id)
+        for order in orders:
+            if (
+                order.status is not OrderStatus.PLANNED
+            ):  # one of those is being sent right now, or asked about soon
+                await self._resolve(order)
+        for venue, symbol, since in held:
+            await self._catch_up_trades(
+                account_id, venue=venue, symbol=symbol, since_ms=to_ms(since - CATCH_UP_MARGIN)
+            )
+
+    async def _catch_up_trades(self, account_id: int, *, venue: Venue, symbol: str, since_ms: int) -> None:
+        try:
+            trades = await self._exchanges[venue].trades_since(
+                account_id=account_id, symbol=symbol, since_ms=since_ms
+            )
+            facts = [
+                FillReported(happened_at=self._clock(), account_id=account_id, trade=trade)
+                for trade in trades
+            ]
+            if facts:
+                await self._with_rates(venue, facts)
+                await self._outcomes.submit(facts)
+        except VenueError as silent:
+            log.warning("trader.catch_up.silent", account_id=account_id, symbol=symbol, code=silent.code)
+
+    async def _with_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
+        """Know the price of every foreign commission before it is booked."""
+        for fact in facts:
+            if not isinstance(fact, FillReported):
+                continue
+            asset = fact.trade.commission_asset
+            if asset not in ("", "USDT") and fact.trade.commission:
+                quote = await self._exchanges[venue].quote(f"{asset}USDT")
+                self._rates[asset, "USDT"] = quote.last_price
+
+
+def _may_settle(done: Sequence[Fact]) -> set[UUID]:
+    """Give the signals whose last order may have ended with these facts."""
+    ended: set[UUID] = set()
+    for fact in done:
+        match fact:
+            case SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied():
+                ended.add(fact.signal_id)
+            case FillBooked(order_is_filled=True, signal_id=UUID() as signal_id):
+                ended.add(signal_id)
+    return ended
