@@ -1,0 +1,1 @@
+"""Who trades: accounts, their credentials and their limits."""

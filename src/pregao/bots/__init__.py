@@ -1,0 +1,1 @@
+"""Bots and subscriptions: who listens to which channel, with which settings."""

@@ -1,0 +1,99 @@
+"""
+Create, change, pause and archive bots.
+
+Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pregao.bots.ports import BotBook
+from pregao.bots.ranges import check_bot
+from pregao.bots.refusals import ConflictError, UnknownError
+from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus
+from pregao.domain.facts import BotConfigured, Fact, SubscriptionConfigured
+
+CHANGEABLE = frozenset(
+    {
+        "name", "description", "status", "market_type", "allowed_directions", "trading_symbol", "default_leverage",
+        "default_margin_usd", "default_stop_loss_pct", "default_take_profit_pct", "default_max_positions",
+        "signals_per_minute_max",
+    },
+)  # fmt: skip
+"""What may change once a bot exists: its address and its secret stand in other people's alerts."""
+
+
+async def create_bot(bot: Bot, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Create a bot.
+
+    :raises SettingUnusableError: when a setting cannot be used.
+    :raises ConflictError: when the webhook path is taken, by an archived bot too.
+    """
+    bot = _spelled(bot)
+    check_bot(bot)
+    if await book.find_bot_at(bot.webhook_path) is not None:
+        raise path_taken(bot.webhook_path)
+    return [BotConfigured(happened_at=now, bot=bot)]
+
+
+async def change_bot(bot_id: UUID, changes: Mapping[str, Any], *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Change some settings of a bot; pausing it is such a change. Changing nothing gives no fact.
+
+    :raises SettingUnusableError: when a setting cannot be used.
+    :raises UnknownError: when there is no such bot.
+    :raises ConflictError: when the bot is archived.
+    """
+    assert CHANGEABLE.issuperset(changes)
+    assert changes.get("status") is not BotStatus.ARCHIVED, "archive_bot ends the subscriptions too"
+    bot = await _get_bot(bot_id, book=book)
+    if bot.status is BotStatus.ARCHIVED:
+        raise ConflictError("BOT_ARCHIVED", f"bot={bot_id}. An archived bot stays as it is; create another.")
+    changed = _spelled(replace(bot, **changes))
+    check_bot(changed)
+    return [] if changed == bot else [BotConfigured(happened_at=now, bot=changed)]
+
+
+async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Archive a bot and cancel its subscriptions: what is open is still closed by its signals. Twice is once.
+
+    :raises UnknownError: when there is no such bot.
+    """
+    bot = await _get_bot(bot_id, book=book)
+    facts: list[Fact] = []
+    if bot.status is not BotStatus.ARCHIVED:
+        facts.append(BotConfigured(happened_at=now, bot=replace(bot, status=BotStatus.ARCHIVED)))
+    for subscription in await book.subscriptions_of(bot_id):
+        if subscription.status is not SubscriptionStatus.CANCELED:
+            canceled = replace(subscription, status=SubscriptionStatus.CANCELED)
+            facts.append(SubscriptionConfigured(happened_at=now, subscription=canceled))
+    return facts
+
+
+def path_taken(webhook_path: str) -> ConflictError:
+    """Give the refusal of a webhook path that another bot has."""
+    return ConflictError(
+        "WEBHOOK_PATH_TAKEN",
+        f"webhook_path={webhook_path}. Another bot, perhaps an archived one, has it; choose another.",
+        field="webhook_path",
+    )
+
+
+async def _get_bot(bot_id: UUID, *, book: BotBook) -> Bot:
+    bot = await book.find_bot(bot_id)
+    if bot is None:
+        raise UnknownError("BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
+    return bot
+
+
+def _spelled(bot: Bot) -> Bot:
+    # Signals carry the exchange's spelling: btcusdt.p and BTC-USDT mean BTCUSDT here too.
+    symbol = bot.trading_symbol
+    if symbol is not None:
+        symbol = symbol.strip().upper().removesuffix(".P").replace("-", "") or None
+    return replace(bot, name=bot.name.strip(), trading_symbol=symbol)

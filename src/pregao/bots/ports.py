@@ -1,0 +1,50 @@
+"""What this room needs from outside: the bots and subscriptions in one open transaction."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from pregao.domain.account import Account
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.facts import Fact
+
+
+class BotBook(Protocol):
+    """Bots and subscriptions in one transaction: what was found here stays as it is until the transaction ends."""
+
+    async def find_bot(self, bot_id: UUID) -> Bot | None:
+        """Give the bot, and keep others from changing it or subscribing to it meanwhile."""
+        ...
+
+    async def find_bot_at(self, webhook_path: str) -> Bot | None:
+        """Give the bot with this webhook path, archived ones included."""
+        ...
+
+    async def subscriptions_of(self, bot_id: UUID) -> Sequence[Subscription]:
+        """Give all subscriptions of a bot, canceled ones included, by account."""
+        ...
+
+    async def find_subscription(self, subscription_id: UUID) -> Subscription | None:
+        """Give the subscription, and keep others from changing it meanwhile."""
+        ...
+
+    async def find_account(self, account_id: int) -> Account | None:
+        """Give the account, and keep others from changing it meanwhile."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """
+        Journal the facts and fold them into the state.
+
+        :raises ConflictError: when another transaction took the webhook path first.
+        """
+        ...
+
+
+class BotBooks(Protocol):
+    """Where a book is opened."""
+
+    def open(self) -> AbstractAsyncContextManager[BotBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...

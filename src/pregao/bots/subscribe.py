@@ -1,0 +1,134 @@
+"""
+Subscribe accounts to a bot; change, pause and cancel subscriptions.
+
+Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pregao.bots.ports import BotBook
+from pregao.bots.ranges import check_subscription
+from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, BotStatus, Subscription, SubscriptionStatus
+from pregao.domain.facts import Fact, SubscriptionConfigured
+
+ACCOUNTS_AT_ONCE_MAX = 3  # B3: one request subscribes up to three accounts
+
+CHANGEABLE = frozenset(
+    {
+        "status", "custom_leverage", "custom_margin_usd", "custom_stop_loss_pct", "custom_take_profit_pct",
+        "max_daily_loss_usd", "max_concurrent_positions",
+    },
+)  # fmt: skip
+
+
+async def subscribe(wanted: Sequence[Subscription], *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Subscribe one to three accounts to one bot: all or none. A canceled subscription lives again, under its old id.
+
+    :raises SettingUnusableError: when a setting cannot be used, or an account is named twice.
+    :raises UnknownError: when there is no such bot or account.
+    :raises ConflictError: when the bot is archived, an account inactive or already subscribed.
+    """
+    accounts = {subscription.account_id for subscription in wanted}
+    if len(accounts) < len(wanted) or not 1 <= len(wanted) <= ACCOUNTS_AT_ONCE_MAX:
+        raise SettingUnusableError(
+            "ACCOUNTS_UNUSABLE",
+            f"accounts={len(wanted)} different={len(accounts)} maximum={ACCOUNTS_AT_ONCE_MAX}. Name each once.",
+        )
+    for subscription in wanted:
+        check_subscription(subscription)
+    bot = await _get_open_bot(wanted[0].bot_id, book=book)
+    present = {one.account_id: one for one in await book.subscriptions_of(bot.bot_id)}
+    facts: list[Fact] = []
+    for subscription in sorted(wanted, key=lambda one: one.account_id):
+        account = await _get_active_account(subscription.account_id, book=book)
+        _check_open_bot(bot, account)
+        former = present.get(account.account_id)
+        if former is not None and former.status is not SubscriptionStatus.CANCELED:
+            raise ConflictError(
+                "SUBSCRIPTION_EXISTS",
+                f"subscription={former.subscription_id} account={account.account_id}. Change that one instead.",
+                subscription_id=str(former.subscription_id),
+            )
+        subscription_id = former.subscription_id if former else subscription.subscription_id
+        made = replace(subscription, subscription_id=subscription_id)
+        facts.append(SubscriptionConfigured(happened_at=now, subscription=made))
+    return facts
+
+
+async def change_subscription(
+    subscription_id: UUID, changes: Mapping[str, Any], *, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Change some settings of a subscription; pausing it is such a change. Changing nothing gives no fact.
+
+    :raises SettingUnusableError: when a setting cannot be used.
+    :raises UnknownError: when there is no such subscription.
+    :raises ConflictError: when the subscription is canceled.
+    """
+    assert CHANGEABLE.issuperset(changes)
+    subscription = await _get_subscription(subscription_id, book=book)
+    if subscription.status is SubscriptionStatus.CANCELED:
+        raise ConflictError(
+            "SUBSCRIPTION_CANCELED",
+            f"subscription={subscription_id}. Subscribe the account again to bring it back.",
+        )
+    changed = replace(subscription, **changes)
+    check_subscription(changed)
+    return [] if changed == subscription else [SubscriptionConfigured(happened_at=now, subscription=changed)]
+
+
+async def cancel_subscription(subscription_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    End a subscription: nothing opens any more, and what is open is still closed by its signals. Twice is once.
+
+    :raises UnknownError: when there is no such subscription.
+    """
+    subscription = await _get_subscription(subscription_id, book=book)
+    if subscription.status is SubscriptionStatus.CANCELED:
+        return []
+    canceled = replace(subscription, status=SubscriptionStatus.CANCELED)
+    return [SubscriptionConfigured(happened_at=now, subscription=canceled)]
+
+
+async def _get_open_bot(bot_id: UUID, *, book: BotBook) -> Bot:
+    bot = await book.find_bot(bot_id)
+    if bot is None:
+        raise UnknownError("BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
+    if bot.status is BotStatus.ARCHIVED:
+        raise ConflictError("BOT_ARCHIVED", f"bot={bot_id}. An archived bot takes no subscriptions.")
+    return bot
+
+
+async def _get_active_account(account_id: int, *, book: BotBook) -> Account:
+    account = await book.find_account(account_id)
+    if account is None:
+        raise UnknownError("ACCOUNT_UNKNOWN", f"account={account_id}. There is no such account.")
+    if not account.is_active:
+        raise ConflictError("ACCOUNT_INACTIVE", f"account={account_id}. Activate it first.")
+    return account
+
+
+def _check_open_bot(bot: Bot, account: Account) -> None:
+    # A bot that anybody may signal must never reach money.
+    if bot.is_open and account.venue is not Venue.PAPER:
+        raise ConflictError(
+            "BOT_OPEN_TO_ALL",
+            f"bot={bot.bot_id} account={account.account_id} venue={account.venue}. "
+            "It takes signals without a secret, so only paper accounts may follow it.",
+        )
+
+
+async def _get_subscription(subscription_id: UUID, *, book: BotBook) -> Subscription:
+    subscription = await book.find_subscription(subscription_id)
+    if subscription is None:
+        raise UnknownError(
+            "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."
+        )
+    return subscription

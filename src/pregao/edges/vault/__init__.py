@@ -1,0 +1,1 @@
+"""Credentials under lock: envelope encryption of what signs at the venues."""

@@ -1,0 +1,1 @@
+"""What people look at: read models, and the ports that fetch them."""

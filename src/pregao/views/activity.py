@@ -1,0 +1,135 @@
+"""What the desk did lately: signals, orders and positions as lists, newest first, and where they are fetched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalLine:
+    """A signal and where it stands; the counts are None until it is planned."""
+
+    signal_id: UUID
+    bot_id: UUID
+    bot_name: str
+    status: str
+    received_at: datetime
+    settled_at: datetime | None
+    source: str
+    deliveries: int
+    action: str | None
+    symbol: str | None
+    side: str | None
+    price: Decimal | None
+    code: str | None
+    reason: str | None
+    accounts: int | None
+    orders: int | None
+    orders_live: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """An order and what became of it. Quantities are in base units, prices in the quote asset."""
+
+    order_id: str
+    attempt: int
+    client_order_id: str | None
+    exchange_order_id: str | None
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    venue: str | None
+    leg: str
+    position_id: int | None
+    symbol: str
+    side: str | None
+    position_side: str | None
+    status: str
+    code: str | None
+    reason: str | None
+    quantity: Decimal | None
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    decision_price: Decimal | None
+    slippage_bps: Decimal | None
+    fees: Decimal
+    planned_at: datetime
+    sent_at: datetime | None
+    acknowledged_at: datetime | None
+    filled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionLine:
+    """A position as the sums of its fills say. Amounts are in the account's margin asset."""
+
+    position_id: int
+    account_id: int
+    bot_id: UUID
+    subscription_id: UUID
+    signal_id: UUID
+    exit_signal_id: UUID | None
+    symbol: str
+    position_side: str
+    direction: str
+    status: str
+    leverage: int
+    quantity: Decimal
+    entered_quantity: Decimal
+    exited_quantity: Decimal
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    fees: Decimal
+    realized_pnl: Decimal
+    opened_at: datetime | None
+    closed_at: datetime | None
+    close_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlace:
+    """Where a page of orders ended."""
+
+    signal_id: UUID
+    order_id: str
+
+
+class Activity(Protocol):
+    """Where they are fetched, newest first; ``before`` is where the page before ended."""
+
+    async def signals(
+        self, *, bot_id: UUID | None, status: str | None, before: UUID | None, limit: int
+    ) -> Sequence[SignalLine]:
+        """Give signals by the time they arrived."""
+        ...
+
+    async def orders(
+        self,
+        *,
+        account_id: int | None,
+        subscription_id: UUID | None,
+        signal_id: UUID | None,
+        status: str | None,
+        before: OrderPlace | None,
+        limit: int,
+    ) -> Sequence[OrderLine]:
+        """Give orders by the time their signals arrived."""
+        ...
+
+    async def positions(
+        self,
+        *,
+        account_id: int | None,
+        bot_id: UUID | None,
+        status: str | None,
+        live_only: bool,
+        before: int | None,
+        limit: int,
+    ) -> Sequence[PositionLine]:
+        """Give positions by the time they were begun."""
+        ...

@@ -1,0 +1,82 @@
+"""Bots, subscriptions and accounts as they are listed and shown, and where they are fetched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from pregao.domain.account import Account
+from pregao.domain.bot import Bot, Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotLine:
+    """A bot and what follows it."""
+
+    bot: Bot
+    active_subscriptions: int
+    last_signal_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionLine:
+    """A subscription with the bot and the account it joins."""
+
+    subscription: Subscription
+    bot: Bot
+    account: Account
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLine:
+    """An account; of its credentials only whether there are any."""
+
+    account: Account
+    has_credentials: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Configured(Protocol):
+    """Where they are fetched. Lists are ordered by id; ``after`` is the last id of the page before."""
+
+    async def bots(
+        self, *, status: str | None, market_type: str | None, after: UUID | None, limit: int
+    ) -> Sequence[BotLine]:
+        """Give bots, oldest first."""
+        ...
+
+    async def find_bot(self, bot_id: UUID) -> BotLine | None:
+        """Give one bot."""
+        ...
+
+    async def subscriptions(
+        self,
+        *,
+        bot_id: UUID | None,
+        account_id: int | None,
+        status: str | None,
+        after: UUID | None,
+        limit: int,
+    ) -> Sequence[SubscriptionLine]:
+        """Give subscriptions, oldest first."""
+        ...
+
+    async def find_subscription(self, subscription_id: UUID) -> SubscriptionLine | None:
+        """Give one subscription."""
+        ...
+
+    async def accounts(
+        self, *, is_active: bool | None, after: int | None, limit: int
+    ) -> Sequence[AccountLine]:
+        """Give accounts, oldest first."""
+        ...
+
+    async def find_account(self, account_id: int) -> AccountLine | None:
+        """Give one account."""
+        ...

@@ -1,0 +1,36 @@
+"""How the desk is: its workers, its bots; and where that is fetched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker whose lease has not run out, by the database's clock."""
+
+    role: str
+    started_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotsHealth:
+    """How many bots and subscriptions take entries, and when the last signal came."""
+
+    active_bots: int
+    active_subscriptions: int
+    last_signal_at: datetime | None
+
+
+class Health(Protocol):
+    """Where it is fetched; raises whatever the database raises when it is away."""
+
+    async def workers(self) -> Sequence[Worker]:
+        """Give the workers that live, by role and start."""
+        ...
+
+    async def bots_health(self) -> BotsHealth:
+        """Give the counts of the bots."""
+        ...

@@ -1,0 +1,77 @@
+"""A receipt says what one signal did on every account, and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """
+    One account's order.
+
+    ``outcome`` is filled, partially_filled, pending, unresolved, denied, rejected, canceled or expired. Prices are
+    in the quote asset, quantities in base units. ``slippage_bps`` compares the average price with the price at the
+    decision: positive is worse for the account. The ``_ms`` fields count from the signal's arrival.
+    """
+
+    account_id: int
+    account: str
+    subscription_id: UUID
+    order_id: str
+    leg: str
+    symbol: str
+    side: str | None
+    outcome: str
+    code: str | None
+    reason: str | None
+    quantity: Decimal | None
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    decision_price: Decimal | None
+    slippage_bps: Decimal | None
+    fees: Decimal
+    client_order_id: str | None
+    exchange_order_id: str | None
+    attempt: int
+    decided_ms: int | None
+    sent_ms: int | None
+    acknowledged_ms: int | None
+    filled_ms: int | None
+    booked_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A signal and what came of it; complete when nothing is on its way any more."""
+
+    signal_id: UUID
+    bot_id: UUID
+    bot_name: str
+    status: str
+    is_complete: bool
+    action: str | None
+    symbol: str | None
+    side: str | None
+    code: str | None
+    reason: str | None
+    not_used: tuple[str, ...]
+    verdicts: tuple[dict[str, object], ...]
+    deliveries: int
+    received_at: datetime
+    settled_at: datetime | None
+    rows: tuple[ReceiptRow, ...]
+
+    def count(self, *outcomes: str) -> int:
+        """Give how many rows have one of these outcomes."""
+        return sum(row.outcome in outcomes for row in self.rows)
+
+
+class Receipts(Protocol):
+    """Where receipts are fetched."""
+
+    async def find_receipt(self, signal_id: UUID) -> Receipt | None:
+        """Give the receipt of a signal, None when there is no such signal."""
+        ...
