@@ -424,9 +424,7 @@ class _Connection(asyncio.Protocol):
         if not request.future.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             answered_at = self._line.clock()
-            request.future.set_result(
-                Answer(self._status, self._headers, body, request.sent_at, answered_at)
-            )
+            request.future.set_result(Answer(self._status, self._headers, body, request.sent_at, answered_at))
         self._line.ended(request)
         self.answers += 1
         self._headers, self._body = [], []

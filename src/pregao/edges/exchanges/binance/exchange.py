@@ -62,6 +62,7 @@ LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1)
 
 NO_SUCH_ORDER = "-2013"
 POSITION_SIDE_MISMATCH = "-4061"
+CALL_SECONDS_MAX = 10.0  # the port's promise, also where one call needs two requests
 TRADES_MAX = 1000  # in one answer
 EXITS = frozenset({(Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT)})
 
@@ -187,15 +188,15 @@ class BinanceExchange:
             raise
         return _translated(order_from, body, what=ORDER)
 
-    async def trades_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> Sequence[VenueTrade]:
+    async def trades_of(
+        self, *, account_id: int, symbol: str, exchange_order_id: str
+    ) -> Sequence[VenueTrade]:
         """Give the fills of one order, oldest first."""
         return await self._trades(account_id, {"symbol": symbol, "orderId": exchange_order_id})
 
     async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
         """Give the account's fills of a symbol from an instant on, oldest first; at most 1,000."""
-        return await self._trades(
-            account_id, {"symbol": symbol, "startTime": since_ms, "limit": TRADES_MAX}
-        )
+        return await self._trades(account_id, {"symbol": symbol, "startTime": since_ms, "limit": TRADES_MAX})
 
     async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Give the account's open positions (quantity not 0), of one symbol or all."""
@@ -211,19 +212,13 @@ class BinanceExchange:
         key, standing = (account_id, symbol), self.standing
         if standing.leverages.get(key) == leverage and standing.margin_modes.get(key) is margin_mode:
             return
-        async with standing.lock(account_id, symbol):
-            if standing.margin_modes.get(key) is not margin_mode:
-                standing.margin_modes.pop(key, None)
-                await self.rest.change(
-                    MARGIN_TYPE, {"symbol": symbol, "marginType": margin_mode.upper()}, account_id=account_id
-                )
-                standing.margin_modes[key] = margin_mode
-            if standing.leverages.get(key) != leverage:
-                standing.leverages.pop(key, None)
-                await self.rest.change(
-                    LEVERAGE, {"symbol": symbol, "leverage": leverage}, account_id=account_id
-                )
-                standing.leverages[key] = leverage
+        try:
+            async with asyncio.timeout(CALL_SECONDS_MAX), standing.lock(account_id, symbol):
+                await self._set_leverage(key, leverage=leverage, margin_mode=margin_mode)
+        except TimeoutError as late:
+            raise OutcomeUnknown(
+                "CALL_TOO_LONG", f"account={account_id} symbol={symbol} leverage={leverage}"
+            ) from late
 
     async def position_mode(self, *, account_id: int) -> PositionMode:
         """Give the account's position mode; asked once, then followed."""
@@ -255,6 +250,19 @@ class BinanceExchange:
             return fresh
         return await self._together(f"quote {symbol}", lambda: self._fetch_quote(symbol))
 
+    async def _set_leverage(self, key: tuple[int, str], *, leverage: int, margin_mode: MarginMode) -> None:
+        (account_id, symbol), standing = key, self.standing
+        if standing.margin_modes.get(key) is not margin_mode:
+            standing.margin_modes.pop(key, None)
+            mode: dict[str, Value] = {"symbol": symbol, "marginType": margin_mode.upper()}
+            await self.rest.change(MARGIN_TYPE, mode, account_id=account_id)
+            standing.margin_modes[key] = margin_mode
+        if standing.leverages.get(key) != leverage:
+            standing.leverages.pop(key, None)
+            times: dict[str, Value] = {"symbol": symbol, "leverage": leverage}
+            await self.rest.change(LEVERAGE, times, account_id=account_id)
+            standing.leverages[key] = leverage
+
     async def _trades(self, account_id: int, parameters: dict[str, Value]) -> list[VenueTrade]:
         body = await self.rest.read(TRADES, parameters, account_id=account_id)
         trades = _translated_each(trade_from, body, what=TRADES.path)
@@ -282,8 +290,8 @@ class BinanceExchange:
         except (msgspec.DecodeError, ArithmeticError) as problem:
             raise OutcomeUnknown("ANSWER_UNREADABLE", FACTS.path) from problem
         for limit in facts.rate_limits:
-            if limit.rate_limit_type == "REQUEST_WEIGHT" and (limit.interval, limit.interval_num) == ("MINUTE", 1):
-                self.rest.limits.weight_max = limit.limit
+            if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
+                self.rest.limits.weight_max = limit.limit // limit.interval_num
         self._instruments = (asyncio.get_running_loop().time(), instruments)
         return instruments
 

@@ -70,7 +70,9 @@ class Limits:
         if until > now_ms:
             seconds = (until - now_ms) / 1000
             raise RetryLater(
-                "VENUE_PAUSED", f"the exchange asked for {seconds:.1f} s of silence", retry_after_seconds=seconds
+                "VENUE_PAUSED",
+                f"the exchange asked for {seconds:.1f} s of silence",
+                retry_after_seconds=seconds,
             )
 
     def check_weight(self, weight: int, *, is_settling: bool, now_ms: int) -> None:

@@ -11,13 +11,15 @@ import msgspec
 
 from pregao.domain.venue import OperatorNeeded, OutcomeUnknown, Refused, RetryLater, VenueError
 from pregao.edges.exchanges.binance.errors import CODES, Code, Kind
+from pregao.edges.exchanges.binance.limits import MINUTE_MS
 from pregao.edges.exchanges.wire import Answer, NotSent, WireError
 
 RETRY_AFTER_SECONDS = 1.0  # where nothing better is known
 FIREWALL_SECONDS = 60.0  # a 403 of the firewall lifts by itself when we are quiet
 BAN_SECONDS = 120.0  # the shortest ban Binance gives
 MESSAGE_LETTERS_MAX = 200
-NOT_EXECUTED = "service unavailable"  # the one 503 text that says so; a gateway's page about it proves nothing
+TOO_MANY_REQUESTS = -1003
+NOT_EXECUTED = "service unavailable"  # the one 503 text that says so; a gateway's page does not count
 BANNED_UNTIL = re.compile(r"until (\d{13})")
 
 
@@ -90,6 +92,8 @@ def _limited(answer: Answer, refusal: Refusal | None, *, now_ms: int) -> Verdict
         seconds = max(0.0, (int(until[1]) - now_ms) / 1000)
     elif answer.status == 418:
         seconds = BAN_SECONDS
+    elif code == TOO_MANY_REQUESTS:
+        seconds = (MINUTE_MS - now_ms % MINUTE_MS) / 1000  # weight is counted by the clock's minute
     else:
         seconds = CODES[code].retry_after_seconds if code in CODES else RETRY_AFTER_SECONDS
     sentence = f"{'banned' if answer.status == 418 else 'over the limit'}: {_shortened(text)}"

@@ -105,7 +105,9 @@ class BinanceRest:
         self._check(call, account_id=account_id)
         key = await self._key_of(account_id)
         timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
-        payload = self._payload(call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key)
+        payload = self._payload(
+            call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key
+        )
         answer = await self._ask_call(call, payload, account_id=account_id)
         return self._body(answer, what=call.path)
 
@@ -143,7 +145,13 @@ class BinanceRest:
         )
 
     async def _ask(
-        self, payload: bytes, *, priority: Priority, account_id: int | None, what: str, is_repeatable: bool = False
+        self,
+        payload: bytes,
+        *,
+        priority: Priority,
+        account_id: int | None,
+        what: str,
+        is_repeatable: bool = False,
     ) -> Answer:
         try:
             answer = await self._line.ask(payload, priority=priority, is_repeatable=is_repeatable)

@@ -5,6 +5,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import aiohttp
 import structlog
@@ -12,6 +13,14 @@ import structlog
 log = structlog.get_logger()
 
 BACKOFF_SECONDS = 0.5  # doubled with every failure in a row
+
+
+class Opening(StrEnum):
+    """Why a connection was opened."""
+
+    AWAY = "away"  # there was none: messages may have been missed
+    AGED = "aged"  # the one before is near the end of its day
+    RENEWED = "renewed"  # it shall carry something else; the one before is still open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +31,9 @@ class SocketLimits:
     silence_seconds_max: float = 20.0  # without a byte or an answered ping the connection counts as dead
     connect_seconds_max: float = 10.0
     backoff_seconds_max: float = 30.0
+    overlap_seconds: float = (
+        1.0  # the old one stays so long beside the new: a handshake is no subscription yet
+    )
 
 
 class KeptSocket:
@@ -33,10 +45,10 @@ class KeptSocket:
         session: aiohttp.ClientSession,
         url: Callable[[], str],
         on_text: Callable[[str], Awaitable[None]],
-        on_open: Callable[[bool], Awaitable[None]],
+        on_open: Callable[[Opening], Awaitable[None]],
         limits: SocketLimits,
     ) -> None:
-        """Open nothing yet. ``on_open`` is told whether messages may have been missed (no overlap)."""
+        """Open nothing yet. Around a replacement messages may come twice."""
         self._session = session
         self._url = url
         self._on_text = on_text
@@ -61,7 +73,7 @@ class KeptSocket:
         failures = 0
         while True:
             try:
-                socket = await self._opened(was_away=True)
+                socket = await self._opened(Opening.AWAY)
             except (aiohttp.ClientError, OSError, TimeoutError) as problem:
                 failures += 1
                 log.warning("binance.socket.unreachable", failures=failures, problem=type(problem).__name__)
@@ -74,7 +86,7 @@ class KeptSocket:
             log.info("binance.socket.lost", lived_seconds=round(lived, 1))
             await asyncio.sleep(self._backoff(failures))
 
-    async def _opened(self, *, was_away: bool) -> aiohttp.ClientWebSocketResponse:
+    async def _opened(self, opening: Opening) -> aiohttp.ClientWebSocketResponse:
         self._renewal.clear()
         async with asyncio.timeout(self._limits.connect_seconds_max):
             socket = await self._session.ws_connect(
@@ -82,7 +94,7 @@ class KeptSocket:
             )
         self._socket = socket
         self.openings += 1
-        await self._on_open(was_away)
+        await self._on_open(opening)
         return socket
 
     async def _keep(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -91,15 +103,25 @@ class KeptSocket:
         try:
             while await self._wait(reading, seconds=lifetime):
                 try:
-                    fresh = await self._opened(was_away=False)
+                    opening = Opening.RENEWED if self._renewal.is_set() else Opening.AGED
+                    fresh = await self._opened(opening)
                 except (aiohttp.ClientError, OSError, TimeoutError):
                     lifetime = self._limits.backoff_seconds_max  # the old one still serves: try again by then
                     continue
                 lifetime = self._limits.lifetime_seconds
                 old_reading, reading = reading, asyncio.create_task(self._read(fresh))
-                await socket.close()
-                await old_reading
-                socket = fresh
+                socket, old_socket = fresh, socket
+                await self._retire(old_socket, old_reading)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await socket.close()
+
+    async def _retire(self, socket: aiohttp.ClientWebSocketResponse, reading: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait({reading}, timeout=self._limits.overlap_seconds)
+            await socket.close()
+            await asyncio.gather(reading, return_exceptions=True)  # what it has read is still told
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

@@ -15,7 +15,9 @@ class Standing:
     leverages: dict[tuple[int, str], int] = field(default_factory=dict)
     margin_modes: dict[tuple[int, str], MarginMode] = field(default_factory=dict)
     position_modes: dict[int, PositionMode] = field(default_factory=dict)
-    _locks: defaultdict[tuple[int, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _locks: defaultdict[tuple[int, str], asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
 
     def lock(self, account_id: int, symbol: str = "") -> asyncio.Lock:
         """Give the lock under which a setting is asked for: who asks second finds it known."""

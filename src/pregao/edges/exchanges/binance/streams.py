@@ -21,7 +21,7 @@ from pregao.domain.order import PositionSide
 from pregao.domain.venue import OperatorNeeded, OrderReport, Refused, StreamGap, TradeReport, VenueError
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
-from pregao.edges.exchanges.binance.sockets import KeptSocket, SocketLimits
+from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLimits
 from pregao.edges.exchanges.binance.standing import Standing
 from pregao.edges.exchanges.binance.translate import Json, report_from
 
@@ -64,7 +64,7 @@ class _Account:
 @dataclass(slots=True, eq=False)
 class _Group:
     accounts: dict[str, _Account] = field(default_factory=dict)  # by listen key
-    keys: set[str] = field(default_factory=set)  # all the open connections may speak of, those that left included
+    keys: set[str] = field(default_factory=set)  # all that open connections may speak of, leavers included
     newcomers: set[int] = field(default_factory=set)  # on the next opening, they are told a gap
     socket: KeptSocket | None = None
     task: asyncio.Task[None] | None = None
@@ -192,7 +192,9 @@ class UserStreams:
             except (VenueError, KeyError, TypeError) as problem:
                 account.key_due = self._now() + self.settings.key_retry_seconds
                 log.warning(
-                    "binance.streams.key_missing", account_id=account.account_id, problem=type(problem).__name__
+                    "binance.streams.key_missing",
+                    account_id=account.account_id,
+                    problem=type(problem).__name__,
                 )
                 return
         account.key_due = self._now() + self.settings.key_seconds
@@ -254,7 +256,7 @@ class UserStreams:
             session=self._session,
             url=lambda: self._url(group),
             on_text=lambda text: self._read(group, text),
-            on_open=lambda was_away: self._opened(group, was_away=was_away),
+            on_open=lambda opening: self._opened(group, opening),
             limits=self.settings.socket,
         )
         group.task = asyncio.create_task(group.socket.run())
@@ -263,11 +265,13 @@ class UserStreams:
         keys = "&".join(f"listenKey={quote(key, safe='')}" for key in group.accounts)
         return f"{self._addresses.streams}/private/stream?{keys}"
 
-    async def _opened(self, group: _Group, *, was_away: bool) -> None:
-        if was_away:
+    async def _opened(self, group: _Group, opening: Opening) -> None:
+        if opening is Opening.AWAY:
             group.keys = set(group.accounts)  # no older connection speaks any more
         accounts = group.accounts.values()
-        told = [one for one in accounts if was_away or one.account_id in group.newcomers]
+        told = [
+            one for one in accounts if opening is not Opening.RENEWED or one.account_id in group.newcomers
+        ]
         group.newcomers.clear()
         await self._tell_gap(told)
 
@@ -350,7 +354,9 @@ class UserStreams:
                 self._note_config(account.account_id, event)
             case "ACCOUNT_UPDATE":
                 for position in event["a"].get("P", ()):
-                    self._standing.note_position_side(account.account_id, PositionSide(position["ps"].lower()))
+                    self._standing.note_position_side(
+                        account.account_id, PositionSide(position["ps"].lower())
+                    )
             case "listenKeyExpired":
                 self._leave_group(account)
                 account.key, account.key_due = None, 0.0

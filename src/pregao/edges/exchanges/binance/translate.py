@@ -136,7 +136,9 @@ def instrument_from(symbol: Symbol) -> Instrument:
 def instruments_from(facts: ExchangeFacts) -> dict[str, Instrument]:
     """Read every symbol that has a tick and a step; without them no order can be sized."""
     instruments = map(instrument_from, facts.symbols)
-    return {one.symbol: one for one in instruments if one.price_tick > ZERO and one.market_quantity_step > ZERO}
+    return {
+        one.symbol: one for one in instruments if one.price_tick > ZERO and one.market_quantity_step > ZERO
+    }
 
 
 def report_from(event: Json, *, account_id: int) -> TradeReport | OrderReport | None:
