@@ -1,0 +1,224 @@
+"""What the webhooks answer: their bodies, their errors, and the page of the API's document about them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from pregao.views.receipts import Receipt, ReceiptRow
+
+MASTER_PATH = "/api/v1/bots/webhook/master/"
+QUEUE_PATH = "/webhook/in"
+
+JSON_HEADER = (b"content-type", b"application/json")
+
+encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+class Answer(Exception):
+    """An error the sender is told: HTTP status, stable code, sentence, and the numbers behind it."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_seconds: int = 0, **details: Any
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.retry_seconds = retry_seconds
+        self.body = encode({"error": {"code": code, "message": message, "details": details}})
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        headers = [JSON_HEADER, (b"content-length", b"%d" % len(self.body))]
+        if self.retry_seconds:
+            headers.append((b"retry-after", b"%d" % self.retry_seconds))
+        if self.status == 413:
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+class BroadcastStats(msgspec.Struct):
+    """How many accounts a signal reached, by how it ended there; the four kinds add up to the total."""
+
+    total_subscribers: int = 0
+    successful_executions: int = 0
+    failed_executions: int = 0
+    skipped_executions: int = 0
+    pending_executions: int = 0
+    duration_ms: int = 0
+
+
+class Execution(msgspec.Struct):
+    """One account's part of the answer."""
+
+    account: str
+    outcome: str
+    code: str | None
+    quantity: Decimal | None
+    average_price: Decimal | None
+
+
+class Broadcast(msgspec.Struct):
+    """The answer of a master webhook."""
+
+    success: bool
+    bot_name: str
+    signal_id: UUID
+    status: str  # complete, or pending while something is on its way
+    repeated: bool  # an earlier delivery of the same alert stands
+    broadcast_stats: BroadcastStats
+    executions: Sequence[Execution]
+    timestamp: datetime
+    code: str | None = None  # why the signal was not traded at all
+    reason: str | None = None
+
+
+class Queued(msgspec.Struct):
+    """The answer of `/webhook/in`."""
+
+    queued: bool
+    queue_size: int
+    signal_id: UUID
+    ticker: str | None
+
+
+def broadcast_of(receipt: Receipt, *, repeated: bool, duration_ms: int, now: datetime) -> Broadcast:
+    """Give what a master webhook says about a signal, from its receipt."""
+    kinds = [_kind_of(row) for row in receipt.rows]
+    return Broadcast(
+        success=True,
+        bot_name=receipt.bot_name,
+        signal_id=receipt.signal_id,
+        status="complete" if receipt.is_complete else "pending",
+        repeated=repeated,
+        broadcast_stats=BroadcastStats(
+            total_subscribers=len(kinds),
+            successful_executions=kinds.count("successful"),
+            failed_executions=kinds.count("failed"),
+            skipped_executions=kinds.count("skipped"),
+            pending_executions=kinds.count("pending"),
+            duration_ms=duration_ms,
+        ),
+        executions=[
+            Execution(
+                row.account, row.outcome, row.code, row.filled_quantity or row.quantity, row.average_price
+            )
+            for row in receipt.rows
+        ],
+        timestamp=now,
+        code=receipt.code,
+        reason=receipt.reason,
+    )
+
+
+def _kind_of(row: ReceiptRow) -> str:
+    if row.outcome == "denied":
+        return "skipped"
+    if row.outcome in ("filled", "partially_filled"):
+        return "successful"
+    if row.outcome in ("rejected", "canceled", "expired"):
+        return "successful" if row.filled_quantity else "failed"
+    return "pending"
+
+
+# The API's document --------------------------------------------------------------------------------------------
+
+ERRORS = {
+    "401": "SECRET_WRONG: the secret in body, `?secret=` or `X-Pregao-Secret` is not the bot's.",
+    "404": "PATH_UNKNOWN: no bot has this path.",
+    "400": "BOT_NOT_ACTIVE: the bot is archived.",
+    "413": "BODY_TOO_LARGE: more than 64 KiB.",
+    "422": "The body cannot be read for certain; the code says why. The signal is stored as refused.",
+    "429": "AUTHENTICATION_LIMIT: too many failed authentications from this address within a minute.",
+    "503": "DATABASE_AWAY, SIGNAL_LIMIT or QUEUE_FULL: nothing was taken; send it again.",
+}
+ERROR_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "object"},
+            },
+            "required": ["code", "message", "details"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def intake_openapi() -> dict[str, Any]:
+    """Give the path items of both webhooks, to be merged into ``paths`` of the API's document."""
+    (broadcast, queued), components = msgspec.json.schema_components(
+        (Broadcast, Queued), ref_template="#/components/schemas/{name}"
+    )
+    inlined = {name: _inlined(schema, components) for name, schema in components.items()}
+    wait = _parameter(
+        "wait", "Seconds to wait for the receipt; 0 does not wait.", {"type": "number", "minimum": 0}
+    )
+    path = {"name": "webhook_path", "in": "path", "required": True, "schema": {"type": "string"}}
+    del broadcast, queued
+    return {
+        f"{MASTER_PATH}{{webhook_path}}": {
+            "post": _operation(
+                "master_webhook",
+                "Broadcast one alert to every subscribed account of the bot.",
+                parameters=[path, wait],
+                answers={
+                    "200": ("Complete.", inlined["Broadcast"]),
+                    "202": ("Pending.", inlined["Broadcast"]),
+                },
+            )
+        },
+        QUEUE_PATH: {
+            "post": _operation(
+                "webhook_in",
+                "Queue one alert for the bot `default`.",
+                parameters=[],
+                answers={"202": ("Queued.", inlined["Queued"])},
+            )
+        },
+    }
+
+
+def _operation(
+    name: str, summary: str, *, parameters: list[dict[str, Any]], answers: dict[str, tuple[str, Any]]
+) -> dict[str, Any]:
+    secret = _parameter("secret", "The bot's secret, where the body cannot carry it.", {"type": "string"})
+    header = {**secret, "name": "X-Pregao-Secret", "in": "header"}
+    told = {status: (text, ERROR_SCHEMA) for status, text in ERRORS.items()}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["webhooks"],
+        "parameters": [*parameters, secret, header],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "text/plain": {"schema": {"type": "string"}},
+            },
+        },
+        "responses": {
+            status: {"description": text, "content": {"application/json": {"schema": schema}}}
+            for status, (text, schema) in {**answers, **told}.items()
+        },
+    }
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _inlined(schema: Any, components: dict[str, Any]) -> Any:
+    # Two pages that never change do not need names in somebody else's list of components.
+    if isinstance(schema, list):
+        return [_inlined(part, components) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(components[schema["$ref"].rpartition("/")[2]], components)
+    return {name: _inlined(part, components) for name, part in schema.items()}

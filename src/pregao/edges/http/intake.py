@@ -1,0 +1,543 @@
+"""
+The webhooks: bytes become a committed signal before anybody is answered.
+
+A bare ASGI application in front of the API: what is no webhook passes through. Size, bot, address, secret and
+limits are looked at in this order; then the body is read once, stored, and its signal answered for.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+import structlog
+
+from pregao.domain.bot import Bot, BotStatus
+from pregao.domain.clock import Clock
+from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalReceived, SignalRefused
+from pregao.domain.signal import AlertReading
+from pregao.edges.http.answers import (
+    JSON_HEADER,
+    MASTER_PATH,
+    QUEUE_PATH,
+    Answer,
+    Broadcast,
+    BroadcastStats,
+    Queued,
+    broadcast_of,
+    encode,
+)
+from pregao.edges.http.gate import (
+    Deliveries,
+    Failures,
+    is_secret_right,
+    masked,
+    masked_text,
+    source_address,
+    to_networks,
+)
+from pregao.edges.http.waiting import Deadlines, Settlements
+from pregao.edges.ids import uuid7
+from pregao.signals.accept import accept_signal
+from pregao.signals.formats import Parsed, Unreadable, find_secret, parse, read_alert
+from pregao.signals.ports import Arrival, Arrivals, BotBook, Record, Recorded, StoreAway
+from pregao.views.receipts import Receipts
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+BODY_BYTES_MAX = 65_536
+DRAIN_BYTES_MAX = 1_048_576  # of a body too large: read, so that its sender can read why it was refused
+DRAIN_SECONDS = 0.3
+RECORD_SECONDS_MAX = 2.0  # TradingView waits 3
+AWAY_RETRY_SECONDS = 5  # when TradingView sends again
+TURNED_AWAY_MAX = 1_000  # knocks that wait to be written down; more are forgotten, none is waited for
+TURNED_AWAY_SECONDS = 0.2
+COUNT_SECONDS = 1.0
+CONTENT_TYPE_CHARACTERS_MAX = 100
+DEFAULT_BOT = "default"
+TRADINGVIEW = frozenset({"52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7"})
+
+UVICORN_OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "access_log": False,
+    "proxy_headers": False,  # the gate decides whose X-Forwarded-For is believed
+    "server_header": False,
+    "date_header": False,
+}
+"""What ``uvicorn.Config`` needs to serve the intake as it was measured."""
+
+log = structlog.get_logger()
+
+
+class _Gone(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One POST that was let in."""
+
+    bot: Bot
+    body: bytes
+    parsed: Parsed
+    secrets: Sequence[str]
+    content_type: str
+    source: str
+    address: str
+    now: datetime
+    began: float  # the loop's clock
+    wait_seconds: float
+
+
+class Intake:
+    """The ASGI application. `start` before the first request, `close` after the last."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        book: BotBook,
+        record: Record,
+        arrivals: Arrivals,
+        receipts: Receipts,
+        ring: Callable[[], None],
+        clock: Clock,
+        trusted_proxies: Sequence[str] = (),
+        webhook_wait_seconds: float = 1.5,
+        signal_age_seconds_max: int = 60,
+        queue_signals_max: int = 100_000,
+    ) -> None:
+        """
+        ``record`` stores one arrival (``GroupCommit.submit``); ``ring`` rings the bell `signals`.
+
+        :raises ValueError: when a trusted proxy is neither an address nor a network
+        """
+        self._app = app
+        self._book = book
+        self._record = record
+        self._arrivals = arrivals
+        self._receipts = receipts
+        self._ring = ring
+        self._clock = clock
+        self._trusted = to_networks(trusted_proxies)
+        self._wait_seconds = webhook_wait_seconds
+        self._age_seconds_max = signal_age_seconds_max
+        self._queue_max = queue_signals_max
+        self._failures = Failures()
+        self._deliveries = Deliveries()
+        self._deadlines = Deadlines(RECORD_SECONDS_MAX)
+        self._settlements = Settlements(arrivals.settled)
+        self._turned_away: deque[DeliveryTurnedAway] = deque(maxlen=TURNED_AWAY_MAX)
+        self._undecided = 0
+        self._accepted = 0  # since the undecided were last counted
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def queue_size(self) -> int:
+        """How many accepted signals wait for their decision, as far as this process knows."""
+        return self._undecided + self._accepted
+
+    def rung(self, words: str) -> None:
+        """Hear the bell `receipts`: these signals have settled."""
+        self._settlements.rung(words)
+
+    async def start(self) -> None:
+        """Begin what runs beside the requests."""
+        beside = (self._deadlines.keep, self._settlements.keep, self._keep_turned_away, self._keep_count)
+        self._tasks = [asyncio.create_task(keep(), name=f"intake {keep.__name__}") for keep in beside]
+
+    async def close(self) -> None:
+        """End it."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path: str = scope["path"]
+            if path.startswith(MASTER_PATH):
+                await self._serve(scope, receive, send, webhook_path=path[len(MASTER_PATH) :])
+                return
+            if path == QUEUE_PATH:
+                await self._serve(scope, receive, send, webhook_path=None)
+                return
+        await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, webhook_path: str | None) -> None:
+        try:
+            delivery = await self._let_in(scope, receive, webhook_path=webhook_path)
+            status, body = await self._take(delivery, is_master=webhook_path is not None)
+            headers = [JSON_HEADER, (b"content-length", b"%d" % len(body))]
+        except _Gone:
+            return
+        except Exception as failure:
+            answer = _answer_of(failure)
+            status, body, headers = answer.status, answer.body, answer.headers()
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    # The gate ----------------------------------------------------------------------------------------------
+
+    async def _let_in(self, scope: Scope, receive: Receive, *, webhook_path: str | None) -> _Delivery:
+        began = asyncio.get_running_loop().time()
+        now = self._clock()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = await _read_body(receive, length=headers.get(b"content-length"))
+        bot = self._find_bot(webhook_path)
+        if bot is None:
+            bot = await self._look_for_bot(webhook_path)
+        address = self._address(scope)
+        in_query, wait_seconds = _asked(scope["query_string"])
+        parsed = parse(body)
+        given = (find_secret(parsed), in_query, _header_secret(headers))
+        secrets = (
+            list({secret for secret in given if secret}) if given[1] or given[2] else [s for s in given if s]
+        )
+        delivery = _Delivery(
+            bot=bot,
+            body=body,
+            parsed=parsed,
+            secrets=secrets,
+            content_type=headers.get(b"content-type", b"").decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX],
+            source=_source(address, is_master=webhook_path is not None),
+            address=address,
+            now=now,
+            began=began,
+            wait_seconds=self._wait_seconds
+            if wait_seconds is None
+            else min(wait_seconds, self._wait_seconds),
+        )
+        if not bot.is_open:
+            delivery = await self._authenticated(delivery)
+        self._limit(delivery.bot, now=now)
+        return delivery
+
+    def _find_bot(self, webhook_path: str | None) -> Bot | None:
+        if webhook_path is None:
+            return self._book.find_bot_by_name(DEFAULT_BOT)
+        return self._book.find_bot_by_path(webhook_path)
+
+    async def _look_for_bot(self, webhook_path: str | None) -> Bot:
+        # It may have been made this very second, and a 404 is final for TradingView.
+        await self._book.look_again()
+        bot = self._find_bot(webhook_path)
+        if bot is None:
+            raise Answer(
+                404, "PATH_UNKNOWN", "No bot has this path. The alert may use an old webhook address."
+            )
+        return bot
+
+    def _address(self, scope: Scope) -> str:
+        client = scope["client"]
+        address: str = client[0] if client else "local"
+        if self._trusted:
+            hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+            return source_address(address, hops.decode("latin-1"), self._trusted)
+        return address
+
+    async def _authenticated(self, delivery: _Delivery) -> _Delivery:
+        address, bot, now = delivery.address, delivery.bot, delivery.now
+        if retry_seconds := self._failures.retry_seconds(address, bot.webhook_path, now=now):
+            raise _over_failures(retry_seconds)
+        if not is_secret_right(bot.secret_sha256, delivery.secrets):
+            # It may have been changed this very second.
+            await self._book.look_again()
+            changed = self._book.find_bot_by_path(bot.webhook_path)
+            if changed is None or not is_secret_right(changed.secret_sha256, delivery.secrets):
+                raise self._turn_away(delivery)
+            delivery = replace(delivery, bot=changed)
+        self._failures.proved(address, bot.webhook_path)
+        return delivery
+
+    def _turn_away(self, delivery: _Delivery) -> Answer:
+        if self._failures.is_over(delivery.address, now=delivery.now):
+            return _over_failures(self._failures.retry_seconds(delivery.address, "", now=delivery.now))
+        self._failures.failed(delivery.address, now=delivery.now)
+        self._turned_away.append(
+            DeliveryTurnedAway(
+                happened_at=delivery.now,
+                webhook_path=delivery.bot.webhook_path,
+                body_sha256=hashlib.sha256(delivery.body).hexdigest(),
+                body_size=len(delivery.body),
+                source_address=delivery.address,
+            )
+        )
+        return Answer(
+            401,
+            "SECRET_WRONG",
+            'The bot has another secret. Send it as "secret" in the body, as ?secret= or as X-Pregao-Secret.',
+        )
+
+    def _limit(self, bot: Bot, *, now: datetime) -> None:
+        if bot.status is BotStatus.ARCHIVED:
+            raise Answer(400, "BOT_NOT_ACTIVE", "The bot is archived and takes no signals.")
+        if self.queue_size >= self._queue_max:
+            raise Answer(
+                503,
+                "QUEUE_FULL",
+                "Too many signals wait for their decision. Nothing was taken; send it again.",
+                retry_seconds=AWAY_RETRY_SECONDS,
+                queue_size=self.queue_size,
+            )
+        if retry_seconds := self._deliveries.retry_seconds(bot, now=now):
+            raise Answer(
+                503,
+                "SIGNAL_LIMIT",
+                "The bot takes no more signals this minute. Nothing was taken; send it again.",
+                retry_seconds=retry_seconds,
+                signals_per_minute_max=bot.signals_per_minute_max,
+            )
+
+    # The signal --------------------------------------------------------------------------------------------
+
+    async def _take(self, delivery: _Delivery, *, is_master: bool) -> tuple[int, bytes]:
+        arrival = await self._arrival(delivery)
+        recorded = await self._keep_arrival(arrival)
+        if recorded.code is not None:
+            raise Answer(
+                422,
+                recorded.code,
+                recorded.reason or "",
+                signal_id=recorded.signal_id,
+                bot_name=delivery.bot.name,
+            )
+        if recorded.is_first:
+            self._accepted += 1
+            self._ring()
+        if is_master:
+            return await self._broadcast(delivery, recorded)
+        outcome = arrival.outcome
+        ticker = outcome.instruction.symbol if isinstance(outcome, SignalAccepted) else None
+        return 202, encode(
+            Queued(queued=True, queue_size=self.queue_size, signal_id=recorded.signal_id, ticker=ticker)
+        )
+
+    async def _arrival(self, delivery: _Delivery) -> Arrival:
+        reading: AlertReading | Unreadable
+        try:
+            reading = read_alert(delivery.parsed)
+            explicit_id = reading.explicit_id
+        except Unreadable as unreadable:
+            reading = Unreadable(unreadable.code, masked_text(unreadable.reason, delivery.secrets))
+            explicit_id = None
+        stored = _stored(delivery)
+        bot_id = delivery.bot.bot_id
+        received = SignalReceived(
+            happened_at=delivery.now,
+            signal_id=uuid7(delivery.now),
+            bot_id=bot_id,
+            body=stored,
+            content_type=delivery.content_type,
+            source=delivery.source,
+            source_address=delivery.address,
+            dedupe_key=hashlib.sha256(bot_id.bytes + stored).hexdigest()
+            if explicit_id is None
+            else _storable(masked_text(explicit_id, delivery.secrets)),
+            is_explicit_id=explicit_id is not None,
+        )
+
+        def read(_received: SignalReceived) -> AlertReading:
+            if isinstance(reading, Unreadable):
+                raise reading
+            return reading
+
+        (outcome,) = await accept_signal(
+            (received,), now=delivery.now, age_seconds_max=self._age_seconds_max, read=read
+        )
+        assert isinstance(outcome, SignalAccepted | SignalRefused)
+        return Arrival(received, outcome)
+
+    async def _keep_arrival(self, arrival: Arrival) -> Recorded:
+        try:
+            return await self._recorded(arrival)
+        except StoreAway:
+            raise
+        except Exception as failure:
+            if isinstance(arrival.outcome, SignalRefused):
+                raise
+            # Something in the reading does not fit into a row: that is no order to carry out, but it is kept.
+            log.warning(
+                "intake.record.unfit", signal_id=str(arrival.received.signal_id), error=type(failure).__name__
+            )
+        received = arrival.received
+        refused = SignalRefused(
+            happened_at=received.happened_at,
+            signal_id=received.signal_id,
+            bot_id=received.bot_id,
+            code="VALUE_UNUSABLE",
+            reason="A value of the alert is too large or too long to be kept. Send plain numbers and names.",
+        )
+        return await self._recorded(Arrival(received, refused))
+
+    async def _recorded(self, arrival: Arrival) -> Recorded:
+        future = self._record(arrival)
+        self._deadlines.watch(future, since=asyncio.get_running_loop().time())
+        return await future
+
+    async def _broadcast(self, delivery: _Delivery, recorded: Recorded) -> tuple[int, bytes]:
+        loop = asyncio.get_running_loop()
+        answer = None
+        if not recorded.is_first:
+            answer = await self._receipt(delivery, recorded)
+        if answer is None or answer.status == "pending":
+            left = delivery.wait_seconds - (loop.time() - delivery.began)
+            if left > 0:
+                await self._settlements.wait(recorded.signal_id, seconds=left)
+                answer = await self._receipt(delivery, recorded) or answer
+        if answer is None:
+            answer = Broadcast(
+                success=True,
+                bot_name=delivery.bot.name,
+                signal_id=recorded.signal_id,
+                status="pending",
+                repeated=not recorded.is_first,
+                broadcast_stats=BroadcastStats(duration_ms=int((loop.time() - delivery.began) * 1000)),
+                executions=(),
+                timestamp=delivery.now,
+            )
+        return 202 if answer.status == "pending" else 200, encode(answer)
+
+    async def _receipt(self, delivery: _Delivery, recorded: Recorded) -> Broadcast | None:
+        try:
+            receipt = await self._receipts.find_receipt(recorded.signal_id)
+        except Exception as failure:
+            # The signal is committed: it must not be sent again because its receipt cannot be shown.
+            log.warning(
+                "intake.receipt.missed", signal_id=str(recorded.signal_id), error=type(failure).__name__
+            )
+            return None
+        if receipt is None:
+            return None
+        elapsed = asyncio.get_running_loop().time() - delivery.began
+        return broadcast_of(
+            receipt, repeated=not recorded.is_first, duration_ms=int(elapsed * 1000), now=delivery.now
+        )
+
+    # Beside the requests -----------------------------------------------------------------------------------
+
+    async def _keep_turned_away(self) -> None:
+        while True:
+            await asyncio.sleep(TURNED_AWAY_SECONDS)
+            if self._turned_away:
+                facts = [self._turned_away.popleft() for _ in range(len(self._turned_away))]
+                try:
+                    await self._arrivals.record_turned_away(facts)
+                except Exception as failure:
+                    log.warning("intake.turned_away.lost", knocks=len(facts), error=type(failure).__name__)
+
+    async def _keep_count(self) -> None:
+        while True:
+            before = self._accepted
+            try:
+                self._undecided = await self._arrivals.count_undecided(at_most=self._queue_max)
+                self._accepted -= before
+            except Exception as failure:
+                log.warning("intake.count.missed", error=type(failure).__name__)
+            await asyncio.sleep(COUNT_SECONDS)
+
+
+async def _read_body(receive: Receive, *, length: bytes | None) -> bytes:
+    if length is not None and length.isdigit() and int(length) > BODY_BYTES_MAX:
+        await _drain(receive, int(length))
+        raise _too_large()
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _Gone
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES_MAX:
+            await _drain(receive, len(body))
+            raise _too_large()
+    if len(body) > BODY_BYTES_MAX:
+        raise _too_large()
+    return body
+
+
+async def _drain(receive: Receive, length: int) -> None:
+    if length > DRAIN_BYTES_MAX:
+        return
+    drained, message = 0, {"more_body": True}
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while message.get("more_body") and drained <= DRAIN_BYTES_MAX:
+                message = await receive()
+                drained += len(message.get("body", b""))
+    except TimeoutError:
+        return
+
+
+def _too_large() -> Answer:
+    return Answer(413, "BODY_TOO_LARGE", "Send the order only.", bytes_max=BODY_BYTES_MAX)
+
+
+def _over_failures(retry_seconds: int) -> Answer:
+    return Answer(
+        429,
+        "AUTHENTICATION_LIMIT",
+        "Too many failed authentications from this address within a minute.",
+        retry_seconds=retry_seconds,
+    )
+
+
+def _answer_of(failure: Exception) -> Answer:
+    if isinstance(failure, Answer):
+        return failure
+    if isinstance(failure, StoreAway):
+        return Answer(
+            503,
+            "DATABASE_AWAY",
+            "The signal could not be stored, so it was not taken; send it again.",
+            retry_seconds=AWAY_RETRY_SECONDS,
+        )
+    log.error("intake.delivery.failed", exc_info=failure)
+    return Answer(500, "INTAKE_FAILED", "The signal was not taken; the log says why.")
+
+
+@lru_cache(maxsize=256)
+def _asked(query: bytes) -> tuple[str | None, float | None]:
+    if not query:
+        return None, None
+    asked = parse_qs(query.decode("latin-1"))
+    try:
+        wait = float(asked["wait"][-1])
+    except (KeyError, ValueError):
+        wait = None
+    return asked.get("secret", [None])[-1], wait
+
+
+def _header_secret(headers: dict[bytes, bytes]) -> str | None:
+    value = headers.get(b"x-pregao-secret")
+    return None if value is None else value.decode(errors="replace")
+
+
+def _source(address: str, *, is_master: bool) -> str:
+    if not is_master:
+        return "webhook_in"
+    return "tradingview" if address in TRADINGVIEW else "webhook"
+
+
+def _stored(delivery: _Delivery) -> bytes:
+    if not delivery.secrets:
+        return delivery.body
+    stored = masked(delivery.body, delivery.secrets)
+    if stored == delivery.body and find_secret(delivery.parsed):
+        return b"***"  # it is in there in a spelling we do not know: better no body than a secret
+    return stored
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")

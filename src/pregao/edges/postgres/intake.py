@@ -1,0 +1,156 @@
+"""
+Arrivals become rows: claimed, received, accepted or refused, in one transaction for a whole batch.
+
+A delivery is the first one if its key is free, or if the key is a hash whose first delivery is a minute old.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from pregao.domain.facts import DeliveryTurnedAway, Fact, SignalAccepted, SignalRefused, SignalRepeated
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.signals.ports import Arrival, Recorded, StoreAway
+
+DEDUPE_WINDOW = timedelta(seconds=60)  # from the first delivery; TradingView's three more come within 15 s
+BATCH_SECONDS_MAX = 2.0  # TradingView waits 3 s; a database this slow is as good as away
+
+Key = tuple[UUID, str]
+
+CLAIM = """
+INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::boolean[])
+ON CONFLICT (bot_id, dedupe_key) DO UPDATE
+SET signal_id = excluded.signal_id, first_at = excluded.first_at
+WHERE NOT deliveries.is_explicit_id AND NOT excluded.is_explicit_id
+  AND excluded.first_at >= deliveries.first_at + $6::interval
+"""
+
+# In a statement of its own: the claim waited for whoever held the key, and only a later snapshot shows his row.
+HOLDERS = """
+SELECT bot_id, dedupe_key, signal_id, code, reason
+FROM unnest($1::uuid[], $2::text[]) AS asked (bot_id, dedupe_key)
+JOIN deliveries USING (bot_id, dedupe_key)
+LEFT JOIN LATERAL (
+    SELECT code, reason FROM signals WHERE signals.signal_id = deliveries.signal_id AND status = 'refused'
+) AS refused ON true
+"""
+
+SETTLED = "SELECT signal_id FROM signals WHERE signal_id = ANY($1::uuid[]) AND settled_at IS NOT NULL"
+UNDECIDED = "SELECT count(*) FROM (SELECT FROM signals WHERE status = 'accepted' LIMIT $1) AS waiting"
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What says that the database is away, rather than that a row is wrong."""
+
+
+class PostgresIntake:
+    """The port ``Arrivals`` on PostgreSQL; ``record`` is what a ``GroupCommit`` writes with."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Write to ``journal``, whose pool's search path must be our schema."""
+        self._journal = journal
+
+    async def record(self, arrivals: Sequence[Arrival]) -> Sequence[Recorded]:
+        """
+        Store a batch in one transaction; each key has one signal, whatever arrives at once.
+
+        :raises StoreAway: when the database cannot be reached
+        """
+        try:
+            async with asyncio.timeout(BATCH_SECONDS_MAX), self._journal.transaction() as transaction:
+                return await _record(arrivals, transaction=transaction)
+        except AWAY as away:
+            raise StoreAway("DATABASE_AWAY") from away
+
+    async def record_turned_away(self, facts: Sequence[DeliveryTurnedAway]) -> None:
+        try:
+            async with asyncio.timeout(BATCH_SECONDS_MAX), self._journal.transaction() as transaction:
+                await transaction.append(facts)
+        except AWAY as away:
+            raise StoreAway("DATABASE_AWAY") from away
+
+    async def settled(self, signal_ids: Iterable[UUID]) -> set[UUID]:
+        try:
+            rows = await self._journal.pool.fetch(SETTLED, list(signal_ids))
+        except AWAY as away:
+            raise StoreAway("DATABASE_AWAY") from away
+        return {row["signal_id"] for row in rows}
+
+    async def count_undecided(self, *, at_most: int) -> int:
+        try:
+            return int(await self._journal.pool.fetchval(UNDECIDED, at_most))
+        except AWAY as away:
+            raise StoreAway("DATABASE_AWAY") from away
+
+
+async def _record(arrivals: Sequence[Arrival], *, transaction: Transaction) -> list[Recorded]:
+    firsts: dict[Key, Arrival] = {}
+    for arrival in arrivals:
+        firsts.setdefault((arrival.received.bot_id, arrival.received.dedupe_key), arrival)
+    holders = await _claim(firsts, transaction=transaction)
+    received: list[Fact] = []
+    accepted: list[Fact] = []
+    refused: list[Fact] = []
+    repeated: list[Fact] = []
+    results: list[Recorded] = []
+    for arrival in arrivals:
+        fact, outcome = arrival.received, arrival.outcome
+        key = (fact.bot_id, fact.dedupe_key)
+        first = firsts[key]
+        if first is arrival and key not in holders:
+            received.append(fact)
+            (accepted if isinstance(outcome, SignalAccepted) else refused).append(outcome)
+            results.append(_recorded(fact.signal_id, outcome, is_first=True))
+            continue
+        result = holders.get(key) or _recorded(first.received.signal_id, first.outcome, is_first=False)
+        repeated.append(_repeated(result.signal_id, source_address=fact.source_address, now=fact.happened_at))
+        results.append(result)
+    await transaction.append([*received, *accepted, *refused, *repeated])
+    return results
+
+
+async def _claim(firsts: dict[Key, Arrival], *, transaction: Transaction) -> dict[Key, Recorded]:
+    # Sorted, so that two batches wait for each other's keys in one order and never in a circle.
+    keys = sorted(firsts)
+    rows = [firsts[key].received for key in keys]
+    done = await transaction.connection.execute(
+        CLAIM,
+        [row.bot_id for row in rows],
+        [row.dedupe_key for row in rows],
+        [row.signal_id for row in rows],
+        [row.happened_at for row in rows],
+        [row.is_explicit_id for row in rows],
+        DEDUPE_WINDOW,
+    )
+    if int(done.rpartition(" ")[2]) == len(rows):
+        return {}
+    held = await transaction.connection.fetch(
+        HOLDERS, [row.bot_id for row in rows], [row.dedupe_key for row in rows]
+    )
+    holders = {}
+    for row in held:
+        key = (row["bot_id"], row["dedupe_key"])
+        if row["signal_id"] != firsts[key].received.signal_id:
+            holders[key] = Recorded(row["signal_id"], is_first=False, code=row["code"], reason=row["reason"])
+    return holders
+
+
+def _recorded(signal_id: UUID, outcome: SignalAccepted | SignalRefused, *, is_first: bool) -> Recorded:
+    if isinstance(outcome, SignalRefused):
+        return Recorded(signal_id, is_first=is_first, code=outcome.code, reason=outcome.reason)
+    return Recorded(signal_id, is_first=is_first)
+
+
+def _repeated(signal_id: UUID, *, source_address: str, now: datetime) -> SignalRepeated:
+    return SignalRepeated(happened_at=now, signal_id=signal_id, source_address=source_address)
