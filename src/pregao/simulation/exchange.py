@@ -102,6 +102,9 @@ class Exchange:
 def _open_account(floor: Floor, command: OpenAccount) -> Account:
     found = floor.books.accounts.get(command.key)
     if found is not None:
+        if found.secret is None and command.secret is not None:
+            floor.changes += 1
+            found.secret = command.secret  # opened by an unknown key, registered afterwards
         return found
     account = Account(
         key=command.key,
