@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -13,6 +14,8 @@ from pregao.domain.facts import FACTS, Fact
 from pregao.edges.postgres.folds import fold
 
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection | asyncpg.Pool
+
+COMMAND_SECONDS_MAX = 15.0  # a statement that takes longer is stuck: its caller finds the work again
 
 _PLACES = {kind: place for place, kind in enumerate(FACTS.values())}
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -106,3 +109,27 @@ class Journal:
         return [
             (Cursor(row["epoch"], row["xid"], row["seq"]), decode(row["kind"], row["fact"])) for row in rows
         ]
+
+
+async def open_journal(dsn: str, *, connections_max: int = 8) -> Journal:
+    """
+    Connect to a migrated database and open its journal; the caller closes ``journal.pool``.
+
+    The months of now and next are given their partitions, so that no fact lands in the rest.
+    """
+    pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=connections_max,
+        command_timeout=COMMAND_SECONDS_MAX,
+        server_settings={"search_path": "pregao", "jit": "off", "application_name": "pregao"},
+    )
+    await pool.execute("SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')")
+    epoch = await pool.fetchval("SELECT epoch FROM desk")
+    return Journal(pool, epoch=epoch)
+
+
+async def desk_id(journal: Journal) -> UUID:
+    """Give the desk's id: random, made once, part of every client order id."""
+    found: UUID = await journal.pool.fetchval("SELECT desk_id FROM desk")
+    return found

@@ -283,3 +283,5 @@ CREATE TABLE fills (
     PRIMARY KEY (account_id, symbol, trade_id, exchange_order_id)
 );
 CREATE INDEX fills_of_position ON fills (position_id) WHERE position_id IS NOT NULL;
+
+SET LOCAL search_path TO DEFAULT;

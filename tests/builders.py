@@ -1,0 +1,76 @@
+"""Values and facts with one line of difference."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.facts import (
+    AccountConfigured,
+    BotConfigured,
+    SignalAccepted,
+    SignalReceived,
+    SubscriptionConfigured,
+)
+from pregao.domain.order import Side
+from pregao.domain.signal import Action, Instruction
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+BOT_ID = UUID("01930000-0000-7000-8000-000000000001")
+
+
+def bot(**changes) -> Bot:
+    given = {"bot_id": BOT_ID, "name": "EMA cross", "webhook_path": "bot-ema-cross-15m", "secret_sha256": "0" * 64}
+    return Bot(**{**given, **changes})
+
+
+def account(account_id: int = 1, **changes) -> Account:
+    return Account(**{"account_id": account_id, "name": f"account {account_id}", "venue": Venue.PAPER, **changes})
+
+
+def subscription(account_id: int = 1, **changes) -> Subscription:
+    given = {"subscription_id": UUID(int=account_id), "bot_id": BOT_ID, "account_id": account_id}
+    return Subscription(**{**given, **changes})
+
+
+def configured(*, bots=None, accounts: int = 1, now: datetime = NOON, **subscription_changes) -> list:
+    """Give the facts of a desk with one bot and so many subscribed paper accounts."""
+    facts = [BotConfigured(happened_at=now, bot=one) for one in bots or [bot()]]
+    for number in range(1, accounts + 1):
+        facts.append(AccountConfigured(happened_at=now, account=account(number)))
+        facts.append(
+            SubscriptionConfigured(happened_at=now, subscription=subscription(number, **subscription_changes)),
+        )
+    return facts
+
+
+def instruction(action: Action = Action.ENTER, *, side: Side | None = Side.BUY, now: datetime = NOON, **changes):
+    given = {
+        "action": action,
+        "symbol": "BTCUSDT",
+        "side": side if action is Action.ENTER else None,
+        "share": None,
+        "price": Decimal("95000"),
+        "send_before": now + timedelta(seconds=60),
+    }
+    return Instruction(**{**given, **changes})
+
+
+def arrival(asked: Instruction, *, signal_id: UUID | None = None, now: datetime = NOON, bot_id: UUID = BOT_ID) -> list:
+    """Give the facts that intake commits for a signal that could be read."""
+    signal_id = signal_id or uuid4()
+    return [
+        SignalReceived(
+            happened_at=now,
+            signal_id=signal_id,
+            bot_id=bot_id,
+            body=b"{}",
+            content_type="application/json",
+            source="test",
+            source_address="127.0.0.1",
+            dedupe_key=str(signal_id),
+            is_explicit_id=True,
+        ),
+        SignalAccepted(happened_at=now, signal_id=signal_id, bot_id=bot_id, instruction=asked),
+    ]
