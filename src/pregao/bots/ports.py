@@ -29,6 +29,10 @@ class BotBook(Protocol):
         """Give the subscription, and keep others from changing it meanwhile."""
         ...
 
+    async def find_subscription_of(self, account_id: int, *, bot_id: UUID) -> Subscription | None:
+        """Give the account's subscription to the bot, a canceled one too, and keep others from changing it."""
+        ...
+
     async def find_account(self, account_id: int) -> Account | None:
         """Give the account, and keep others from changing it meanwhile."""
         ...

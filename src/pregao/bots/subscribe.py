@@ -44,12 +44,12 @@ async def subscribe(wanted: Sequence[Subscription], *, book: BotBook, now: datet
     for subscription in wanted:
         check_subscription(subscription)
     bot = await _get_open_bot(wanted[0].bot_id, book=book)
-    present = {one.account_id: one for one in await book.subscriptions_of(bot.bot_id)}
     facts: list[Fact] = []
+    # Account by account, first it, then its subscription: the order in which planning locks them.
     for subscription in sorted(wanted, key=lambda one: one.account_id):
         account = await _get_active_account(subscription.account_id, book=book)
         _check_open_bot(bot, account)
-        former = present.get(account.account_id)
+        former = await book.find_subscription_of(account.account_id, bot_id=bot.bot_id)
         if former is not None and former.status is not SubscriptionStatus.CANCELED:
             raise ConflictError(
                 "SUBSCRIPTION_EXISTS",

@@ -1,0 +1,74 @@
+"""The book of accounts, as operators change it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from pregao.accounts.sealing import SealedCredentials
+from pregao.domain.account import Account
+from pregao.domain.facts import Fact
+from pregao.edges.postgres.credentials import KEEP
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.edges.postgres.rows import to_value
+
+IS_TRADING = """
+SELECT EXISTS (SELECT FROM positions WHERE account_id = $1 AND status IN ('pending', 'open', 'closing'))
+    OR EXISTS (SELECT FROM orders
+               WHERE account_id = $1 AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
+"""
+
+
+def _nobody() -> None:
+    """Ring for nobody."""
+
+
+class PostgresAccountBooks:
+    """Opens books over the journal."""
+
+    def __init__(self, journal: Journal, *, ring: Callable[[], None] = _nobody) -> None:
+        """Call ``ring`` after each commit that changed something, so that others read it soon."""
+        self._journal = journal
+        self._ring = ring
+
+    async def next_account_id(self) -> int:
+        """Give a number no account has had."""
+        number: int = await self._journal.pool.fetchval("SELECT nextval('pregao.account_ids')")
+        return number
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["PostgresAccountBook"]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        async with self._journal.transaction() as transaction:
+            book = PostgresAccountBook(transaction)
+            yield book
+        if book.is_changed:
+            self._ring()
+
+
+class PostgresAccountBook:
+    """The port `accounts.ports.AccountBook`, over one open transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        """Read under ``transaction`` and append to it."""
+        self.is_changed = False
+        self._transaction = transaction
+        self._connection = transaction.connection
+
+    async def find_account(self, account_id: int) -> Account | None:
+        # Planning takes the same lock: no order can be planned for the account meanwhile.
+        row = await self._connection.fetchrow(
+            "SELECT * FROM accounts WHERE account_id = $1 FOR NO KEY UPDATE", account_id
+        )
+        return None if row is None else to_value(row, Account)
+
+    async def is_trading(self, account_id: int) -> bool:
+        trading: bool = await self._connection.fetchval(IS_TRADING, account_id)
+        return trading
+
+    async def keep_credentials(self, account_id: int, sealed: SealedCredentials) -> None:
+        self.is_changed = True
+        await self._connection.execute(KEEP, account_id, sealed.sealed, sealed.wrapped_key, sealed.master_key)
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        kept = list(facts)
+        await self._transaction.append(kept)
+        self.is_changed = self.is_changed or bool(kept)

@@ -1,0 +1,94 @@
+"""The book of bots and subscriptions, as operators change it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from pregao.bots.configure import path_taken
+from pregao.domain.account import Account
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.facts import BotConfigured, Fact
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.edges.postgres.rows import to_value, to_values
+
+
+def _nobody() -> None:
+    """Ring for nobody."""
+
+
+class PostgresBotBooks:
+    """Opens books over the journal."""
+
+    def __init__(self, journal: Journal, *, ring: Callable[[], None] = _nobody) -> None:
+        """Call ``ring`` after each commit that changed something, so that others read it soon."""
+        self._journal = journal
+        self._ring = ring
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["PostgresBotBook"]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        async with self._journal.transaction() as transaction:
+            book = PostgresBotBook(transaction)
+            yield book
+        if book.is_changed:
+            self._ring()
+
+
+class PostgresBotBook:
+    """The port `bots.ports.BotBook`, over one open transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        """Read under ``transaction`` and append to it."""
+        self.is_changed = False
+        self._transaction = transaction
+        self._connection = transaction.connection
+
+    async def find_bot(self, bot_id: UUID) -> Bot | None:
+        row = await self._connection.fetchrow(
+            "SELECT * FROM bots WHERE bot_id = $1 FOR NO KEY UPDATE", bot_id
+        )
+        return None if row is None else to_value(row, Bot)
+
+    async def find_bot_at(self, webhook_path: str) -> Bot | None:
+        row = await self._connection.fetchrow("SELECT * FROM bots WHERE webhook_path = $1", webhook_path)
+        return None if row is None else to_value(row, Bot)
+
+    async def subscriptions_of(self, bot_id: UUID) -> Sequence[Subscription]:
+        # Planning locks in the order of accounts too.
+        rows = await self._connection.fetch(
+            "SELECT * FROM subscriptions WHERE bot_id = $1 ORDER BY account_id FOR NO KEY UPDATE", bot_id
+        )
+        return to_values(rows, Subscription)
+
+    async def find_subscription(self, subscription_id: UUID) -> Subscription | None:
+        row = await self._connection.fetchrow(
+            "SELECT * FROM subscriptions WHERE subscription_id = $1 FOR NO KEY UPDATE", subscription_id
+        )
+        return None if row is None else to_value(row, Subscription)
+
+    async def find_subscription_of(self, account_id: int, *, bot_id: UUID) -> Subscription | None:
+        row = await self._connection.fetchrow(
+            "SELECT * FROM subscriptions WHERE bot_id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+            bot_id,
+            account_id,
+        )
+        return None if row is None else to_value(row, Subscription)
+
+    async def find_account(self, account_id: int) -> Account | None:
+        row = await self._connection.fetchrow(
+            "SELECT * FROM accounts WHERE account_id = $1 FOR SHARE", account_id
+        )
+        return None if row is None else to_value(row, Account)
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        kept = list(facts)
+        try:
+            await self._transaction.append(kept)
+        except asyncpg.UniqueViolationError as violation:
+            paths = [fact.bot.webhook_path for fact in kept if isinstance(fact, BotConfigured)]
+            if violation.constraint_name == "bots_webhook_path_key" and paths:
+                raise path_taken(paths[0]) from violation
+            raise
+        self.is_changed = self.is_changed or bool(kept)

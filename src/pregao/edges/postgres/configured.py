@@ -1,0 +1,145 @@
+"""Bots, subscriptions and accounts as they are listed and shown."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pregao.domain.account import Account
+from pregao.domain.bot import Bot, Subscription
+from pregao.edges.postgres.rows import to_value
+from pregao.views.configured import AccountLine, BotLine, SubscriptionLine
+
+BOTS = """
+SELECT b.*,
+       (SELECT count(*)::int FROM subscriptions AS s WHERE s.bot_id = b.bot_id AND s.status = 'active')
+           AS active_subscriptions,
+       (SELECT max(received_at) FROM signals AS g WHERE g.bot_id = b.bot_id) AS last_signal_at
+FROM bots AS b
+"""
+
+ACCOUNTS = """
+SELECT a.*, c.account_id IS NOT NULL AS has_credentials
+FROM accounts AS a LEFT JOIN credentials AS c USING (account_id)
+"""
+
+
+def _columns(table: str, kind: type) -> str:
+    return ", ".join(f"{table}.{field.name} AS {table}_{field.name}" for field in fields(kind))
+
+
+SUBSCRIPTIONS = f"""
+SELECT {_columns("s", Subscription)}, {_columns("b", Bot)}, {_columns("a", Account)}, s.created_at, s.updated_at
+FROM subscriptions AS s JOIN bots AS b USING (bot_id) JOIN accounts AS a USING (account_id)
+"""
+
+
+class PostgresConfigured:
+    """The port `views.configured.Configured`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def bots(
+        self, *, status: str | None, market_type: str | None, after: UUID | None, limit: int
+    ) -> Sequence[BotLine]:
+        rows = await self._pool.fetch(
+            f"""
+            {BOTS}
+            WHERE ($1::text IS NULL OR b.status = $1) AND ($2::text IS NULL OR b.market_type = $2)
+              AND ($3::uuid IS NULL OR b.bot_id > $3)
+            ORDER BY b.bot_id LIMIT $4
+            """,
+            status,
+            market_type,
+            after,
+            limit,
+        )
+        return [_bot(row) for row in rows]
+
+    async def find_bot(self, bot_id: UUID) -> BotLine | None:
+        row = await self._pool.fetchrow(f"{BOTS} WHERE b.bot_id = $1", bot_id)
+        return None if row is None else _bot(row)
+
+    async def subscriptions(
+        self,
+        *,
+        bot_id: UUID | None,
+        account_id: int | None,
+        status: str | None,
+        after: UUID | None,
+        limit: int,
+    ) -> Sequence[SubscriptionLine]:
+        rows = await self._pool.fetch(
+            f"""
+            {SUBSCRIPTIONS}
+            WHERE ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::bigint IS NULL OR s.account_id = $2)
+              AND ($3::text IS NULL OR s.status = $3) AND ($4::uuid IS NULL OR s.subscription_id > $4)
+            ORDER BY s.subscription_id LIMIT $5
+            """,
+            bot_id,
+            account_id,
+            status,
+            after,
+            limit,
+        )
+        return [_subscription(row) for row in rows]
+
+    async def find_subscription(self, subscription_id: UUID) -> SubscriptionLine | None:
+        row = await self._pool.fetchrow(f"{SUBSCRIPTIONS} WHERE s.subscription_id = $1", subscription_id)
+        return None if row is None else _subscription(row)
+
+    async def accounts(
+        self, *, is_active: bool | None, after: int | None, limit: int
+    ) -> Sequence[AccountLine]:
+        rows = await self._pool.fetch(
+            f"""
+            {ACCOUNTS}
+            WHERE ($1::boolean IS NULL OR a.is_active = $1) AND ($2::bigint IS NULL OR a.account_id > $2)
+            ORDER BY a.account_id LIMIT $3
+            """,
+            is_active,
+            after,
+            limit,
+        )
+        return [_account(row) for row in rows]
+
+    async def find_account(self, account_id: int) -> AccountLine | None:
+        row = await self._pool.fetchrow(f"{ACCOUNTS} WHERE a.account_id = $1", account_id)
+        return None if row is None else _account(row)
+
+
+def _bot(row: Any) -> BotLine:
+    return BotLine(
+        bot=to_value(row, Bot),
+        active_subscriptions=row["active_subscriptions"],
+        last_signal_at=row["last_signal_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _subscription(row: Any) -> SubscriptionLine:
+    return SubscriptionLine(
+        subscription=to_value(_under("s", row), Subscription),
+        bot=to_value(_under("b", row), Bot),
+        account=to_value(_under("a", row), Account),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _account(row: Any) -> AccountLine:
+    return AccountLine(
+        account=to_value(row, Account),
+        has_credentials=row["has_credentials"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _under(table: str, row: Any) -> dict[str, Any]:
+    return {name[2:]: value for name, value in row.items() if name.startswith(f"{table}_")}

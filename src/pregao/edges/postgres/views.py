@@ -1,0 +1,211 @@
+"""What the desk did, as people look at it: receipts, lists of signals, orders and positions, health."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from pregao.domain.clock import to_ms
+from pregao.domain.position import Position
+from pregao.edges.postgres.rows import to_value
+from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
+from pregao.views.health import BotsHealth, Worker
+from pregao.views.receipts import Receipt, ReceiptRow
+from pregao.views.slippage import PRICE_STEP, average_price, slippage_bps
+
+ON_THE_WAY = frozenset({"planned", "accepted", "deferred"})
+"""States of an order that a receipt calls pending: nothing is wrong, nothing is known yet."""
+
+ORDER = """
+o.order_id, o.attempt, o.client_order_id, o.exchange_order_id, o.subscription_id, o.account_id, o.leg, o.status,
+o.symbol, o.side, o.code, o.reason, o.quantity, o.filled_quantity, o.filled_notional, o.decision_price, o.fees,
+o.planned_at, o.sent_at, o.acknowledged_at, o.filled_at, o.booked_at
+"""
+
+# One statement, so that the signal and its orders are seen at the same moment; the verdicts travel once.
+RECEIPT = f"""
+SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.status AS signal_status, s.action,
+       s.symbol AS signal_symbol, s.side AS signal_side, s.code AS signal_code, s.reason AS signal_reason,
+       s.not_used, s.deliveries, s.received_at, s.decided_at, s.settled_at,
+       CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN s.verdicts::text END AS verdicts,
+       a.name AS account, {ORDER}
+FROM signals AS s
+LEFT JOIN bots AS b ON b.bot_id = s.bot_id
+LEFT JOIN orders AS o ON o.signal_id = s.signal_id
+LEFT JOIN accounts AS a ON a.account_id = o.account_id
+WHERE s.signal_id = $1
+ORDER BY o.account_id, o.leg, o.order_id
+"""
+
+SIGNALS = """
+SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.status, s.received_at, s.settled_at, s.source,
+       s.deliveries, s.action, s.symbol, s.side, s.price, s.code, s.reason, s.accounts, s.orders, s.orders_live
+FROM signals AS s LEFT JOIN bots AS b ON b.bot_id = s.bot_id
+WHERE ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::text IS NULL OR s.status = $2)
+  AND ($3::uuid IS NULL OR s.signal_id < $3)
+ORDER BY s.signal_id DESC LIMIT $4
+"""
+
+ORDERS = f"""
+SELECT {ORDER}, o.signal_id, o.bot_id, o.venue, o.position_id, o.position_side
+FROM orders AS o
+WHERE ($1::bigint IS NULL OR o.account_id = $1) AND ($2::uuid IS NULL OR o.subscription_id = $2)
+  AND ($3::uuid IS NULL OR o.signal_id = $3) AND ($4::text IS NULL OR o.status = $4)
+  AND ($5::uuid IS NULL OR (o.signal_id, o.order_id) < ($5, $6::text))
+ORDER BY o.signal_id DESC, o.order_id DESC LIMIT $7
+"""
+
+POSITIONS = """
+SELECT * FROM positions
+WHERE ($1::bigint IS NULL OR account_id = $1) AND ($2::uuid IS NULL OR bot_id = $2)
+  AND ($3::text IS NULL OR status = $3) AND (NOT $4 OR status IN ('pending', 'open', 'closing'))
+  AND ($5::bigint IS NULL OR position_id < $5)
+ORDER BY position_id DESC LIMIT $6
+"""
+
+WORKERS = """
+SELECT role, started_at, lease_until FROM workers WHERE lease_until > clock_timestamp() ORDER BY role, started_at
+"""
+
+BOTS_HEALTH = """
+SELECT (SELECT count(*)::int FROM bots WHERE status = 'active') AS active_bots,
+       (SELECT count(*)::int FROM subscriptions AS s JOIN bots AS b USING (bot_id)
+        WHERE s.status = 'active' AND b.status = 'active') AS active_subscriptions,
+       (SELECT received_at FROM signals ORDER BY signal_id DESC LIMIT 1) AS last_signal_at
+"""
+
+
+class PostgresReceipts:
+    """The port `views.receipts.Receipts`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def find_receipt(self, signal_id: UUID) -> Receipt | None:
+        rows = await self._pool.fetch(RECEIPT, signal_id)
+        if not rows:
+            return None
+        signal = rows[0]
+        return Receipt(
+            signal_id=signal["signal_id"],
+            bot_id=signal["bot_id"],
+            bot_name=signal["bot_name"],
+            status=signal["signal_status"],
+            is_complete=signal["settled_at"] is not None,
+            action=signal["action"],
+            symbol=signal["signal_symbol"],
+            side=signal["signal_side"],
+            code=signal["signal_code"],
+            reason=signal["signal_reason"],
+            not_used=tuple(signal["not_used"]),
+            verdicts=tuple(msgspec.json.decode(signal["verdicts"] or "[]")),
+            deliveries=signal["deliveries"],
+            received_at=signal["received_at"],
+            settled_at=signal["settled_at"],
+            rows=tuple(_receipt_row(row) for row in rows if row["order_id"] is not None),
+        )
+
+
+class PostgresActivity:
+    """The port `views.activity.Activity`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def signals(
+        self, *, bot_id: UUID | None, status: str | None, before: UUID | None, limit: int
+    ) -> Sequence[SignalLine]:
+        rows = await self._pool.fetch(SIGNALS, bot_id, status, before, limit)
+        return [to_value(row, SignalLine) for row in rows]
+
+    async def orders(
+        self,
+        *,
+        account_id: int | None,
+        subscription_id: UUID | None,
+        signal_id: UUID | None,
+        status: str | None,
+        before: OrderPlace | None,
+        limit: int,
+    ) -> Sequence[OrderLine]:
+        place = (None, None) if before is None else (before.signal_id, before.order_id)
+        rows = await self._pool.fetch(ORDERS, account_id, subscription_id, signal_id, status, *place, limit)
+        return [to_value({**row, **_prices(row)}, OrderLine) for row in rows]
+
+    async def positions(
+        self,
+        *,
+        account_id: int | None,
+        bot_id: UUID | None,
+        status: str | None,
+        live_only: bool,
+        before: int | None,
+        limit: int,
+    ) -> Sequence[PositionLine]:
+        rows = await self._pool.fetch(POSITIONS, account_id, bot_id, status, live_only, before, limit)
+        return [_position(row) for row in rows]
+
+
+class PostgresHealth:
+    """The port `views.health.Health`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def workers(self) -> Sequence[Worker]:
+        return [to_value(row, Worker) for row in await self._pool.fetch(WORKERS)]
+
+    async def bots_health(self) -> BotsHealth:
+        return to_value(await self._pool.fetchrow(BOTS_HEALTH), BotsHealth)
+
+
+def _receipt_row(row: Any) -> ReceiptRow:
+    return ReceiptRow(
+        account_id=row["account_id"],
+        account=row["account"] or "",
+        subscription_id=row["subscription_id"],
+        order_id=row["order_id"],
+        leg=row["leg"],
+        symbol=row["symbol"],
+        side=row["side"],
+        outcome="pending" if row["status"] in ON_THE_WAY else row["status"],
+        code=row["code"],
+        reason=row["reason"],
+        quantity=row["quantity"],
+        filled_quantity=row["filled_quantity"],
+        decision_price=row["decision_price"],
+        fees=row["fees"],
+        client_order_id=row["client_order_id"],
+        exchange_order_id=row["exchange_order_id"],
+        attempt=row["attempt"],
+        decided_ms=_ms_since(row, "decided_at"),
+        sent_ms=_ms_since(row, "sent_at"),
+        acknowledged_ms=_ms_since(row, "acknowledged_at"),
+        filled_ms=_ms_since(row, "filled_at"),  # by the venue's clock: it may run a little before ours
+        booked_ms=_ms_since(row, "booked_at"),
+        **_prices(row),
+    )
+
+
+def _prices(row: Any) -> dict[str, Any]:
+    price = average_price(notional=row["filled_notional"], quantity=row["filled_quantity"])
+    slippage = slippage_bps(side=row["side"], price=price, decision_price=row["decision_price"])
+    return {"average_price": price, "slippage_bps": slippage}
+
+
+def _ms_since(row: Any, column: str) -> int | None:
+    instant: datetime | None = row[column]
+    return None if instant is None else to_ms(instant) - to_ms(row["received_at"])
+
+
+def _position(row: Any) -> PositionLine:
+    position = to_value(row, Position)
+    prices = {"entry_price": position.entry_price, "exit_price": position.exit_price}
+    shown = {name: None if price is None else price.quantize(PRICE_STEP) for name, price in prices.items()}
+    return to_value({**row, **shown, "quantity": position.quantity}, PositionLine)
