@@ -349,7 +349,7 @@ class TestEnsureLeverage:
 
 class TestPositionMode:
     async def test_is_asked_once(self, exchange, venue):
-        venue.answers["GET", "/fapi/v1/positionSide/dual"] = {"dualSidePosition": True}
+        venue.answers["GET", "/fapi/v1/accountConfig"] = {"dualSidePosition": True}
 
         modes = await asyncio.gather(*(exchange.position_mode(account_id=1) for _ in range(3)))
 
@@ -357,12 +357,12 @@ class TestPositionMode:
         assert len(venue.received) == 1
 
     async def test_is_asked_again_when_an_order_contradicts_it(self, exchange, venue):
-        venue.answers["GET", "/fapi/v1/positionSide/dual"] = {"dualSidePosition": True}
+        venue.answers["GET", "/fapi/v1/accountConfig"] = {"dualSidePosition": True}
         await exchange.position_mode(account_id=1)
         venue.refuse(400, {"code": -4061, "msg": "does not match"})
         with pytest.raises(OperatorNeeded):
             await exchange.submit(attempt())
-        venue.answers["GET", "/fapi/v1/positionSide/dual"] = {"dualSidePosition": False}
+        venue.answers["GET", "/fapi/v1/accountConfig"] = {"dualSidePosition": False}
 
         assert await exchange.position_mode(account_id=1) is PositionMode.ONE_WAY
 

@@ -281,7 +281,9 @@ class Line:
         connection = _Connection(self)
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
-                transport = await self._connected(connection)
+                transport, _ = await self._loop.create_connection(
+                    lambda: connection, self._host, self._port, ssl=self._tls
+                )
         except Exception as cause:
             connection.close()
             self._not_opened(cause)
@@ -295,17 +297,6 @@ class Line:
         connection.is_open = True
         self._open.add(connection)
         self.freed(connection)
-
-    async def _connected(self, connection: "_Connection") -> asyncio.Transport:
-        plain, _ = await self._loop.create_connection(lambda: connection, self._host, self._port)
-        # uvloop keeps written bytes until every ready task has run, unless this limit is zero: the first order
-        # of a burst would leave with the last. A plain transport keeps the limit under TLS, hence start_tls.
-        plain.set_write_buffer_limits(high=0)
-        if self._tls is None:
-            return plain
-        secure = await self._loop.start_tls(plain, connection, self._tls, server_hostname=self._host)
-        assert secure is not None
-        return secure
 
     def _not_opened(self, cause: Exception) -> None:
         self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))

@@ -54,7 +54,9 @@ TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_settling=Tr
 POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, is_settling=True)
 LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", weight=1)
 MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", weight=1)
-POSITION_MODE = Call(method="GET", path="/fapi/v1/positionSide/dual", weight=30)
+POSITION_MODE = Call(
+    method="GET", path="/fapi/v1/accountConfig", weight=5
+)  # positionSide/dual would weigh 30
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
 FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1)
 BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2)
