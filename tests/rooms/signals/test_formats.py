@@ -1,0 +1,849 @@
+"""What alerts say: 85 bodies found in the wild, tables of words and spellings, and bodies broken on purpose."""
+
+import contextlib
+import json
+import os
+import random
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pregao.domain.order import Side
+from pregao.domain.signal import AlertReading, Intent
+from pregao.signals.formats import Unreadable, find_secret, parse, read_alert
+
+CORPUS = Path(__file__).resolve().parents[4] / "shared/data/tradingview_alerts/alerts.jsonl"
+MUTANTS = int(os.environ.get("PREGAO_MUTANTS", "5000"))
+SEED = int(os.environ.get("PREGAO_MUTANTS_SEED", "20260101"))
+
+REFUSED = {
+    "tv-1ef3875ce3": "SYMBOL_AMBIGUOUS",  # ETH-PERP names no quote: ETHUSDT, ETHUSDC and ETHUSD all exist
+    "tv-2ba8389e11": "SYMBOL_AMBIGUOUS",  # ETH-PERP
+    "tv-5a10e51c0a": "SYMBOL_AMBIGUOUS",  # ETH-PERP
+    "tv-5bbdaf895b": "SYMBOL_AMBIGUOUS",  # ETH-PERP
+    "tv-e8267cf870": "SYMBOL_AMBIGUOUS",  # ETH-PERP
+    "tv-87ee00ca9f": "SYMBOL_AMBIGUOUS",  # BTCPERP
+    "tv-d7d13d9519": "SYMBOL_AMBIGUOUS",  # "asset": "BTC"
+    "tv-71444f6bcf": "SEVERAL_ORDERS",  # three symbols in one string
+    "tv-9474af608d": "SEVERAL_ORDERS",  # a list of two orders
+    "tv-aba3a6bcfb": "SYMBOL_MISSING",  # the symbol would come from a setting
+    "tv-ed130e0ca1": "ACTION_MISSING",  # the side stands only inside free text
+}
+"""Bodies a person could make something of and we refuse, with the code."""
+
+MALFORMED = {
+    "tv-ab732f64e9": "ACTION_UNKNOWN",  # "bu"
+    "tv-d2f1a96ed7": "JSON_MALFORMED",  # a colon is missing
+    "tv-d5e682cc29": "JSON_MALFORMED",  # copied with its // comments
+}
+"""Bodies the corpus too expects to be refused."""
+
+
+def _cases() -> list[dict]:
+    if not CORPUS.exists():
+        return []
+    return [json.loads(line) for line in CORPUS.read_text().splitlines()]
+
+
+CASES = _cases()
+needs_corpus = pytest.mark.skipif(not CASES, reason="the corpus of alert bodies is not beside this checkout")
+
+
+def body_of(case: dict) -> bytes:
+    return case.get("sent_body", case["body"]).encode()
+
+
+def alert(**fields: object) -> bytes:
+    return json.dumps({"ticker": "BTCUSDT", **fields}).encode()
+
+
+def read(**fields: object) -> AlertReading:
+    return read_alert(alert(**fields))
+
+
+def refusal_of(body: bytes) -> Unreadable:
+    with pytest.raises(Unreadable) as refused:
+        read_alert(body)
+    return refused.value
+
+
+def outcome_of(body: bytes) -> AlertReading | None:
+    try:
+        return read_alert(body)
+    except Unreadable:
+        return None
+
+
+def number(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def expected_intent(expected: dict) -> str:
+    # A reading has no reduce_only of its own: a sell that may only reduce is called by that name.
+    if expected.get("reduce_only"):
+        return {"sell": "reduce_long", "buy": "reduce_short"}[expected["intent"]]
+    return expected["intent"]
+
+
+@needs_corpus
+class TestReadCorpus:
+    @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+    def test_reads_what_a_person_reads_or_refuses(self, case: dict) -> None:
+        expected = case["expected"]
+        code = (REFUSED | MALFORMED).get(case["id"])
+        if code is not None:
+            assert refusal_of(body_of(case)).code == code
+            return
+
+        reading = read_alert(body_of(case))
+
+        assert reading.symbol == expected.get("symbol", expected.get("symbol_raw"))
+        assert (reading.side or "").upper() == expected.get("side", "")
+        assert reading.intent == expected_intent(expected)
+        assert reading.quantity == number(expected.get("qty"))
+        if "qty_kind" in expected:
+            assert reading.quantity_kind == expected["qty_kind"]
+        if "target_position" in expected and case["id"] != "tv-f971e899db":  # "flat" is said as close there
+            assert reading.target_position == number(expected["target_position"])
+        if reading.intent is not Intent.NOTHING:  # "value" may be a volume; nothing is traded on it
+            assert reading.price == number(expected.get("price"))
+
+    def test_refuses_less_than_three_in_twenty(self) -> None:
+        assert len(REFUSED) <= 0.15 * len(CASES)
+
+    @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+    def test_finds_the_secret_where_the_body_has_one(self, case: dict) -> None:
+        place = case["expected"].get("secret_field")
+        if place is None:
+            return
+        body = body_of(case)
+
+        secret = find_secret(body)
+
+        if place == "first line":
+            assert secret == body.decode().splitlines()[0]
+        else:
+            fields = json.loads(body)
+            for name in place.split("."):
+                fields = fields[name]
+            assert secret == fields
+
+    def test_takes_the_instant_from_the_sender_and_never_from_the_bar(self) -> None:
+        for case in CASES:
+            reading, text = outcome_of(body_of(case)), case.get("sent_body", case["body"])
+            if reading is not None and reading.sent_at is not None:
+                assert "timestamp" in text or "timenow" in text or "signal_ts" in text
+                assert reading.sent_at == datetime.fromisoformat(case["expected"]["timestamp"])
+
+
+class TestReadWords:
+    @pytest.mark.parametrize(
+        ("side", "action", "intent", "order_side"),
+        [
+            ("buy", None, "buy", "buy"),
+            ("sell", None, "sell", "sell"),
+            (None, "buy", "buy", "buy"),
+            (None, "long", "open_long", "buy"),
+            (None, "enter", "buy", "buy"),
+            (None, "sell", "sell", "sell"),
+            (None, "exit", "close", None),
+            (None, "close", "close", None),
+            ("exit", None, "close", None),
+            ("buy", "", "buy", "buy"),
+            ("sell", "", "sell", "sell"),
+            ("buy", "buy", "buy", "buy"),
+            ("buy", "long", "open_long", "buy"),
+            ("buy", "enter", "open_long", "buy"),
+            ("long", "enter", "open_long", "buy"),
+            ("sell", "sell", "sell", "sell"),
+            ("sell", "exit", "close", "sell"),
+            ("sell", "close", "close", "sell"),
+            ("buy", "exit", "close", "sell"),
+            ("buy", "close", "close", "sell"),
+            ("exit", "buy", "close", "sell"),
+            ("enter", "exit", "close", "sell"),
+            ("long", "exit", "close_long", "sell"),
+            ("long", "sell", "close_long", "sell"),
+            ("sell", "long", "close_long", "sell"),
+            ("buy", "sell", "close", "sell"),
+            ("sell", "buy", "close", "sell"),
+            ("sell", "enter", "open_short", "sell"),
+            ("short", "close", "close_short", "buy"),
+            ("short", "enter short", "open_short", "sell"),
+        ],
+    )
+    def test_lets_sell_words_win(
+        self, side: str | None, action: str | None, intent: str, order_side: str | None
+    ) -> None:
+        """F005: a contradiction of the two fields sells what is held and opens nothing."""
+        fields = {"side": side, "action": action}
+
+        reading = read(**{name: word for name, word in fields.items() if word is not None})
+
+        assert (reading.intent, reading.side) == (intent, order_side)
+
+    @pytest.mark.parametrize(
+        ("action", "intent", "order_side"),
+        [
+            ("compra", "buy", "buy"),
+            ("Comprar", "buy", "buy"),
+            ("VENDA", "sell", "sell"),
+            ("vender", "sell", "sell"),
+            ("fechar", "close", None),
+            ("Fechar Tudo", "close_all", None),
+            ("fechar_tudo", "close_all", None),
+            ("saída", "close", None),
+            ("zerar", "close", None),
+            ("fechar_venda", "close_short", "buy"),
+            ("close_all", "close_all", None),
+            ("CloseLong", "close_long", "sell"),
+            ("close-short", "close_short", "buy"),
+            ("exit long", "close_long", "sell"),
+            ("short", "open_short", "sell"),
+            ("cancel", "cancel", None),
+            ("add", "add", None),
+            ("hold", "none", None),
+        ],
+    )
+    def test_knows_english_and_portuguese(self, action: str, intent: str, order_side: str | None) -> None:
+        reading = read(action=action)
+
+        assert (reading.intent, reading.side) == (intent, order_side)
+
+    @pytest.mark.parametrize(
+        "word", ["bu", "buyy", "foo", "comprado?", "1", "sellall", ["buy"], True, 1, {"a": 1}]
+    )
+    def test_never_turns_an_unknown_word_into_a_buy(self, word: object) -> None:
+        assert refusal_of(alert(action=word)).code in ("ACTION_UNKNOWN", "ACTION_MISSING")
+        assert outcome_of(alert(action=word, side="buy")) is None or isinstance(word, dict)
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"action": "open"}, "ACTION_AMBIGUOUS"),
+            ({"action": "reverse"}, "ACTION_AMBIGUOUS"),
+            ({"action": "buy", "side": "short"}, "ACTION_AMBIGUOUS"),
+            ({"action": "long", "side": "short"}, "ACTION_AMBIGUOUS"),
+            ({"action": "close_long", "side": "buy"}, "ACTION_AMBIGUOUS"),
+            ({"action": "hold", "side": "buy"}, "ACTION_AMBIGUOUS"),
+            ({"action": "close_all", "side": "buy"}, "ACTION_AMBIGUOUS"),
+            ({"action": "buy", "order": "sell"}, "ACTION_AMBIGUOUS"),
+            ({"action": "buy", "Action": "sell"}, "ACTION_AMBIGUOUS"),
+            (
+                {"action": "buy", "market_position": "flat", "prev_market_position": "long"},
+                "ACTION_AMBIGUOUS",
+            ),
+            ({"action": "buy", "market_position": "long", "position_size": -1}, "ACTION_AMBIGUOUS"),
+            ({"action": "close", "market_position": "long"}, "ACTION_AMBIGUOUS"),
+            ({"action": "long", "reduce_only": True}, "ACTION_AMBIGUOUS"),
+            ({"action": "buy", "comment": "Long Exit"}, "ACTION_AMBIGUOUS"),
+            ({"action": "buy", "reduce_only": "maybe"}, "ACTION_AMBIGUOUS"),
+            ({"action": "{{strategy.order.action}}"}, "PLACEHOLDER_UNFILLED"),
+            ({"action": "<buy or sell>"}, "PLACEHOLDER_UNFILLED"),
+            ({"action": "buy", "quantity": "{{strategy.order.contracts}}"}, "PLACEHOLDER_UNFILLED"),
+            ({"action": "buy", "market_position": "{{strategy.market_position}}"}, "PLACEHOLDER_UNFILLED"),
+            ({"price": 1}, "ACTION_MISSING"),
+            ({"action": None, "side": ""}, "ACTION_MISSING"),
+            ({"market_position": "long"}, "ACTION_MISSING"),
+            ({"action": "buy", "orders": [{"action": "sell"}]}, "SEVERAL_ORDERS"),
+        ],
+    )
+    def test_refuses_what_the_words_leave_open(self, fields: dict, code: str) -> None:
+        assert refusal_of(alert(**fields)).code == code
+
+    def test_refuses_one_field_said_twice_differently(self) -> None:
+        assert refusal_of(b'{"ticker":"BTCUSDT","action":"buy","action":"sell"}').code == "FIELD_REPEATED"
+        assert refusal_of(b"SYMBOL=BTCUSDT\nSIGNAL=BUY\nSIGNAL=SELL").code == "FIELD_REPEATED"
+
+        assert read_alert(b'{"ticker":"BTCUSDT","action":"buy","action":"buy"}').side is Side.BUY
+
+    @pytest.mark.parametrize(
+        ("action", "now", "before", "intent"),
+        [
+            ("buy", "long", "flat", "open_long"),
+            ("buy", "long", "short", "reverse_to_long"),
+            ("buy", "long", "long", "add"),
+            ("buy", "flat", "short", "close_short"),
+            ("buy", "short", "short", "reduce_short"),
+            ("sell", "short", "flat", "open_short"),
+            ("sell", "short", "long", "reverse_to_short"),
+            ("sell", "flat", "long", "close_long"),
+            ("sell", "long", "long", "reduce_long"),
+            ("close", "flat", "short", "close_short"),
+        ],
+    )
+    def test_lets_the_strategys_positions_decide(
+        self, action: str, now: str, before: str, intent: str
+    ) -> None:
+        reading = read(action=action, market_position=now, prev_market_position=before)
+
+        assert reading.intent == intent
+
+    @pytest.mark.parametrize(
+        ("action", "note", "intent"),
+        [
+            ("sell", {"comment": "Long Exit"}, "close_long"),
+            ("buy", {"order_id": "Close entry(s) order Short"}, "close_short"),
+            ("sell", {"message": "exit"}, "close_long"),
+            ("sell", {"comment": "TP1"}, "close_long"),
+            ("buy", {"comment": "Long"}, "buy"),
+            ("buy", {"close_position": "True"}, "close_short"),
+            ("buy", {"close_position": "False"}, "buy"),
+            ("sell", {"reduceOnly": True}, "reduce_long"),
+        ],
+    )
+    def test_takes_a_closing_note_at_its_word(self, action: str, note: dict, intent: str) -> None:
+        assert read(action=action, **note).intent == intent
+
+
+class TestReadSymbols:
+    @pytest.mark.parametrize(
+        "spelling",
+        [
+            *(
+                "BTCUSDT",
+                "btcusdt",
+                " BTCUSDT ",
+                "BTCUSDT.P",
+                "btcusdt.p",
+                "BTC-USDT",
+                "BTC/USDT",
+                "BTC_USDT",
+            ),
+            *("BINANCE:BTCUSDT", "BINANCE:BTCUSDT.P", "BTCUSDTPERP", "BTCUSDT-PERP", "BTCUSDT_PERP"),
+            *("BTC-USDT-SWAP", "USDT_BTC", "BTC/USDT:USDT", "OKX:BTC-USDT-SWAP", "BTC-USDT-PERP"),
+        ],
+    )
+    def test_gives_one_spelling_for_all(self, spelling: str) -> None:
+        """F043: forms with ".P" and "-" are equal."""
+        assert read(ticker=spelling, action="buy").symbol == "BTCUSDT"
+
+    @pytest.mark.parametrize(
+        ("spelling", "symbol"),
+        [
+            ("ETHBTC", "ETHBTC"),
+            ("ETH/BTC", "ETHBTC"),
+            ("BTCUSD_PERP", "BTCUSD"),
+            ("1000PEPEUSDT.P", "1000PEPEUSDT"),
+            ("R_100", "R_100"),
+            ("BTCUSDT_260327", "BTCUSDT_260327"),
+            ("USD/CHF", "USDCHF"),
+            ("USDT/BRL", "USDTBRL"),
+            ("US30.Cash", "US30.Cash"),
+            ("ES1!", "ES1!"),
+            ("币安人生USDT", "币安人生USDT"),
+        ],
+    )
+    def test_keeps_what_is_certain(self, spelling: str, symbol: str) -> None:
+        assert read(ticker=spelling, action="buy").symbol == symbol
+
+    @pytest.mark.parametrize(
+        "spelling",
+        [
+            *(
+                "ETH-PERP",
+                "BTCPERP",
+                "BTC",
+                "USDT",
+                "BTC/ETH",
+                "ETH-XYZ",
+                "USDT-XYZ",
+                "BTC USDT",
+                "BTC-USDT-240329",
+            ),
+            *(
+                "BINANCE:BTCUSDT/BINANCE:ETHUSDT",
+                "ſOL-USDT",
+                "ВTСUSDT",
+                "123",
+                "$",
+                "BTCUSDT\x00",
+                "A" * 90,
+                5,
+            ),
+            *("EUR_XYZ", "BTC_USDT_SWAP_X", "-USDT", "BTC-", "/"),
+        ],
+    )
+    def test_never_guesses_the_quote(self, spelling: object) -> None:
+        assert refusal_of(alert(ticker=spelling, action="buy")).code == "SYMBOL_AMBIGUOUS"
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"ticker": "BTCUSDT", "symbol": "ETHUSDT"}, "SYMBOL_AMBIGUOUS"),
+            ({"ticker": "{{ticker}}"}, "PLACEHOLDER_UNFILLED"),
+            ({"ticker": "<your symbol>"}, "PLACEHOLDER_UNFILLED"),
+            ({"ticker": "BTCUSDT,ETHUSDT"}, "SEVERAL_ORDERS"),
+            ({"ticker": ["BTCUSDT"]}, "SEVERAL_ORDERS"),
+            ({"ticker": ""}, "SYMBOL_MISSING"),
+        ],
+    )
+    def test_refuses_none_and_two(self, fields: dict, code: str) -> None:
+        assert refusal_of(alert(**fields, action="buy")).code == code
+
+    def test_takes_two_spellings_of_one(self) -> None:
+        assert read(ticker="BTCUSDT.P", symbol="BTC-USDT", action="buy").symbol == "BTCUSDT"
+
+
+class TestReadAmounts:
+    @pytest.mark.parametrize(
+        ("fields", "share"),
+        [
+            ({}, None),
+            ({"percentage": 0.5}, "0.5"),
+            ({"pct": "0.25"}, "0.25"),
+            ({"percentage": 1}, "1"),
+            ({"percentage": 50}, "0.5"),
+            ({"percent": "50%"}, "0.5"),
+            ({"size": "50%"}, "0.5"),
+            ({"size": "0.5%"}, "0.005"),
+            ({"qty": 10, "qty_mode": "percent"}, "0.1"),
+        ],
+    )
+    def test_gives_the_share_to_close(self, fields: dict, share: str | None) -> None:
+        reading = read(action="close", **fields)
+
+        assert reading.share == (Decimal(share) if share is not None else None)
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"pct": "0.5%"}, "QUANTITY_AMBIGUOUS"),
+            ({"percentage": 101}, "QUANTITY_UNREADABLE"),
+            ({"percentage": 0}, "QUANTITY_UNREADABLE"),
+            ({"percentage": -50}, "QUANTITY_UNREADABLE"),
+            ({"percentage": 50, "pct": 60}, "QUANTITY_AMBIGUOUS"),
+            ({"quantity": "1,5"}, "QUANTITY_UNREADABLE"),
+            ({"quantity": "1_000"}, "QUANTITY_UNREADABLE"),
+            ({"quantity": "١"}, "QUANTITY_UNREADABLE"),
+            ({"quantity": "NaN"}, "QUANTITY_UNREADABLE"),
+            ({"quantity": True}, "QUANTITY_UNREADABLE"),
+            ({"quantity": -1}, "QUANTITY_UNREADABLE"),
+            ({"quantity": 10**40}, "QUANTITY_UNREADABLE"),
+            ({"quantity": 1, "qty": 2}, "QUANTITY_AMBIGUOUS"),
+            ({"quantity": 1, "qty_mode": "parsecs"}, "QUANTITY_UNREADABLE"),
+            ({"price": "64,000"}, "PRICE_UNREADABLE"),
+            ({"price": -1}, "PRICE_UNREADABLE"),
+        ],
+    )
+    def test_refuses_numbers_that_are_none_or_two(self, fields: dict, code: str) -> None:
+        assert refusal_of(alert(action="close", **fields)).code == code
+
+    def test_keeps_every_digit(self) -> None:
+        body = b'{"ticker":"BTCUSDT","action":"buy","price":62050.123456789012345,"quantity":"0.10"}'
+
+        reading = read_alert(body)
+
+        assert reading.price == Decimal("62050.123456789012345")
+        assert str(reading.quantity) == "0.10"
+
+    def test_never_takes_a_bars_volume_for_a_quantity(self) -> None:
+        assert read(action="buy", price=1, volume="1834.22").quantity is None
+
+    def test_names_what_it_does_not_use(self) -> None:
+        reading = read(
+            action="buy", leverage=20, stop_loss=1, tp1=3, qty=2, strategy={"leverage": 3}, note="x"
+        )
+
+        assert reading.not_used == ("leverage", "stop_loss", "tp1", "strategy.leverage", "qty")
+
+    @pytest.mark.parametrize(
+        ("fields", "instant"),
+        [
+            ({"timenow": "2026-01-02T03:04:05Z"}, "2026-01-02T03:04:05+00:00"),
+            ({"timestamp": "2026-01-02T00:04:05-03:00"}, "2026-01-02T03:04:05+00:00"),
+            ({"sent_at": "2026-01-02 03:04:05"}, "2026-01-02T03:04:05+00:00"),
+            ({"timestamp": 1767323045}, "2026-01-02T03:04:05+00:00"),
+            ({"alert_time": "1767323045000"}, "2026-01-02T03:04:05+00:00"),
+            (
+                {"timestamp": "2020-01-01T00:00:00Z", "timenow": "2026-01-02T03:04:05Z"},
+                "2026-01-02T03:04:05+00:00",
+            ),
+            ({"time": "2026-01-02T03:04:05Z"}, None),
+            ({"timestamp": "{{timenow}}"}, None),
+            ({"timestamp": "yesterday"}, None),
+            ({"timestamp": 5}, None),
+            ({"timestamp": True}, None),
+            ({"timestamp": "9999-12-31T23:59:59-23:59"}, None),
+        ],
+    )
+    def test_reads_when_it_was_sent(self, fields: dict, instant: str | None) -> None:
+        expected = datetime.fromisoformat(instant).astimezone(UTC) if instant else None
+
+        assert read(action="buy", **fields).sent_at == expected
+
+    @pytest.mark.parametrize(
+        ("fields", "explicit_id"),
+        [
+            ({"signal_id": "a-1"}, "a-1"),
+            ({"alert_id": 17}, "17"),
+            ({"id": "9b2fdf0e-6f0c-4a39-9b75-0b4f1c7f2a11"}, "9b2fdf0e-6f0c-4a39-9b75-0b4f1c7f2a11"),
+            ({"id": "Long"}, None),
+            ({"order_id": "Close entry(s) order Long"}, None),
+            ({"bot_id": "9b2fdf0e-6f0c-4a39-9b75-0b4f1c7f2a11"}, None),
+            ({"strategy": {"order": {"id": "9b2fdf0e-6f0c-4a39-9b75-0b4f1c7f2a11"}}}, None),
+            ({"alert_id": "{{alert_id}}"}, None),
+            ({"alert_id": ""}, None),
+        ],
+    )
+    def test_takes_only_an_events_own_id(self, fields: dict, explicit_id: str | None) -> None:
+        assert read(action="sell", market_position="short", **fields).explicit_id == explicit_id
+
+
+class TestFindSecret:
+    @pytest.mark.parametrize(
+        "name", ["secret", "passphrase", "password", "token", "key", "auth", "apiKey", "senha"]
+    )
+    def test_finds_it_under_every_name(self, name: str) -> None:
+        assert find_secret(alert(**{name: "s3cret"})) == "s3cret"
+        assert find_secret(alert(anything={name: "s3cret"})) == "s3cret"
+        assert find_secret(f"SYMBOL=BTCUSDT\nSIGNAL=BUY\n{name}=s3cret".encode()) == "s3cret"
+
+    def test_finds_it_in_a_broken_message(self) -> None:
+        """The owner is told what is broken; so the sender must be known first."""
+        parsed = parse(b'{"secret": "s3cret", "ticker": "BTCUSDT", "action": buy}')
+
+        assert find_secret(parsed) == "s3cret"
+        assert parsed.refusal is not None
+        assert parsed.refusal.code == "JSON_MALFORMED"
+
+    def test_gives_none_where_there_is_none(self) -> None:
+        assert find_secret(b"") is None
+        assert find_secret(alert(action="buy", secret="")) is None
+        assert find_secret(alert(action="buy", secret=None)) is None
+
+    @pytest.mark.parametrize("field", ["action", "ticker", "quantity"])
+    def test_never_repeats_it_in_a_reason(self, field: str) -> None:
+        fields = {"action": "buy", "quantity": "1", "secret": "correct horse", field: "correct horse"}
+
+        assert "horse" not in str(refusal_of(alert(**fields)))
+
+
+KNOWN_NAMES = st.sampled_from(
+    [
+        "ticker",
+        "symbol",
+        "action",
+        "side",
+        "order",
+        "signal",
+        "secret",
+        "qty",
+        "quantity",
+        "percentage",
+        "price",
+        "close",
+        "time",
+        "timenow",
+        "timestamp",
+        "position",
+        "market_position",
+        "prev_market_position",
+        "position_size",
+        "prev_position_size",
+        "sentiment",
+        "reduce_only",
+        "message",
+        "comment",
+        "id",
+        "alert_id",
+        "strategy",
+        "general",
+        "market",
+        "bar",
+        "volume",
+        "leverage",
+        "asset",
+        "orders",
+        "mode",
+        "type",
+    ]
+)
+KNOWN_VALUES = st.sampled_from(
+    [
+        "buy",
+        "sell",
+        "long",
+        "short",
+        "close",
+        "exit",
+        "flat",
+        "enter",
+        "close_all",
+        "reverse",
+        "add",
+        "cancel",
+        "BTCUSDT",
+        "ETH-PERP",
+        "BINANCE:BTCUSDT.P",
+        "{{ticker}}",
+        "0.5",
+        "50%",
+        "-1",
+        "1e5",
+        "NaN",
+        "true",
+        "2026-01-01T00:00:00Z",
+    ]
+)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | KNOWN_VALUES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KNOWN_NAMES | st.text(max_size=10), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+
+
+def check_settled(body: bytes) -> None:
+    """Whatever the bytes: a reading that adds up, or a refusal with a code."""
+    parsed = parse(body)
+    find_secret(parsed)
+    reading = outcome_of(body)
+    if reading is None:
+        assert re.fullmatch(r"[A-Z_]+", refusal_of(body).code)
+        return
+    assert reading.symbol or reading.intent in (Intent.CLOSE_ALL, Intent.START_BOT, Intent.NOTHING)
+    assert reading.share is None or 0 < reading.share <= 1
+    assert reading.quantity is None or reading.quantity > 0
+    required = {
+        **dict.fromkeys((Intent.BUY, Intent.OPEN_LONG, Intent.REVERSE_TO_LONG, Intent.CLOSE_SHORT), Side.BUY),
+        **dict.fromkeys(
+            (Intent.SELL, Intent.OPEN_SHORT, Intent.REVERSE_TO_SHORT, Intent.CLOSE_LONG), Side.SELL
+        ),
+    }
+    assert reading.side == required.get(reading.intent, reading.side)
+    assert licensed(reading, body)
+
+
+def licensed(reading: AlertReading, body: bytes) -> bool:
+    """Say, from the raw text alone, whether any word left in the body could have meant this side."""
+    text = body.decode("utf-8", errors="replace").lower()
+    with contextlib.suppress(ValueError, RecursionError):
+        text += json.dumps(json.loads(body), ensure_ascii=False).lower()  # escapes spelled out
+    text = re.sub(r"[\s_.\\-]", "", text)
+    short = re.search(r"short|sell|vend|bear|-", text) is not None
+    if reading.side is Side.BUY:
+        return short or re.search(r"buy|long|compr|enter|bull", text) is not None
+    if reading.side is Side.SELL:
+        return (
+            short
+            or re.search(r"exit|close|flat|fech|sai|zerar|encerrar|tp|sl|reduc|trim|profit|loss", text)
+            is not None
+        )
+    return True
+
+
+class TestReadAnything:
+    @settings(max_examples=300, deadline=None)
+    @given(st.binary(max_size=200))
+    def test_settles_any_bytes(self, body: bytes) -> None:
+        check_settled(body)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.text(max_size=200))
+    def test_settles_any_text(self, text: str) -> None:
+        check_settled(text.encode("utf-8", errors="surrogatepass"))
+
+    @settings(max_examples=500, deadline=None)
+    @given(JSON_VALUES)
+    def test_settles_any_json(self, value: object) -> None:
+        check_settled(json.dumps(value).encode())
+
+    @settings(max_examples=500, deadline=None)
+    @given(st.dictionaries(KNOWN_NAMES, KNOWN_VALUES | JSON_VALUES, max_size=7))
+    def test_settles_any_order(self, fields: dict) -> None:
+        check_settled(json.dumps({"ticker": "BTCUSDT", **fields}).encode())
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"[" * 100_000,
+            b'{"a":' * 5_000,
+            b'{"a":' * 400 + b"1" + b"}" * 400,
+            b'{"ticker":"BTCUSDT","action":"buy","qty":1e999999999}',
+            b'{"ticker":"BTCUSDT","action":"buy","qty":' + b"9" * 5_000 + b"}",
+            b'{"ticker":"BTCUSDT","action":"buy","secret":' + b"9" * 5_000 + b"}",
+            b'{"ticker":"\\ud800","action":"buy"}',
+            b"x" * 70_000,
+            b"\xef\xbb\xbf",
+            '{"ticker":"BTCUSDT","action":"buy"}'.encode("utf-16"),
+            b"a=b" + b" " * 60_000 + b"c",
+            b"a" + b" " * 60_000 + b"=b",
+            b"\\" * 60_000,
+            b"x" * 60_000 + b",buy,BTCUSDT",
+            b"order buy @ 1 filled on " * 2_500,
+            b'{"ticker":"BTCUSDT","action":"buy","' + b"stop" * 15 + b'x":1,"' + b"y" * 50_000 + b'":1}',
+            b'"' + b'\\"' * 1_000 + b'"',
+        ],
+        ids=range(17),
+    )
+    def test_settles_what_was_made_to_break_it(self, body: bytes) -> None:
+        check_settled(body)
+
+
+DECIDING = re.compile(
+    r"action|order|signal|side|direction|position|sentiment|symbol|ticker|pair|instrument|asset|stocks|mode|message"
+    r"|text|comment|id$|type|reduce|close|event",
+    re.IGNORECASE,
+)
+
+
+def leaves(document: dict, path: tuple = ()) -> list[tuple]:
+    found = []
+    for name, value in document.items():
+        found += leaves(value, (*path, name)) if isinstance(value, dict) else [(*path, name)]
+    return found
+
+
+def place(document: dict, path: tuple) -> dict:
+    for name in path[:-1]:
+        document = document[name]
+    return document
+
+
+def reordered(value: object, chance: random.Random) -> object:
+    if not isinstance(value, dict):
+        return value
+    items = [(recased(name, chance), reordered(inner, chance)) for name, inner in value.items()]
+    chance.shuffle(items)
+    return dict(items)
+
+
+def recased(name: str, chance: random.Random) -> str:
+    return chance.choice([name, name.upper(), name.lower(), name.title()])
+
+
+def json_cases() -> list[tuple[str, dict, AlertReading]]:
+    found = []
+    for case in CASES:
+        reading = outcome_of(body_of(case))
+        if reading is not None and body_of(case).startswith(b"{"):
+            found.append((case["id"], json.loads(body_of(case)), reading))
+    return found
+
+
+WORDS_THAT_MATTER = re.compile(
+    rb"[A-Za-z_]*(?:buy|sell|long|short|flat|close|exit|enter|entry|action|side|order|signal|direction|position"
+    rb"|sentiment|general|market|strategy|reduce|tp1|bull|bear|cancel|add|message|text|comment|id|type|event|mode"
+    rb"|trade|info|size|contracts|filled|on|data|unit)[A-Za-z_]*",
+    re.IGNORECASE,
+)
+
+
+@needs_corpus
+class TestReadMutants:
+    def test_reads_the_same_whatever_the_layout(self) -> None:
+        """Order of keys, spaces, the case of keys and words: none of them is the message."""
+        chance = random.Random(SEED)
+        cases = json_cases()
+        for _ in range(MUTANTS // 5):
+            name, document, reading = chance.choice(cases)
+            mutant = json.dumps(
+                reordered(document, chance),
+                indent=chance.choice([None, 1, "\t"]),
+                separators=chance.choice([(",", ":"), (" , ", " : ")]),
+                ensure_ascii=chance.choice([True, False]),
+            )
+
+            again = read_alert(mutant.encode())
+
+            assert fields_of(again) == fields_of(reading), (name, mutant)
+
+    def test_never_changes_side_when_a_field_is_spoilt(self) -> None:
+        chance = random.Random(SEED + 1)
+        cases = json_cases()
+        read_again = 0
+        for _ in range(MUTANTS):
+            name, document, reading = chance.choice(cases)
+            mutant = json.loads(json.dumps(document))
+            path = chance.choice(leaves(mutant))
+            holder, original = place(mutant, path), place(mutant, path)[path[-1]]
+            spoilt = chance.choice(["cut", "placeholder", "noise", "removed", "blank", "null", "list"])
+            if spoilt == "removed":
+                del holder[path[-1]]
+            else:
+                text = str(original)
+                holder[path[-1]] = {
+                    "cut": text[: chance.randrange(len(text))] if text else text,
+                    "placeholder": "{{" + str(path[-1]) + "}}",
+                    "noise": text + chance.choice("xyz?;\u200b") + text[:2],
+                    "blank": "",
+                    "null": None,
+                    "list": [original],
+                }[spoilt]
+
+            again = outcome_of(json.dumps(mutant).encode())
+
+            if again is None:
+                continue
+            read_again += 1
+            where = (name, path, spoilt, mutant)
+            gone = holder.get(path[-1]) in (None, "") if spoilt != "removed" else True
+            is_deciding = any(DECIDING.search(part) for part in path)
+            if not is_deciding or not gone:
+                assert again.side == reading.side or is_weaker(again, reading), where
+            assert licensed(again, json.dumps(mutant).encode()), where
+            if not re.search(r"ticker|symbol|pair|instrument|message|text", path[-1], re.IGNORECASE):
+                assert again.symbol == reading.symbol, where
+        assert read_again > MUTANTS // 10
+
+    def test_never_changes_side_when_bytes_are_lost_or_added(self) -> None:
+        chance = random.Random(SEED + 2)
+        originals = [(case["id"], body_of(case)) for case in CASES]
+        for _ in range(MUTANTS):
+            name, body = chance.choice(originals)
+            mutant = bytearray(body)
+            for _ in range(chance.randint(1, 3)):
+                at = chance.randrange(len(mutant)) if mutant else 0
+                change = chance.choice(["lose", "add", "replace", "cut", "repeat"])
+                if change == "lose":
+                    del mutant[at : at + chance.randint(1, 12)]
+                elif change == "add":
+                    mutant[at:at] = chance.choice(
+                        [b" ", b'"', b",", b"\n", b"x", b"0", b"=", b"\xff", b"}", b"\\"]
+                    )
+                elif change == "replace" and mutant:
+                    mutant[at] = chance.randrange(256)
+                elif change == "cut":
+                    del mutant[at + (len(mutant) - at) // 2 :]
+                elif change == "repeat":
+                    mutant[at:at] = mutant[at : at + chance.randint(1, 40)]
+
+            again = outcome_of(bytes(mutant))
+
+            if again is None:
+                continue
+            assert licensed(again, bytes(mutant)), (name, bytes(mutant))
+            reading = outcome_of(body)
+            if reading is not None and words_of(mutant) == words_of(body):
+                assert again.side == reading.side or is_weaker(again, reading), (name, bytes(mutant))
+
+
+def is_weaker(again: AlertReading, reading: AlertReading) -> bool:
+    """Say whether the mutant asks only for less: no side where there was one, as for a close or a cancel."""
+    return again.side is None and reading.side is not None
+
+
+def words_of(body: bytes | bytearray) -> Counter:
+    return Counter(word.lower() for word in WORDS_THAT_MATTER.findall(bytes(body)))
+
+
+def fields_of(reading: AlertReading) -> tuple:
+    return (
+        *(
+            reading.intent,
+            reading.symbol,
+            reading.side,
+            reading.quantity,
+            reading.quantity_kind,
+            reading.price,
+        ),
+        *(reading.share, reading.target_position, reading.sent_at, reading.explicit_id, reading.order_type),
+    )
