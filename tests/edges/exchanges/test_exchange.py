@@ -439,6 +439,16 @@ class TestStart:
         assert exchange.venue_now_ms() == to_ms(NOON) + 3_000
         assert venue.connections >= 2
 
+    async def test_starts_without_the_venue(self, wire, clock):
+        exchange = BinanceExchange(
+            addresses=VenueAddresses.paper("http://127.0.0.1:9"), wire=wire, credentials=key_of, clock=clock
+        )
+
+        await exchange.start()
+
+        assert exchange.venue_now_ms() == to_ms(NOON)
+        await exchange.close()
+
 
 class TestClose:
     async def test_leaves_no_task_behind(self, venue, clock):

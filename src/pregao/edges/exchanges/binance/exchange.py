@@ -45,6 +45,7 @@ from pregao.edges.exchanges.binance.translate import (
     trade_from,
 )
 from pregao.edges.exchanges.wire import Priority, Wire
+from pregao.orders.ports import Exchange
 
 T = TypeVar("T")
 
@@ -96,8 +97,8 @@ _placed = msgspec.json.Decoder(_Placed)
 _facts = msgspec.json.Decoder(ExchangeFacts)
 
 
-class BinanceExchange:
-    """Implements ``orders.ports.Exchange``."""
+class BinanceExchange(Exchange):
+    """All our accounts at one Binance venue; made inside a running event loop."""
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class BinanceExchange:
         self._instruments: tuple[float, dict[str, Instrument]] | None = None
         self._flights: dict[str, asyncio.Task[Any]] = {}
         self._upkeep: asyncio.Task[None] | None = None
+        self._clock_due = 0.0  # monotonic; 0 is long ago
 
     @property
     def usage(self) -> Usage:
@@ -131,9 +133,12 @@ class BinanceExchange:
         return self.rest.limits.usage(now_ms=self.venue_now_ms())
 
     async def start(self) -> None:
-        """Measure the venue's clock, open connections in advance, and keep both so until ``close``."""
-        await self.rest.measure_clock()
-        await self._line.warm(self.settings.connections_warm)
+        """
+        Measure the venue's clock, open connections in advance, and keep both so until ``close``.
+
+        A venue out of reach is no reason not to start: the upkeep tries again.
+        """
+        await self._refresh()
         self._upkeep = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:
@@ -314,17 +319,21 @@ class BinanceExchange:
         return quote
 
     async def _keep_up(self) -> None:
-        loop = asyncio.get_running_loop()
-        measured = loop.time()
         while True:
             await asyncio.sleep(self.settings.warm_seconds)
-            try:
-                await self._line.warm(self.settings.connections_warm)
-                if loop.time() - measured > self.settings.clock_seconds:
-                    await self.rest.measure_clock()
-                    measured = loop.time()
-            except VenueError as problem:
-                log.warning("binance.upkeep.failed", code=problem.code)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        await self._line.warm(self.settings.connections_warm)
+        now = asyncio.get_running_loop().time()
+        if now < self._clock_due:
+            return
+        try:
+            await self.rest.measure_clock()
+        except VenueError as problem:
+            log.warning("binance.clock.unmeasured", code=problem.code)
+            return
+        self._clock_due = now + self.settings.clock_seconds
 
 
 def _order_parameters(attempt: OrderAttempt) -> dict[str, Value]:
