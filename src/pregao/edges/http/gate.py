@@ -115,7 +115,7 @@ def _spellings_of(character: str) -> bytes:
     }
     if character in SHORT_ESCAPES:
         forms.add(BACKSLASHES + re.escape(SHORT_ESCAPES[character]))
-    return b"(?:%s)" % b"|".join(sorted(forms, key=len, reverse=True))
+    return b"(?:%s)" % b"|".join(sorted(forms))
 
 
 # How often -----------------------------------------------------------------------------------------------------

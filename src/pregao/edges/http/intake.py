@@ -89,7 +89,7 @@ class _Delivery:
     bot: Bot
     body: bytes
     parsed: Parsed
-    secrets: Sequence[str]
+    secrets: tuple[str, ...]
     content_type: str
     source: str
     address: str
@@ -200,9 +200,7 @@ class Intake:
         in_query, wait_seconds = _asked(scope["query_string"])
         parsed = parse(body)
         given = (find_secret(parsed), in_query, _header_secret(headers))
-        secrets = (
-            list({secret for secret in given if secret}) if given[1] or given[2] else [s for s in given if s]
-        )
+        secrets = tuple(dict.fromkeys(filter(None, given)))
         delivery = _Delivery(
             bot=bot,
             body=body,
@@ -325,7 +323,7 @@ class Intake:
     async def _arrival(self, delivery: _Delivery) -> Arrival:
         reading: AlertReading | Unreadable
         try:
-            reading = read_alert(delivery.parsed)
+            reading = _read(delivery)
             explicit_id = reading.explicit_id
         except Unreadable as unreadable:
             reading = Unreadable(unreadable.code, masked_text(unreadable.reason, delivery.secrets))
@@ -528,6 +526,15 @@ def _source(address: str, *, is_master: bool) -> str:
     if not is_master:
         return "webhook_in"
     return "tradingview" if address in TRADINGVIEW else "webhook"
+
+
+def _read(delivery: _Delivery) -> AlertReading:
+    reading = read_alert(delivery.parsed)
+    if reading.symbol is not None:
+        for secret in delivery.secrets:
+            if secret.strip().upper() == reading.symbol:
+                raise Unreadable("SECRET_MISPLACED", "The secret stands where the symbol belongs.")
+    return reading
 
 
 def _stored(delivery: _Delivery) -> bytes:

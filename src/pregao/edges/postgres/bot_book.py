@@ -10,7 +10,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from pregao.domain.bot import Bot, BotStatus, Directions
+from pregao.domain.bot import Bot, BotStatus
+from pregao.edges.postgres.rows import to_value
 from pregao.signals.ports import StoreAway
 
 LOOK_SECONDS = 1.0  # behind the bell `bots`, which may be lost
@@ -123,8 +124,5 @@ class PostgresBotBook:
 
 
 def _to_bot(row: Any) -> Bot:
-    values = {field.name: row[field.name] for field in fields(Bot)}
-    values["bot_id"] = UUID(int=row["bot_id"].int)  # asyncpg's own kind of UUID is slower to write as JSON
-    values["status"] = BotStatus(values["status"])
-    values["allowed_directions"] = Directions(values["allowed_directions"])
-    return Bot(**values)
+    # asyncpg has a kind of UUID of its own, which is slower to write as JSON.
+    return to_value({**row, "bot_id": UUID(int=row["bot_id"].int)}, Bot)
