@@ -117,7 +117,7 @@ def order_id(*, desk_id: UUID, signal_id: UUID, account_id: int, leg: Leg, posit
     """
     text = f"{desk_id}/{signal_id}/{account_id}/{leg}/{position_id if leg is Leg.EXIT else ''}"
     digest = hashlib.sha256(text.encode()).digest()
-    return "p" + base64.b32encode(digest).decode()[:26].lower()
+    return "p" + base64.b32encode(digest[:20]).decode()[:26].lower()
 
 
 def client_order_id(order: str, *, attempt: int) -> str:
