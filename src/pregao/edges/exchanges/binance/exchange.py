@@ -50,18 +50,18 @@ from pregao.orders.ports import Exchange
 T = TypeVar("T")
 
 ORDER = "/fapi/v1/order"
-FIND_ORDER = Call(method="GET", path=ORDER, weight=1, is_settling=True)
-TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_settling=True)
-POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, is_settling=True)
-LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", weight=1)
-MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", weight=1)
+FIND_ORDER = Call(method="GET", path=ORDER, weight=1, is_vital=True)
+TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_vital=True)
+POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, is_vital=True)
+LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", is_vital=True, priority=Priority.ENTRY)
+MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", is_vital=True, priority=Priority.ENTRY)
 POSITION_MODE = Call(
     method="GET", path="/fapi/v1/accountConfig", weight=5
 )  # positionSide/dual would weigh 30
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
 FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1)
-BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2)
-LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1)
+BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, is_vital=True)
+LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, is_vital=True)
 
 NO_SUCH_ORDER = "-2013"
 POSITION_SIDE_MISMATCH = "-4061"

@@ -7,8 +7,8 @@ from pregao.domain.venue import RetryLater
 from pregao.edges.exchanges.wire import Answer
 
 WEIGHT_PER_MINUTE = 2400  # per address, until exchangeInfo says otherwise
-READ_SHARE = 0.8  # of the weight: what is left belongs to the questions that settle orders
-SETTLING_SHARE = 0.95
+READ_SHARE = 0.8  # of the weight: what is left belongs to what orders hang on
+VITAL_SHARE = 0.95
 MINUTE_MS = 60_000
 
 COUNTER = re.compile(rb"x-mbx-(used-weight|order-count)-(\d+[smhd])", re.IGNORECASE)
@@ -75,7 +75,7 @@ class Limits:
                 retry_after_seconds=seconds,
             )
 
-    def check_weight(self, weight: int, *, is_settling: bool, now_ms: int) -> None:
+    def check_weight(self, weight: int, *, is_vital: bool, now_ms: int) -> None:
         """
         Let a read pass while its weight fits this minute; orders weigh nothing and are never asked.
 
@@ -84,7 +84,7 @@ class Limits:
         minute = now_ms // MINUTE_MS
         if minute != self._weight_minute:
             self._weight_used, self._weight_minute = 0, minute
-        allowed = self.weight_max * (SETTLING_SHARE if is_settling else READ_SHARE)
+        allowed = self.weight_max * (VITAL_SHARE if is_vital else READ_SHARE)
         if self._weight_used + weight > allowed:
             seconds = ((minute + 1) * MINUTE_MS - now_ms) / 1000
             raise RetryLater(

@@ -34,7 +34,8 @@ class Call:
     method: str
     path: str
     weight: int = 1
-    is_settling: bool = False  # decides what became of an order: may use weight other reads may not
+    is_vital: bool = False  # an order hangs on it: may use weight that other reads may not
+    priority: Priority = Priority.READ
 
 
 class BinanceRest:
@@ -114,7 +115,7 @@ class BinanceRest:
     def _check(self, call: Call, *, account_id: int | None) -> None:
         now_ms = self.clock.now_ms()
         self.limits.check_pause(account_id=account_id, now_ms=now_ms)
-        self.limits.check_weight(call.weight, is_settling=call.is_settling, now_ms=now_ms)
+        self.limits.check_weight(call.weight, is_vital=call.is_vital, now_ms=now_ms)
 
     async def _key_of(self, account_id: int) -> ApiKey:
         try:
@@ -138,7 +139,7 @@ class BinanceRest:
     async def _ask_call(self, call: Call, payload: bytes, *, account_id: int | None) -> Answer:
         return await self._ask(
             payload,
-            priority=Priority.READ,
+            priority=call.priority,
             account_id=account_id,
             what=call.path,
             is_repeatable=call.method == "GET",

@@ -25,8 +25,8 @@ from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLi
 from pregao.edges.exchanges.binance.standing import Standing
 from pregao.edges.exchanges.binance.translate import Json, report_from
 
-MAKE_KEY = Call(method="POST", path="/fapi/v1/listenKey", weight=1, is_settling=True)
-KEEP_KEY = Call(method="PUT", path="/fapi/v1/listenKey", weight=1, is_settling=True)
+MAKE_KEY = Call(method="POST", path="/fapi/v1/listenKey", weight=1, is_vital=True)
+KEEP_KEY = Call(method="PUT", path="/fapi/v1/listenKey", weight=1, is_vital=True)
 NO_SUCH_KEY = "-1125"
 KEY_REQUESTS_MAX = 20  # at once: a thousand accounts must not take the line from orders
 
