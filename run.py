@@ -424,7 +424,7 @@ def state_dir() -> Path:
 
 def read_environment(path: Path) -> dict[str, str]:
     values = {}
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for line in path.read_text().splitlines():
             name, equals, value = line.strip().partition("=")
             if equals and not name.startswith("#"):
@@ -457,9 +457,11 @@ def address_family() -> socket.AddressFamily:
 
 
 def url() -> str:
-    host = server_host()
+    """Give the running desk's address: the one it started with, whatever the environment says by now."""
+    page = processes_page() if running_pid() else {}
+    host, port = page.get("host") or server_host(), page.get("port") or server_port()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{server_port()}" if ":" in host else f"http://{host}:{server_port()}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def addresses() -> str:
@@ -484,7 +486,7 @@ def running_pid() -> int | None:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return int(file.read() or 0) or None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise StageError(

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,18 @@ FILE_BYTES_MAX = 10 * 1024 * 1024
 FILES_OLDER = 2  # with the current one: three
 
 
+class _PrivateFile(RotatingFileHandler):
+    """Opens each new file readable by us alone, whatever the umask."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(descriptor, "a", encoding=self.encoding)
+
+
 def rotating_file(path: Path) -> RotatingFileHandler:
     """Open a log that is turned over at 10 MB; three files are kept, readable by us alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    return RotatingFileHandler(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_OLDER, encoding="utf-8")
+    return _PrivateFile(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_OLDER, encoding="utf-8")
 
 
 class JsonLines:

@@ -59,7 +59,9 @@ class Owner:
 class EmbeddedPostgres:
     """One PostgreSQL of one state folder. `prepare` first, then `start` as often as it ends."""
 
-    def __init__(self, state_dir: Path, password: str, *, say: Say, durable: bool = True) -> None:
+    def __init__(
+        self, state_dir: Path, password: str, *, say: Say, durable: bool = True, binaries: Path | None = None
+    ) -> None:
         self.port: int | None = None
         self._state_dir = state_dir
         self._password = password
@@ -67,7 +69,7 @@ class EmbeddedPostgres:
         self._durability = DURABLE if durable else FORGETFUL
         self._owner: Owner | None = None
         self._home = state_dir / "postgres"
-        self._binaries = wheel_binaries()
+        self._binaries = binaries or wheel_binaries()
 
     @property
     def data_dir(self) -> Path:

@@ -70,7 +70,15 @@ def replace_text(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def write_processes(state_dir: Path, *, stage: str, processes: Sequence[dict[str, Any]]) -> None:
-    """Say in `processes.json` how far the start came and what runs; `run.py` and the console read it."""
-    page = {"stage": stage, "supervisor": os.getpid(), "processes": list(processes)}
+def write_processes(
+    state_dir: Path, *, stage: str, host: str, port: int, processes: Sequence[dict[str, Any]]
+) -> None:
+    """Say in `processes.json` how far the start came, where we listen and what runs; `run.py` reads it."""
+    page = {
+        "stage": stage,
+        "supervisor": os.getpid(),
+        "host": host,
+        "port": port,
+        "processes": list(processes),
+    }
     replace_text(state_dir / "processes.json", json.dumps(page, indent=1) + "\n")

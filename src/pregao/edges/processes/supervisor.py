@@ -23,7 +23,6 @@ from pregao.edges.processes.postgres import STOP_SIGNALS, EmbeddedPostgres
 from pregao.edges.processes.sockets import LISTEN_FD, listen, listen_near
 from pregao.edges.processes.state import StartError, lock_state, write_processes
 
-ROLE_STOP_SIGNALS = ((signal.SIGTERM, 10.0),)
 MIGRATION_TEXT_MAX = 4000  # characters that are kept of what the migrations said: the end of a traceback
 MODULE = "pregao.edges.processes.supervisor"
 
@@ -65,6 +64,7 @@ class Plan:
     roles: list[Role] = field(default_factory=desk_roles)
     migration: list[str] = field(default_factory=lambda: own_command("db", "migrate"))
     backoff_seconds: list[float] = field(default_factory=lambda: list(BACKOFF_SECONDS))
+    stop_seconds: float = 10.0  # a role's grace between SIGTERM and the kill
     durable: bool = True
 
     def to_json(self) -> str:
@@ -226,7 +226,8 @@ class _Desk:
                 pass_fds=descriptors,
             )
 
-        await self._child(role.name, start, log=self._log, stop_signals=ROLE_STOP_SIGNALS).start()
+        stop_signals = ((signal.SIGTERM, self._plan.stop_seconds),)
+        await self._child(role.name, start, log=self._log, stop_signals=stop_signals).start()
 
     def _child(self, role: str, start: Callable[[int], Any], *, log: JsonLines, stop_signals: Any) -> Child:
         child = Child(
@@ -248,7 +249,11 @@ class _Desk:
 
     def _changed(self) -> None:
         write_processes(
-            self._state_dir, stage=self._stage, processes=[child.described() for child in self._children]
+            self._state_dir,
+            stage=self._stage,
+            host=self._plan.server_host,
+            port=self._plan.server_port,
+            processes=[child.described() for child in self._children],
         )
 
     def _open_log(self, role: str) -> JsonLines:

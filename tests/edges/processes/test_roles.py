@@ -1,0 +1,98 @@
+"""A role's process: its log, its signals, its exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+ROLE = """
+import asyncio, logging, os, sys
+import structlog
+from pathlib import Path
+from pydantic import SecretStr
+from pregao.edges.processes.roles import run_role
+from pregao.settings import Settings
+
+async def main(settings):
+    log = structlog.get_logger()
+    log.info("orders.send.accepted", signal="s1", api_key="k", quantity=3)
+    log.debug("too.quiet")
+    logging.getLogger("a.library").warning("uses %s", settings.admin_token.get_secret_value())
+    {body}
+
+settings = Settings(state_dir=Path(sys.argv[1]), admin_token=SecretStr("hush-hush-hush"))
+sys.exit(run_role("trader", settings, main=main))
+"""
+
+
+def start(state_dir, body: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", ROLE.format(body=body), str(state_dir)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def events(state_dir) -> list[dict]:
+    return [json.loads(line) for line in (state_dir / "logs/trader.log").read_text().splitlines()]
+
+
+class TestRunRole:
+    def test_ends_with_0_when_told_to(self, state_dir):
+        process = start(state_dir, "await asyncio.sleep(100)")
+        log = state_dir / "logs/trader.log"
+        while not (log.exists() and "a.library" in log.read_text()):
+            time.sleep(0.05)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(10) == 0
+        assert events(state_dir)[-1] | {"told_to": True} == events(state_dir)[-1]
+
+    def test_ends_with_1_and_the_reason_when_it_fails(self, state_dir):
+        process = start(state_dir, "raise ValueError('the token hush-hush-hush is wrong')")
+
+        assert process.wait(20) == 1
+
+        last = events(state_dir)[-1]
+        assert last["event"] == "processes.role.failed"
+        assert "ValueError: the token *** is wrong" in last["exception"]
+
+    def test_ends_with_1_when_it_ends_by_itself(self, state_dir):
+        assert start(state_dir, "return").wait(20) == 1
+
+
+class TestLog:
+    def test_is_json_with_the_role_and_without_secrets(self, state_dir):
+        start(state_dir, "return").wait(20)
+
+        sent, foreign = events(state_dir)[1:3]
+        assert (
+            sent
+            | {
+                "role": "trader",
+                "level": "info",
+                "event": "orders.send.accepted",
+                "signal": "s1",
+                "quantity": 3,
+                "api_key": "***",
+            }
+            == sent
+        )
+        assert foreign["event"] == "uses ***"
+        assert foreign["logger"] == "a.library"
+        assert "too.quiet" not in [event["event"] for event in events(state_dir)]
+
+    def test_is_turned_over_and_kept_small(self, tmp_path):
+        from pregao.edges.processes.lines import FILE_BYTES_MAX, JsonLines
+
+        log = JsonLines(tmp_path / "small.log", role="supervisor")
+        for _ in range(45):
+            log.say("a.long.line", text="x" * 1024 * 1024)
+        log.close()
+
+        files = sorted(tmp_path.glob("small.log*"))
+        assert [file.name for file in files] == ["small.log", "small.log.1", "small.log.2"]
+        assert all(file.stat().st_size <= FILE_BYTES_MAX for file in files)
+        assert files[0].stat().st_mode & 0o077 == 0
