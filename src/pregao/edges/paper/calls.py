@@ -168,10 +168,16 @@ def check_signed(call: Call, account: Account, *, query: bytes, body: bytes) -> 
         raise ExchangeError(-1021)
     call.expires_ms = stamp + window
     if account.secret is not None:
-        signed = _SIGNATURE.sub(b"", query) + _SIGNATURE.sub(b"", body)
-        expected = hmac.digest(account.secret.encode(), signed, "sha256").hex()
-        if not hmac.compare_digest(expected, call.params["signature"].lower()):
-            raise ExchangeError(-1022)
+        _check_signature(account.secret.encode(), call.params["signature"], query=query, body=body)
+
+
+def _check_signature(secret: bytes, signature: str, *, query: bytes, body: bytes) -> None:
+    parts = _SIGNATURE.sub(b"", query), _SIGNATURE.sub(b"", body)
+    # The official SDK signs the query alone and repeats some of it in the body.
+    for signed in {parts[0] + parts[1], parts[0] or parts[1]}:
+        if hmac.compare_digest(hmac.digest(secret, signed, "sha256").hex(), signature.lower()):
+            return
+    raise ExchangeError(-1022)
 
 
 def _split(text: bytes) -> dict[str, str]:
