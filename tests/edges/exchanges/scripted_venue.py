@@ -213,6 +213,7 @@ class ScriptedStreams:
     """A websocket venue: remembers what was opened and subscribed, says what a test says."""
 
     names_accounts: bool = True  # whether messages say whose they are
+    refuses: bool = False  # whether openings are turned away
     opened: list[str] = field(default_factory=list)  # path and query of each opening
     live_before: list[int] = field(default_factory=list)  # how many were open when each opening came
     sockets: list[tuple[list[str], web.WebSocketResponse]] = field(default_factory=list)
@@ -224,6 +225,8 @@ class ScriptedStreams:
         return [(keys, socket) for keys, socket in self.sockets if not socket.closed]
 
     async def answer(self, request):
+        if self.refuses:
+            raise web.HTTPUnauthorized
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.opened.append(request.path_qs)

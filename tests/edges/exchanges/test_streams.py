@@ -211,14 +211,19 @@ class TestReconnection:
         await stage.say(1, order_event())
         await until(stage.heard.others)
 
-    async def test_forgets_settings_that_may_have_changed(self, stage, streams):
-        await stage.follow(1)
-        stage.exchange.standing.note_leverage(1, "BTCUSDT", 5)
+    @pytest.mark.parametrize(("trusted_seconds", "known"), [(0.0, {}), (60.0, {(1, "BTCUSDT"): 5})])
+    async def test_forgets_settings_only_after_long(
+        self, venue, streams, wire, clock, trusted_seconds, known
+    ):
+        """Setting them anew for all accounts after every blip would use up the weight of a minute."""
+        async with staged(venue, streams, wire, clock, settings_trusted_seconds=trusted_seconds) as stage:
+            await stage.follow(1)
+            stage.exchange.standing.note_leverage(1, "BTCUSDT", 5)
 
-        await streams.drop_all()
+            await streams.drop_all()
 
-        await until(lambda: len(stage.heard.gaps(1)) == 2)
-        assert stage.exchange.standing.leverages == {}
+            await until(lambda: len(stage.heard.gaps(1)) == 2)
+            assert bool(stage.exchange.standing.leverages) is (trusted_seconds > 0)
 
     async def test_opens_the_new_before_it_closes_the_old(self, venue, streams, wire, clock):
         async with staged(venue, streams, wire, clock, socket={"lifetime_seconds": 0.2}) as stage:
@@ -229,6 +234,15 @@ class TestReconnection:
 
         assert streams.live_before[:3] == [0, 1, 1]
         assert len(stage.heard.gaps(1)) >= 2
+
+    async def test_doubts_its_keys_when_nothing_opens(self, venue, streams, wire, clock):
+        async with staged(venue, streams, wire, clock, socket={"backoff_seconds_max": 0.02}) as stage:
+            await stage.follow(1)
+            streams.refuses = True
+
+            await streams.drop_all()
+
+            await until(lambda: any(one.method == "PUT" for one in venue.received))
 
     async def test_makes_a_new_key_when_the_old_expired(self, stage, streams, venue):
         await stage.follow(1)

@@ -13,6 +13,7 @@ import structlog
 log = structlog.get_logger()
 
 BACKOFF_SECONDS = 0.5  # doubled with every failure in a row
+DOUBTFUL_FAILURES = 3  # in a row: perhaps it is the address, not the network
 
 
 class Opening(StrEnum):
@@ -47,16 +48,23 @@ class KeptSocket:
         on_text: Callable[[str], Awaitable[None]],
         on_open: Callable[[Opening], Awaitable[None]],
         limits: SocketLimits,
+        on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open nothing yet. Around a replacement messages may come twice."""
+        """
+        Open nothing yet. Around a replacement messages may come twice.
+
+        ``on_doubt`` is told when opening keeps failing: what ``url`` says may be out of date.
+        """
         self._session = session
         self._url = url
         self._on_text = on_text
         self._on_open = on_open
         self._limits = limits
+        self._on_doubt = on_doubt
         self._renewal = asyncio.Event()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self.openings = 0
+        self._lost_at: float | None = None
+        self.away_seconds = 0.0  # how long there was no connection before the present one
 
     def renew(self) -> None:
         """Open ``url()`` anew, and only then close the present connection."""
@@ -77,11 +85,14 @@ class KeptSocket:
             except (aiohttp.ClientError, OSError, TimeoutError) as problem:
                 failures += 1
                 log.warning("binance.socket.unreachable", failures=failures, problem=type(problem).__name__)
+                if failures % DOUBTFUL_FAILURES == 0:
+                    self._on_doubt()
                 await asyncio.sleep(self._backoff(failures))
                 continue
             connected_at = asyncio.get_running_loop().time()
             await self._keep(socket)
-            lived = asyncio.get_running_loop().time() - connected_at
+            self._lost_at = asyncio.get_running_loop().time()
+            lived = self._lost_at - connected_at
             failures = 1 if lived > BACKOFF_SECONDS else failures + 1  # a door slammed at once counts as shut
             log.info("binance.socket.lost", lived_seconds=round(lived, 1))
             await asyncio.sleep(self._backoff(failures))
@@ -93,7 +104,8 @@ class KeptSocket:
                 self._url(), heartbeat=self._limits.silence_seconds_max / 2, max_msg_size=0
             )
         self._socket = socket
-        self.openings += 1
+        if opening is Opening.AWAY and self._lost_at is not None:
+            self.away_seconds = asyncio.get_running_loop().time() - self._lost_at
         await self._on_open(opening)
         return socket
 
@@ -106,7 +118,7 @@ class KeptSocket:
                     opening = Opening.RENEWED if self._renewal.is_set() else Opening.AGED
                     fresh = await self._opened(opening)
                 except (aiohttp.ClientError, OSError, TimeoutError):
-                    lifetime = self._limits.backoff_seconds_max  # the old one still serves: try again by then
+                    lifetime = self._backoff(DOUBTFUL_FAILURES)  # the old one still serves meanwhile
                     continue
                 lifetime = self._limits.lifetime_seconds
                 old_reading, reading = reading, asyncio.create_task(self._read(fresh))

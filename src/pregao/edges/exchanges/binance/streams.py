@@ -45,6 +45,9 @@ class StreamSettings:
     key_retry_seconds: float = 5.0
     operator_retry_seconds: float = 300.0  # a refused key changes only when a person acts
     account_silence_seconds_max: float = 1_800.0
+    settings_trusted_seconds: float = (
+        60.0  # away for longer, leverage and modes are no longer taken for known
+    )
     event_seconds_max: float = 10.0  # between an acknowledgement and its event, see ``expect``
     look_seconds: float = 1.0
     gather_seconds: float = 1.0  # for keys under way, so that many accounts mean one opening, not many
@@ -65,6 +68,7 @@ class _Account:
 class _Group:
     accounts: dict[str, _Account] = field(default_factory=dict)  # by listen key
     keys: set[str] = field(default_factory=set)  # all that open connections may speak of, leavers included
+    asked: set[str] = field(default_factory=set)  # the keys the connection being opened will speak of
     newcomers: set[int] = field(default_factory=set)  # on the next opening, they are told a gap
     socket: KeptSocket | None = None
     task: asyncio.Task[None] | None = None
@@ -257,29 +261,38 @@ class UserStreams:
             url=lambda: self._url(group),
             on_text=lambda text: self._read(group, text),
             on_open=lambda opening: self._opened(group, opening),
+            on_doubt=lambda: self._doubt_keys(group),
             limits=self.settings.socket,
         )
         group.task = asyncio.create_task(group.socket.run())
 
     def _url(self, group: _Group) -> str:
+        group.asked = set(group.accounts)
         keys = "&".join(f"listenKey={quote(key, safe='')}" for key in group.accounts)
         return f"{self._addresses.streams}/private/stream?{keys}"
 
     async def _opened(self, group: _Group, opening: Opening) -> None:
+        asked = [account for key, account in group.accounts.items() if key in group.asked]
+        told = [one for one in asked if opening is not Opening.RENEWED or one.account_id in group.newcomers]
+        group.newcomers -= {account.account_id for account in asked}
         if opening is Opening.AWAY:
             group.keys = set(group.accounts)  # no older connection speaks any more
-        accounts = group.accounts.values()
-        told = [
-            one for one in accounts if opening is not Opening.RENEWED or one.account_id in group.newcomers
-        ]
-        group.newcomers.clear()
+            assert group.socket is not None
+            if group.socket.away_seconds > self.settings.settings_trusted_seconds:
+                for account in told:
+                    self._standing.forget(account.account_id)
         await self._tell_gap(told)
+
+    def _doubt_keys(self, group: _Group) -> None:
+        for account in group.accounts.values():
+            if not math.isinf(account.key_due):  # infinite while a renewal is under way
+                account.key_due = self._now()
+        self._awake.set()
 
     async def _tell_gap(self, accounts: Iterable[_Account]) -> None:
         for account in tuple(accounts):
             account.silent_since = self._now()
             account.expected_by = None
-            self._standing.forget(account.account_id)
             await self._give(StreamGap(account_id=account.account_id, connected_at=self._clock()))
 
     async def _tend_silences(self) -> None:
@@ -294,7 +307,8 @@ class UserStreams:
             )
         ]
         for account in silent:
-            account.key_due = now  # a key that died unseen is the usual reason
+            if not math.isinf(account.key_due):
+                account.key_due = now  # a key that died unseen is the usual reason
             log.warning("binance.streams.account_silent", account_id=account.account_id)
         await self._tell_gap(silent)
 
