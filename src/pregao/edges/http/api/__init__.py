@@ -1,0 +1,57 @@
+"""
+The API: bots, subscriptions, accounts, and what the desk did; everything but health takes the admin token.
+
+`/docs` is FastAPI's page and loads its scripts from a CDN; `/openapi.json` needs nothing from outside.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from pregao.edges.http.admission import Admission
+from pregao.edges.http.api import accounts, activity, bots, health, subscriptions
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import add_errors
+
+DESCRIPTION = "One signal comes in; every subscribed account trades it once, and anybody can see why."
+
+
+def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> FastAPI:
+    """Make the app; ``other_paths`` are path items of routes served beside it, for the document."""
+    app = FastAPI(
+        title="Pregão",
+        description=DESCRIPTION,
+        version=desk.version,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.desk = desk
+    for routes in (
+        health.routes,
+        bots.health_routes,
+        bots.routes,
+        subscriptions.routes,
+        accounts.routes,
+        activity.routes,
+    ):
+        app.include_router(routes)
+    add_errors(app)
+    app.add_middleware(Admission, admin_token=desk.admin_token)
+    _document(app, other_paths or {})
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _document(app: FastAPI, other_paths: dict[str, Any]) -> None:
+    own_document = app.openapi
+
+    def document() -> dict[str, Any]:
+        schema = own_document()
+        schema["paths"].update(other_paths)
+        return schema
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -1,0 +1,208 @@
+"""Exchange accounts; their credentials come in, are sealed, and never go out again."""
+
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field, SecretStr
+
+from pregao.accounts.configure import (
+    NAME_CHARACTERS_MAX,
+    NAME_CHARACTERS_MIN,
+    PAPER_BALANCE_USDT_DEFAULT,
+    change_account,
+    check_credentials,
+    get_account,
+    open_account,
+    register_on_paper,
+)
+from pregao.accounts.refusals import SettingUnusableError
+from pregao.accounts.sealing import Credentials
+from pregao.domain.account import Account, Venue
+from pregao.domain.order import PositionMode
+from pregao.domain.venue import MarginMode
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    ID_MAX,
+    PAGE_ITEMS,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    AccountId,
+    Asked,
+    BalanceUsdt,
+    Changes,
+    DeskGiven,
+    Limit,
+    Page,
+    Shown,
+    page_of,
+    unset,
+)
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError
+from pregao.views.configured import AccountLine
+
+PAPER_KEY_BYTES = 32  # 64 hex digits, as long as Binance's
+
+routes = APIRouter(
+    prefix="/api/v1/exchange-accounts", tags=["accounts"], dependencies=[TOKEN], responses=ERRORS
+)
+
+Name = Annotated[
+    str, Field(json_schema_extra={"minLength": NAME_CHARACTERS_MIN, "maxLength": NAME_CHARACTERS_MAX})
+]
+WriteOnly = Annotated[SecretStr, Field(json_schema_extra={"writeOnly": True})]
+
+
+class NewAccount(Asked):
+    """An account to open; at the venue `paper` the desk makes the credentials when none are given."""
+
+    name: Name
+    venue: Venue = Venue.PAPER
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    margin_mode: MarginMode = MarginMode.CROSSED
+    api_key: WriteOnly | None = None
+    secret_key: WriteOnly | None = None
+    balance_usdt: BalanceUsdt | None = None
+
+
+class AccountChanges(Changes):
+    """What to change; the rest stays. New credentials replace the former ones."""
+
+    name: Name = unset()
+    position_mode: PositionMode = unset()
+    margin_mode: MarginMode = unset()
+    is_active: bool = unset()
+    api_key: WriteOnly = unset()
+    secret_key: WriteOnly = unset()
+
+
+class AccountShown(Shown):
+    """An account; of its credentials only whether there are any."""
+
+    account_id: int
+    name: str
+    venue: Venue
+    position_mode: PositionMode
+    margin_mode: MarginMode
+    margin_asset: str
+    is_active: bool
+    has_credentials: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Rewrapped(Shown):
+    """How many accounts' keys were under another master key, and the name of the present one."""
+
+    rewrapped: int
+    master_key: str
+
+
+@routes.get("")
+async def list_accounts(
+    *,
+    desk: DeskGiven,
+    is_active: bool | None = None,
+    cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[AccountShown]:
+    """Give the accounts, oldest first."""
+    lines = await desk.configured.accounts(is_active=is_active, after=cursor, limit=limit)
+    return page_of([_shown(line) for line in lines], limit=limit, cursor=lambda last: last.account_id)
+
+
+@routes.post("", status_code=201, responses=UNREADABLE)
+async def post_account(body: NewAccount, desk: DeskGiven) -> AccountShown:
+    """Open an account; its credentials are sealed before they are stored."""
+    credentials = _credentials_of(body.api_key, body.secret_key)
+    check_credentials(credentials, venue=body.venue)
+    if body.balance_usdt is not None and (body.venue is not Venue.PAPER or credentials is not None):
+        raise SettingUnusableError(
+            "BALANCE_NOT_OURS",
+            "Only a paper account whose credentials the desk makes is opened with a balance.",
+            field="balance_usdt",
+        )
+    account = Account(
+        account_id=await desk.accounts.next_account_id(),
+        name=body.name,
+        venue=body.venue,
+        position_mode=body.position_mode,
+        margin_mode=body.margin_mode,
+    )
+    facts = open_account(account, now=desk.clock())
+    if credentials is None:
+        credentials = await _open_on_paper(account, balance_usdt=body.balance_usdt, desk=desk)
+    sealed = desk.vault.seal(credentials, account_id=account.account_id)
+    async with desk.accounts.open() as book:
+        await book.append(facts)
+        await book.keep_credentials(account.account_id, sealed)
+    return _shown(await _get_line(account.account_id, desk=desk))
+
+
+@routes.post("/rewrap")
+async def post_rewrap(desk: DeskGiven) -> Rewrapped:
+    """Put every account's data key under the present master key, after it was changed."""
+    return Rewrapped(rewrapped=await desk.credentials.rewrap(), master_key=desk.vault.master_key)
+
+
+@routes.get("/{account_id}", responses=UNKNOWN)
+async def get_one_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
+    """Give one account."""
+    return _shown(await _get_line(account_id, desk=desk))
+
+
+@routes.patch("/{account_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def patch_account(account_id: AccountId, body: AccountChanges, desk: DeskGiven) -> AccountShown:
+    """Change an account or replace its credentials."""
+    changes = body.model_dump(exclude_unset=True, exclude={"api_key", "secret_key"})
+    credentials = _credentials_of(body.api_key, body.secret_key)
+    async with desk.accounts.open() as book:
+        await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
+        if credentials is not None:
+            account = await get_account(account_id, book=book)
+            check_credentials(credentials, venue=account.venue)
+            sealed = desk.vault.seal(credentials, account_id=account_id)
+            await book.keep_credentials(account_id, sealed)
+    return _shown(await _get_line(account_id, desk=desk))
+
+
+@routes.delete("/{account_id}", responses={**UNKNOWN, **CONFLICT})
+async def delete_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
+    """Deactivate an account that has nothing open; its history stays."""
+    async with desk.accounts.open() as book:
+        changes = {"is_active": False}
+        await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
+    return _shown(await _get_line(account_id, desk=desk))
+
+
+def _credentials_of(key: SecretStr | None, secret: SecretStr | None) -> Credentials | None:
+    if (key is None) != (secret is None):
+        raise SettingUnusableError("CREDENTIALS_INCOMPLETE", "Give both api_key and secret_key, or neither.")
+    if key is None or secret is None:
+        return None
+    return Credentials(key=key.get_secret_value(), secret=secret.get_secret_value())
+
+
+async def _open_on_paper(account: Account, *, balance_usdt: Decimal | None, desk: Desk) -> Credentials:
+    made = Credentials(key=secrets.token_hex(PAPER_KEY_BYTES), secret=secrets.token_hex(PAPER_KEY_BYTES))
+    balance = PAPER_BALANCE_USDT_DEFAULT if balance_usdt is None else balance_usdt
+    await register_on_paper(account, made, balance_usdt=balance, register=desk.register_paper_account)
+    return made
+
+
+async def _get_line(account_id: int, *, desk: Desk) -> AccountLine:
+    line = await desk.configured.find_account(account_id)
+    if line is None:
+        raise ApiError(404, "ACCOUNT_UNKNOWN", f"account={account_id}. There is no such account.")
+    return line
+
+
+def _shown(line: AccountLine) -> AccountShown:
+    fields: dict[str, Any] = {**asdict(line.account), "has_credentials": line.has_credentials}
+    return AccountShown(**fields, created_at=line.created_at, updated_at=line.updated_at)

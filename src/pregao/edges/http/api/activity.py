@@ -1,0 +1,246 @@
+"""Signals and their receipts, orders and positions: what the desk did, newest first."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from pregao.domain.order import OrderStatus
+from pregao.domain.position import PositionStatus
+from pregao.edges.http.api.shapes import (
+    ERRORS,
+    ID_MAX,
+    PAGE_ITEMS,
+    TOKEN,
+    UNKNOWN,
+    Amount,
+    DeskGiven,
+    Limit,
+    Page,
+    Shown,
+    page_of,
+)
+from pregao.edges.http.errors import ApiError
+from pregao.views.activity import OrderLine, OrderPlace
+
+routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
+
+SignalStatus = Literal["received", "accepted", "approved", "planned", "settled", "refused", "declined"]
+AccountFilter = Annotated[int | None, Query(ge=1, le=ID_MAX)]
+
+
+class SignalShown(Shown):
+    """A signal and where it stands."""
+
+    signal_id: UUID
+    bot_id: UUID
+    bot_name: str
+    status: str
+    received_at: datetime
+    settled_at: datetime | None
+    source: str
+    deliveries: int
+    action: str | None
+    symbol: str | None
+    side: str | None
+    price: Amount | None
+    code: str | None
+    reason: str | None
+    accounts: int | None
+    orders: int | None
+    orders_live: int | None
+
+
+class ReceiptRowShown(Shown):
+    """What the signal did on one account; positive slippage is worse for the account."""
+
+    account_id: int
+    account: str
+    subscription_id: UUID
+    order_id: str
+    leg: str
+    symbol: str
+    side: str | None
+    outcome: str
+    code: str | None
+    reason: str | None
+    quantity: Amount | None
+    filled_quantity: Amount
+    average_price: Amount | None
+    decision_price: Amount | None
+    slippage_bps: Amount | None
+    fees: Amount
+    client_order_id: str | None
+    exchange_order_id: str | None
+    attempt: int
+    decided_ms: int | None
+    sent_ms: int | None
+    acknowledged_ms: int | None
+    filled_ms: int | None
+    booked_ms: int | None
+
+
+class ReceiptShown(Shown):
+    """A signal and what came of it on every account."""
+
+    signal_id: UUID
+    bot_id: UUID
+    bot_name: str
+    status: str
+    is_complete: bool
+    action: str | None
+    symbol: str | None
+    side: str | None
+    code: str | None
+    reason: str | None
+    not_used: list[str]
+    verdicts: list[dict[str, Any]]
+    deliveries: int
+    received_at: datetime
+    settled_at: datetime | None
+    rows: list[ReceiptRowShown]
+
+
+class OrderShown(Shown):
+    """An order and what became of it."""
+
+    order_id: str
+    attempt: int
+    client_order_id: str | None
+    exchange_order_id: str | None
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    venue: str | None
+    leg: str
+    position_id: int | None
+    symbol: str
+    side: str | None
+    position_side: str | None
+    status: str
+    code: str | None
+    reason: str | None
+    quantity: Amount | None
+    filled_quantity: Amount
+    average_price: Amount | None
+    decision_price: Amount | None
+    slippage_bps: Amount | None
+    fees: Amount
+    planned_at: datetime
+    sent_at: datetime | None
+    acknowledged_at: datetime | None
+    filled_at: datetime | None
+
+
+class PositionShown(Shown):
+    """A position as the sums of its fills say; amounts are in the account's margin asset."""
+
+    position_id: int
+    account_id: int
+    bot_id: UUID
+    subscription_id: UUID
+    signal_id: UUID
+    exit_signal_id: UUID | None
+    symbol: str
+    position_side: str
+    direction: str
+    status: str
+    leverage: int
+    quantity: Amount
+    entered_quantity: Amount
+    exited_quantity: Amount
+    entry_price: Amount | None
+    exit_price: Amount | None
+    fees: Amount
+    realized_pnl: Amount
+    opened_at: datetime | None
+    closed_at: datetime | None
+    close_reason: str | None
+
+
+@routes.get("/signals")
+async def list_signals(
+    desk: DeskGiven,
+    bot_id: UUID | None = None,
+    status: SignalStatus | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[SignalShown]:
+    """Give the latest signals."""
+    lines = await desk.activity.signals(bot_id=bot_id, status=status, before=cursor, limit=limit)
+    return page_of(
+        [SignalShown.model_validate(line) for line in lines], limit=limit, cursor=lambda last: last.signal_id
+    )
+
+
+@routes.get("/signals/{signal_id}/receipt", responses=UNKNOWN)
+async def get_receipt(signal_id: UUID, desk: DeskGiven) -> ReceiptShown:
+    """Say what one signal did on every account, and why."""
+    receipt = await desk.receipts.find_receipt(signal_id)
+    if receipt is None:
+        raise ApiError(404, "SIGNAL_UNKNOWN", f"signal={signal_id}. There is no such signal.")
+    return ReceiptShown.model_validate(receipt)
+
+
+@routes.get("/orders")
+async def list_orders(
+    *,
+    desk: DeskGiven,
+    account_id: AccountFilter = None,
+    subscription_id: UUID | None = None,
+    signal_id: UUID | None = None,
+    status: OrderStatus | None = None,
+    cursor: str | None = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[OrderShown]:
+    """Give the orders of the latest signals."""
+    lines = await desk.activity.orders(
+        account_id=account_id,
+        subscription_id=subscription_id,
+        signal_id=signal_id,
+        status=status,
+        before=None if cursor is None else _to_place(cursor),
+        limit=limit,
+    )
+    return page_of(to_orders(lines), limit=limit, cursor=lambda last: f"{last.signal_id}.{last.order_id}")
+
+
+@routes.get("/positions")
+async def list_positions(
+    *,
+    desk: DeskGiven,
+    account_id: AccountFilter = None,
+    bot_id: UUID | None = None,
+    status: PositionStatus | None = None,
+    live_only: Annotated[bool, Query(description="Pending, open and closing ones only.")] = False,
+    cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[PositionShown]:
+    """Give the latest positions."""
+    lines = await desk.activity.positions(
+        account_id=account_id, bot_id=bot_id, status=status, live_only=live_only, before=cursor, limit=limit
+    )
+    return page_of(
+        [PositionShown.model_validate(line) for line in lines],
+        limit=limit,
+        cursor=lambda last: last.position_id,
+    )
+
+
+def to_orders(lines: Iterable[OrderLine]) -> list[OrderShown]:
+    """Give orders as the API shows them."""
+    return [OrderShown.model_validate(line) for line in lines]
+
+
+def _to_place(cursor: str) -> OrderPlace:
+    signal_id, _, order_id = cursor.partition(".")
+    try:
+        place = OrderPlace(signal_id=UUID(signal_id), order_id=order_id)
+    except ValueError:
+        place = None
+    if place is None or not (order_id.isascii() and order_id.isalnum()):
+        raise ApiError(422, "CURSOR_UNREADABLE", "Send `next_cursor` of the page before as it stands.")
+    return place

@@ -1,0 +1,257 @@
+"""Bots: the channels of signals, their addresses and defaults."""
+
+import hashlib
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import AliasChoices, Field
+
+from pregao.bots.configure import archive_bot, change_bot, create_bot
+from pregao.bots.ranges import (
+    DESCRIPTION_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    NAME_CHARACTERS_MIN,
+    WEBHOOK_PATH_PATTERN,
+)
+from pregao.domain.bot import Bot, BotStatus, Directions
+from pregao.edges.http.api.activity import SignalShown
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    PAGE_ITEMS,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    Amount,
+    Asked,
+    Changes,
+    DeskGiven,
+    Leverage,
+    Limit,
+    MarginUsd,
+    MaxPositions,
+    Page,
+    Shown,
+    SignalsPerMinuteMax,
+    StopLossPct,
+    TakeProfitPct,
+    default_of,
+    page_of,
+    unset,
+)
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError, Told
+from pregao.edges.ids import uuid7
+from pregao.views.configured import BotLine
+
+MASTER_PATH = "/api/v1/bots/webhook/master"
+SECRET_BYTES = 32  # 256 bits: nobody finds one by trying
+PATH_BYTES = 18  # a path that nobody named: 24 characters
+RECENT_SIGNALS = 10
+
+routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN], responses=ERRORS)
+health_routes = APIRouter(prefix="/api/v1/bots", tags=["health"])  # open, and before /{bot_id}
+
+Name = Annotated[
+    str, Field(json_schema_extra={"minLength": NAME_CHARACTERS_MIN, "maxLength": NAME_CHARACTERS_MAX})
+]
+Description = Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_CHARACTERS_MAX})]
+TradingSymbol = Annotated[str, Field(description="Trade this symbol only; null trades whatever is signaled.")]
+MarketType = Literal["futures", "spot"]  # spot is known, and refused until a spot venue is connected
+
+
+class NewBot(Asked):
+    """A bot to create; without a webhook path it gets one nobody can guess."""
+
+    name: Name
+    webhook_path: Annotated[
+        str | None,
+        Field(
+            validation_alias=AliasChoices("webhook_path", "master_webhook_path"),
+            json_schema_extra={"pattern": WEBHOOK_PATH_PATTERN},
+        ),
+    ] = None
+    description: Description = ""
+    market_type: MarketType = "futures"
+    allowed_directions: Directions = Directions.BOTH
+    trading_symbol: TradingSymbol | None = None
+    default_leverage: Leverage = default_of(Bot, "default_leverage")
+    default_margin_usd: MarginUsd = default_of(Bot, "default_margin_usd")
+    default_stop_loss_pct: StopLossPct = default_of(Bot, "default_stop_loss_pct")
+    default_take_profit_pct: TakeProfitPct = default_of(Bot, "default_take_profit_pct")
+    default_max_positions: MaxPositions = default_of(Bot, "default_max_positions")
+    signals_per_minute_max: SignalsPerMinuteMax | None = default_of(Bot, "signals_per_minute_max")
+
+
+class BotChanges(Changes):
+    """What to change; the rest stays. A paused bot is close-only."""
+
+    name: Name = unset()
+    description: Description = unset()
+    status: Literal["active", "paused"] = unset()
+    market_type: MarketType = unset()
+    allowed_directions: Directions = unset()
+    trading_symbol: TradingSymbol | None = unset()
+    default_leverage: Leverage = unset()
+    default_margin_usd: MarginUsd = unset()
+    default_stop_loss_pct: StopLossPct = unset()
+    default_take_profit_pct: TakeProfitPct = unset()
+    default_max_positions: MaxPositions = unset()
+    signals_per_minute_max: SignalsPerMinuteMax | None = unset()
+
+
+class BotShown(Shown):
+    """A bot; its secret is kept as a hash and cannot be shown."""
+
+    bot_id: UUID
+    name: str
+    description: str
+    market_type: str
+    status: BotStatus
+    webhook_path: str
+    webhook_url: str
+    allowed_directions: Directions
+    trading_symbol: str | None
+    default_leverage: int
+    default_margin_usd: Amount
+    default_stop_loss_pct: Amount
+    default_take_profit_pct: Amount
+    default_max_positions: int
+    signals_per_minute_max: int | None
+    is_open: bool
+    active_subscriptions: int
+    last_signal_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class BotMade(BotShown):
+    """A bot just created, with the secret of its webhook: shown this once, kept as a hash."""
+
+    secret: str
+
+
+class BotWithSignals(BotShown):
+    """A bot with its latest signals."""
+
+    recent_signals: list[SignalShown]
+
+
+class BotsHealthShown(Shown):
+    """How the bots are; the counts are null while the database is away."""
+
+    success: bool
+    healthy: bool
+    active_bots: int | None
+    active_subscriptions: int | None
+    last_signal_at: datetime | None
+
+
+class BotsHealthAway(BotsHealthShown):
+    """The same, with why it cannot be told."""
+
+    error: Told
+
+
+@health_routes.get("/health", responses={503: {"model": BotsHealthAway, "description": "DATABASE_AWAY"}})
+async def get_bots_health(desk: DeskGiven) -> BotsHealthShown:
+    """Say whether the bots can be asked about, and how many take signals."""
+    try:
+        health = await desk.health.bots_health()
+    except DATABASE_AWAY_ERRORS:
+        away = BotsHealthAway(
+            success=False,
+            healthy=False,
+            active_bots=None,
+            active_subscriptions=None,
+            last_signal_at=None,
+            error=Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={}),
+        )
+        return JSONResponse(away.model_dump(mode="json"), 503)  # type: ignore[return-value]
+    return BotsHealthShown(success=True, healthy=True, **asdict(health))
+
+
+@routes.get("")
+async def list_bots(
+    *,
+    desk: DeskGiven,
+    request: Request,
+    status: BotStatus | None = None,
+    market_type: MarketType | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[BotShown]:
+    """Give the bots, oldest first."""
+    lines = await desk.configured.bots(status=status, market_type=market_type, after=cursor, limit=limit)
+    bots = [BotShown.model_validate(shown_bot(line, desk=desk, request=request)) for line in lines]
+    return page_of(bots, limit=limit, cursor=lambda last: last.bot_id)
+
+
+@routes.post("", status_code=201, responses={**CONFLICT, **UNREADABLE})
+async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
+    """Create a bot. Its secret is shown in this answer and never again."""
+    now = desk.clock()
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    settings = body.model_dump()
+    settings["webhook_path"] = body.webhook_path or f"b{secrets.token_urlsafe(PATH_BYTES)}"
+    secret_sha256 = hashlib.sha256(secret.encode()).hexdigest()
+    bot = Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
+    async with desk.bots.open() as book:
+        await book.append(await create_bot(bot, book=book, now=now))
+    line = await _get_line(bot.bot_id, desk=desk)
+    return BotMade.model_validate({**shown_bot(line, desk=desk, request=request), "secret": secret})
+
+
+@routes.get("/{bot_id}", responses=UNKNOWN)
+async def get_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotWithSignals:
+    """Give one bot and its ten latest signals."""
+    line = await _get_line(bot_id, desk=desk)
+    signals = await desk.activity.signals(bot_id=bot_id, status=None, before=None, limit=RECENT_SIGNALS)
+    shown = {**shown_bot(line, desk=desk, request=request), "recent_signals": signals}
+    return BotWithSignals.model_validate(shown)
+
+
+@routes.patch("/{bot_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Request) -> BotShown:
+    """Change a bot; `status` pauses it or makes it active again."""
+    changes = body.model_dump(exclude_unset=True)
+    if "status" in changes:
+        changes["status"] = BotStatus(changes["status"])
+    async with desk.bots.open() as book:
+        await book.append(await change_bot(bot_id, changes, book=book, now=desk.clock()))
+    line = await _get_line(bot_id, desk=desk)
+    return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
+
+
+@routes.delete("/{bot_id}", responses=UNKNOWN)
+async def delete_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotShown:
+    """Archive a bot and cancel its subscriptions; what is open is still closed by closing signals."""
+    async with desk.bots.open() as book:
+        await book.append(await archive_bot(bot_id, book=book, now=desk.clock()))
+    line = await _get_line(bot_id, desk=desk)
+    return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
+
+
+def shown_bot(line: BotLine, *, desk: Desk, request: Request) -> dict[str, object]:
+    """Give the fields of a bot as the API shows it."""
+    base = (desk.public_url or str(request.base_url)).rstrip("/")
+    return {
+        **asdict(line.bot),
+        "webhook_url": f"{base}{MASTER_PATH}/{line.bot.webhook_path}",
+        "active_subscriptions": line.active_subscriptions,
+        "last_signal_at": line.last_signal_at,
+        "created_at": line.created_at,
+        "updated_at": line.updated_at,
+    }
+
+
+async def _get_line(bot_id: UUID, *, desk: Desk) -> BotLine:
+    line = await desk.configured.find_bot(bot_id)
+    if line is None:
+        raise ApiError(404, "BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
+    return line

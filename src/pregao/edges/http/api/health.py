@@ -1,0 +1,117 @@
+"""How the desk is: alive for those who restart it, in detail for those who look after it."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from pregao.edges.http.api.shapes import DeskGiven, Shown
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, Told
+from pregao.views.health import Worker
+
+ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
+ROLES_NEEDED = frozenset({"trader"})  # without one, signals wait
+
+routes = APIRouter(tags=["health"])
+
+Part = Literal["up", "down"]
+
+
+class HealthShown(Shown):
+    """Whether this process serves; it says nothing about the database."""
+
+    status: Literal["healthy", "stopping"]
+    version: str
+    timestamp: datetime
+
+
+class DatabaseShown(Shown):
+    """Whether the database answers, and how long that took."""
+
+    status: Part
+    answered_ms: float | None
+
+
+class WorkerShown(Shown):
+    """A worker with a valid lease."""
+
+    role: str
+    started_at: datetime
+    lease_until: datetime
+
+
+class PaperShown(Shown):
+    """Whether the paper exchange answers."""
+
+    status: Part
+
+
+class DetailedHealth(Shown):
+    """All parts; degraded when something that is needed is missing, unhealthy without the database."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    version: str
+    timestamp: datetime
+    database: DatabaseShown
+    workers: list[WorkerShown]
+    paper: PaperShown
+
+
+class UnhealthyDetailed(DetailedHealth):
+    """The same, with the reason."""
+
+    error: Told
+
+
+@routes.get("/health", responses={503: {"model": HealthShown, "description": "The process is stopping."}})
+async def get_health(desk: DeskGiven) -> HealthShown:
+    """Say that this process serves."""
+    stopping = desk.is_stopping()
+    health = HealthShown(
+        status="stopping" if stopping else "healthy", version=desk.version, timestamp=desk.clock()
+    )
+    if stopping:
+        return JSONResponse(health.model_dump(mode="json"), 503)  # type: ignore[return-value]
+    return health
+
+
+@routes.get("/health/detailed", responses={503: {"model": UnhealthyDetailed, "description": "DATABASE_AWAY"}})
+async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
+    """Say how every part is: the database, the workers with valid leases, the paper exchange."""
+    (workers, answered_ms), paper_is_up = await asyncio.gather(_workers(desk), _paper_is_up(desk))
+    is_whole = paper_is_up and {worker.role for worker in workers or ()} >= ROLES_NEEDED
+    health = DetailedHealth(
+        status="unhealthy" if workers is None else "healthy" if is_whole else "degraded",
+        version=desk.version,
+        timestamp=desk.clock(),
+        database=DatabaseShown(status="down" if workers is None else "up", answered_ms=answered_ms),
+        workers=[WorkerShown.model_validate(worker) for worker in workers or ()],
+        paper=PaperShown(status="up" if paper_is_up else "down"),
+    )
+    if workers is None:
+        told = Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={})
+        away = UnhealthyDetailed(**health.model_dump(), error=told)
+        return JSONResponse(away.model_dump(mode="json"), 503)  # type: ignore[return-value]
+    return health
+
+
+async def _workers(desk: Desk) -> tuple[list[Worker] | None, float | None]:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            workers = list(await desk.health.workers())
+    except DATABASE_AWAY_ERRORS:
+        return None, None
+    return workers, round((time.perf_counter() - began) * 1000, 1)
+
+
+async def _paper_is_up(desk: Desk) -> bool:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            return await desk.paper_is_up()
+    except Exception:
+        return False

@@ -1,0 +1,135 @@
+"""The shapes the API's bodies are made of: money as text, ranges in the document, pages with a cursor."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+from fastapi import Depends, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from pregao.accounts.configure import PAPER_BALANCE_USDT_MAX, PAPER_BALANCE_USDT_MIN
+from pregao.bots.ranges import (
+    BOT_RANGES,
+    LEVERAGE,
+    MARGIN_USD,
+    STOP_LOSS_PCT,
+    SUBSCRIPTION_RANGES,
+    TAKE_PROFIT_PCT,
+    Range,
+)
+from pregao.domain.money import to_text
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ErrorBody, UnreadableBody
+
+Item = TypeVar("Item")
+
+NUMBER_CHARACTERS_MAX = 40  # more digits than any amount has
+ID_MAX = 2**63 - 1  # PostgreSQL's bigint
+PAGE_ITEMS, PAGE_ITEMS_MAX = 100, 1_000
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+# Answers every closed route may give, for the document.
+ERRORS: Responses = {
+    401: {"model": ErrorBody, "description": "TOKEN_WRONG"},
+    413: {"model": ErrorBody, "description": "BODY_TOO_LARGE"},
+    422: {"model": ErrorBody | UnreadableBody, "description": "A value cannot be read or used."},
+    503: {"model": ErrorBody, "description": "DATABASE_AWAY"},
+}
+UNKNOWN: Responses = {404: {"model": ErrorBody, "description": "There is no such thing."}}
+CONFLICT: Responses = {409: {"model": ErrorBody, "description": "What is there already stands in the way."}}
+UNREADABLE: Responses = {400: {"model": ErrorBody, "description": "REQUEST_UNREADABLE"}}
+
+# For the document: the token was looked at before the route was (admission.py).
+TOKEN = Security(HTTPBearer(auto_error=False, description="The admin token, PREGAO_ADMIN_TOKEN."))
+
+
+def _desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+DeskGiven = Annotated[Desk, Depends(_desk_of)]
+Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX, description="Items on one page.")]
+AccountId = Annotated[int, Path(ge=1, le=ID_MAX)]
+
+Amount = Annotated[Decimal, PlainSerializer(to_text, return_type=str)]
+"""A decimal as text, so that no digit is lost."""
+
+
+class Asked(BaseModel):
+    """A body somebody sends: a field nobody knows is a mistake, not a wish."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
+class Changes(Asked):
+    """A body that changes what it names and leaves the rest."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
+class Shown(BaseModel):
+    """A body the API answers with."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(Shown, Generic[Item]):
+    """One page of a list; ``next_cursor`` is null on the last."""
+
+    items: Sequence[Item]
+    next_cursor: str | None
+
+
+def page_of(items: Sequence[Item], *, limit: int, cursor: Any) -> Page[Item]:
+    """Give a page; ``cursor`` gives the place after the last item."""
+    return Page(items=items, next_cursor=str(cursor(items[-1])) if len(items) == limit else None)
+
+
+def unset() -> Any:
+    """Give the default of a field that is told apart from null by whether it was sent."""
+    return Field(default=None)
+
+
+def default_of(kind: type, name: str) -> Any:
+    """Give a field the default its value has in the domain."""
+    return Field(default=next(field.default for field in fields(kind) if field.name == name))
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, str) and len(value) > NUMBER_CHARACTERS_MAX):
+        raise ValueError("must be a number, or a number's digits as text")
+    return value
+
+
+def _whole(limits: Range) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": int(limits.minimum), "maximum": int(limits.maximum)})
+
+
+def _decimal(limits: Range) -> WithJsonSchema:
+    number = {"type": "number", "minimum": float(limits.minimum), "maximum": float(limits.maximum)}
+    text = {"type": "string", "pattern": r"^[0-9]{1,10}([.][0-9]{1,8})?$"}
+    return WithJsonSchema({"anyOf": [number, text]})
+
+
+STRICT = Field(strict=True)  # true is no 1, and "10" is no 10
+NUMBER = BeforeValidator(_number)
+
+# The document tells the ranges; the rooms check them, in one place and with one kind of error.
+Leverage = Annotated[int, STRICT, _whole(LEVERAGE)]
+MarginUsd = Annotated[Decimal, NUMBER, _decimal(MARGIN_USD)]
+StopLossPct = Annotated[Decimal, NUMBER, _decimal(STOP_LOSS_PCT)]
+TakeProfitPct = Annotated[Decimal, NUMBER, _decimal(TAKE_PROFIT_PCT)]
+MaxPositions = Annotated[int, STRICT, _whole(BOT_RANGES["default_max_positions"])]
+SignalsPerMinuteMax = Annotated[int, STRICT, _whole(BOT_RANGES["signals_per_minute_max"])]
+MaxDailyLossUsd = Annotated[Decimal, NUMBER, _decimal(SUBSCRIPTION_RANGES["max_daily_loss_usd"])]
+MaxConcurrentPositions = Annotated[int, STRICT, _whole(SUBSCRIPTION_RANGES["max_concurrent_positions"])]
+BalanceUsdt = Annotated[Decimal, NUMBER, _decimal(Range(PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX))]

@@ -1,0 +1,298 @@
+"""Subscriptions: which accounts follow a bot, with which overrides and limits."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AliasChoices, Field
+
+from pregao.bots.refusals import SettingUnusableError
+from pregao.bots.subscribe import (
+    ACCOUNTS_AT_ONCE_MAX,
+    cancel_subscription,
+    change_subscription,
+    subscribe,
+)
+from pregao.domain.account import Venue
+from pregao.domain.bot import BotStatus, Subscription, SubscriptionStatus, effective_settings
+from pregao.domain.facts import SubscriptionConfigured
+from pregao.edges.http.api.activity import OrderShown, to_orders
+from pregao.edges.http.api.bots import BotShown, shown_bot
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    ID_MAX,
+    PAGE_ITEMS,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    Amount,
+    Asked,
+    Changes,
+    DeskGiven,
+    Leverage,
+    Limit,
+    MarginUsd,
+    MaxConcurrentPositions,
+    MaxDailyLossUsd,
+    Page,
+    Shown,
+    StopLossPct,
+    TakeProfitPct,
+    default_of,
+    page_of,
+    unset,
+)
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError
+from pregao.edges.ids import uuid7
+from pregao.views.configured import SubscriptionLine
+
+RECENT_EXECUTIONS = 20
+
+routes = APIRouter(
+    prefix="/api/v1/bot-subscriptions", tags=["subscriptions"], dependencies=[TOKEN], responses=ERRORS
+)
+
+NamedAccount = Annotated[
+    int,
+    Field(strict=True, ge=1, le=ID_MAX, validation_alias=AliasChoices("account_id", "exchange_account_id")),
+]
+
+
+class Overrides(Asked):
+    """What one account trades with; null takes the bot's default."""
+
+    custom_leverage: Leverage | None = None
+    custom_margin_usd: MarginUsd | None = None
+    custom_stop_loss_pct: StopLossPct | None = None
+    custom_take_profit_pct: TakeProfitPct | None = None
+    max_daily_loss_usd: MaxDailyLossUsd = default_of(Subscription, "max_daily_loss_usd")
+    max_concurrent_positions: MaxConcurrentPositions = default_of(Subscription, "max_concurrent_positions")
+
+
+class NewSubscription(Overrides):
+    """An account that is to follow a bot."""
+
+    bot_id: UUID
+    account_id: NamedAccount
+
+
+class AccountOverrides(Overrides):
+    """One of several accounts, with its own overrides."""
+
+    account_id: NamedAccount
+
+
+class NewSubscriptions(Asked):
+    """Up to three accounts that are to follow a bot: all or none, with the same or with individual overrides."""
+
+    bot_id: UUID
+    account_ids: Annotated[
+        list[Annotated[int, Field(strict=True, ge=1, le=ID_MAX)]],
+        Field(
+            min_length=1,
+            max_length=ACCOUNTS_AT_ONCE_MAX,
+            validation_alias=AliasChoices("account_ids", "exchange_account_ids"),
+        ),
+    ]
+    use_same_config: bool = True
+    config: Annotated[Overrides, Field(default_factory=Overrides)]
+    individual_configs: Annotated[
+        list[AccountOverrides], Field(default_factory=list, max_length=ACCOUNTS_AT_ONCE_MAX)
+    ]
+
+
+class SubscriptionChanges(Changes):
+    """What to change; the rest stays. A paused subscription is close-only."""
+
+    status: Literal["active", "paused"] = unset()
+    custom_leverage: Leverage | None = unset()
+    custom_margin_usd: MarginUsd | None = unset()
+    custom_stop_loss_pct: StopLossPct | None = unset()
+    custom_take_profit_pct: TakeProfitPct | None = unset()
+    max_daily_loss_usd: MaxDailyLossUsd = unset()
+    max_concurrent_positions: MaxConcurrentPositions = unset()
+
+
+class EffectiveShown(Shown):
+    """What is traded with: the subscription's own values, else the bot's."""
+
+    leverage: int
+    margin_usd: Amount
+    stop_loss_pct: Amount
+    take_profit_pct: Amount
+
+
+class SubscriptionShown(Shown):
+    """A subscription, the bot and the account it joins."""
+
+    subscription_id: UUID
+    bot_id: UUID
+    bot_name: str
+    account_id: int
+    account_name: str
+    venue: Venue
+    status: SubscriptionStatus
+    custom_leverage: int | None
+    custom_margin_usd: Amount | None
+    custom_stop_loss_pct: Amount | None
+    custom_take_profit_pct: Amount | None
+    max_daily_loss_usd: Amount
+    max_concurrent_positions: int
+    effective: EffectiveShown
+    created_at: datetime
+    updated_at: datetime
+
+
+class SubscriptionWithExecutions(SubscriptionShown):
+    """A subscription with its latest orders."""
+
+    recent_executions: list[OrderShown]
+
+
+class SubscriptionsMade(Shown):
+    """The subscriptions just made."""
+
+    subscriptions: list[SubscriptionShown]
+
+
+@routes.get("/available-bots")
+async def list_available_bots(
+    desk: DeskGiven, request: Request, cursor: UUID | None = None, limit: Limit = PAGE_ITEMS
+) -> Page[BotShown]:
+    """Give the bots that take subscriptions and signals."""
+    lines = await desk.configured.bots(status=BotStatus.ACTIVE, market_type=None, after=cursor, limit=limit)
+    bots = [BotShown.model_validate(shown_bot(line, desk=desk, request=request)) for line in lines]
+    return page_of(bots, limit=limit, cursor=lambda last: last.bot_id)
+
+
+@routes.get("/my-subscriptions")
+async def list_subscriptions(
+    *,
+    desk: DeskGiven,
+    bot_id: UUID | None = None,
+    account_id: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    status: SubscriptionStatus | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[SubscriptionShown]:
+    """Give the subscriptions, oldest first."""
+    lines = await desk.configured.subscriptions(
+        bot_id=bot_id, account_id=account_id, status=status, after=cursor, limit=limit
+    )
+    shown = [SubscriptionShown.model_validate(_shown(line)) for line in lines]
+    return page_of(shown, limit=limit, cursor=lambda last: last.subscription_id)
+
+
+@routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_subscription(body: NewSubscription, desk: DeskGiven) -> SubscriptionShown:
+    """Have an account follow a bot; a canceled subscription lives again."""
+    (made,) = await _subscribe(
+        [_wanted(body, bot_id=body.bot_id, account_id=body.account_id, desk=desk)], desk
+    )
+    return made
+
+
+@routes.post("/multi", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> SubscriptionsMade:
+    """Have up to three accounts follow a bot: all or none."""
+    individual = {one.account_id: one for one in body.individual_configs}
+    is_matching = individual.keys() == set(body.account_ids) and len(individual) == len(
+        body.individual_configs
+    )
+    if not body.use_same_config and not is_matching:
+        raise SettingUnusableError(
+            "CONFIGS_INCOMPLETE",
+            "Give each of `account_ids` one of `individual_configs`, or set `use_same_config`.",
+            field="individual_configs",
+        )
+    wanted = [
+        _wanted(
+            body.config if body.use_same_config else individual[account_id],
+            bot_id=body.bot_id,
+            account_id=account_id,
+            desk=desk,
+        )
+        for account_id in body.account_ids
+    ]
+    return SubscriptionsMade(subscriptions=await _subscribe(wanted, desk))
+
+
+@routes.get("/{subscription_id}", responses=UNKNOWN)
+async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionWithExecutions:
+    """Give one subscription and its twenty latest orders."""
+    line = await _get_line(subscription_id, desk=desk)
+    orders = await desk.activity.orders(
+        account_id=line.account.account_id,
+        subscription_id=subscription_id,
+        signal_id=None,
+        status=None,
+        before=None,
+        limit=RECENT_EXECUTIONS,
+    )
+    shown = {**_shown(line), "recent_executions": to_orders(orders)}
+    return SubscriptionWithExecutions.model_validate(shown)
+
+
+@routes.patch("/{subscription_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def patch_subscription(
+    subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven
+) -> SubscriptionShown:
+    """Change a subscription; `status` pauses it or makes it active again."""
+    changes = body.model_dump(exclude_unset=True)
+    if "status" in changes:
+        changes["status"] = SubscriptionStatus(changes["status"])
+    async with desk.bots.open() as book:
+        await book.append(await change_subscription(subscription_id, changes, book=book, now=desk.clock()))
+    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
+
+
+@routes.delete("/{subscription_id}", responses=UNKNOWN)
+async def delete_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionShown:
+    """Cancel a subscription; what is open is still closed by closing signals."""
+    async with desk.bots.open() as book:
+        await book.append(await cancel_subscription(subscription_id, book=book, now=desk.clock()))
+    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
+
+
+def _wanted(overrides: Overrides, *, bot_id: UUID, account_id: int, desk: Desk) -> Subscription:
+    return Subscription(
+        subscription_id=uuid7(desk.clock()),
+        bot_id=bot_id,
+        account_id=account_id,
+        **{name: getattr(overrides, name) for name in Overrides.model_fields},
+    )
+
+
+async def _subscribe(wanted: Sequence[Subscription], desk: Desk) -> list[SubscriptionShown]:
+    async with desk.bots.open() as book:
+        facts = await subscribe(wanted, book=book, now=desk.clock())
+        await book.append(facts)
+    made = [fact.subscription for fact in facts if isinstance(fact, SubscriptionConfigured)]
+    lines = [await _get_line(subscription.subscription_id, desk=desk) for subscription in made]
+    return [SubscriptionShown.model_validate(_shown(line)) for line in lines]
+
+
+async def _get_line(subscription_id: UUID, *, desk: Desk) -> SubscriptionLine:
+    line = await desk.configured.find_subscription(subscription_id)
+    if line is None:
+        raise ApiError(
+            404, "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."
+        )
+    return line
+
+
+def _shown(line: SubscriptionLine) -> dict[str, Any]:
+    return {
+        **asdict(line.subscription),
+        "bot_name": line.bot.name,
+        "account_name": line.account.name,
+        "venue": line.account.venue,
+        "effective": asdict(effective_settings(line.bot, line.subscription)),
+        "created_at": line.created_at,
+        "updated_at": line.updated_at,
+    }

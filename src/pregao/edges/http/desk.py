@@ -1,0 +1,39 @@
+"""What the API is given: the ports of the desk, bound by bootstrap, and the settings it shows."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from pregao.accounts.ports import AccountBooks, CredentialStore, RegisterPaperAccount
+from pregao.accounts.sealing import Vault
+from pregao.bots.ports import BotBooks
+from pregao.domain.clock import Clock
+from pregao.views.activity import Activity
+from pregao.views.configured import Configured
+from pregao.views.health import Health
+from pregao.views.receipts import Receipts
+
+
+def _never() -> bool:
+    """Say no."""
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The ports and settings behind the API."""
+
+    clock: Clock
+    version: str
+    admin_token: str = field(repr=False)
+    public_url: str  # empty: the address the request came to
+    bots: BotBooks
+    accounts: AccountBooks
+    vault: Vault
+    credentials: CredentialStore
+    configured: Configured
+    activity: Activity
+    receipts: Receipts
+    health: Health
+    register_paper_account: RegisterPaperAccount
+    paper_is_up: Callable[[], Awaitable[bool]]
+    is_stopping: Callable[[], bool] = _never
