@@ -50,7 +50,7 @@ class Heard:
 class Stage:
     """A followed venue: requests, streams, and what was heard."""
 
-    def __init__(self, venue, streams, user, heard, exchange):
+    def __init__(self, *, venue, streams, user, heard, exchange):
         self.venue, self.streams, self.user, self.heard, self.exchange = venue, streams, user, heard, exchange
 
     async def follow(self, *accounts):
@@ -85,7 +85,7 @@ async def staged(venue, streams, wire, clock, *, socket=None, **settings):
     )  # fmt: skip
     running = asyncio.create_task(user.run())
     try:
-        yield Stage(venue, streams, user, heard, exchange)
+        yield Stage(venue=venue, streams=streams, user=user, heard=heard, exchange=exchange)
     finally:
         await user.close()
         await running
