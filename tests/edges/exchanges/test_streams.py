@@ -211,19 +211,17 @@ class TestReconnection:
         await stage.say(1, order_event())
         await until(stage.heard.others)
 
-    @pytest.mark.parametrize(("trusted_seconds", "known"), [(0.0, {}), (60.0, {(1, "BTCUSDT"): 5})])
-    async def test_forgets_settings_only_after_long(
-        self, venue, streams, wire, clock, trusted_seconds, known
-    ):
+    @pytest.mark.parametrize("trusted", [0.0, 60.0])
+    async def test_forgets_settings_only_after_long(self, venue, streams, wire, clock, trusted):
         """Setting them anew for all accounts after every blip would use up the weight of a minute."""
-        async with staged(venue, streams, wire, clock, settings_trusted_seconds=trusted_seconds) as stage:
+        async with staged(venue, streams, wire, clock, settings_trusted_seconds=trusted) as stage:
             await stage.follow(1)
             stage.exchange.standing.note_leverage(1, "BTCUSDT", 5)
 
             await streams.drop_all()
 
             await until(lambda: len(stage.heard.gaps(1)) == 2)
-            assert bool(stage.exchange.standing.leverages) is (trusted_seconds > 0)
+            assert bool(stage.exchange.standing.leverages) is (trusted > 0)
 
     async def test_opens_the_new_before_it_closes_the_old(self, venue, streams, wire, clock):
         async with staged(venue, streams, wire, clock, socket={"lifetime_seconds": 0.2}) as stage:
