@@ -16,9 +16,9 @@ from pregao.edges.processes.sockets import listening_socket
 from pregao.settings import PAPER_PORT_PREFERRED, Settings
 
 ROLES = {
-    "web": "pregao.bootstrap:serve_web",
-    "trader": "pregao.bootstrap:serve_trader",
-    "paper": "pregao.bootstrap:serve_paper",
+    "web": "pregao.bootstrap.web:serve_web",
+    "trader": "pregao.bootstrap.trader:serve_trader",
+    "paper": "pregao.bootstrap.paper:serve_paper",
 }
 STOP_GRACE_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 

@@ -1,0 +1,236 @@
+"""The process that trades: decides, sends, asks, books, and follows the accounts' streams."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from pregao.bootstrap.shared import build_vault, now_utc
+from pregao.domain.account import Venue
+from pregao.domain.clock import Clock
+from pregao.domain.venue import VenueError
+from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
+from pregao.edges.exchanges.binance.exchange import BinanceExchange
+from pregao.edges.exchanges.binance.prices import MarketStream
+from pregao.edges.exchanges.binance.signing import ApiKey
+from pregao.edges.exchanges.binance.streams import UserStreams
+from pregao.edges.exchanges.wire import Wire, WireLimits
+from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow
+from pregao.orders.ports import Desk
+from pregao.settings import Settings
+from pregao.trading import Trading
+
+FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
+
+log = structlog.get_logger()
+
+
+class LeaseLostError(RuntimeError):
+    """The process was away for longer than its lease: it ends and starts anew under another."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueLine:
+    """One venue, joined: the adapter, its accounts' streams, its prices."""
+
+    exchange: BinanceExchange
+    streams: UserStreams
+    prices: MarketStream
+
+
+def venue_addresses(settings: Settings) -> dict[Venue, VenueAddresses]:
+    """Give where each venue answers."""
+    return {
+        Venue.PAPER: VenueAddresses.paper(settings.paper_address),
+        Venue.BINANCE_DEMO: DEMO,
+        Venue.BINANCE: LIVE,
+    }
+
+
+def worker_name(role: str) -> str:
+    """Give a name no other living process has."""
+    return f"{role}-{socket.gethostname()}-{os.getpid()}"
+
+
+async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
+    """Decide, send, ask, book; until canceled or the lease is lost."""
+    journal = await open_journal(settings.database_url)
+    workers = Workers(journal.pool)
+    lease = await workers.enter(worker_id=worker_name("trader"), role="trader")
+    doorbell = Doorbell(settings.database_url)
+    wire = Wire(
+        clock=clock,
+        limits=WireLimits(
+            connections_max=settings.orders_in_flight_max, timeout_seconds=settings.venue_timeout_seconds
+        ),
+    )
+    keys = ApiKeys(
+        PostgresCredentials(journal.pool, vault=build_vault(settings, desk=await desk_id(journal)))
+    )
+    doorbell.listen("accounts", keys.forget)
+    exchanges = {
+        venue: BinanceExchange(addresses=addresses, wire=wire, credentials=keys.of, clock=clock)
+        for venue, addresses in venue_addresses(settings).items()
+    }
+    trading = Trading(
+        journal,
+        exchanges=exchanges,
+        doorbell=doorbell,
+        clock=clock,
+        desk=Desk(desk_id=await desk_id(journal), owner=lease.worker_id, lease_epoch=lease.lease_epoch),
+        orders_in_flight_max=settings.orders_in_flight_max,
+    )
+    follower = Follower(
+        journal, workers, lease, lines=_lines(exchanges, trading, clock=clock), doorbell=doorbell
+    )
+    await doorbell.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(trading.run())
+            tasks.create_task(follower.run())
+            tasks.create_task(_until_lost(workers, lease))
+    finally:
+        await doorbell.close()
+        for exchange in exchanges.values():
+            await exchange.close()
+        await wire.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await workers.leave(lease)
+        await journal.pool.close()
+
+
+class ApiKeys:
+    """The accounts' keys, opened once and kept in this process's memory until an account changes."""
+
+    def __init__(self, store: PostgresCredentials) -> None:
+        """Open what ``store`` keeps sealed."""
+        self._store = store
+        self._opened: dict[int, ApiKey] = {}
+
+    def forget(self, _words: str = "") -> None:
+        """Open them anew when they are needed: the bell `accounts` rang."""
+        self._opened.clear()
+
+    async def of(self, account_id: int) -> ApiKey:
+        """
+        Give the account's key.
+
+        :raises LookupError: when it has none.
+        """
+        if account_id not in self._opened:
+            found = await self._store.find_credentials(account_id)
+            if found is None:
+                raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")
+            self._opened[account_id] = ApiKey(found.key, found.secret)
+        return self._opened[account_id]
+
+
+def _lines(
+    exchanges: Mapping[Venue, BinanceExchange], trading: Trading, *, clock: Clock
+) -> dict[Venue, VenueLine]:
+    return {
+        venue: VenueLine(
+            exchange=exchange,
+            streams=UserStreams(
+                addresses=exchange.addresses,
+                rest=exchange.rest,
+                standing=exchange.standing,
+                sink=trading.take,
+                clock=clock,
+            ),
+            prices=MarketStream(addresses=exchange.addresses, book=exchange.prices),
+        )
+        for venue, exchange in exchanges.items()
+    }
+
+
+async def _until_lost(workers: Workers, lease: Lease) -> None:
+    await workers.renew_until_lost(lease)
+    raise LeaseLostError(f"LEASE_LOST: worker={lease.worker_id}. It was away too long; starting anew.")
+
+
+class Follower:
+    """Follows the user streams of every account, one trader at a time: whoever holds the venue's lease."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        workers: Workers,
+        lease: Lease,
+        *,
+        lines: Mapping[Venue, VenueLine],
+        doorbell: Doorbell,
+    ) -> None:
+        """Follow nothing yet; a ring of ``accounts`` says that there may be somebody new."""
+        self._journal = journal
+        self._workers = workers
+        self._lease = lease
+        self._lines = lines
+        self._followed: dict[Venue, set[int]] = {}
+        self._running: dict[Venue, list[asyncio.Task[None]]] = {}
+        self._changed = asyncio.Event()
+        doorbell.listen("accounts", lambda _words: self._changed.set())
+
+    async def run(self) -> None:
+        """Keep following until canceled."""
+        try:
+            while True:
+                self._changed.clear()
+                try:
+                    await self._look()
+                except (
+                    OSError,
+                    TimeoutError,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    VenueError,
+                ) as away:
+                    log.warning("trader.follow.away", error=type(away).__name__)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FOLLOW_SECONDS):
+                        await self._changed.wait()
+        finally:
+            for venue in list(self._running):
+                await self._stop(venue)
+
+    async def _look(self) -> None:
+        wanted: dict[Venue, set[int]] = {}
+        for account_id, venue in await accounts_to_follow(self._journal.pool):
+            wanted.setdefault(venue, set()).add(account_id)
+        for venue, accounts in wanted.items():
+            if not await self._workers.hold(f"streams:{venue}", self._lease):
+                await self._stop(venue)
+                continue
+            await self._start(venue)
+            line, followed = self._lines[venue], self._followed[venue]
+            for account_id in accounts - followed:
+                await line.streams.follow(account_id)
+            for account_id in followed - accounts:
+                await line.streams.unfollow(account_id)
+            self._followed[venue] = accounts
+
+    async def _start(self, venue: Venue) -> None:
+        if venue in self._running:
+            return
+        line = self._lines[venue]
+        await line.exchange.start()
+        self._followed[venue] = set()
+        self._running[venue] = [
+            asyncio.create_task(line.streams.run()),
+            asyncio.create_task(line.prices.run()),
+        ]
+
+    async def _stop(self, venue: Venue) -> None:
+        for task in self._running.pop(venue, []):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._followed.pop(venue, None)

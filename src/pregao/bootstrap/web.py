@@ -1,0 +1,149 @@
+"""The process that listens: webhooks and the API, and the demo desk at its first start."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from functools import partial
+from importlib.metadata import version
+
+import uvicorn
+
+from pregao.accounts.sealing import Credentials, Vault
+from pregao.bootstrap.shared import build_vault, now_utc
+from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
+from pregao.domain.clock import Clock
+from pregao.domain.order import PositionMode
+from pregao.edges.http.api import create_api
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
+from pregao.edges.paper.door import PaperDoor
+from pregao.edges.postgres.accounts import PostgresAccountBooks
+from pregao.edges.postgres.bot_book import PostgresBotBook
+from pregao.edges.postgres.bots import PostgresBotBooks
+from pregao.edges.postgres.configured import PostgresConfigured
+from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.intake import PostgresIntake
+from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
+from pregao.edges.processes.roles import web_socket
+from pregao.settings import Settings
+from pregao.signals.ports import Arrival, Recorded
+
+CONNECTIONS_MAX = 8
+
+
+async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
+    """Serve webhooks and the API; until canceled."""
+    journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
+    doorbell = Doorbell(settings.database_url)
+    door = PaperDoor(settings.paper_address)
+    vault = build_vault(settings, desk=await desk_id(journal))
+    book = PostgresBotBook(journal.pool)
+    server_is_stopping = asyncio.Event()
+    desk = Desk(
+        clock=clock,
+        version=version("pregao"),
+        admin_token=settings.admin_token.get_secret_value(),
+        public_url=settings.public_url,
+        bots=PostgresBotBooks(journal, ring=partial(doorbell.ring, "bots")),
+        accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
+        vault=vault,
+        credentials=PostgresCredentials(journal.pool, vault=vault),
+        configured=PostgresConfigured(journal.pool),
+        activity=PostgresActivity(journal.pool),
+        receipts=PostgresReceipts(journal.pool),
+        health=PostgresHealth(journal.pool),
+        register_paper_account=partial(_register_on_paper, door),
+        paper_is_up=door.is_up,
+        is_stopping=server_is_stopping.is_set,
+    )
+    arrivals = PostgresIntake(journal)
+    commit: GroupCommit[Arrival, Recorded] = GroupCommit(arrivals.record)
+    intake = Intake(
+        create_api(desk),
+        book=book,
+        record=commit.submit,
+        arrivals=arrivals,
+        receipts=desk.receipts,
+        ring=partial(doorbell.ring, "signals"),
+        clock=clock,
+        trusted_proxies=settings.trusted_proxies,
+        webhook_wait_seconds=settings.webhook_wait_seconds,
+        signal_age_seconds_max=int(settings.signal_age_seconds_max),
+        queue_signals_max=settings.queue_signals_max,
+    )
+    doorbell.listen("bots", book.rung)
+    doorbell.listen("receipts", intake.rung)
+    await doorbell.start()
+    await book.start()
+    await intake.start()
+    demo = asyncio.create_task(
+        _make_demo(settings, journal, vault=vault, door=door, doorbell=doorbell, clock=clock)
+    )
+    try:
+        async with _listening(settings) as listener:
+            server = uvicorn.Server(
+                uvicorn.Config(intake, lifespan="off", log_config=None, **UVICORN_OPTIONS)
+            )
+            await _serve_until_canceled(server, listener, server_is_stopping)
+    finally:
+        demo.cancel()
+        await asyncio.gather(demo, return_exceptions=True)
+        await intake.close()
+        await commit.close()
+        await book.close()
+        await doorbell.close()
+        await journal.pool.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings) -> AsyncIterator[socket.socket]:
+    listener = web_socket(settings)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+async def _serve_until_canceled(
+    server: uvicorn.Server, listener: socket.socket, is_stopping: asyncio.Event
+) -> None:
+    """Let requests under way end before the server does."""
+    serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001  # its signals are ours already
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        is_stopping.set()
+        server.should_exit = True
+        await serving
+        raise
+
+
+async def _register_on_paper(
+    door: PaperDoor, credentials: Credentials, balance_usdt: Decimal, position_mode: PositionMode
+) -> None:
+    await door.open_account(
+        key=credentials.key, secret=credentials.secret, balance_usdt=balance_usdt, position_mode=position_mode
+    )
+
+
+async def _make_demo(
+    settings: Settings, journal: Journal, *, vault: Vault, door: PaperDoor, doorbell: Doorbell, clock: Clock
+) -> None:
+    """Make the demo desk as soon as the paper exchange answers; the desk serves meanwhile."""
+    await door.wait_until_up()
+    desk = DemoDesk(journal, vault=vault, register=partial(_register_on_paper, door))
+    secret = settings.demo_secret.get_secret_value()
+    default = default_bot(secret=secret, is_open=settings.webhook_in_open, now=clock())
+    await desk.ensure_bot(default, followers=DEFAULT_FOLLOWERS, now=clock())
+    await desk.ensure_open(default.webhook_path, is_open=settings.webhook_in_open, now=clock())
+    if settings.demo:
+        await desk.ensure_bot(demo_bot(secret=secret, now=clock()), followers=DEMO_FOLLOWERS, now=clock())
+        base_url = settings.public_url or f"http://{settings.server_host}:{settings.server_port}"
+        write_demo_page(settings.state_dir, base_url=base_url, secret=secret)
+    doorbell.ring("bots")
+    doorbell.ring("accounts")
