@@ -6,10 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from functools import partial
-from importlib.metadata import version
 
 import uvicorn
 
+from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
 from pregao.bootstrap.shared import build_vault, now_utc
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
@@ -46,7 +46,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     server_is_stopping = asyncio.Event()
     desk = Desk(
         clock=clock,
-        version=version("pregao"),
+        version=__version__,
         admin_token=settings.admin_token.get_secret_value(),
         public_url=settings.public_url,
         bots=PostgresBotBooks(journal, ring=partial(doorbell.ring, "bots")),
