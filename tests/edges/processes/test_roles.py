@@ -23,7 +23,7 @@ async def main(settings):
     {body}
 
 settings = Settings(state_dir=Path(sys.argv[1]), admin_token=SecretStr("hush-hush-hush"))
-sys.exit(run_role("trader", settings, main=main))
+sys.exit(run_role("trader", settings, main=main, stop_seconds=0.3))
 """
 
 
@@ -61,6 +61,17 @@ class TestRunRole:
 
     def test_ends_with_1_when_it_ends_by_itself(self, state_dir):
         assert start(state_dir, "return").wait(20) == 1
+
+    def test_is_cut_off_when_it_hangs_while_stopping(self, state_dir):
+        process = start(state_dir, "await asyncio.to_thread(__import__('time').sleep, 100)")
+        log = state_dir / "logs/trader.log"
+        while not (log.exists() and "a.library" in log.read_text()):
+            time.sleep(0.05)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(10) == 1
+        assert events(state_dir)[-1]["event"] in ("processes.role.hung", "processes.role.stopped")
 
 
 class TestLog:

@@ -20,15 +20,17 @@ ROLES = {
     "trader": "pregao.bootstrap.trader:serve_trader",
     "paper": "pregao.bootstrap.paper:serve_paper",
 }
-STOP_GRACE_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
+STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 
 Main = Callable[[Settings], Awaitable[None]]
 
 log = structlog.get_logger()
 
 
-def run_role(role: str, settings: Settings, *, main: Main | None = None) -> int:
-    """Run a role until it ends or is told to; give the exit code."""
+def run_role(
+    role: str, settings: Settings, *, main: Main | None = None, stop_seconds: float = STOP_SECONDS
+) -> int:
+    """Run a role until it ends or is told to; give the exit code. One that hangs while stopping is cut off."""
     import uvloop  # noqa: PLC0415  # the command line lists the roles without loading the loop
 
     os.umask(0o077)  # what the desk writes is for its user alone
@@ -36,7 +38,7 @@ def run_role(role: str, settings: Settings, *, main: Main | None = None) -> int:
         role, log_dir=settings.state_dir / "logs", level=settings.log_level, secrets=settings.secrets()
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(role, settings, main or _named(ROLES[role])))
+        return runner.run(_serve(settings, main or _named(ROLES[role]), stop_seconds=stop_seconds))
 
 
 def web_socket(settings: Settings) -> socket.socket:
@@ -57,7 +59,7 @@ def _named(target: str) -> Main:
     return main
 
 
-async def _serve(role: str, settings: Settings, main: Main) -> int:
+async def _serve(settings: Settings, main: Main, *, stop_seconds: float) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main(settings))
     stopping = asyncio.Event()
@@ -66,7 +68,7 @@ async def _serve(role: str, settings: Settings, main: Main) -> int:
         if not stopping.is_set():
             stopping.set()
             task.cancel()
-            hung = Timer(STOP_GRACE_SECONDS, log.error, ("processes.role.hung",), {"role": role})
+            hung = Timer(stop_seconds, _cut_off)
             hung.daemon = True
             hung.start()
 
@@ -81,3 +83,9 @@ async def _serve(role: str, settings: Settings, main: Main) -> int:
         return 1
     log.info("processes.role.stopped", told_to=stopping.is_set())
     return 0 if stopping.is_set() else 1  # a role that ends by itself is started again
+
+
+def _cut_off() -> None:
+    # Without a supervisor nobody would kill it, and it would hold the port for ever.
+    log.error("processes.role.hung")
+    os._exit(1)
