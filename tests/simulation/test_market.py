@@ -134,7 +134,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("text", ["explode", "late:colour=red", "late:ms=soon"])
     def test_refuse_what_they_do_not_know(self, text):
-        with pytest.raises(ValueError, match="explode|colour|soon"):
+        with pytest.raises(ValueError, match=r"explode|colour|soon"):
             read_faults(text)
 
     def test_strike_as_often_as_they_may_and_where_they_fit(self):

@@ -25,6 +25,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
 }
 UNKNOWN_TEXT: Final = "Unknown error, please check your request or try again later."
 DOWN_TEXT: Final = "Service Unavailable."
+MINUTE_MS: Final = 60_000
 JSON_TYPE: Final = "application/json;charset=UTF-8"
 _BEFORE: Final = frozenset(
     {
@@ -76,9 +77,9 @@ class Answers:
             as_of_ms=0,
         )
         fault = self._strike(call, _BEFORE)
-        if fault is not None and (answer := await _before(request, call, fault)) is not None:
+        if fault is not None and (answer := _before(request, call, fault)) is not None:
             return answer
-        status, content = self._act(
+        status, content = await self._act(
             endpoint, call, parts.query.encode(), body, content_type=request.content_type, address=address
         )
         answer = _response(status, content, call.headers)
@@ -93,7 +94,7 @@ class Answers:
             return None
         return faults.strike(kinds, target=f"{call.method} {call.path}", key=call.key)
 
-    def _act(
+    async def _act(
         self, endpoint: Endpoint, call: Call, query: bytes, body: bytes, *, content_type: str, address: str
     ) -> tuple[int, bytes]:
         lag_ms = -call.as_of_ms  # left there by a lagging read
@@ -103,10 +104,13 @@ class Answers:
             call.params = read_params(query, body, content_type=content_type)
             self._spend(endpoint, call, address)
             self._admit(endpoint, call, query, body)
+            if call.stall_ms:
+                await asyncio.sleep(call.stall_ms / 1_000)
+                call.at_ms = self._venue.now_ms()
             return 200, msgspec.json.encode(endpoint.act(call))
         except ExchangeError as refusal:
-            if refusal.http_status in {418, 429}:
-                call.headers["Retry-After"] = str(self._retry_after(refusal, call))
+            if refusal.code == -1003:  # the order count's 429 (-1015) says nothing about when
+                call.headers["Retry-After"] = str(_retry_after(refusal, call))
             return refusal.http_status, msgspec.json.encode({"code": refusal.code, "msg": refusal.message})
         except (UnicodeDecodeError, msgspec.DecodeError):
             return 400, msgspec.json.encode({"code": -1102, "msg": "Malformed request."})
@@ -135,17 +139,11 @@ class Answers:
         if endpoint.security is Security.SIGNED:
             check_signed(call, account, query=query, body=body)
 
-    def _retry_after(self, refusal: ExchangeError, call: Call) -> int:
-        if isinstance(refusal, BannedError):
-            return max((refusal.until_ms - call.at_ms) // 1_000, 1)
-        length_ms = 10_000 if "SECONDS" in refusal.message else 60_000
-        return (length_ms - call.at_ms % length_ms) // 1_000 + 1
 
-
-async def _before(request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamResponse | None:
+def _before(request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamResponse | None:
     kind, venue = fault.kind, call.venue
     if kind is FaultKind.STALL:
-        await asyncio.sleep(fault.ms / 1_000)
+        call.stall_ms = fault.ms
         return None
     if kind is FaultKind.LAG:
         call.as_of_ms = -fault.ms
@@ -190,3 +188,9 @@ def _response(status: int, body: bytes, headers: dict[str, str]) -> web.Response
 def wall_ms() -> int:
     """Give this machine's time in milliseconds since 1970: the venue's clock."""
     return time.time_ns() // 1_000_000
+
+
+def _retry_after(refusal: ExchangeError, call: Call) -> int:
+    if isinstance(refusal, BannedError):
+        return max((refusal.until_ms - call.at_ms) // 1_000, 1)
+    return (MINUTE_MS - call.at_ms % MINUTE_MS) // 1_000 + 1

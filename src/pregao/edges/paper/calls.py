@@ -45,6 +45,7 @@ class Call:
     at_ms: int
     as_of_ms: int  # reads show the books of this instant: earlier than now when reads lag
     expires_ms: int = 0  # the request may not be matched after this
+    stall_ms: int = 0  # how long it waits between its arrival and the engine
     headers: dict[str, str] = field(default_factory=dict)
 
     @property

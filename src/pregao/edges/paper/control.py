@@ -15,11 +15,12 @@ from pregao.domain.money import to_text
 from pregao.domain.order import PositionMode, Side
 from pregao.edges.paper.broadcast import Broadcast
 from pregao.edges.paper.venue import BALANCE_DEFAULT, Venue
-from pregao.simulation.books import Account
+from pregao.simulation.books import Account, AlgoOrder, Fill, Order, Position
 from pregao.simulation.commands import OpenAccount
 from pregao.simulation.faults import fault_from, read_faults
 from pregao.simulation.market import Tick
 
+CONTROL_PREFIX: Final = "/paper/"
 Answer = tuple[int, Any]
 
 
@@ -146,65 +147,11 @@ def _account_books(account: Account) -> dict[str, Any]:
         "wallet_balance": to_text(account.wallet),
         "position_mode": account.position_mode.value,
         "positions": [
-            {
-                "symbol": position.symbol,
-                "position_side": position.position_side.value,
-                "quantity": to_text(position.quantity),
-                "entry_price": to_text(position.entry_price),
-                "realized_pnl": to_text(position.realized_pnl),
-            }
-            for position in account.positions.values()
-            if position.quantity
+            _position_row(position) for position in account.positions.values() if position.quantity
         ],
-        "orders": [
-            {
-                "order_id": order.order_id,
-                "client_order_id": order.client_order_id,
-                "symbol": order.symbol,
-                "side": order.side.value,
-                "position_side": order.position_side.value,
-                "type": order.kind.value,
-                "status": order.status.value,
-                "quantity": to_text(order.quantity),
-                "filled_quantity": to_text(order.filled_quantity),
-                "reduce_only": order.reduce_only,
-                "algo_id": order.algo_id,
-                "created_ms": order.created_ms,
-            }
-            for order in account.orders.values()
-        ],
-        "algo_orders": [
-            {
-                "algo_id": algo.algo_id,
-                "client_algo_id": algo.client_algo_id,
-                "symbol": algo.symbol,
-                "side": algo.side.value,
-                "position_side": algo.position_side.value,
-                "type": algo.kind.value,
-                "status": algo.status.value,
-                "quantity": to_text(algo.quantity),
-                "trigger_price": to_text(algo.trigger_price),
-                "close_position": algo.close_position,
-                "order_id": algo.order_id,
-            }
-            for algo in account.algos.values()
-        ],
-        "fills": [
-            {
-                "trade_id": fill.trade_id,
-                "order_id": fill.order_id,
-                "client_order_id": fill.client_order_id,
-                "symbol": fill.symbol,
-                "side": fill.side.value,
-                "position_side": fill.position_side.value,
-                "price": to_text(fill.price),
-                "quantity": to_text(fill.quantity),
-                "fee": to_text(fill.commission),
-                "realized_pnl": to_text(fill.realized_pnl),
-                "traded_ms": fill.traded_ms,
-            }
-            for fill in account.fills
-        ],
+        "orders": [_order_row(order) for order in account.orders.values()],
+        "algo_orders": [_algo_row(algo) for algo in account.algos.values()],
+        "fills": [_fill_row(fill) for fill in account.fills],
         "incomes": [
             {"type": income.kind, "amount": to_text(income.amount), "symbol": income.symbol}
             for income in account.incomes
@@ -213,4 +160,60 @@ def _account_books(account: Account) -> dict[str, Any]:
     }
 
 
-CONTROL_PREFIX: Final = "/paper/"
+def _position_row(position: Position) -> dict[str, Any]:
+    return {
+        "symbol": position.symbol,
+        "position_side": position.position_side.value,
+        "quantity": to_text(position.quantity),
+        "entry_price": to_text(position.entry_price),
+        "realized_pnl": to_text(position.realized_pnl),
+    }
+
+
+def _order_row(order: Order) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "position_side": order.position_side.value,
+        "type": order.kind.value,
+        "status": order.status.value,
+        "quantity": to_text(order.quantity),
+        "filled_quantity": to_text(order.filled_quantity),
+        "reduce_only": order.reduce_only,
+        "algo_id": order.algo_id,
+        "created_ms": order.created_ms,
+    }
+
+
+def _algo_row(algo: AlgoOrder) -> dict[str, Any]:
+    return {
+        "algo_id": algo.algo_id,
+        "client_algo_id": algo.client_algo_id,
+        "symbol": algo.symbol,
+        "side": algo.side.value,
+        "position_side": algo.position_side.value,
+        "type": algo.kind.value,
+        "status": algo.status.value,
+        "quantity": to_text(algo.quantity),
+        "trigger_price": to_text(algo.trigger_price),
+        "close_position": algo.close_position,
+        "order_id": algo.order_id,
+    }
+
+
+def _fill_row(fill: Fill) -> dict[str, Any]:
+    return {
+        "trade_id": fill.trade_id,
+        "order_id": fill.order_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.symbol,
+        "side": fill.side.value,
+        "position_side": fill.position_side.value,
+        "price": to_text(fill.price),
+        "quantity": to_text(fill.quantity),
+        "fee": to_text(fill.commission),
+        "realized_pnl": to_text(fill.realized_pnl),
+        "traded_ms": fill.traded_ms,
+    }

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import OrderStatus, PositionSide, Side
-from pregao.simulation.books import Account, AlgoOrder, AlgoStatus, Fill, Income, Order, OrderKind
+from pregao.simulation.books import Account, AlgoOrder, Fill, Income, Order, OrderKind
 from pregao.simulation.floor import Floor
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.margin import Standing, Summary, break_even_price, liquidation_price
@@ -129,9 +129,8 @@ def queried_algo(algo: AlgoOrder) -> Json:
     told = algo_acknowledgement(algo)
     told["actualOrderId"] = str(algo.order_id) if algo.order_id else ""
     told["actualPrice"] = average_text(algo.symbol, algo.actual_price)
-    if algo.status in {AlgoStatus.TRIGGERED, AlgoStatus.FINISHED}:
-        told["actualType"] = "LIMIT" if algo.limit_price else "MARKET"
-        told["actualQty"] = quantity_text(algo.symbol, algo.actual_quantity)
+    told["actualType"] = "LIMIT" if algo.limit_price else "MARKET"
+    told["actualQty"] = quantity_text(algo.symbol, algo.actual_quantity)
     for name in ("tpTriggerPrice", "tpPrice", "slTriggerPrice", "slPrice"):
         told[name] = "0.000"
     told["tpOrderType"] = ""
