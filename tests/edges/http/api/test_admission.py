@@ -1,0 +1,191 @@
+"""Who may come in, what an error looks like, and the health of the desk (F036, F060)."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from pregao.edges.http.api import create_api
+from pregao.edges.postgres.configured import PostgresConfigured
+from pregao.edges.postgres.views import PostgresHealth
+from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, TOKEN, broken_pool, client_of, code_of
+
+
+def operations(app) -> list[tuple[str, str]]:
+    return [(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item]
+
+
+class Exploding:
+    """A port with a secret in its error."""
+
+    async def bots(self, **_wanted):
+        raise RuntimeError("postgresql://admin:hunter2@db")
+
+
+class TestAdmission:
+    async def test_turns_every_closed_route_away_without_the_token(self, desk):
+        """F036: no admin route without a credential."""
+        async with client_of(desk.ports, token="wrong") as stranger:
+            answers = {
+                (method, path): (await stranger.request(method, path.replace("{", "").replace("}", "")))
+                for method, path in operations(create_api(desk.ports))
+            }
+
+        opened = {path for (_, path), answer in answers.items() if answer.status_code != 401}
+        assert opened == {"/health", "/health/detailed", f"{BOTS}/health"}
+        assert {code_of(answer) for answer in answers.values() if answer.status_code == 401} == {"TOKEN_WRONG"}
+
+    @pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer "])
+    async def test_takes_the_token_only(self, desk, header):
+        answer = await desk.client.get(BOTS, headers={"Authorization": header})
+
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+    async def test_admits_nobody_when_there_is_no_token(self, desk):
+        async with client_of(replace(desk.ports, admin_token=""), token="") as client:
+            answer = await client.get(BOTS)
+
+        assert answer.status_code == 401
+
+    async def test_looks_at_the_token_before_the_body(self, desk):
+        answer = await desk.client.post(BOTS, content=b"{", headers={"Authorization": "Bearer wrong"})
+
+        assert answer.status_code == 401
+
+    @pytest.mark.parametrize("is_chunked", [False, True])
+    async def test_reads_no_more_than_a_body_may_have(self, desk, is_chunked):
+        async def chunks():
+            for _ in range(70):
+                yield b"x" * 1024
+
+        answer = await desk.client.post(ACCOUNTS, content=chunks() if is_chunked else b"x" * 70 * 1024)
+
+        assert (answer.status_code, code_of(answer)) == (413, "BODY_TOO_LARGE")
+
+
+class TestErrors:
+    async def test_tell_no_exceptions_text(self, desk):
+        with structlog.testing.capture_logs() as logs:
+            async with client_of(replace(desk.ports, configured=Exploding())) as client:
+                answer = await client.get(BOTS)
+
+        assert (answer.status_code, code_of(answer)) == (500, "INTERNAL")
+        assert "hunter2" not in answer.text
+        assert [entry["event"] for entry in logs] == ["http.api.failed"]
+
+    async def test_are_503_while_the_database_is_away(self, desk, database):
+        away = replace(desk.ports, configured=PostgresConfigured(await broken_pool(database)))
+
+        async with client_of(away) as client:
+            answer = await client.get(BOTS)
+
+        assert (answer.status_code, code_of(answer)) == (503, "DATABASE_AWAY")
+        assert answer.headers["retry-after"]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "code"),
+        [
+            ("GET", "/api/v1/nothing", 404, "PATH_UNKNOWN"),
+            ("GET", "/nothing", 404, "PATH_UNKNOWN"),
+            ("PUT", BOTS, 405, "METHOD_NOT_ALLOWED"),
+        ],
+    )
+    async def test_have_the_one_shape(self, desk, method, path, status, code):
+        answer = await desk.client.request(method, path)
+
+        assert (answer.status_code, code_of(answer)) == (status, code)
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"{", b'{"name": NaN}', b'{"name": "\\ud800"}', b'{"\\ud800": 1}', b"\xff", b"[" * 9000]
+    )
+    async def test_are_422_for_what_is_no_settings(self, desk, body):
+        answer = await desk.client.post(BOTS, content=body, headers={"Content-Type": "application/json"})
+
+        assert answer.status_code in (400, 422)
+        assert answer.json()
+
+    @pytest.mark.parametrize("account_id", ["0", "-1", str(2**63), "x", "1.5"])
+    async def test_are_422_for_what_is_no_id(self, desk, account_id):
+        answer = await desk.client.get(f"{ACCOUNTS}/{account_id}")
+
+        assert answer.status_code == 422
+
+
+class TestHealth:
+    async def test_says_that_the_process_serves(self, desk):
+        answer = await desk.client.get("/health")
+
+        assert answer.json() == {
+            "status": "healthy",
+            "version": "0.0.test",
+            "timestamp": "2026-11-21T12:00:00Z",
+        }
+
+    async def test_is_503_while_the_process_stops(self, desk):
+        async with client_of(replace(desk.ports, is_stopping=lambda: True)) as client:
+            answer = await client.get("/health")
+
+        assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
+
+    async def test_names_the_workers_with_valid_leases(self, desk):
+        await desk.journal.pool.execute(
+            """
+            INSERT INTO workers (worker_id, role, lease_epoch, lease_until) VALUES
+            ('one', 'trader', 1, now() + interval '1 minute'), ('two', 'trader', 2, now() - interval '1 minute')
+            """
+        )
+
+        answer = await desk.client.get("/health/detailed")
+
+        health = answer.json()
+        assert (answer.status_code, health["status"]) == (200, "healthy")
+        assert [worker["role"] for worker in health["workers"]] == ["trader"]
+
+    async def test_is_degraded_without_trader_or_paper_exchange(self, desk):
+        desk.paper.is_away = True
+
+        health = (await desk.client.get("/health/detailed")).json()
+
+        assert (health["status"], health["workers"], health["paper"]["status"]) == ("degraded", [], "down")
+
+    async def test_is_503_in_detail_without_the_database(self, desk, database):
+        away = replace(desk.ports, health=PostgresHealth(await broken_pool(database)))
+
+        async with client_of(away) as client:
+            answer, liveness = await client.get("/health/detailed"), await client.get("/health")
+
+        assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+        assert answer.json()["database"]["status"] == "down"
+        assert liveness.status_code == 200
+
+
+class TestDocument:
+    async def test_tells_every_route_its_answers_and_its_token(self, desk):
+        document = (await desk.client.get("/openapi.json")).json()
+
+        for path, item in document["paths"].items():
+            for operation in item.values():
+                assert operation["summary"]
+                assert bool(operation.get("security")) is ("health" not in path), path
+                if operation.get("security"):
+                    assert {"401", "422", "503"} <= operation["responses"].keys()
+
+    async def test_takes_in_routes_that_are_served_beside_it(self, desk):
+        app = create_api(desk.ports, other_paths={"/webhook/in": {"post": {"summary": "Queue."}}})
+
+        assert ("POST", "/webhook/in") in operations(app)
+
+    async def test_tells_the_ranges_and_no_hash(self, desk):
+        document = create_api(desk.ports).openapi()
+
+        new_bot = document["components"]["schemas"]["NewBot"]["properties"]
+        assert new_bot["default_leverage"] == {
+            "default": 10,
+            "maximum": 125,
+            "minimum": 1,
+            "title": "Default Leverage",
+            "type": "integer",
+        }
+        assert "secret_sha256" not in json.dumps(document)

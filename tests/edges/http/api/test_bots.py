@@ -1,0 +1,260 @@
+"""Bots over HTTP (F040, F060)."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from pregao.edges.postgres.journal import Cursor
+from pregao.edges.postgres.views import PostgresHealth
+from tests.builders import arrival, instruction
+from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, broken_pool, client_of, code_of
+
+
+class TestCreateBot:
+    async def test_gives_id_path_address_and_secret(self, desk):
+        """F040."""
+        made = await desk.make_bot(webhook_path="bot-ema-cross-15m", default_leverage=5, default_margin_usd="20")
+
+        assert made["webhook_url"] == "http://desk.test/api/v1/bots/webhook/master/bot-ema-cross-15m"
+        assert made["webhook_path"] == "bot-ema-cross-15m"
+        assert made["bot_id"]
+        assert len(made["secret"]) >= 43
+        assert (made["default_leverage"], made["default_margin_usd"]) == (5, "20")
+
+    async def test_names_the_public_address_when_there_is_one(self, desk):
+        async with client_of(replace(desk.ports, public_url="https://desk.example/")) as client:
+            answer = await client.post(BOTS, json={"name": "EMA", "webhook_path": "bot-ema-cross-15m"})
+
+        assert answer.json()["webhook_url"].startswith("https://desk.example/api/v1/bots/webhook/")
+
+    async def test_shows_the_secret_once_and_stores_its_hash(self, desk):
+        made = await desk.make_bot()
+
+        shown = await desk.client.get(f"{BOTS}/{made['bot_id']}")
+        stored = await desk.everything_stored()
+
+        assert "secret" not in shown.text
+        assert made["secret"] not in stored
+        assert hashlib.sha256(made["secret"].encode()).hexdigest() in stored
+
+    async def test_makes_a_path_nobody_can_guess_when_none_is_given(self, desk):
+        paths = {(await desk.make_bot())["webhook_path"] for _ in range(3)}
+
+        assert len(paths) == 3
+        assert all(len(path) >= 16 for path in paths)
+
+    async def test_is_a_fact_in_the_journal_and_rings(self, desk):
+        made = await desk.make_bot()
+
+        (_, fact), *rest = await desk.journal.tail(Cursor(1))
+
+        assert str(fact.bot.bot_id) == made["bot_id"]
+        assert rest == []
+        assert desk.rings == ["bots"]
+
+    async def test_refuses_a_path_that_is_taken_even_by_an_archived_bot(self, desk):
+        made = await desk.make_bot(webhook_path="bot-ema-cross-15m")
+        await desk.client.delete(f"{BOTS}/{made['bot_id']}")
+
+        answer = await desk.client.post(BOTS, json={"name": "twin", "webhook_path": "bot-ema-cross-15m"})
+
+        assert (answer.status_code, code_of(answer)) == (409, "WEBHOOK_PATH_TAKEN")
+
+    async def test_gives_a_path_to_one_of_two_who_want_it_at_once(self, desk):
+        body = {"name": "twin", "webhook_path": "bot-ema-cross-15m"}
+
+        answers = await asyncio.gather(*(desk.client.post(BOTS, json=body) for _ in range(4)))
+
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("default_leverage", 0),
+            ("default_leverage", 126),
+            ("default_margin_usd", "4.99"),
+            ("default_margin_usd", 0),
+            ("default_stop_loss_pct", "0.09"),
+            ("default_stop_loss_pct", 50.01),
+            ("default_take_profit_pct", "0"),
+            ("default_take_profit_pct", "100.01"),
+            ("default_margin_usd", "1e400"),
+            ("default_max_positions", 0),
+            ("name", "ab"),
+            ("name", "x" * 256),
+            ("name", "with\x00zero"),
+            ("webhook_path", "too-short-by-1x"),
+            ("webhook_path", "sixteen/slashes/"),
+            ("market_type", "spot"),
+            ("trading_symbol", "BTC USDT"),
+        ],
+    )
+    async def test_refuses_what_is_out_of_range(self, desk, field, value):
+        """F040; 0 is a value, and none of these ranges has it."""
+        answer = await desk.client.post(BOTS, json={"name": "EMA cross", field: value})
+
+        assert answer.status_code == 422
+        assert answer.json()["error"]["details"]["field"] == field
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"name": "EMA cross", "leverage": 5},
+            {"name": "EMA cross", "default_leverage": True},
+            {"name": "EMA cross", "default_leverage": "5"},
+            {"name": "EMA cross", "default_margin_usd": "many"},
+            {"name": "EMA cross", "default_margin_usd": "NaN"},
+            {"name": "EMA cross", "default_leverage": None},
+            {},
+            [],
+        ],
+    )
+    async def test_refuses_what_is_not_understood(self, desk, body):
+        answer = await desk.client.post(BOTS, json=body)
+
+        assert answer.status_code == 422
+        assert answer.json()["detail"]
+
+    async def test_spells_a_symbol_as_the_exchange_does(self, desk):
+        made = await desk.make_bot(trading_symbol="btc-usdt.p")
+
+        assert made["trading_symbol"] == "BTCUSDT"
+
+
+class TestChangeBot:
+    async def test_changes_what_is_named_and_leaves_the_rest(self, desk):
+        made = await desk.make_bot(default_leverage=5, trading_symbol="BTCUSDT")
+
+        answer = await desk.client.patch(
+            f"{BOTS}/{made['bot_id']}", json={"trading_symbol": None, "default_margin_usd": 25.5}
+        )
+
+        assert answer.status_code == 200
+        shown = answer.json()
+        assert (shown["trading_symbol"], shown["default_margin_usd"]) == (None, "25.5")
+        assert (shown["default_leverage"], shown["webhook_path"]) == (5, made["webhook_path"])
+
+    async def test_pauses_and_resumes(self, desk):
+        made = await desk.make_bot()
+
+        statuses = [
+            (await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"status": status})).json()["status"]
+            for status in ("paused", "active")
+        ]
+
+        assert statuses == ["paused", "active"]
+
+    async def test_refuses_null_where_there_must_be_a_value(self, desk):
+        made = await desk.make_bot()
+
+        answer = await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"default_leverage": None})
+
+        assert answer.status_code == 422
+
+    async def test_tells_an_unknown_bot(self, desk):
+        answer = await desk.client.patch(f"{BOTS}/{'0' * 32}", json={"status": "paused"})
+
+        assert (answer.status_code, code_of(answer)) == (404, "BOT_UNKNOWN")
+
+
+class TestArchiveBot:
+    async def test_cancels_its_subscriptions(self, desk):
+        """F040."""
+        bot, account = await desk.make_bot(), await desk.make_account()
+        subscription = await desk.made(
+            SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"]
+        )
+
+        answer = await desk.client.delete(f"{BOTS}/{bot['bot_id']}")
+        shown = await desk.client.get(f"{SUBSCRIPTIONS}/{subscription['subscription_id']}")
+
+        assert (answer.json()["status"], answer.json()["active_subscriptions"]) == ("archived", 0)
+        assert shown.json()["status"] == "canceled"
+
+    async def test_done_twice_is_done_once(self, desk):
+        made = await desk.make_bot()
+
+        answers = [await desk.client.delete(f"{BOTS}/{made['bot_id']}") for _ in range(2)]
+
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert len(await desk.journal.tail(Cursor(1))) == 2
+
+    async def test_leaves_the_bot_as_it_is(self, desk):
+        made = await desk.make_bot()
+        await desk.client.delete(f"{BOTS}/{made['bot_id']}")
+
+        answer = await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"status": "active"})
+
+        assert (answer.status_code, code_of(answer)) == (409, "BOT_ARCHIVED")
+
+
+class TestShowBot:
+    async def test_adds_the_ten_latest_signals(self, desk):
+        """B3."""
+        made = await desk.make_bot()
+        bot = await desk.ports.configured.find_bot(made["bot_id"])
+        for _ in range(12):
+            desk.later(seconds=1)
+            await desk.append(*arrival(instruction(), bot_id=bot.bot.bot_id, now=desk.now))
+
+        shown = (await desk.client.get(f"{BOTS}/{made['bot_id']}")).json()
+
+        assert len(shown["recent_signals"]) == 10
+        assert shown["recent_signals"][0]["price"] == "95000"
+        assert shown["last_signal_at"] == "2026-11-21T12:00:12Z"
+
+
+class TestListBots:
+    async def test_gives_pages_that_join_without_gap(self, desk):
+        made = [(await desk.make_bot())["bot_id"] for _ in range(5)]
+
+        cursor, pages = None, []
+        while cursor or not pages:
+            given = {"cursor": cursor} if cursor else {}
+            page = (await desk.client.get(BOTS, params={"limit": 2, **given})).json()
+            pages.append([bot["bot_id"] for bot in page["items"]])
+            cursor = page["next_cursor"]
+
+        assert sorted(sum(pages, [])) == sorted(made)
+        assert [len(page) for page in pages] == [2, 2, 1]
+
+    async def test_gives_those_with_the_status_asked_for(self, desk):
+        made = await desk.make_bot()
+        await desk.make_bot()
+        await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"status": "paused"})
+
+        paused = (await desk.client.get(BOTS, params={"status": "paused"})).json()["items"]
+
+        assert [bot["bot_id"] for bot in paused] == [made["bot_id"]]
+
+
+class TestBotsHealth:
+    async def test_counts_what_takes_signals(self, desk):
+        """F060: not shadowed by /{bot_id}, and open like all health."""
+        bot, account = await desk.make_bot(), await desk.make_account()
+        await desk.made(SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"])
+
+        async with client_of(desk.ports, token="") as stranger:
+            answer = await stranger.get(f"{BOTS}/health")
+
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "success": True,
+            "healthy": True,
+            "active_bots": 1,
+            "active_subscriptions": 1,
+            "last_signal_at": None,
+        }
+
+    async def test_is_503_when_the_database_is_away(self, desk, database):
+        """F060."""
+        away = replace(desk.ports, health=PostgresHealth(await broken_pool(database)))
+
+        async with client_of(away) as client:
+            answer = await client.get(f"{BOTS}/health")
+
+        assert answer.status_code == 503
+        assert (answer.json()["success"], answer.json()["healthy"]) == (False, False)
+        assert code_of(answer) == "DATABASE_AWAY"

@@ -1,0 +1,210 @@
+"""Subscriptions over HTTP (F041)."""
+
+import asyncio
+
+import pytest
+
+from pregao.domain.account import Venue
+from pregao.domain.facts import AccountConfigured, BotConfigured
+from tests.builders import BOT_ID, account, bot
+from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, SUBSCRIPTIONS, code_of
+
+
+@pytest.fixture
+async def joined(desk):
+    """A bot, and a function that subscribes an account to it."""
+    made = await desk.make_bot(default_leverage=7)
+
+    async def join(account_id: int, **settings):
+        body = {"bot_id": made["bot_id"], "account_id": account_id, **settings}
+        return await desk.client.post(SUBSCRIPTIONS, json=body)
+
+    return made, join
+
+
+class TestSubscribe:
+    async def test_takes_the_bots_default_where_nothing_is_set(self, desk, joined):
+        """F041: null is not set."""
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        answer = await join(account_id, custom_margin_usd="20", custom_leverage=None)
+
+        assert answer.status_code == 201
+        shown = answer.json()
+        assert (shown["custom_leverage"], shown["custom_margin_usd"]) == (None, "20")
+        assert shown["effective"] == {
+            "leverage": 7,
+            "margin_usd": "20",
+            "stop_loss_pct": "2.5",
+            "take_profit_pct": "5",
+        }
+        assert (shown["max_daily_loss_usd"], shown["max_concurrent_positions"]) == ("200", 3)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("custom_leverage", 0),
+            ("custom_margin_usd", 0),
+            ("custom_stop_loss_pct", "0"),
+            ("custom_take_profit_pct", "101"),
+            ("max_daily_loss_usd", "9.99"),
+            ("max_concurrent_positions", 0),
+            ("max_concurrent_positions", 11),
+        ],
+    )
+    async def test_refuses_what_is_out_of_range(self, desk, joined, field, value):
+        """F041; 0 is a value and not "unset"."""
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        answer = await join(account_id, **{field: value})
+
+        assert (answer.status_code, code_of(answer)) == (422, "SETTING_OUT_OF_RANGE")
+        assert answer.json()["error"]["details"]["field"] == field
+
+    async def test_refuses_a_second_one_of_the_same_account(self, desk, joined):
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        answers = await asyncio.gather(*(join(account_id) for _ in range(3)))
+
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+
+    async def test_brings_a_canceled_one_back_with_new_settings(self, desk, joined):
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+        former = (await join(account_id, custom_leverage=3)).json()
+        await desk.client.delete(f"{SUBSCRIPTIONS}/{former['subscription_id']}")
+
+        again = (await join(account_id)).json()
+
+        assert again["subscription_id"] == former["subscription_id"]
+        assert (again["status"], again["custom_leverage"]) == ("active", None)
+
+    async def test_tells_what_is_not_there(self, desk, joined):
+        _, join = joined
+        nobody = {"bot_id": "0" * 32, "account_id": 1}
+
+        codes = [code_of(await join(99)), code_of(await desk.client.post(SUBSCRIPTIONS, json=nobody))]
+
+        assert codes == ["ACCOUNT_UNKNOWN", "BOT_UNKNOWN"]
+
+    async def test_refuses_an_inactive_account_and_an_archived_bot(self, desk, joined):
+        made, join = joined
+        idle, main = await desk.make_account("idle"), await desk.make_account()
+        await desk.client.delete(f"{ACCOUNTS}/{idle['account_id']}")
+
+        to_idle = await join(idle["account_id"])
+        await desk.client.delete(f"{BOTS}/{made['bot_id']}")
+        to_archived = await join(main["account_id"])
+
+        assert [code_of(to_idle), code_of(to_archived)] == ["ACCOUNT_INACTIVE", "BOT_ARCHIVED"]
+
+    async def test_keeps_real_accounts_from_a_bot_that_is_open_to_all(self, desk):
+        await desk.append(
+            BotConfigured(happened_at=desk.now, bot=bot(is_open=True)),
+            AccountConfigured(happened_at=desk.now, account=account(7, venue=Venue.BINANCE_DEMO)),
+        )
+
+        answer = await desk.client.post(SUBSCRIPTIONS, json={"bot_id": str(BOT_ID), "account_id": 7})
+
+        assert (answer.status_code, code_of(answer)) == (409, "BOT_OPEN_TO_ALL")
+
+    async def test_takes_the_name_the_source_system_gave_an_account(self, desk, joined):
+        made, _ = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        shown = await desk.made(SUBSCRIPTIONS, bot_id=made["bot_id"], exchange_account_id=account_id)
+
+        assert shown["account_id"] == account_id
+
+
+class TestSubscribeSeveral:
+    async def test_gives_each_account_its_own_settings(self, desk, joined):
+        made, _ = joined
+        ids = [(await desk.make_account(name))["account_id"] for name in ("ana", "bruno")]
+
+        body = await desk.made(
+            f"{SUBSCRIPTIONS}/multi",
+            bot_id=made["bot_id"],
+            account_ids=ids,
+            use_same_config=False,
+            individual_configs=[{"account_id": one, "custom_leverage": one + 1} for one in ids],
+        )
+
+        assert [one["custom_leverage"] for one in body["subscriptions"]] == [one + 1 for one in ids]
+
+    async def test_subscribes_all_or_none(self, desk, joined):
+        made, _ = joined
+        account_id = (await desk.make_account())["account_id"]
+        wanted = {"bot_id": made["bot_id"], "account_ids": [account_id, 999]}
+
+        answer = await desk.client.post(f"{SUBSCRIPTIONS}/multi", json=wanted)
+        listed = await desk.client.get(f"{SUBSCRIPTIONS}/my-subscriptions")
+
+        assert code_of(answer) == "ACCOUNT_UNKNOWN"
+        assert listed.json()["items"] == []
+
+    @pytest.mark.parametrize("account_ids", [[], [1, 2, 3, 4], [1, 1]])
+    async def test_takes_one_to_three_different_accounts(self, desk, joined, account_ids):
+        made, _ = joined
+        for name in ("ana", "bruno", "clara", "davi"):
+            await desk.make_account(name)
+
+        answer = await desk.client.post(
+            f"{SUBSCRIPTIONS}/multi", json={"bot_id": made["bot_id"], "account_ids": account_ids}
+        )
+
+        assert answer.status_code == 422
+
+    async def test_asks_for_the_settings_of_every_account(self, desk, joined):
+        made, _ = joined
+        body = {"bot_id": made["bot_id"], "account_ids": [1], "use_same_config": False}
+
+        answer = await desk.client.post(f"{SUBSCRIPTIONS}/multi", json=body)
+
+        assert (answer.status_code, code_of(answer)) == (422, "CONFIGS_INCOMPLETE")
+
+
+class TestChangeSubscription:
+    async def test_pauses_changes_and_unsets(self, desk, joined):
+        """F041: pause honoured, null unsets."""
+        _, join = joined
+        made = (await join((await desk.make_account())["account_id"], custom_leverage=3)).json()
+
+        answer = await desk.client.patch(
+            f"{SUBSCRIPTIONS}/{made['subscription_id']}", json={"status": "paused", "custom_leverage": None}
+        )
+
+        assert (answer.json()["status"], answer.json()["effective"]["leverage"]) == ("paused", 7)
+
+    async def test_leaves_a_canceled_one_alone(self, desk, joined):
+        """F041: cancel honoured."""
+        _, join = joined
+        made = (await join((await desk.make_account())["account_id"])).json()
+        path = f"{SUBSCRIPTIONS}/{made['subscription_id']}"
+        canceled = await desk.client.delete(path)
+
+        answer = await desk.client.patch(path, json={"status": "active"})
+
+        assert canceled.json()["status"] == "canceled"
+        assert (answer.status_code, code_of(answer)) == (409, "SUBSCRIPTION_CANCELED")
+
+    async def test_shows_one_with_its_executions(self, desk, joined):
+        _, join = joined
+        made = (await join((await desk.make_account())["account_id"])).json()
+
+        shown = await desk.client.get(f"{SUBSCRIPTIONS}/{made['subscription_id']}")
+
+        assert shown.json()["recent_executions"] == []
+        assert shown.json()["bot_name"] == "EMA cross"
+
+    async def test_lists_the_bots_that_can_be_followed(self, desk, joined):
+        made, _ = joined
+        paused = await desk.make_bot("paused one")
+        await desk.client.patch(f"{BOTS}/{paused['bot_id']}", json={"status": "paused"})
+
+        listed = await desk.client.get(f"{SUBSCRIPTIONS}/available-bots")
+
+        assert [one["bot_id"] for one in listed.json()["items"]] == [made["bot_id"]]
