@@ -6,7 +6,7 @@ Everything is found in the state again after a crash: starting and recovering ar
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -197,9 +197,17 @@ class Trading:
         for fact in done:
             if isinstance(fact, OrderPlanned):
                 self._spawn(self._send(fact))
-        ended = _may_settle(done)
-        if ended:
-            self._doorbell.ring("receipts", *(str(signal_id) for signal_id in ended))
+        if ended := _may_settle(done):
+            self._spawn(self._tell_settled(ended))
+
+    async def _tell_settled(self, ended: Collection[UUID]) -> None:
+        try:
+            settled = await work.settled_signals(self._journal.pool, ended)
+        except AWAY as away:  # whoever waits for a receipt looks for himself too
+            log.warning("trader.database.away", error=type(away).__name__)
+            return
+        if settled:
+            self._doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
 
     # --- the market as planning sees it -------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -191,7 +191,7 @@ async def find_live_order(connection: Connection, order_id: str) -> LiveOrder | 
     return to_value(row, LiveOrder) if row else None
 
 
-async def settled_signals(connection: Connection, signal_ids: Sequence[UUID]) -> list[UUID]:
+async def settled_signals(connection: Connection, signal_ids: Collection[UUID]) -> list[UUID]:
     """Give those of the signals that are settled."""
     rows = await connection.fetch(
         "SELECT signal_id FROM signals WHERE signal_id = ANY($1::uuid[]) AND settled_at IS NOT NULL",
