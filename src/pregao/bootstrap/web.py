@@ -95,6 +95,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         await asyncio.gather(demo, return_exceptions=True)
         await intake.close()
         await commit.close()
+        await arrivals.close()
         await book.close()
         await doorbell.close()
         await journal.pool.close()
