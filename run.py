@@ -536,7 +536,13 @@ def readable(line: str) -> str:
         head = f"{keys.pop('at')} {keys.pop('level')} {keys.pop('event')}"
     except (ValueError, KeyError, TypeError, AttributeError):
         return line
-    return " ".join([head, *(f"{name}={value}" for name, value in keys.items())])
+    return " ".join([head, *(f"{name}={one_line(str(value))}" for name, value in keys.items())])
+
+
+def one_line(text: str) -> str:
+    """Give the end of a text, where a traceback says what happened."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return text if len(lines) < 2 else " / ".join(["...", *lines[-3:]])
 
 
 def tail(path: Path, count: int) -> list[str]:

@@ -47,7 +47,7 @@ BROKEN = """#!{python}
 import json, os, pathlib, sys
 state = pathlib.Path(os.environ["PREGAO_STATE_DIR"])
 (state / "processes.json").write_text(json.dumps(dict(stage="migrations failed", processes=[])))
-(state / "logs/supervisor.log").write_text(json.dumps(dict(at="12:00", level="error", event="it.broke", why="because")))
+(state / "logs/supervisor.log").write_text(json.dumps(dict(at="12:00", level="error", event="it.broke", why="a\\nb\\nc\\nd")))
 sys.exit("MIGRATION_FAILED: exit_code=4.")
 """
 
@@ -223,7 +223,7 @@ class TestStart:
         assert done.returncode == 1
         assert "FAILED at stage: start (migrations failed)" in done.stderr
         assert "MIGRATION_FAILED: exit_code=4." in done.stderr
-        assert "12:00 error it.broke why=because" in done.stderr
+        assert "12:00 error it.broke why=... / b / c / d\n" in done.stderr
 
     def test_names_the_setting_when_the_port_is_taken(self, checkout):
         checkout.pretend_installed(STAND_IN)
