@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from pregao.domain.order import PositionMode, PositionSide, Side
-from pregao.simulation.books import OrderKind
+from pregao.simulation.books import Books, OrderKind
 from pregao.simulation.commands import MovePrice, OpenAccount, PassTime, PlaceAlgo, PlaceOrder
 from pregao.simulation.exchange import Exchange
 from pregao.simulation.instruments import LISTINGS
@@ -18,7 +18,7 @@ class Story:
 
     def __init__(self, *, balance="10000", mode=PositionMode.ONE_WAY, depth_usdt="250000"):
         self.told = []
-        self.exchange = Exchange(tell=self._keep, depth_usdt=Decimal(depth_usdt))
+        self.exchange = Exchange(Books(depth_usdt=Decimal(depth_usdt)), tell=self._keep)
         self.now_ms = START_MS
         for tick in StillMarket(LISTINGS.values()).opening(START_MS):
             self.price(tick.symbol, tick.price)

@@ -12,6 +12,9 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.venue import MarginMode
 
+DEPTH_USDT = Decimal(
+    250_000
+)  # quoted at the best price; larger orders are filled in parts, a tick worse each
 LEVERAGE_DEFAULT = 20  # what the venue sets on a symbol nobody has touched
 OPEN_STATUSES = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
@@ -258,3 +261,4 @@ class Books:
     algo_id: int = 2_000_000_000
     income_id: int = 9_689_000_000
     funded_ms: int = 0  # when funding was last settled
+    depth_usdt: Decimal = DEPTH_USDT  # part of the books: fills replayed at another depth would differ

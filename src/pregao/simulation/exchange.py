@@ -8,7 +8,7 @@ Takes commands (``commands.py``), each with its time; changes the books (``books
 import hashlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, overload
 
 from pregao.domain.order import PositionMode
 from pregao.simulation import conditional, orders, risk
@@ -38,11 +38,7 @@ from pregao.simulation.floor import Floor
 from pregao.simulation.instruments import LISTINGS, Listing
 from pregao.simulation.refusals import ExchangeError
 
-DEPTH_USDT = Decimal(
-    250_000
-)  # quoted at the best price; larger orders are filled in parts, a tick worse each
 LISTEN_KEY_MS = 3_600_000
-Result = TypeVar("Result")
 
 
 def _ignore(_: Event) -> None:
@@ -58,15 +54,9 @@ class Exchange:
         *,
         listings: Mapping[str, Listing] = LISTINGS,
         tell: Callable[[Event], None] = _ignore,
-        depth_usdt: Decimal = DEPTH_USDT,
     ) -> None:
         """Open with the given books, or with empty ones."""
-        self.floor = Floor(
-            books=books if books is not None else Books(),
-            listings=dict(listings),
-            tell=tell,
-            depth_usdt=depth_usdt,
-        )
+        self.floor = Floor(books=books if books is not None else Books(), listings=dict(listings), tell=tell)
 
     @property
     def books(self) -> Books:

@@ -42,7 +42,6 @@ class Floor:
     books: Books
     listings: dict[str, Listing]
     tell: Callable[[Event], None]
-    depth_usdt: Decimal
     queues: dict[str, Queues] = field(default_factory=dict)
     changes: int = 0  # counts what happened besides prices moving
 
@@ -132,7 +131,7 @@ class Floor:
         price = quote.ask if buying else quote.bid
         tick = instrument.price_tick if buying else -instrument.price_tick
         step = instrument.quantity_step
-        quantity = max(floor_to_step(self.depth_usdt / price, step=step), step)
+        quantity = max(floor_to_step(self.books.depth_usdt / price, step=step), step)
         for _ in range(LEVELS_MAX):
             if price <= ZERO:
                 return

@@ -99,6 +99,26 @@ class TestUserStream:
         assert changed[0]["ac"] == {"s": "BTCUSDT", "l": 5}
         assert [algo["o"]["X"] for algo in algos] == ["NEW", "TRIGGERING", "TRIGGERED", "FINISHED"]
 
+    async def test_tells_margin_calls_liquidations_and_the_end_of_the_key(self, paper):
+        async with SignedClient(paper.server, key="small", secret="other") as small:
+            await funded(small, balance="500")
+            listen_key = await small.listen_key()
+            socket = await paper.stream(f"/private/ws/{listen_key}")
+            await small.order(quantity="0.1")
+
+            await paper.control("POST", "/paper/prices", symbol="BTCUSDT", price="85430")
+            called = (await heard(socket, event="MARGIN_CALL"))[0]
+            await paper.control("POST", "/paper/prices", symbol="BTCUSDT", price="84000")
+            closed = await heard(socket, 2, event="ORDER_TRADE_UPDATE")
+            paper.server.venue.pass_time(paper.server.venue.now_ms() + 3_700_000)
+            ended = (await heard(socket, event="listenKeyExpired"))[0]
+            await socket.close()
+
+        assert (called["p"][0]["s"], called["p"][0]["ps"]) == ("BTCUSDT", "BOTH")
+        assert [order["o"]["x"] for order in closed] == ["NEW", "CALCULATED"]
+        assert closed[0]["o"]["c"].startswith("autoclose-")
+        assert ended["listenKey"] == listen_key
+
     async def test_connects_on_an_unknown_listen_key_and_says_nothing(self, paper):
         socket = await paper.stream("/private/ws/nobody")
 
@@ -170,3 +190,29 @@ class TestMarketStreams:
         await socket.close()
 
         assert [answer["error"]["code"] for answer in answers] == [3, 2]
+
+    async def test_give_the_same_book_by_differences_as_by_snapshot(self, paper):
+        """A local book starts from the snapshot and follows the differences, as the venue's manual asks."""
+        socket = await paper.stream("/public/ws/btcusdt@depth@100ms")
+        await paper.control("POST", "/paper/prices", symbol="BTCUSDT", price="90003")
+        begun = (await heard(socket))[0]
+        snapshot = await paper.get("/fapi/v1/depth", symbol="BTCUSDT", limit=20)
+        book = {
+            side: {row[0]: row[1] for row in snapshot[name]} for side, name in (("b", "bids"), ("a", "asks"))
+        }
+        last = begun["u"]
+
+        for price in ("90010", "89990", "90001"):
+            await paper.control("POST", "/paper/prices", symbol="BTCUSDT", price=price)
+            change = (await heard(socket))[0]
+            assert change["pu"] == last
+            last = change["u"]
+            for side in ("b", "a"):
+                book[side] |= {row[0]: row[1] for row in change[side]}
+                book[side] = {level: quantity for level, quantity in book[side].items() if float(quantity)}
+        after = await paper.get("/fapi/v1/depth", symbol="BTCUSDT", limit=20)
+        await socket.close()
+
+        assert book == {
+            side: {row[0]: row[1] for row in after[name]} for side, name in (("b", "bids"), ("a", "asks"))
+        }

@@ -22,8 +22,8 @@ from pregao.edges.paper.ledger import Ledger
 from pregao.edges.paper.streams import Hub
 from pregao.edges.paper.tapes import load_tape
 from pregao.edges.paper.venue import BALANCE_DEFAULT, Venue
+from pregao.simulation.books import DEPTH_USDT
 from pregao.simulation.commands import OpenAccount
-from pregao.simulation.exchange import DEPTH_USDT
 from pregao.simulation.faults import Faults, read_faults
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.limits import WEIGHT_MAX

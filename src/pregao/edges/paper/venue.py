@@ -55,8 +55,11 @@ class Venue:
         self.faults = faults
         self.now_ms = now_ms
         self.is_strict = is_strict
-        self.exchange = Exchange(ledger.restore(), depth_usdt=depth_usdt)
-        self.books = self.exchange.books
+        self.books = ledger.restore()
+        if self.books.depth_usdt != depth_usdt:
+            self.books.depth_usdt = depth_usdt
+            ledger.rotate(self.books)  # what is already logged was filled at the old depth
+        self.exchange = Exchange(self.books)
         self.listings = LISTINGS
         self.histories = {symbol: History(listing, seed=seed) for symbol, listing in LISTINGS.items()}
         self.order_limits: dict[str, OrderLimit] = {}
