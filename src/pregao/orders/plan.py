@@ -343,11 +343,20 @@ async def _plan_closes(
         for position in await books.live_positions_of_bot(decision.bot_id)
         if _is_meant(position, decision.instruction)
     ]
+    entering = await books.entering_positions([position.position_id for position in positions])
     rows: list[Row] = []
     for position in positions:
         account = accounts[position.account_id]
         rows.append(
-            _plan_close(position, decision=decision, account=account, market=market, desk=desk, now=now)
+            _plan_close(
+                position,
+                is_entering=position.position_id in entering,
+                decision=decision,
+                account=account,
+                market=market,
+                desk=desk,
+                now=now,
+            )
         )
     holding = {position.account_id for position in positions}
     for member in members:
@@ -392,13 +401,16 @@ def _deny_close(member: Member, *, decision: DecisionApproved, desk: Desk, now: 
 def _plan_close(
     position: Position,
     *,
+    is_entering: bool,
     decision: DecisionApproved,
     account: Account,
     market: Market,
     desk: Desk,
     now: datetime,
 ) -> Row:
-    if position.status is PositionStatus.PENDING:
+    # A close that waits already must not be replaced: its own order would never end. What has only partly
+    # filled waits too, or the rest would fill with nobody asked to exit it.
+    if position.exit_signal_id is None and (is_entering or position.status is PositionStatus.PENDING):
         return OrderDeferred(
             happened_at=now,
             order_id=_exit_id(position, signal_id=decision.signal_id, desk=desk),
@@ -436,7 +448,7 @@ def _exit(
     identity = _exit_id(position, signal_id=signal_id, desk=desk)
     view = market.views.get((account.venue, position.symbol))
     share = instruction.share if instruction else None
-    quantity = _exit_quantity(position, attempt=attempt, share=share, view=view)
+    quantity = _exit_quantity(position, signal_id=signal_id, attempt=attempt, share=share, view=view)
     if isinstance(quantity, Denial):
         return OrderDenied(
             happened_at=now,
@@ -483,10 +495,12 @@ def _exit(
 
 
 def _exit_quantity(
-    position: Position, *, attempt: int, share: Decimal | None, view: MarketView | None
+    position: Position, *, signal_id: UUID, attempt: int, share: Decimal | None, view: MarketView | None
 ) -> Decimal | Denial:
     """Give what to close; no price is needed for that, so a silent market never keeps anybody in."""
-    if position.status is PositionStatus.CLOSING and attempt == 1:
+    if position.exit_signal_id not in (None, signal_id) or (
+        position.status is PositionStatus.CLOSING and attempt == 1
+    ):
         return Denial(
             code="EXIT_IN_FLIGHT", reason=f"signal={position.exit_signal_id}. That exit closes the position."
         )

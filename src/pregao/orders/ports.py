@@ -167,6 +167,10 @@ class Books(Protocol):
         """Lock and give the bot's live positions on all symbols."""
         ...
 
+    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        """Give those of the positions whose entry may still fill."""
+        ...
+
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
         """Lock and give positions by id, in the order of their ids."""
         ...

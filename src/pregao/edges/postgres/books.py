@@ -80,6 +80,18 @@ class PostgresBooks:
         )
         return to_values(rows, Position)
 
+    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        """Give those of the positions whose entry may still fill; their rows must be locked."""
+        rows = await self._connection.fetch(
+            """
+            SELECT DISTINCT position_id FROM orders
+            WHERE position_id = ANY($1::bigint[]) AND leg = 'entry'
+              AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+            """,
+            position_ids,
+        )
+        return frozenset(row["position_id"] for row in rows)
+
     async def new_position_ids(self, count: int) -> list[int]:
         """Give so many fresh position ids."""
         rows = await self._connection.fetch(
