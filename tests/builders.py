@@ -13,7 +13,8 @@ from pregao.domain.facts import (
     SignalReceived,
     SubscriptionConfigured,
 )
-from pregao.domain.order import Side
+from pregao.domain.order import PositionSide, Side
+from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -51,7 +52,7 @@ def instruction(action: Action = Action.ENTER, *, side: Side | None = Side.BUY, 
         "symbol": "BTCUSDT",
         "side": side if action is Action.ENTER else None,
         "share": None,
-        "price": Decimal("95000"),
+        "price": Decimal(95000),
         "send_before": now + timedelta(seconds=60),
     }
     return Instruction(**{**given, **changes})
@@ -74,3 +75,30 @@ def arrival(asked: Instruction, *, signal_id: UUID | None = None, now: datetime 
         ),
         SignalAccepted(happened_at=now, signal_id=signal_id, bot_id=bot_id, instruction=asked),
     ]
+
+
+def position(position_id: int = 1, **changes) -> Position:
+    given = {
+        "position_id": position_id,
+        "account_id": 1,
+        "bot_id": BOT_ID,
+        "subscription_id": UUID(int=1),
+        "signal_id": UUID(int=100),
+        "symbol": "BTCUSDT",
+        "position_side": PositionSide.BOTH,
+        "direction": Direction.LONG,
+        "status": PositionStatus.PENDING,
+        "leverage": 10,
+    }
+    return Position(**{**given, **changes})
+
+
+def held(quantity: str = "0.005", *, price: str = "95200", position_id: int = 1, **changes) -> Position:
+    """Give an open position that holds so much."""
+    given = {
+        "status": PositionStatus.OPEN,
+        "entered_quantity": Decimal(quantity),
+        "entry_notional": Decimal(quantity) * Decimal(price),
+        "opened_at": NOON,
+    }
+    return position(position_id, **{**given, **changes})

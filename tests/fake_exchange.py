@@ -103,8 +103,18 @@ class FakeExchange:
 
         self._faults.setdefault(account_id, []).append(wait)
 
-    def refuse_leverage(self, account_id: int) -> None:
-        self._leverage_refusals[account_id] = Refused("-4028", "Leverage is not valid.")
+    def refuse_leverage(self, account_id: int, error: VenueError | None = None) -> None:
+        self._leverage_refusals[account_id] = error or Refused("-4028", "Leverage is not valid.")
+
+    def end_last_order(self, status: OrderStatus, *, filled: str) -> None:
+        """Let the last order have ended with only so much of it traded."""
+        account_id, order = self.orders[-1]
+        left = Decimal(filled)
+        self.orders[-1] = (account_id, replace(order, status=status, filled_quantity=left))
+        trades = [one for one in self.trades if one[1].exchange_order_id == order.exchange_order_id]
+        self.trades = [one for one in self.trades if one not in trades]
+        if left:
+            self.trades.append((account_id, replace(trades[0][1], quantity=left)))
 
     def stay_silent(self, silent: bool = True) -> None:
         """Give no usable answer to any question."""

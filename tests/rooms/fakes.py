@@ -1,0 +1,186 @@
+"""The books in memory, with the rules the rooms rely on: what is asked for must be there, ids come in order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.clock import to_ms
+from pregao.domain.facts import FillBooked, OrderPlanned
+from pregao.domain.money import ZERO
+from pregao.domain.order import PositionSide
+from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.venue import Quote, VenueTrade
+from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
+from pregao.orders.ports import Desk, Market, MarketView, Member
+from tests.builders import NOON, account, bot, subscription
+from tests.fake_exchange import instrument
+
+DESK = Desk(desk_id=UUID(int=77), owner="trader-1", lease_epoch=1)
+PRICE = Decimal("95200.0")
+
+
+class MovingClock:
+    """A clock that moves when told."""
+
+    def __init__(self, now=NOON) -> None:
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def market(*, price: Decimal = PRICE, now=NOON, venues=tuple(Venue), **changes) -> Market:
+    """Give a market that trades BTCUSDT everywhere; ``changes`` are the instrument's."""
+    view = MarketView(
+        instrument=replace(instrument(), **changes),
+        quote=Quote(symbol="BTCUSDT", last_price=price, bid=price, ask=price, quoted_at=now),
+    )
+    return Market(
+        views={(venue, "BTCUSDT"): view for venue in venues}, venue_now_ms=dict.fromkeys(Venue, to_ms(now))
+    )
+
+
+@dataclass
+class FakeBooks:
+    """Implements the ports of decisions, orders, fills and positions."""
+
+    bots: dict[UUID, Bot] = field(default_factory=dict)
+    accounts_by_id: dict[int, Account] = field(default_factory=dict)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    positions_by_id: dict[int, Position] = field(default_factory=dict)
+    planned: dict[str, OrderPlanned] = field(default_factory=dict)
+    own_orders: dict[str, OwnOrder] = field(default_factory=dict)
+    entering: set[int] = field(default_factory=set)
+    fills: dict[FillKey, FillBooked] = field(default_factory=dict)
+    _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
+
+    def take(self, *positions: Position) -> FakeBooks:
+        """Hold these positions; at most one live one per account, symbol and side, as the database would."""
+        for one in positions:
+            rival = [
+                other
+                for other in self.positions_by_id.values()
+                if _place(other) == _place(one) and other.status in LIVE_STATUSES
+            ]
+            assert not rival or one.status not in LIVE_STATUSES, "one live position per place"
+            self.positions_by_id[one.position_id] = one
+        return self
+
+    # --- decisions and orders ---
+
+    async def get_bot(self, bot_id: UUID) -> Bot:
+        return self.bots[bot_id]
+
+    async def members(self, bot_id: UUID) -> list[Member]:
+        live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
+        return [
+            Member(
+                account=self.accounts_by_id[one.account_id],
+                subscription=one,
+                live_positions=sum(p.subscription_id == one.subscription_id for p in live),
+            )
+            for one in sorted(self.subscriptions, key=lambda one: one.account_id)
+            if one.bot_id == bot_id
+        ]
+
+    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
+        return [
+            one
+            for one in self.positions_by_id.values()
+            if one.account_id in account_ids and one.symbol == symbol and one.status in LIVE_STATUSES
+        ]
+
+    async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
+        return [
+            one
+            for one in self.positions_by_id.values()
+            if one.bot_id == bot_id and one.status in LIVE_STATUSES
+        ]
+
+    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        return frozenset(self.entering & set(position_ids))
+
+    async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
+        return {number: self.positions_by_id[number] for number in sorted(set(position_ids))}
+
+    async def new_position_ids(self, count: int) -> list[int]:
+        return list(itertools.islice(self._ids, count))
+
+    async def planned_orders(self, order_ids: Sequence[str]) -> Mapping[str, OrderPlanned]:
+        return {one: self.planned[one] for one in order_ids}
+
+    async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
+        return {one: self.accounts_by_id[one] for one in account_ids}
+
+    async def untold_trades(
+        self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+    ) -> list[VenueTrade]:
+        return [t for t in trades if (account_id, symbol, t.trade_id, t.exchange_order_id) not in self.fills]
+
+    async def held_quantity(self, *, account_id: int, symbol: str) -> Decimal:
+        return sum(
+            (
+                one.quantity if one.direction is Direction.LONG else -one.quantity
+                for one in await self.live_positions(account_ids=[account_id], symbol=symbol)
+            ),
+            ZERO,
+        )
+
+    # --- fills ---
+
+    async def booked(self, keys: Sequence[FillKey]) -> frozenset[FillKey]:
+        return frozenset(keys) & frozenset(self.fills)
+
+    async def lock_orders(self, order_ids: Sequence[str]) -> Mapping[str, OwnOrder]:
+        assert list(order_ids) == sorted(set(order_ids)), (
+            "locks are taken in one order, or they meet in a circle"
+        )
+        return {one: self.own_orders[one] for one in order_ids if one in self.own_orders}
+
+    async def open_position(
+        self, *, account_id: int, symbol: str, position_side: PositionSide
+    ) -> OpenPosition | None:
+        for one in await self.live_positions(account_ids=[account_id], symbol=symbol):
+            if one.position_side is position_side:
+                return OpenPosition(
+                    position_id=one.position_id, entry_side=one.direction.entry_side, quantity=one.quantity
+                )
+        return None
+
+    async def margin_assets(self, account_ids: Sequence[int]) -> Mapping[int, str]:
+        return {one: self.accounts_by_id[one].margin_asset for one in account_ids}
+
+    def keep(self, booked: Sequence[FillBooked]) -> None:
+        """Fold bookings as the database does: a key that is there already is a defect."""
+        for fact in booked:
+            key = (fact.account_id, fact.trade.symbol, fact.trade.trade_id, fact.trade.exchange_order_id)
+            assert key not in self.fills, "booked twice"
+            self.fills[key] = fact
+            if fact.order_id:
+                own = self.own_orders[fact.order_id]
+                self.own_orders[fact.order_id] = replace(
+                    own, filled_quantity=own.filled_quantity + fact.trade.quantity
+                )
+
+
+def _place(position: Position) -> tuple[int, str, PositionSide]:
+    return position.account_id, position.symbol, position.position_side
+
+
+def books(*, accounts: int = 1, account_changes=None, bots=None, **subscription_changes) -> FakeBooks:
+    """Give a desk with one bot and so many subscribed accounts."""
+    return FakeBooks(
+        bots={one.bot_id: one for one in bots or [bot()]},
+        accounts_by_id={one: account(one, **(account_changes or {})) for one in range(1, accounts + 1)},
+        subscriptions=[subscription(one, **subscription_changes) for one in range(1, accounts + 1)],
+    )

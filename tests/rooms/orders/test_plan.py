@@ -1,0 +1,362 @@
+"""One decision becomes one order or one denial per account, and every denial says why."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from pregao.domain.account import Venue
+from pregao.domain.bot import BotStatus, SubscriptionStatus
+from pregao.domain.facts import (
+    DecisionApproved,
+    EntryRequested,
+    ExitRequested,
+    OrderDeferred,
+    OrderDenied,
+    OrderPlanned,
+    SignalPlanned,
+)
+from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
+from pregao.domain.position import Direction, PositionStatus
+from pregao.domain.signal import Action
+from pregao.orders.plan import plan_entry_again, plan_exit, plan_orders
+from tests.builders import BOT_ID, NOON, bot, held, instruction, position
+from tests.rooms.fakes import DESK, PRICE, books, market
+
+SIGNAL = UUID(int=500)
+OTHER = UUID(int=999)
+
+
+def approved(asked=None, *, signal_id=SIGNAL):
+    return DecisionApproved(
+        happened_at=NOON, signal_id=signal_id, bot_id=BOT_ID, instruction=asked or instruction(), verdicts=()
+    )
+
+
+async def planned(asked=None, *, on=None, in_market=None, now=NOON, signal_id=SIGNAL):
+    """Plan one decision; give what follows the summary, after checking that it counts right."""
+    summary, *rows = await plan_orders(
+        [approved(asked, signal_id=signal_id)],
+        books=on or books(),
+        market=in_market or market(),
+        desk=DESK,
+        now=now,
+    )
+    assert isinstance(summary, SignalPlanned)
+    assert summary.orders == sum(not isinstance(row, OrderDenied) for row in rows)
+    assert summary.accounts == len({row.account_id for row in rows})
+    return rows
+
+
+def close(**changes):
+    return instruction(Action.CLOSE, **changes)
+
+
+class TestPlanOrders:
+    async def test_plans_a_first_attempt_that_says_everything(self):
+        [row] = await planned(on=books(custom_leverage=10, custom_margin_usd=Decimal(50)))
+
+        assert isinstance(row, OrderPlanned)
+        assert (row.leg, row.side, row.quantity, row.reduce_only) == (
+            Leg.ENTRY,
+            Side.BUY,
+            Decimal("0.005"),
+            False,
+        )
+        assert (row.leverage, row.margin_usd, row.decision_price) == (10, Decimal(50), PRICE)
+        assert (row.attempt, row.client_order_id) == (1, client_order_id(row.order_id, attempt=1))
+        assert (row.owner, row.lease_epoch, row.recv_window_ms) == (DESK.owner, DESK.lease_epoch, 5_000)
+        assert row.send_before == NOON + timedelta(seconds=60)
+
+    async def test_gives_every_account_its_own_size(self):
+        """Effective settings are the subscription's own where they are set, else the bot's."""
+        desk = books(accounts=2)
+        desk.subscriptions[0] = replace(
+            desk.subscriptions[0], custom_leverage=5, custom_margin_usd=Decimal(20)
+        )
+
+        rows = await planned(on=desk, in_market=market(
+            market_quantity_step=Decimal("0.00001"), market_quantity_min=Decimal("0.00001")
+        ))  # fmt: skip
+
+        assert {row.account_id: row.quantity for row in rows} == {
+            1: Decimal("0.00105"),
+            2: Decimal("0.00525"),
+        }
+
+    async def test_never_sizes_by_the_signal_s_price(self):
+        """F048: an alert may say any price; the venue's is what the order will trade at."""
+        cheap, dear = instruction(price=Decimal(1)), instruction(price=Decimal(10**9))
+
+        assert await planned(cheap) == await planned(dear)
+
+    async def test_gives_the_same_order_ids_when_it_runs_again(self):
+        desk = books(accounts=3)
+
+        once, again = await planned(on=desk), await planned(on=desk)
+
+        assert [row.order_id for row in once] == [row.order_id for row in again]
+
+    async def test_starts_with_another_account_for_another_signal(self):
+        """Nobody always trades last."""
+        firsts = set()
+
+        for number in range(3):
+            rows = await planned(on=books(accounts=3), signal_id=UUID(int=number))
+            assert sorted(row.account_id for row in rows) == [1, 2, 3]
+            firsts.add(rows[0].account_id)
+
+        assert firsts == {1, 2, 3}
+
+    async def test_leaves_canceled_subscriptions_out(self):
+        assert await planned(on=books(status=SubscriptionStatus.CANCELED)) == []
+
+    async def test_denies_one_account_and_trades_the_others(self):
+        desk = books(accounts=3)
+        desk.accounts_by_id[2] = replace(desk.accounts_by_id[2], is_active=False)
+
+        rows = await planned(on=desk)
+
+        assert {row.account_id: type(row) for row in rows} == {
+            1: OrderPlanned,
+            2: OrderDenied,
+            3: OrderPlanned,
+        }
+
+    @pytest.mark.parametrize(
+        ("code", "arranged"),
+        [
+            ("ACCOUNT_INACTIVE", {"on": books(account_changes={"is_active": False})}),
+            ("SUBSCRIPTION_PAUSED", {"on": books(status=SubscriptionStatus.PAUSED)}),
+            ("PROTECTION_UNAVAILABLE", {"on": books(account_changes={"venue": Venue.BINANCE})}),
+            ("SIGNAL_EXPIRED", {"now": NOON + timedelta(seconds=60)}),
+            ("SYMBOL_OWNED", {"on": books().take(held(subscription_id=OTHER))}),
+            ("SAME_SIDE_OPEN", {"on": books().take(held())}),
+            ("SAME_SIDE_OPEN", {"on": books().take(position())}),
+            ("OPPOSITE_SIDE_OPEN", {"on": books().take(held(direction=Direction.SHORT))}),
+            (
+                "POSITIONS_AT_LIMIT",
+                {"on": books(max_concurrent_positions=1).take(position(symbol="ETHUSDT"))},
+            ),
+            ("PRICE_UNAVAILABLE", {"in_market": market(venues=())}),
+            ("SYMBOL_NOT_TRADING", {"in_market": market(is_trading=False)}),
+            ("MARGIN_ASSET_UNSUPPORTED", {"in_market": market(margin_asset="USDC")}),
+            ("QUANTITY_BELOW_MINIMUM", {"in_market": market(market_quantity_min=Decimal(1))}),
+            ("QUANTITY_ABOVE_MAXIMUM", {"in_market": market(market_quantity_max=Decimal("0.001"))}),
+            ("NOTIONAL_BELOW_MINIMUM", {"in_market": market(notional_min=Decimal(10_000))}),
+        ],
+    )
+    async def test_denies_an_entry_with(self, code, arranged):
+        """Each limit has its code; none of them reserved a position."""
+        [row] = await planned(**arranged)
+
+        assert isinstance(row, OrderDenied)
+        assert (row.code, row.position_id, row.leg) == (code, None, Leg.ENTRY)
+        assert row.reason
+
+    async def test_tells_the_two_sides_of_a_hedged_account_apart(self):
+        """Hedge mode holds a long and a short at once: only the same position side is taken."""
+        hedged = books(account_changes={"position_mode": PositionMode.HEDGE})
+        hedged.take(held(direction=Direction.SHORT, position_side=PositionSide.SHORT))
+
+        [row] = await planned(on=hedged)
+
+        assert (row.position_side, row.reduce_only, row.side) == (PositionSide.LONG, False, Side.BUY)
+
+
+class TestPlanClose:
+    async def test_closes_all_that_is_held_reduce_only(self):
+        [row] = await planned(close(), on=books().take(held()))
+
+        assert isinstance(row, OrderPlanned)
+        assert (row.leg, row.side, row.quantity, row.reduce_only) == (
+            Leg.EXIT,
+            Side.SELL,
+            Decimal("0.005"),
+            True,
+        )
+        assert (row.position_id, row.send_before, row.margin_usd) == (1, None, None)
+
+    async def test_closes_a_hedged_position_on_its_side_without_reduce_only(self):
+        """Binance refuses reduceOnly in hedge mode; the position side does the same there."""
+        hedged = books(account_changes={"position_mode": PositionMode.HEDGE})
+        hedged.take(held(position_side=PositionSide.LONG))
+
+        [row] = await planned(close(), on=hedged)
+
+        assert (row.position_side, row.side, row.reduce_only) == (PositionSide.LONG, Side.SELL, False)
+
+    async def test_needs_no_price(self):
+        """A silent market keeps nobody in a position."""
+        [row] = await planned(close(), on=books().take(held()), in_market=market(venues=()))
+
+        assert (type(row), row.quantity, row.decision_price) == (OrderPlanned, Decimal("0.005"), None)
+
+    @pytest.mark.parametrize(
+        "arranged",
+        [
+            {"account_changes": {"is_active": False}},
+            {"status": SubscriptionStatus.PAUSED},
+            {"status": SubscriptionStatus.CANCELED},
+            {"bots": [bot(status=BotStatus.PAUSED)]},
+            {"account_changes": {"venue": Venue.BINANCE}},
+            {"max_concurrent_positions": 0},
+        ],
+    )
+    async def test_is_never_denied_by_what_stops_entries(self, arranged):
+        [row] = await planned(close(), on=books(**arranged).take(held()), now=NOON + timedelta(hours=1))
+
+        assert isinstance(row, OrderPlanned)
+
+    async def test_closes_a_share_floored_to_the_step(self):
+        [row] = await planned(close(share=Decimal("0.5")), on=books().take(held()))
+
+        assert row.quantity == Decimal("0.002")
+
+    async def test_denies_a_share_that_is_too_small(self):
+        [row] = await planned(close(share=Decimal("0.1")), on=books().take(held()))
+
+        assert (type(row), row.code) == (OrderDenied, "QUANTITY_BELOW_MINIMUM")
+
+    async def test_defers_while_the_entry_is_on_its_way(self):
+        [row] = await planned(close(), on=books().take(position()))
+
+        assert (type(row), row.position_id) == (OrderDeferred, 1)
+
+    async def test_defers_while_the_entry_has_only_partly_filled(self):
+        """Closing what is there would leave what still fills open, with nobody asked to close it."""
+        desk = books().take(held())
+        desk.entering.add(1)
+
+        [row] = await planned(close(), on=desk)
+
+        assert isinstance(row, OrderDeferred)
+
+    @pytest.mark.parametrize("status", [PositionStatus.PENDING, PositionStatus.OPEN, PositionStatus.CLOSING])
+    async def test_denies_a_second_close_while_one_waits_or_is_on_its_way(self, status):
+        """Two closes of one position: the first closes it, and the second must not take its place."""
+        waiting = replace(held(), status=status, exit_signal_id=OTHER)
+
+        [row] = await planned(close(), on=books().take(waiting))
+
+        assert (type(row), row.code) == (OrderDenied, "EXIT_IN_FLIGHT")
+
+    async def test_says_nothing_open_for_every_account_that_holds_nothing(self):
+        desk = books(accounts=2).take(held())
+
+        rows = await planned(close(), on=desk)
+
+        assert [(row.account_id, getattr(row, "code", None)) for row in rows] == [
+            (1, None),
+            (2, "NOTHING_OPEN"),
+        ]
+
+    async def test_closes_what_a_canceled_subscription_still_holds_and_does_not_mention_it_else(self):
+        assert await planned(close(), on=books(status=SubscriptionStatus.CANCELED)) == []
+
+    async def test_leaves_another_bot_s_position_alone(self):
+        [row] = await planned(close(), on=books().take(held(bot_id=OTHER, subscription_id=OTHER)))
+
+        assert row.code == "NOTHING_OPEN"
+
+    @pytest.mark.parametrize(("side", "code"), [(Side.SELL, None), (Side.BUY, "NOTHING_OPEN"), (None, None)])
+    async def test_closes_only_the_side_that_is_meant(self, side, code):
+        """`close_short` with a long open means another position: nothing is closed."""
+        asked = replace(close(), side=side)
+
+        [row] = await planned(asked, on=books().take(held()))
+
+        assert getattr(row, "code", None) == code
+
+    async def test_closes_every_symbol_when_asked_for_all(self):
+        desk = books().take(held(), held(position_id=2, symbol="ETHUSDT"))
+
+        rows = await planned(instruction(Action.CLOSE_ALL, symbol=None), on=desk)
+
+        assert [(row.symbol, type(row)) for row in rows] == [
+            ("BTCUSDT", OrderPlanned),
+            ("ETHUSDT", OrderPlanned),
+        ]
+        assert len({row.order_id for row in rows}) == 2
+
+
+class TestPlanExit:
+    async def run(self, desk, *, attempt=2, in_market=None):
+        request = ExitRequested(
+            happened_at=NOON, signal_id=SIGNAL, position_id=1, attempt=attempt, reason="again"
+        )
+        [row] = await plan_exit([request], books=desk, market=in_market or market(), desk=DESK, now=NOON)
+        return row
+
+    async def test_plans_the_next_attempt_over_all_that_is_held_now(self):
+        closing = replace(held("0.003"), status=PositionStatus.CLOSING, exit_signal_id=SIGNAL)
+
+        row = await self.run(books().take(closing))
+
+        assert (row.attempt, row.quantity, row.reduce_only) == (2, Decimal("0.003"), True)
+        assert row.client_order_id == client_order_id(row.order_id, attempt=2)
+
+    async def test_denies_when_nothing_is_held_any_more(self):
+        row = await self.run(books().take(position(status=PositionStatus.ABANDONED)))
+
+        assert (type(row), row.code) == (OrderDenied, "NOTHING_OPEN")
+
+    async def test_needs_no_price(self):
+        row = await self.run(books().take(held()), attempt=1, in_market=market(venues=()))
+
+        assert isinstance(row, OrderPlanned)
+
+
+class TestPlanEntryAgain:
+    async def run(self, *, on=None, in_market=None, now=NOON):
+        desk = on or books()
+        [first] = await planned(on=desk)
+        desk.planned[first.order_id] = first
+        request = EntryRequested(
+            happened_at=now,
+            signal_id=SIGNAL,
+            order_id=first.order_id,
+            attempt=2,
+            reason="attempt=1 code=-1021",
+        )
+        [row] = await plan_entry_again(
+            [request], books=desk, market=in_market or market(now=now), desk=DESK, now=now
+        )
+        return first, row
+
+    async def test_signs_the_same_order_anew(self):
+        later = NOON + timedelta(seconds=10)
+
+        first, row = await self.run(now=later)
+
+        assert (row.order_id, row.attempt, row.position_id) == (first.order_id, 2, first.position_id)
+        assert row.client_order_id != first.client_order_id
+        assert row.signed_at_ms == first.signed_at_ms + 10_000
+
+    @pytest.mark.parametrize(
+        ("code", "arranged"),
+        [
+            ("SIGNAL_EXPIRED", {"now": NOON + timedelta(seconds=60)}),
+            ("PRICE_UNAVAILABLE", {"in_market": market(venues=())}),
+        ],
+    )
+    async def test_denies_and_says_which_position_was_reserved(self, code, arranged):
+        """The reservation is released by its denial."""
+        first, row = await self.run(**arranged)
+
+        assert (type(row), row.code, row.position_id) == (OrderDenied, code, first.position_id)
+
+    async def test_denies_when_the_bot_was_paused_meanwhile(self):
+        desk = books()
+        [first] = await planned(on=desk)
+        desk.planned[first.order_id] = first
+        desk.bots[BOT_ID] = bot(status=BotStatus.PAUSED)
+
+        [row] = await plan_entry_again(
+            [EntryRequested(happened_at=NOON, signal_id=SIGNAL, order_id=first.order_id, attempt=2, reason="")],
+            books=desk, market=market(), desk=DESK, now=NOON,
+        )  # fmt: skip
+
+        assert row.code == "BOT_STATUS"
