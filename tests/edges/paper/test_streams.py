@@ -55,6 +55,15 @@ class TestUserStream:
 
         assert [message["stream"] for message in messages] == [keys[0]] * 4 + [keys[1]] * 4
 
+    async def test_takes_hundreds_of_listen_keys_in_one_address(self, paper):
+        others = "&".join(f"listenKey={number:064}" for number in range(500))
+        socket = await paper.stream(f"/private/stream?{others}&listenKey={await paper.listen_key()}")
+
+        await paper.order()
+
+        assert len(await heard(socket, 4)) == 4
+        await socket.close()
+
     async def test_takes_listen_keys_by_subscription_and_gives_them_up(self, paper):
         listen_key = await paper.listen_key()
         socket = await paper.stream("/private/stream")

@@ -30,6 +30,7 @@ from pregao.simulation.limits import WEIGHT_MAX
 from pregao.simulation.market import Market, RecordedTape, SimulatedMarket, StillMarket
 
 ROUND_SECONDS: Final = 0.1  # between looks at the market
+ADDRESS_BYTES_MAX: Final = 65_536  # several hundred listen keys fit into one address
 REVIEW_MS: Final = 1_000  # between looks at deadlines and margins
 
 
@@ -106,7 +107,8 @@ class PaperServer:
         control = Control(venue, broadcast, seed=settings.simulate_seed)
         answers = Answers(venue, hub, control)
         self._parts = (venue, hub, broadcast)
-        self._runner = web.ServerRunner(web.Server(answers.answer, access_log=None), shutdown_timeout=1.0)
+        server = web.Server(answers.answer, access_log=None, max_line_size=ADDRESS_BYTES_MAX)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         site = self._site(self._runner)
         await site.start()
