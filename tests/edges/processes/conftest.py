@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pregao.edges.processes.child import die_with_parent
 from tests.shared_database import remove_state
 
 WAIT_SECONDS = 30
@@ -64,6 +65,7 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # a killed test run leaves nobody behind
         )
         self.process.stdin.write(json.dumps(page))
         self.process.stdin.close()
