@@ -124,8 +124,12 @@ async def open_journal(dsn: str, *, connections_max: int = 8) -> Journal:
         command_timeout=COMMAND_SECONDS_MAX,
         server_settings={"search_path": "pregao", "jit": "off", "application_name": "pregao"},
     )
-    await pool.execute("SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')")
-    epoch = await pool.fetchval("SELECT epoch FROM desk")
+    try:
+        await pool.execute("SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')")
+        epoch = await pool.fetchval("SELECT epoch FROM desk")
+    except BaseException:
+        await pool.close()
+        raise
     return Journal(pool, epoch=epoch)
 
 

@@ -41,19 +41,23 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON journal
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON journal_rest
     FOR EACH STATEMENT EXECUTE FUNCTION journal_is_append_only();
 
--- Makes the partition of a month, with its own guard against TRUNCATE. Safe to call twice.
+-- Makes the partition of a month, with its own guard against TRUNCATE. Safe to call twice, and by two at once.
 CREATE FUNCTION ensure_journal_month(month_of timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     first_day date := date_trunc('month', month_of AT TIME ZONE 'UTC')::date;
     name text := 'journal_' || to_char(first_day, 'YYYYMM');
 BEGIN
     IF to_regclass('pregao.' || name) IS NULL THEN
-        EXECUTE format(
-            'CREATE TABLE pregao.%I PARTITION OF pregao.journal FOR VALUES FROM (%L) TO (%L)',
-            name, first_day::text || ' 00:00+00', (first_day + interval '1 month')::date::text || ' 00:00+00');
-        EXECUTE format(
-            'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON pregao.%I FOR EACH STATEMENT
-             EXECUTE FUNCTION pregao.journal_is_append_only()', name);
+        BEGIN
+            EXECUTE format(
+                'CREATE TABLE pregao.%I PARTITION OF pregao.journal FOR VALUES FROM (%L) TO (%L)',
+                name, first_day::text || ' 00:00+00', (first_day + interval '1 month')::date::text || ' 00:00+00');
+            EXECUTE format(
+                'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON pregao.%I FOR EACH STATEMENT
+                 EXECUTE FUNCTION pregao.journal_is_append_only()', name);
+        EXCEPTION WHEN duplicate_table THEN
+            NULL;  -- somebody else made it while we waited
+        END;
     END IF;
     RETURN name;
 END $$;

@@ -1,0 +1,126 @@
+"""A whole desk over real wires: the paper exchange, the web process's main and the trader's, on one loop."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pregao.bootstrap.trader import serve_trader
+from pregao.bootstrap.web import serve_web
+from pregao.edges.paper.serve import PaperServer, PaperSettings
+from pregao.settings import Settings
+
+TOKEN = "admin-token-for-tests"  # noqa: S105
+DEMO_SECRET = "demo-secret-for-tests"  # noqa: S105
+START_SECONDS_MAX = 20.0
+TICKS = Path(__file__).parents[3] / "shared" / "data" / "ticks"
+LTC_TAPE = TICKS / "binance_LTCUSDT_trades_20250621_part1.csv.gz"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class WholeDesk:
+    """What an operator and a sender of signals need."""
+
+    def __init__(self, client: httpx.AsyncClient, paper: PaperServer, settings: Settings) -> None:
+        self.client = client
+        self.paper = paper
+        self.settings = settings
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the API as the admin; a refusal is the test's failure."""
+        answer = await self.client.request(method, path, **options)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def open_account(self, name: str, **changes: Any) -> int:
+        account = await self.ask("POST", "/api/v1/exchange-accounts", json={"name": name, **changes})
+        number: int = account["account_id"]
+        return number
+
+    async def create_bot(self, name: str = "Tape reader", **changes: Any) -> dict[str, Any]:
+        bot: dict[str, Any] = await self.ask("POST", "/api/v1/bots", json={"name": name, **changes})
+        return bot
+
+    async def subscribe(self, bot: dict[str, Any], account_id: int, **overrides: Any) -> dict[str, Any]:
+        body = {"bot_id": bot["bot_id"], "account_id": account_id, **overrides}
+        made: dict[str, Any] = await self.ask("POST", "/api/v1/bot-subscriptions", json=body)
+        return made
+
+    async def post(self, bot: dict[str, Any], body: str, *, secret: str | None = None) -> httpx.Response:
+        """Post an alert the way TradingView does: the secret in the address, the text as it is."""
+        path = f"/api/v1/bots/webhook/master/{bot['webhook_path']}"
+        query = {"secret": bot["secret"] if secret is None else secret}
+        return await self.client.post(path, params=query, content=body.encode())
+
+    async def receipt(self, signal_id: str, *, seconds_max: float = 20.0) -> dict[str, Any]:
+        """Wait for the complete receipt."""
+        async with asyncio.timeout(seconds_max):
+            while True:
+                receipt: dict[str, Any] = await self.ask("GET", f"/api/v1/signals/{signal_id}/receipt")
+                if receipt["is_complete"]:
+                    return receipt
+                await asyncio.sleep(0.05)
+
+    async def paper_books(self) -> dict[str, Any]:
+        async with httpx.AsyncClient(base_url=self.paper.url) as client:
+            books: dict[str, Any] = (await client.get("/paper/books")).json()
+            return books
+
+
+@contextlib.asynccontextmanager
+async def running_desk(
+    database: str, state_dir: Path, *, paper: PaperSettings, **changes: Any
+) -> AsyncIterator[WholeDesk]:
+    """Start everything, give it when healthy, stop everything."""
+    server = PaperServer(paper)
+    await server.start()
+    given = {
+        "server_port": free_port(),
+        "database_dsn": database,
+        "state_dir": state_dir,
+        "admin_token": TOKEN,
+        "demo_secret": DEMO_SECRET,
+        "master_key": base64.b64encode(os.urandom(32)).decode(),
+        "paper_url": server.url,
+        "demo": False,
+        **changes,
+    }
+    settings = Settings(**given)
+    tasks = [asyncio.create_task(serve_web(settings)), asyncio.create_task(serve_trader(settings))]
+    base_url = f"http://127.0.0.1:{settings.server_port}"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client:
+            await _healthy(client, tasks)
+            yield WholeDesk(client, server, settings)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        await server.stop()
+        failures = [one for one in ended if isinstance(one, Exception)]
+        assert not failures, failures
+
+
+async def _healthy(client: httpx.AsyncClient, tasks: list[asyncio.Task[None]]) -> None:
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while True:
+            assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
+            with contextlib.suppress(httpx.TransportError):
+                detailed = await client.get("/health/detailed")
+                if detailed.status_code == 200 and "trader" in json.dumps(detailed.json()):
+                    return
+            await asyncio.sleep(0.05)
