@@ -65,7 +65,7 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # a killed test run leaves nobody behind
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # a killed run leaves nobody behind
         )
         self.process.stdin.write(json.dumps(page))
         self.process.stdin.close()
