@@ -130,6 +130,8 @@ async def open_desk(dsn: str, **options):
         yield desk
     await intake.close()
     await commits.close()
+    if not pool.is_closing():
+        await arrivals.close()
     await book.close()
     await asyncio.wait_for(pool.close(), 5)
 

@@ -481,7 +481,7 @@ class TestDatabaseAway:
         async with open_desk(database) as desk:
             await desk.add_bot()
             await desk.post(alert())
-            await desk.pool.close()
+            desk.pool.terminate()
 
             response = await desk.post(alert(note="another"))
 

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -82,7 +82,7 @@ class _Gone(Exception):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Delivery:
     """One POST that was let in."""
 
@@ -216,7 +216,7 @@ class Intake:
             else min(wait_seconds, self._wait_seconds),
         )
         if not bot.is_open:
-            delivery = await self._authenticated(delivery)
+            await self._authenticate(delivery)
         self._limit(delivery.bot, now=now)
         return delivery
 
@@ -243,7 +243,7 @@ class Intake:
             return source_address(address, hops.decode("latin-1"), self._trusted)
         return address
 
-    async def _authenticated(self, delivery: _Delivery) -> _Delivery:
+    async def _authenticate(self, delivery: _Delivery) -> None:
         address, bot, now = delivery.address, delivery.bot, delivery.now
         if retry_seconds := self._failures.retry_seconds(address, bot.webhook_path, now=now):
             raise _over_failures(retry_seconds)
@@ -253,9 +253,8 @@ class Intake:
             changed = self._book.find_bot_by_path(bot.webhook_path)
             if changed is None or not is_secret_right(changed.secret_sha256, delivery.secrets):
                 raise self._turn_away(delivery)
-            delivery = replace(delivery, bot=changed)
+            delivery.bot = changed
         self._failures.proved(address, bot.webhook_path)
-        return delivery
 
     def _turn_away(self, delivery: _Delivery) -> Answer:
         if self._failures.is_over(delivery.address, now=delivery.now):

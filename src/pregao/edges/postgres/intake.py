@@ -5,8 +5,10 @@ A delivery is the first one if its key is free, or if the key is a hash whose fi
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -60,6 +62,7 @@ class PostgresIntake:
     def __init__(self, journal: Journal) -> None:
         """Write to ``journal``, whose pool's search path must be our schema."""
         self._journal = journal
+        self._idle: list[Any] = []
 
     async def record(self, arrivals: Sequence[Arrival]) -> Sequence[Recorded]:
         """
@@ -67,18 +70,43 @@ class PostgresIntake:
 
         :raises StoreAway: when the database cannot be reached
         """
-        try:
-            async with asyncio.timeout(BATCH_SECONDS_MAX), self._journal.transaction() as transaction:
-                return await _record(arrivals, transaction=transaction)
-        except AWAY as away:
-            raise StoreAway("DATABASE_AWAY") from away
+        async with self._transaction() as transaction:
+            return await _record(arrivals, transaction=transaction)
 
     async def record_turned_away(self, facts: Sequence[DeliveryTurnedAway]) -> None:
+        async with self._transaction() as transaction:
+            await transaction.append(facts)
+
+    async def close(self) -> None:
+        """Give the connections back; the pool cannot be closed before."""
+        while self._idle:
+            await self._journal.pool.release(self._idle.pop())
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        # A connection that did well is kept: giving it back and taking it again costs a round trip for each batch.
+        pool = self._journal.pool
+        connection = None
         try:
-            async with asyncio.timeout(BATCH_SECONDS_MAX), self._journal.transaction() as transaction:
-                await transaction.append(facts)
-        except AWAY as away:
-            raise StoreAway("DATABASE_AWAY") from away
+            async with asyncio.timeout(BATCH_SECONDS_MAX):
+                connection = await self._connection()
+                async with connection.transaction():
+                    yield Transaction(connection, epoch=self._journal.epoch)
+            self._idle.append(connection)
+        except BaseException as failure:
+            if connection is not None:
+                await pool.release(connection, timeout=BATCH_SECONDS_MAX)
+            if isinstance(failure, AWAY):
+                raise StoreAway("DATABASE_AWAY") from failure
+            raise
+
+    async def _connection(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            await self._journal.pool.release(connection)
+        return await self._journal.pool.acquire()
 
     async def settled(self, signal_ids: Iterable[UUID]) -> set[UUID]:
         try:

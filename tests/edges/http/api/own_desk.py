@@ -23,7 +23,7 @@ from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, Postgr
 from pregao.edges.vault.envelope import EnvelopeVault
 from tests.builders import NOON
 
-TOKEN = "the admin's own words"
+TOKEN = "words-of-the-admin-only"
 BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
 ACCOUNTS = "/api/v1/exchange-accounts"
