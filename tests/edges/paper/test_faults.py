@@ -79,6 +79,8 @@ class TestAnswerFaults:
         await with_fault(paper, "down:seconds=0.3,count=1")
 
         during = [await paper.ask("GET", "/fapi/v1/time") for _ in range(2)]
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await paper.stream("/market/ws/btcusdt@aggTrade")
         await asyncio.sleep(0.35)
         after = await paper.ask("GET", "/fapi/v1/time")
 

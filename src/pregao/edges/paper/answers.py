@@ -55,6 +55,8 @@ class Answers:
         parts = urlsplit(request.raw_path)
         path = parts.path
         if is_stream_path(path):
+            if self._venue.down_until_ms > self._venue.now_ms():
+                return _response(503, DOWN_TEXT.encode(), {})
             return await self._hub.serve(request)
         body = await request.read() if request.body_exists else b""
         address = request.remote or ""
@@ -74,7 +76,6 @@ class Answers:
             params={},
             key=request.headers.get("X-MBX-APIKEY", ""),
             at_ms=0,
-            as_of_ms=0,
         )
         fault = self._strike(call, _BEFORE)
         if fault is not None and (answer := _before(request, call, fault)) is not None:
@@ -97,9 +98,7 @@ class Answers:
     async def _act(
         self, endpoint: Endpoint, call: Call, query: bytes, body: bytes, *, content_type: str, address: str
     ) -> tuple[int, bytes]:
-        lag_ms = -call.as_of_ms  # left there by a lagging read
         call.at_ms = self._venue.now_ms()
-        call.as_of_ms = call.at_ms - lag_ms
         try:
             call.params = read_params(query, body, content_type=content_type)
             self._spend(endpoint, call, address)
@@ -146,7 +145,7 @@ def _before(request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamRes
         call.stall_ms = fault.ms
         return None
     if kind is FaultKind.LAG:
-        call.as_of_ms = -fault.ms
+        call.lag_ms = fault.ms
         return None
     if kind is FaultKind.VANISH:
         return _hang_up(request)

@@ -43,10 +43,15 @@ class Call:
     params: dict[str, str]
     key: str
     at_ms: int
-    as_of_ms: int  # reads show the books of this instant: earlier than now when reads lag
     expires_ms: int = 0  # the request may not be matched after this
+    lag_ms: int = 0  # how old the books are that a read shows
     stall_ms: int = 0  # how long it waits between its arrival and the engine
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def as_of_ms(self) -> int:
+        """The instant whose books a read shows: earlier than now when reads lag."""
+        return self.at_ms - self.lag_ms
 
     @property
     def account(self) -> Account:

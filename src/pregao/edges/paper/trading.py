@@ -353,7 +353,7 @@ def _part(call: Call, values: dict[str, Any]) -> Call:
         params=texts,
         key=call.key,
         at_ms=call.at_ms,
-        as_of_ms=call.as_of_ms,
+        lag_ms=call.lag_ms,
         expires_ms=call.expires_ms,
     )
 
