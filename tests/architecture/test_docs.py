@@ -1,0 +1,205 @@
+"""The pages tell what the code does: every code, command, decision and word, and nothing that is gone."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from pregao.domain.facts import FACTS
+from pregao.edges.cli import app
+from pregao.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "pregao"
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+CODE = r"[A-Z]+(?:_[A-Z]+)+"
+VENUE_WORDS = ("edges/exchanges/", "edges/paper/", "simulation/")
+"""Where words in capitals are mostly Binance's: there a code is what an error is made of, nothing else."""
+ERRORS = re.compile(
+    r"Error$|^(Answer|CannotSize|Denial|NotSent|OperatorNeeded|OutcomeUnknown|Refused|RetryLater|StoreAway|Told"
+    r"|Unreadable|error_body|_refusal)$"
+)
+NO_CODES = {
+    "LC_ALL",  # the embedded server's environment
+    "PG_VERSION",  # a file of its cluster
+}
+ENDINGS = ("_UNCERTAIN",)
+"""What follows a word that is only known when it happens: BOT_UNCERTAIN, ACCOUNT_UNCERTAIN."""
+
+
+def source_files():
+    return [*SOURCE.rglob("*.py"), ROOT / "run.py"]
+
+
+@cache
+def codes_in_source():
+    """Give every stable code and where it stands."""
+    found = {}
+    settings = {field.validation_alias.choices[0] for field in Settings.model_fields.values()}
+    for path in source_files():
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT).as_posix()
+        speaks_venue = any(f"src/pregao/{folder}" in name for folder in VENUE_WORDS)
+        for code in _codes_of(ast.parse(text), speaks_venue=speaks_venue) - settings - NO_CODES:
+            if not code.startswith("PREGAO_"):
+                found.setdefault(code, name)
+    for path in SOURCE.rglob("*.sql"):
+        for code in re.findall(rf"'({CODE}):", path.read_text(encoding="utf-8")):
+            found.setdefault(code, path.name)
+    return found
+
+
+def _codes_of(tree, *, speaks_venue):
+    codes = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            codes |= _codes_in_text(node.value, whole=not speaks_venue)
+        elif isinstance(node, ast.Call):
+            if ERRORS.search(_name_of(node.func)):
+                for argument in node.args[:2]:
+                    codes |= _codes_in_text(getattr(argument, "value", ""), whole=True)
+            for keyword in node.keywords:
+                if _name_of(node.func) == "Verdict" and keyword.arg == "check":
+                    codes.add(f"{ast.literal_eval(keyword.value)}_DECLINED")
+    return codes
+
+
+def _codes_in_text(text, *, whole):
+    if not isinstance(text, str):
+        return set()
+    codes = set(re.findall(rf"^({CODE}): ", text)) | set(re.findall(rf"'({CODE})'", text))
+    if whole:
+        codes |= set(re.findall(rf"^({CODE})[ ]?$", text))
+    return codes
+
+
+def _name_of(function):
+    return getattr(function, "attr", None) or getattr(function, "id", "")
+
+
+def commands_of(command, *names):
+    if isinstance(command, typer.core.TyperGroup):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from commands_of(command.get_command(context, name), *names, name)
+    elif command is not None:
+        yield command, " ".join(names)
+
+
+COMMANDS = {name: command for command, name in commands_of(get_command(app))}
+
+
+class TestErrors:
+    def test_every_code_has_a_row(self):
+        page = (DOCS / "errors.md").read_text(encoding="utf-8")
+
+        missing = {code: place for code, place in codes_in_source().items() if f"`{code}`" not in page}
+
+        assert not missing, f"docs/errors.md lacks {missing}"
+
+    def test_no_row_is_about_a_code_that_is_gone(self):
+        page = (DOCS / "errors.md").read_text(encoding="utf-8")
+        rows = set(re.findall(rf"^\| `({CODE})` \|", page, re.MULTILINE))
+
+        gone = {code for code in rows - codes_in_source().keys() if not code.endswith(ENDINGS)}
+
+        assert not gone
+
+
+class TestCommands:
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_is_on_the_page(self, name):
+        page = (DOCS / "cli.md").read_text(encoding="utf-8")
+
+        assert f"pregao {name}" in page
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_option_is_on_the_page(self, name):
+        page = (DOCS / "cli.md").read_text(encoding="utf-8")
+        section = re.split(r"^### ", page.partition(f"### pregao {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+        options = {
+            option
+            for parameter in COMMANDS[name].params
+            if isinstance(parameter, typer.core.TyperOption) and not parameter.hidden
+            for option in parameter.opts
+            if option.startswith("--") and option not in ("--help", "--json")
+        }
+
+        assert sorted(option for option in options if option not in section) == []
+
+    def test_no_page_names_a_command_that_is_gone(self):
+        words = {word for name in COMMANDS for word in name.split()[:1]}
+        for page in PAGES:
+            for named in re.findall(r"`pregao ([a-z][a-z-]*)", page.read_text(encoding="utf-8")):
+                assert named in words, f"{page.relative_to(ROOT)}: pregao {named}"
+
+    def test_the_readme_names_commands_that_exist(self):
+        for name in ("README.md", "README.pt-BR.md"):
+            page = (ROOT / name).read_text(encoding="utf-8")
+            script = (ROOT / "run.py").read_text(encoding="utf-8")
+            assert "python run.py --test" in page
+            assert "python3 run.py --test" in page
+            assert all(f'"{flag}"' in script for flag in re.findall(r"`?(?:run\.py )(--[a-z-]+)", page))
+            for named in re.findall(r"^\$pregao ([a-z -]+?)(?: \"| -|$)", page, re.MULTILINE):
+                assert named in COMMANDS, named
+
+
+class TestDecisions:
+    def test_each_has_its_number_and_its_parts(self):
+        pages = sorted((DOCS / "decisions").glob("*.md"))
+        assert pages
+        for number, path in enumerate(pages, start=1):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            assert path.name.startswith(f"{number:04}-"), path.name
+            assert lines[0].startswith(f"# {number}. "), path.name
+            assert len(lines) <= 40, f"{path.name} has {len(lines)} lines"
+            for part in ("## Context", "## Decision", "## Consequences"):
+                assert part in lines, f"{path.name} lacks {part}"
+
+    def test_every_dependency_is_defended(self):
+        page = (DOCS / "decisions" / "0010-dependencies.md").read_text(encoding="utf-8")
+        project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        listed = project.partition("\ndependencies = [")[2].partition("\n]")[0]
+        for name in re.findall(r'^\s*"([a-z-]+)', listed, re.MULTILINE):
+            assert f"| {name} |" in page, name
+
+
+class TestGlossary:
+    def test_every_file_it_names_exists(self):
+        page = (DOCS / "glossary.md").read_text(encoding="utf-8")
+        named = re.findall(r"`([a-z_/]+(?:\.py|/))`", page)
+        assert named
+        for name in named:
+            assert (SOURCE / name).exists(), name
+
+    def test_it_has_every_fact(self):
+        page = (DOCS / "glossary.md").read_text(encoding="utf-8")
+
+        assert [name for name in FACTS if f"| `{name}` |" not in page] == []
+
+    def test_it_has_every_room(self):
+        page = (DOCS / "glossary.md").read_text(encoding="utf-8")
+        rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")} - {"bootstrap"}
+
+        assert [room for room in sorted(rooms) if f"`{room}/`" not in page] == []
+
+
+class TestLinks:
+    def test_no_link_within_the_pages_is_broken(self):
+        for page in PAGES:
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+    def test_the_architecture_shows_every_table(self):
+        page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+        for script in (SOURCE / "edges/postgres/migrations/versions").glob("*.sql"):
+            tables = re.findall(
+                r"^CREATE TABLE (\w+) \($", script.read_text(encoding="utf-8"), re.MULTILINE
+            )
+            assert [table for table in tables if f"| `{table}` |" not in page] == []
