@@ -20,7 +20,9 @@ def journal() -> None:
 @app.command()
 def rebuild(
     *,
-    check: Annotated[bool, typer.Option("--check", help="Fold it again beside the state, compare, change nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fold it again beside the state, compare, change nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Fold the journal again and compare every row of the state with it; exit 1 when they differ."""
@@ -28,7 +30,9 @@ def rebuild(
     from pregao.edges.postgres.rebuild import Comparison, compare_with_journal
 
     if not check:
-        typer.echo("REBUILD_NEEDS_CHECK: add --check; replacing the state by the fold is not offered.", err=True)
+        typer.echo(
+            "REBUILD_NEEDS_CHECK: add --check; replacing the state by the fold is not offered.", err=True
+        )
         raise typer.Exit(2)
 
     async def compare() -> Comparison:
@@ -43,7 +47,9 @@ def rebuild(
         typer.echo(json.dumps(asdict(found)))
     else:
         for one in found.differences:
-            typer.echo(f"{one.table}: {one.only_in_state} rows only in the state, {one.only_in_fold} only in the fold")
+            typer.echo(
+                f"{one.table}: {one.only_in_state} rows only in the state, {one.only_in_fold} only in the fold"
+            )
             typer.echo(f"  {one.example}")
         verdict = "differs from" if found.differences else "equals"
         typer.echo(f"The state {verdict} the fold of {found.facts} facts.")
