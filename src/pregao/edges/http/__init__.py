@@ -1,0 +1,1 @@
+"""The desk over HTTP: webhooks, the API, health."""
