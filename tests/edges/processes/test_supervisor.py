@@ -78,10 +78,11 @@ class TestRestart:
         first = answer(desk.port)
 
         os.kill(first, signal.SIGKILL)
+        wait_for(lambda: not is_running(first))
         second = answer(desk.port)  # waits in the backlog instead of being refused
 
         assert second != first
-        assert second == wait_for(lambda: desk.role("web")["pid"])
+        assert wait_for(lambda: desk.role("web")["pid"] == second)
 
 
 class TestStop:
