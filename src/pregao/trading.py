@@ -19,6 +19,7 @@ from pregao.domain.account import Venue
 from pregao.domain.clock import Clock, to_ms
 from pregao.domain.facts import (
     DecisionApproved,
+    DecisionDeclined,
     EntryRequested,
     ExitRequested,
     Fact,
@@ -58,6 +59,16 @@ log = structlog.get_logger()
 Pair = tuple[Venue, str]
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 """What a database that is away raises."""
+OUR_MISTAKES = (
+    AssertionError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+)
+"""What fails again however often it is tried."""
 
 
 class Trading:
@@ -106,13 +117,25 @@ class Trading:
                 fill = FillReported(
                     happened_at=self._clock(), account_id=report.account_id, trade=report.trade
                 )
-                await self._outcomes.submit([fill])
+                await self._book_told(fill)
             case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
                 await self._take_end(report)
             case OrderReport():
                 pass  # the answer to the order says the same, and when it was sent
             case StreamGap():
                 self._spawn(self._catch_up(report.account_id))
+
+    async def _book_told(self, fill: FillReported) -> None:
+        """Book what a stream told; what cannot be booked now is asked for again, and the stream goes on."""
+        try:
+            await self._outcomes.submit([fill])
+        except (*AWAY, LookupError) as trouble:
+            log.warning(
+                "fills.book.put_off",
+                account_id=fill.account_id,
+                trade_id=fill.trade.trade_id,
+                error=type(trouble).__name__,
+            )
 
     # --- the steps, bound to their ports ------------------------------------------------------------------
 
@@ -186,11 +209,34 @@ class Trading:
         await self._view_all(
             {(Venue(venue), symbol) for _, symbol, venues in waiting if symbol for venue in venues}
         )
+        done: list[Fact] = []
         async with self._journal.transaction() as transaction:
             claimed = await work.claim_accepted(transaction.connection, limit=SIGNALS_PER_BATCH)
-            done = await self._runner.advance_in(transaction, [], standing=claimed)
+            for signal in claimed:
+                # One after the other: each must see the positions that the one before it has reserved.
+                done.extend(await self._decide_one(signal, transaction))
         self._go_on(done)
         return len(claimed)
+
+    async def _decide_one(self, signal: SignalAccepted, transaction: Transaction) -> list[Fact]:
+        try:
+            async with transaction.connection.transaction():
+                return await self._runner.advance_in(transaction, [], standing=[signal])
+        except OUR_MISTAKES as mistake:
+            # It would fail again, and hold up every signal behind it: it ends here, and its receipt says so.
+            log.exception(
+                "trader.decide.failed", signal_id=str(signal.signal_id), error=type(mistake).__name__
+            )
+            declined = DecisionDeclined(
+                happened_at=self._clock(),
+                signal_id=signal.signal_id,
+                bot_id=signal.bot_id,
+                code="DESK_FAILED",
+                reason="The desk could not plan this signal; nothing was sent. The log has the cause.",
+                verdicts=(),
+            )
+            await transaction.append([declined])
+            return [declined]
 
     def _go_on(self, done: Sequence[Fact]) -> None:
         """After a commit: send what was planned, and say which signals may be settled."""
@@ -337,7 +383,7 @@ def _may_settle(done: Sequence[Fact]) -> set[UUID]:
     ended: set[UUID] = set()
     for fact in done:
         match fact:
-            case SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied():
+            case DecisionDeclined() | SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied():
                 ended.add(fact.signal_id)
             case FillBooked(order_is_filled=True, signal_id=UUID() as signal_id):
                 ended.add(signal_id)
