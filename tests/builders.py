@@ -9,6 +9,8 @@ from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import (
     AccountConfigured,
     BotConfigured,
+    FillBooked,
+    FillReported,
     SignalAccepted,
     SignalReceived,
     SubscriptionConfigured,
@@ -16,6 +18,7 @@ from pregao.domain.facts import (
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.venue import VenueTrade
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BOT_ID = UUID("01930000-0000-7000-8000-000000000001")
@@ -102,3 +105,45 @@ def held(quantity: str = "0.005", *, price: str = "95200", position_id: int = 1,
         "opened_at": NOON,
     }
     return position(position_id, **{**given, **changes})
+
+
+def trade(trade_id: str = "1", **changes) -> VenueTrade:
+    """Give a fill as a venue tells it; a taker's fee of 5 bps in USDT unless said otherwise."""
+    price, quantity = Decimal(changes.pop("price", "95200")), Decimal(changes.pop("quantity", "0.005"))
+    given = {
+        "trade_id": trade_id,
+        "exchange_order_id": "1",
+        "client_order_id": "by-hand",
+        "symbol": "BTCUSDT",
+        "side": Side.BUY,
+        "position_side": PositionSide.BOTH,
+        "price": price,
+        "quantity": quantity,
+        "commission": Decimal(changes.pop("commission", price * quantity * Decimal("0.0005"))),
+        "commission_asset": "USDT",
+        "is_maker": False,
+        "realized_pnl": Decimal(0),
+        "traded_at": NOON,
+    }
+    return VenueTrade(**{**given, **changes})
+
+
+def reported(trade_id: str = "1", *, account_id: int = 1, **changes) -> FillReported:
+    return FillReported(happened_at=NOON, account_id=account_id, trade=trade(trade_id, **changes))
+
+
+def booked(trade_id: str = "1", *, order_is_filled: bool = True, order_id: str | None = "p", **changes) -> FillBooked:
+    """Give a booked fill of one of our orders on position 1."""
+    position_id = changes.pop("position_id", 1)
+    told = trade(trade_id, **changes)
+    return FillBooked(
+        happened_at=NOON,
+        account_id=1,
+        trade=told,
+        fee=told.commission,
+        fee_rate=Decimal(1),
+        order_id=order_id,
+        order_is_filled=order_is_filled,
+        signal_id=UUID(int=500) if order_id else None,
+        position_id=position_id,
+    )

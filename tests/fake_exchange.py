@@ -66,12 +66,14 @@ class FakeExchange:
     trades: list[tuple[int, VenueTrade]] = field(default_factory=list)
     leverages: dict[tuple[int, str], int] = field(default_factory=dict)
     fills_per_order: int = 1
+    before_each: Callable[[OrderAttempt], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1)
         self._faults: dict[int | None, list[Callable[[OrderAttempt], Awaitable[None]]]] = {}
         self._after: dict[int | None, list[VenueError]] = {}
         self._silent = False
+        self._hangs: dict[int | None, asyncio.Event] = {}
         self._leverage_refusals: dict[int, VenueError] = {}
         self.stream_is_down = False
 
@@ -103,6 +105,26 @@ class FakeExchange:
 
         self._faults.setdefault(account_id, []).append(wait)
 
+    def hold_next(self, account_id: int | None = None) -> asyncio.Event:
+        """Answer the next order only once the event is set."""
+        answer = asyncio.Event()
+
+        async def wait(_attempt: OrderAttempt) -> None:
+            await answer.wait()
+
+        self._faults.setdefault(account_id, []).append(wait)
+        return answer
+
+    def hang_after_next(self, account_id: int | None = None) -> asyncio.Event:
+        """Execute the next order and never answer; the event says that it has been executed."""
+        executed = asyncio.Event()
+        self._hangs[account_id] = executed
+        return executed
+
+    def list_also(self, symbol: str, *, price: str) -> None:
+        self.prices[symbol] = Decimal(price)
+        self.instruments_known[symbol] = instrument(symbol)
+
     def refuse_leverage(self, account_id: int, error: VenueError | None = None) -> None:
         self._leverage_refusals[account_id] = error or Refused("-4028", "Leverage is not valid.")
 
@@ -116,7 +138,7 @@ class FakeExchange:
         if left:
             self.trades.append((account_id, replace(trades[0][1], quantity=left)))
 
-    def stay_silent(self, silent: bool = True) -> None:
+    def stay_silent(self, *, silent: bool = True) -> None:
         """Give no usable answer to any question."""
         self._silent = silent
 
@@ -125,6 +147,8 @@ class FakeExchange:
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         sent_at = self.clock()
         self.submitted.append(attempt)
+        if self.before_each is not None:
+            await self.before_each(attempt)
         for account in (attempt.account_id, None):
             if self._faults.get(account):
                 await self._faults[account].pop(0)(attempt)
@@ -133,6 +157,10 @@ class FakeExchange:
         if now_ms > attempt.signed_at_ms + attempt.recv_window_ms:
             raise RetryLater("-1021", "Timestamp outside of the recvWindow.", retry_after_seconds=0)
         order = await self._execute(attempt)
+        for account in (attempt.account_id, None):
+            if account in self._hangs:
+                self._hangs.pop(account).set()
+                await asyncio.Event().wait()
         for account in (attempt.account_id, None):
             if self._after.get(account):
                 raise self._after[account].pop(0)

@@ -85,7 +85,7 @@ class TestOrderId:
     def test_differs_for_another_order(self, one, other):
         def key(identity):
             is_exit = identity["leg"] is Leg.EXIT
-            return [*identity.values()][:4] + [identity["position_id"] if is_exit else None]
+            return [*list(identity.values())[:4], identity["position_id"] if is_exit else None]
 
         assert (order_id(**one) == order_id(**other)) is (key(one) == key(other))
 

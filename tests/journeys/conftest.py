@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -26,6 +26,19 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class Clock:
+    """The real time, moved by so many seconds: what takes ten seconds of waiting takes none."""
+
+    def __init__(self) -> None:
+        self.ahead_seconds = 0.0
+
+    def __call__(self) -> datetime:
+        return now() + timedelta(seconds=self.ahead_seconds)
+
+    def forward(self, seconds: float) -> None:
+        self.ahead_seconds += seconds
+
+
 class RunningDesk:
     """What a story needs: put facts in, wait, look at rows and at the exchange."""
 
@@ -33,10 +46,21 @@ class RunningDesk:
         self.journal = journal
         self.exchange = exchange
         self.dsn = dsn
+        self.traders: list[Trading] = []
         self._tasks: list[asyncio.Task] = []
         self._doorbells: list[Doorbell] = []
 
     async def start_trader(self, name: str = "trader-1", *, orders_in_flight_max: int = 64) -> Trading:
+        trading, doorbell = await self.make_trader(name, orders_in_flight_max=orders_in_flight_max)
+        await doorbell.start()
+        self._doorbells.append(doorbell)
+        self._tasks.append(asyncio.create_task(trading.run()))
+        return trading
+
+    async def make_trader(
+        self, name: str = "trader-1", *, orders_in_flight_max: int = 64
+    ) -> tuple[Trading, Doorbell]:
+        """Give a trader that hears the exchange and does nothing by itself yet."""
         lease = await Workers(self.journal.pool).enter(worker_id=name, role="trader")
         doorbell = Doorbell(self.dsn)
         desk = Desk(desk_id=await desk_id(self.journal), owner=name, lease_epoch=lease.lease_epoch)
@@ -49,10 +73,22 @@ class RunningDesk:
             orders_in_flight_max=orders_in_flight_max,
         )
         self.exchange.tell = trading.take
-        await doorbell.start()
-        self._doorbells.append(doorbell)
-        self._tasks.append(asyncio.create_task(trading.run()))
-        return trading
+        self.traders.append(trading)
+        return trading, doorbell
+
+    async def kill(self) -> None:
+        """End every trader as a power cut would: whatever it is doing, nothing more of it is written."""
+        running = [*self._tasks]
+        for trading in self.traders:
+            running += [*trading._tasks, *trading._outcomes._tasks]
+        for _ in range(3):  # what ends waits for what it started: that must not finish its work either
+            for task in running:
+                task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait(running, timeout=5)
+        self.exchange.tell = None
+        self.traders, self._tasks = [], []
+        await self.stop()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -69,7 +105,7 @@ class RunningDesk:
 
     async def signal(self, asked: Instruction, **changes) -> UUID:
         """Let a signal arrive as intake would commit it."""
-        facts = arrival(asked, now=now(), **changes)
+        facts = arrival(asked, **{"now": now(), **changes})
         await self.put(facts)
         for doorbell in self._doorbells:
             doorbell.ring("signals")
@@ -83,6 +119,31 @@ class RunningDesk:
     async def rows(self, query: str, *arguments):
         return await self.journal.pool.fetch(query, *arguments)
 
+    async def facts(self, *kinds: str) -> list[str]:
+        """Give the kinds of the journal's facts in their order, of these kinds or all."""
+        rows = await self.rows("SELECT kind FROM journal ORDER BY seq")
+        return [row["kind"] for row in rows if not kinds or row["kind"] in kinds]
+
+    async def state(self) -> dict[str, list]:
+        """Give every row that facts change; leases and questions apart, which time changes too."""
+        tables = {
+            "signals": "signal_id", "orders": "order_id", "attempts": "client_order_id", "positions": "position_id",
+            "fills": "account_id, symbol, trade_id",
+        }  # fmt: skip
+        state = {}
+        for table, key in tables.items():
+            rows = await self.rows(f"SELECT * FROM {table} ORDER BY {key}")
+            state[table] = [
+                {name: value for name, value in row.items() if name not in ("check_at", "checks")} for row in rows
+            ]
+        return state
+
+    async def until(self, query: str, *arguments, seconds_max: float = SETTLE_SECONDS_MAX) -> None:
+        """Wait until the query's one value is true."""
+        async with asyncio.timeout(seconds_max):
+            while not await self.journal.pool.fetchval(query, *arguments):
+                await asyncio.sleep(0.02)
+
     async def orders(self, signal_id: UUID):
         return await self.rows("SELECT * FROM orders WHERE signal_id = $1 ORDER BY account_id", signal_id)
 
@@ -90,7 +151,7 @@ class RunningDesk:
 @pytest.fixture
 async def desk(database: str) -> AsyncIterator[RunningDesk]:
     journal = await open_journal(database)
-    running = RunningDesk(journal, FakeExchange(clock=now), database)
+    running = RunningDesk(journal, FakeExchange(clock=Clock()), database)
     yield running
     await running.stop()
     await journal.pool.close()
