@@ -80,7 +80,9 @@ class OwnDesk:
         tables = await self.journal.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'pregao'")
         rows = [row for table in tables for row in await self.journal.pool.fetch(f"SELECT * FROM {table[0]}")]
         return "\n".join(
-            value.decode("latin-1") if isinstance(value, bytes) else str(value) for row in rows for value in row
+            value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for row in rows
+            for value in row
         )
 
 

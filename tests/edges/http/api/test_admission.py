@@ -34,7 +34,9 @@ class TestAdmission:
 
         opened = {path for (_, path), answer in answers.items() if answer.status_code != 401}
         assert opened == {"/health", "/health/detailed", f"{BOTS}/health"}
-        assert {code_of(answer) for answer in answers.values() if answer.status_code == 401} == {"TOKEN_WRONG"}
+        assert {code_of(answer) for answer in answers.values() if answer.status_code == 401} == {
+            "TOKEN_WRONG"
+        }
 
     @pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer "])
     async def test_takes_the_token_only(self, desk, header):

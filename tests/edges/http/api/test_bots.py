@@ -15,7 +15,9 @@ from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, broken_pool, clie
 class TestCreateBot:
     async def test_gives_id_path_address_and_secret(self, desk):
         """F040."""
-        made = await desk.make_bot(webhook_path="bot-ema-cross-15m", default_leverage=5, default_margin_usd="20")
+        made = await desk.make_bot(
+            webhook_path="bot-ema-cross-15m", default_leverage=5, default_margin_usd="20"
+        )
 
         assert made["webhook_url"] == "http://desk.test/api/v1/bots/webhook/master/bot-ema-cross-15m"
         assert made["webhook_path"] == "bot-ema-cross-15m"
@@ -163,9 +165,7 @@ class TestArchiveBot:
     async def test_cancels_its_subscriptions(self, desk):
         """F040."""
         bot, account = await desk.make_bot(), await desk.make_account()
-        subscription = await desk.made(
-            SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"]
-        )
+        subscription = await desk.made(SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"])
 
         answer = await desk.client.delete(f"{BOTS}/{bot['bot_id']}")
         shown = await desk.client.get(f"{SUBSCRIPTIONS}/{subscription['subscription_id']}")
@@ -217,7 +217,7 @@ class TestListBots:
             pages.append([bot["bot_id"] for bot in page["items"]])
             cursor = page["next_cursor"]
 
-        assert sorted(sum(pages, [])) == sorted(made)
+        assert sorted(bot_id for page in pages for bot_id in page) == sorted(made)
         assert [len(page) for page in pages] == [2, 2, 1]
 
     async def test_gives_those_with_the_status_asked_for(self, desk):

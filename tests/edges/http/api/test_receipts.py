@@ -187,14 +187,10 @@ class TestReceipt:
         codes = [row["code"] for row in receipt["rows"]]
         assert codes == [None, "NOTIONAL_BELOW_MINIMUM", "-2019", "TIMEOUT", None, None]
         assert (receipt["is_complete"], receipt["bot_name"]) == (False, "EMA cross")
-        assert receipt["verdicts"] == [
-            {"check": "SYMBOL", "passed": True, "numbers": {"symbol": "BTCUSDT"}}
-        ]
+        assert receipt["verdicts"] == [{"check": "SYMBOL", "passed": True, "numbers": {"symbol": "BTCUSDT"}}]
 
     async def test_counts_the_milliseconds_from_the_arrival(self, desk):
-        await desk.append(
-            *approved(accounts=1, orders=1), planned(1), accepted(1), filled(1, price="95300")
-        )
+        await desk.append(*approved(accounts=1, orders=1), planned(1), accepted(1), filled(1, price="95300"))
 
         receipt = await receipt_of(desk)
 
@@ -265,7 +261,9 @@ class TestLists:
         first = (await desk.client.get("/api/v1/signals", params={"limit": 2})).json()
         second = (await desk.client.get("/api/v1/signals", params={"cursor": first["next_cursor"]})).json()
 
-        assert [one["signal_id"] for one in first["items"] + second["items"]] == [str(one) for one in ids[::-1]]
+        assert [one["signal_id"] for one in first["items"] + second["items"]] == [
+            str(one) for one in ids[::-1]
+        ]
         assert second["next_cursor"] is None
 
     async def test_gives_orders_in_pages_that_join_without_gap(self, desk):

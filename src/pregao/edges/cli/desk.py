@@ -1,0 +1,139 @@
+"""Speaks with the running desk over HTTP, as its admin; says in one line why something was not done."""
+
+import sys
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import typer
+
+API = "/api/v1"
+ANSWER_SECONDS_MAX = 30.0  # opening a paper account asks the paper exchange first
+PAGE_ITEMS = 1_000
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=PAGE_ITEMS, help="How many, the latest first.")]
+
+
+def call(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
+    """Ask the desk's API and give its answer; say why and end the command when there is none."""
+    answer = send(method, f"{API}{path}", json=body, params=_named(query), headers=_admin())
+    if not answer.is_success:
+        fail("\n".join(reasons(answer)))
+    return answer.json()
+
+
+def call_all(path: str, **query: Any) -> list[Any]:
+    """Give all items of a list, page after page."""
+    items: list[Any] = []
+    cursor = None
+    while True:
+        page = call("GET", path, limit=PAGE_ITEMS, cursor=cursor, **query)
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+
+
+def send(method: str, path: str, **options: Any) -> Any:
+    """Send one request to the desk and give the answer, whatever its status; end the command when nobody answers."""
+    import httpx  # a command that fails before this should not have waited for it
+
+    address = _address()
+    try:
+        # The desk is on this machine: a proxy of the environment has no business with the token.
+        with httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False) as client:
+            return client.request(method, path, **options)
+    except httpx.TransportError as error:
+        fail(
+            f"DESK_AWAY: address={address} reason={type(error).__name__}. "
+            "The desk does not answer; start it with `python run.py`, or see why with `python run.py --logs`."
+        )
+
+
+def reasons(answer: Any) -> list[str]:
+    """Give why a request was refused, one line each."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return [f"{body['error'].get('code')}: {body['error'].get('message')}"]
+    if isinstance(body, dict) and isinstance(body.get("detail"), list):
+        return [
+            f"SETTING_UNREADABLE: field={'.'.join(str(part) for part in one['loc'][1:])}. {one['msg']}."
+            for one in body["detail"]
+        ]
+    return [
+        f"ANSWER_UNREADABLE: status={answer.status_code}. Another program may be listening on the desk's port."
+    ]
+
+
+def fail(text: str, *, code: int = 1) -> NoReturn:
+    """Say why on standard error and end the command."""
+    print(text, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def find_bot_id(words: str) -> str:
+    """Give the id of the bot with this id, webhook path or name; end the command when none or several have it."""
+    if _is_uuid(words):
+        return words
+    bots = call_all("/bots")
+    found = [bot for bot in bots if bot["webhook_path"] == words] or [
+        bot for bot in bots if bot["name"] == words and bot["status"] != "archived"
+    ]
+    return str(_only(found, words, kind="bot")["bot_id"])
+
+
+def find_account_id(words: str) -> int:
+    """Give the id of the account with this id or name; end the command when none or several have it."""
+    if words.isdigit():
+        return int(words)
+    found = [account for account in call_all("/exchange-accounts") if account["name"] == words]
+    return int(_only(found, words, kind="account")["account_id"])
+
+
+def _only(found: list[Any], words: str, *, kind: str) -> Any:
+    if len(found) != 1:
+        remedy = f"See `pregao {kind} list`." if not found else "Name it by its id."
+        fail(f"{kind.upper()}_UNCERTAIN: {kind}={words} found={len(found)}. {remedy}")
+    return found[0]
+
+
+def _is_uuid(words: str) -> bool:
+    try:
+        UUID(words)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(query: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _settings() -> Any:
+    from pregao.settings import SettingError, load_settings
+
+    try:
+        return load_settings()
+    except SettingError as error:
+        fail(str(error))
+
+
+def _address() -> str:
+    settings = _settings()
+    # A desk that listens everywhere is also here.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.server_host, settings.server_host)
+    return f"http://{host}:{settings.server_port}"
+
+
+def _admin() -> dict[str, str]:
+    settings = _settings()
+    token = settings.admin_token.get_secret_value()
+    if not token:
+        fail(
+            f"SETTING_MISSING: PREGAO_ADMIN_TOKEN is neither set nor in {settings.state_dir / 'env'}. "
+            "Start the desk once with `python run.py`, or set PREGAO_STATE_DIR to its folder."
+        )
+    return {"Authorization": f"Bearer {token}"}

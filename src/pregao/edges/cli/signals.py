@@ -1,0 +1,176 @@
+"""`pregao signal`: read an alert without sending it, send one, list them, and trace what one did."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pregao.edges.cli.desk import Json, Limit, call, fail, find_bot_id, reasons, send
+from pregao.edges.cli.shown import show_fields, show_json, show_rows
+
+app = typer.Typer(help="Signals: read, send, list, trace.", no_args_is_help=True)
+
+MASTER_PATH = "/api/v1/bots/webhook/master/"
+
+Body = Annotated[str | None, typer.Option("--body", help="The alert's body.")]
+File = Annotated[
+    Path | None, typer.Option("--file", help="The file with the alert's body; - is standard input.")
+]
+
+COLUMNS = {
+    "received_at": "received",
+    "signal_id": "signal",
+    "bot_name": "bot",
+    "action": "action",
+    "symbol": "symbol",
+    "side": "side",
+    "status": "status",
+    "accounts": "accounts",
+    "orders": "orders",
+    "code": "why",
+}
+RECEIPT_COLUMNS = {
+    "account": "account",
+    "leg": "leg",
+    "outcome": "outcome",
+    "code": "why",
+    "side": "side",
+    "shown_quantity": "quantity",
+    "average_price": "price",
+    "slippage_bps": "slippage\nbps",
+    "fees": "fees",
+    "decided_ms": "decided\nms",
+    "sent_ms": "sent\nms",
+    "acknowledged_ms": "answered\nms",
+    "filled_ms": "filled\nms",
+    "booked_ms": "booked\nms",
+}
+EXECUTION_COLUMNS = {
+    "account": "account",
+    "outcome": "outcome",
+    "code": "why",
+    "quantity": "quantity",
+    "average_price": "price",
+}
+
+
+@app.command()
+def trace(signal_id: Annotated[str, typer.Argument(metavar="SIGNAL")], *, as_json: Json = False) -> None:
+    """Show the receipt of a signal: what it did on every account, and why."""
+    receipt = call("GET", f"/signals/{signal_id}/receipt")
+    if as_json:
+        show_json(receipt)
+        return
+    fields = ("signal_id", "bot_name", "action", "symbol", "side", "status", "received_at", "settled_at")
+    show_fields((field, receipt[field]) for field in fields)
+    if receipt["code"]:
+        show_fields([("why", f"{receipt['code']}: {receipt['reason']}")])
+    if receipt["not_used"]:
+        show_fields([("not used", ", ".join(receipt["not_used"]))])
+    rows = [{**row, "shown_quantity": _quantity(row)} for row in receipt["rows"]]
+    show_rows(rows, RECEIPT_COLUMNS, empty="It asked no account for an order.")
+    for row in rows:
+        if row["reason"]:
+            print(f"{row['account']}: {row['code']}: {row['reason']}")
+    if not receipt["is_complete"]:
+        print("Something is still on its way; trace it again.")
+
+
+@app.command(name="list")
+def list_signals(
+    *,
+    bot: Annotated[str | None, typer.Option(help="Of this bot only: id, webhook path or name.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="For example settled, planned, refused, declined.")
+    ] = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List the latest signals."""
+    bot_id = None if bot is None else find_bot_id(bot)
+    signals = call("GET", "/signals", bot_id=bot_id, status=status, limit=limit)["items"]
+    if as_json:
+        show_json(signals)
+        return
+    show_rows(signals, COLUMNS, empty="There were no signals.")
+
+
+@app.command(name="send")
+def send_signal(
+    path: Annotated[str, typer.Argument(help="The bot's webhook path, or a whole path such as /webhook/in.")],
+    *,
+    body: Body = None,
+    file: File = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(envvar="PREGAO_SIGNAL_SECRET", help="The bot's secret, where the body has none."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send an alert as TradingView would, and show what came of it."""
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    if secret is not None:
+        headers["X-Pregao-Secret"] = secret
+    target = path if path.startswith("/") else f"{MASTER_PATH}{path}"
+    answer = send("POST", target, content=_body_of(body, file), headers=headers)
+    if not answer.is_success:
+        fail("\n".join(reasons(answer)))
+    broadcast = answer.json()
+    if as_json:
+        show_json(broadcast)
+        return
+    fields = ("signal_id", "bot_name", "status", "repeated", "ticker", "queued")
+    show_fields((field, broadcast[field]) for field in fields if field in broadcast)
+    if "executions" in broadcast:
+        show_rows(broadcast["executions"], EXECUTION_COLUMNS, empty="No account had an order yet.")
+    print(f"`pregao signal trace {broadcast['signal_id']}` shows the receipt.")
+
+
+@app.command()
+def read(*, body: Body = None, file: File = None, as_json: Json = False) -> None:
+    """Say how an alert's body is understood; nothing is sent, and the desk need not run."""
+    from pregao.signals.formats import read_alert
+    from pregao.signals.unreadable import Unreadable
+
+    try:
+        reading = read_alert(_body_of(body, file))
+    except Unreadable as refusal:
+        if as_json:
+            show_json({"code": refusal.code, "reason": refusal.reason})
+            raise typer.Exit(1) from None
+        fail(f"{refusal.code}: {refusal.reason}")
+    fields = {name: _plain(value) for name, value in dataclasses.asdict(reading).items()}
+    if as_json:
+        show_json(fields)
+        return
+    show_fields((name, value) for name, value in fields.items() if value is not None)
+
+
+def _body_of(body: str | None, file: Path | None) -> bytes:
+    if (body is None) == (file is None):
+        fail("BODY_UNCERTAIN: give either --body or --file.", code=2)
+    if body is not None:
+        return body.encode()
+    assert file is not None
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"FILE_UNREADABLE: file={file} reason={error.strerror}.")
+
+
+def _quantity(row: dict[str, Any]) -> str | None:
+    filled: str = row["filled_quantity"]
+    asked: str | None = row["quantity"]
+    if asked is None or filled in ("0", asked):
+        return asked
+    return f"{filled} of {asked}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or None
+    return None if value is None else str(value)

@@ -1,0 +1,299 @@
+"""The commands against a desk that listens: what a person sees, what a machine reads, what both are told."""
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner
+
+from pregao.edges.cli import accounts, bots, signals, subscriptions, trading
+from pregao.edges.http.api import create_api
+from tests.builders import BOT_ID
+from tests.edges.http.api.own_desk import TOKEN, own_desk
+from tests.edges.http.api.test_receipts import SIGNAL_ID, accepted, approved, denied, filled, planned
+
+SECRET = "a-very-secret-secret"
+
+
+@asynccontextmanager
+async def listening(app):
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server._serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+@pytest.fixture
+async def shell(database, tmp_path):
+    """A desk that listens, and a shell on its machine."""
+    async with own_desk(database) as desk, listening(create_api(desk.ports)) as port:
+        yield (
+            desk,
+            Shell({"SERVER_PORT": str(port), "PREGAO_STATE_DIR": str(tmp_path), "PREGAO_ADMIN_TOKEN": TOKEN}),
+        )
+
+
+class Shell:
+    def __init__(self, environment):
+        self.environment = {**dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY")), **environment}
+
+    async def run(self, app, *words, **options):
+        runner = CliRunner()
+        return await asyncio.to_thread(runner.invoke, app, words, env=self.environment, **options)
+
+    async def read(self, app, *words, **options):
+        result = await self.run(app, *words, "--json", **options)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+
+class TestBot:
+    async def test_is_created_listed_and_shown(self, shell):
+        """F040."""
+        _, here = shell
+
+        created = await here.run(
+            bots.app, "create", "EMA cross", "--path", "bot-ema-cross-15m", "--leverage", "5"
+        )
+        listed = await here.run(bots.app, "list")
+        shown = await here.read(bots.app, "show", "bot-ema-cross-15m")
+
+        assert created.exit_code == 0, created.stderr
+        assert "/api/v1/bots/webhook/master/bot-ema-cross-15m" in created.stdout
+        assert "secret" in created.stdout
+        assert "bot-ema-cross-15m" in listed.stdout
+        assert (shown["name"], shown["default_leverage"], shown["recent_signals"]) == ("EMA cross", 5, [])
+
+    async def test_is_paused_resumed_and_archived_by_name(self, shell):
+        desk, here = shell
+        await desk.make_bot("EMA cross")
+
+        texts = [
+            (await here.run(bots.app, verb, "EMA cross")).stdout for verb in ("pause", "resume", "archive")
+        ]
+
+        assert texts == ["EMA cross is paused.\n", "EMA cross is active.\n", "EMA cross is archived.\n"]
+
+    async def test_says_which_setting_is_out_of_range(self, shell):
+        _, here = shell
+
+        result = await here.run(bots.app, "create", "EMA cross", "--leverage", "0")
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith("SETTING_OUT_OF_RANGE: default_leverage=0 minimum=1 maximum=125.")
+
+    async def test_says_which_setting_cannot_be_read(self, shell):
+        _, here = shell
+
+        result = await here.run(bots.app, "create", "EMA cross", "--margin-usd", "much")
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith("SETTING_UNREADABLE: field=default_margin_usd.")
+
+    async def test_asks_for_the_id_when_two_have_the_name(self, shell):
+        desk, here = shell
+        await desk.make_bot("twin")
+        await desk.make_bot("twin")
+
+        results = [await here.run(bots.app, "show", name) for name in ("twin", "nobody")]
+
+        assert [result.exit_code for result in results] == [1, 1]
+        assert "BOT_UNCERTAIN: bot=twin found=2." in results[0].stderr
+        assert "found=0" in results[1].stderr
+
+
+class TestAccount:
+    async def test_opens_a_paper_account_and_shows_it(self, shell):
+        desk, here = shell
+
+        added = await here.run(accounts.app, "add", "main", "--balance-usdt", "500")
+        shown = await here.read(accounts.app, "show", "main")
+
+        assert added.exit_code == 0, added.stderr
+        assert len(desk.paper.opened) == 1
+        assert (shown["venue"], shown["has_credentials"]) == ("paper", True)
+
+    async def test_asks_for_key_and_secret_without_showing_them(self, shell):
+        """F063."""
+        desk, here = shell
+
+        result = await here.run(
+            accounts.app, "add", "demo", "--venue", "binance_demo", input=f"the-key\n{SECRET}\n"
+        )
+
+        (account,) = await here.read(accounts.app, "list")
+        kept = await desk.ports.credentials.find_credentials(account["account_id"])
+        assert result.exit_code == 0, result.stderr
+        assert SECRET not in result.output
+        assert (kept.key, kept.secret) == ("the-key", SECRET)
+
+    async def test_rewraps(self, shell):
+        desk, here = shell
+        await desk.make_account()
+
+        result = await here.run(accounts.app, "rewrap")
+
+        assert result.stdout.startswith("0 accounts were under another master key")
+
+
+class TestSubscription:
+    async def test_is_added_and_listed(self, shell):
+        """F041."""
+        desk, here = shell
+        await desk.make_bot("EMA cross")
+        await desk.make_account("main")
+
+        added = await here.run(subscriptions.app, "add", "EMA cross", "main", "--leverage", "3")
+        (listed,) = await here.read(subscriptions.app, "list", "--bot", "EMA cross")
+
+        assert added.exit_code == 0, added.stderr
+        assert (listed["account_name"], listed["effective"]["leverage"]) == ("main", 3)
+
+
+class TestSignal:
+    async def test_traces_what_a_signal_did_on_every_account(self, shell):
+        desk, here = shell
+        await desk.append(
+            *approved(accounts=2, orders=1), planned(1), denied(2), accepted(1), filled(1, price="95300")
+        )
+
+        traced = await here.run(signals.app, "trace", str(SIGNAL_ID))
+        listed = await here.read(signals.app, "list", "--bot", str(BOT_ID))
+
+        assert traced.exit_code == 0, traced.stderr
+        (row,) = [line.split() for line in traced.stdout.splitlines() if "account 1" in line]
+        assert row[2:] == [
+            "entry",
+            "filled",
+            "-",
+            "buy",
+            "0.005",
+            "95300",
+            "10.5",
+            "0.19",
+            "3",
+            "5",
+            "30",
+            "28",
+            "40",
+        ]
+        assert "account 2: NOTIONAL_BELOW_MINIMUM: notional=3 minimum=5." in traced.stdout
+        assert [one["signal_id"] for one in listed] == [str(SIGNAL_ID)]
+
+    async def test_says_that_there_is_no_such_signal(self, shell):
+        _, here = shell
+
+        result = await here.run(signals.app, "trace", str(SIGNAL_ID))
+
+        assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "SIGNAL_UNKNOWN")
+
+    async def test_reads_an_alert_without_a_desk(self, tmp_path):
+        file = tmp_path / "alert.json"
+        file.write_text('{"ticker": "BTCUSDT.P", "action": "buy", "price": 95200}')
+
+        fields = await Shell({}).read(signals.app, "read", "--file", str(file))
+
+        assert (fields["intent"], fields["symbol"], fields["side"]) == ("buy", "BTCUSDT", "buy")
+
+    async def test_says_why_an_alert_cannot_be_read(self):
+        result = await Shell({}).run(
+            signals.app, "read", "--body", '{"ticker": "BTCUSDT", "action": "maybe"}'
+        )
+
+        assert result.exit_code == 1
+        assert result.stderr.partition(":")[0].isupper()
+
+    async def test_sends_a_body_as_it_is(self, tmp_path):
+        """The bytes are the sender's: they arrive unchanged, with the secret beside them."""
+        seen = {}
+
+        async def webhook(scope, receive, send):
+            seen.update(path=scope["path"], headers=dict(scope["headers"]), body=(await receive())["body"])
+            answer = {"signal_id": str(SIGNAL_ID), "bot_name": "EMA", "status": "complete", "executions": []}
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+        async with listening(webhook) as port:
+            here = Shell({"SERVER_PORT": str(port), "PREGAO_STATE_DIR": str(tmp_path)})
+            result = await here.run(
+                signals.app, "send", "bot-ema-cross-15m", "--body", "buy BTCUSDT", "--secret", SECRET
+            )
+
+        assert result.exit_code == 0, result.stderr
+        assert seen["path"] == "/api/v1/bots/webhook/master/bot-ema-cross-15m"
+        assert (seen["body"], seen["headers"][b"x-pregao-secret"]) == (b"buy BTCUSDT", SECRET.encode())
+        assert f"pregao signal trace {SIGNAL_ID}" in result.stdout
+
+    @pytest.mark.parametrize("words", [[], ["--body", "x", "--file", "y"]])
+    async def test_wants_one_body(self, words):
+        result = await Shell({}).run(signals.app, "read", *words)
+
+        assert (result.exit_code, result.stderr.partition(":")[0]) == (2, "BODY_UNCERTAIN")
+
+
+class TestTrading:
+    async def test_lists_orders_and_positions(self, shell):
+        desk, here = shell
+        await desk.append(*approved(accounts=1, orders=1), planned(1))
+
+        orders = await here.read(trading.app, "orders", "--signal", str(SIGNAL_ID))
+        positions = await here.read(trading.app, "positions", "--live")
+        table = await here.run(trading.app, "positions")
+
+        assert [order["status"] for order in orders] == ["planned"]
+        assert [position["status"] for position in positions] == ["pending"]
+        assert "BTCUSDT" in table.stdout
+
+    async def test_gives_the_latest_only(self, shell):
+        desk, here = shell
+        await desk.append(*approved(accounts=3, orders=3), *(planned(number) for number in (1, 2, 3)))
+
+        orders = await here.read(trading.app, "orders", "--limit", "2")
+
+        assert [order["order_id"] for order in orders] == ["p3", "p2"]
+
+
+class TestDesk:
+    async def test_says_that_the_desk_is_away(self, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        here = Shell(
+            {"SERVER_PORT": str(port), "PREGAO_STATE_DIR": str(tmp_path), "PREGAO_ADMIN_TOKEN": TOKEN}
+        )
+
+        result = await here.run(bots.app, "list")
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"DESK_AWAY: address=http://127.0.0.1:{port}")
+
+    async def test_takes_the_token_from_the_state_folder(self, shell, tmp_path):
+        _, here = shell
+        here.environment["PREGAO_ADMIN_TOKEN"] = None
+        (tmp_path / "env").write_text(f"PREGAO_ADMIN_TOKEN={TOKEN}\n")
+
+        result = await here.run(bots.app, "list")
+
+        assert result.stdout == "There are no bots. `pregao bot create NAME` makes one.\n"
+
+    async def test_says_that_the_token_is_another_desks(self, shell):
+        _, here = shell
+        here.environment["PREGAO_ADMIN_TOKEN"] = "another"
+
+        result = await here.run(bots.app, "list")
+
+        assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "TOKEN_WRONG")
+
+    async def test_says_that_there_is_no_token(self, tmp_path):
+        here = Shell({"PREGAO_STATE_DIR": str(tmp_path), "PREGAO_ADMIN_TOKEN": None})
+
+        result = await here.run(bots.app, "list")
+
+        assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "SETTING_MISSING")
