@@ -60,7 +60,7 @@ async def change_bot(bot_id: UUID, changes: Mapping[str, Any], *, book: BotBook,
 
 async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
     """
-    Archive a bot and cancel its subscriptions: what is open is still closed by its signals. Twice is once.
+    Archive a bot and cancel its subscriptions. It takes no signals any more, closing ones included. Twice is once.
 
     :raises UnknownError: when there is no such bot.
     """

@@ -20,6 +20,7 @@ from typer.main import get_group
 GROUPS = {
     "bot": "bots",
     "account": "accounts",
+    "subscription": "subscriptions",
     "signal": "signals",
     "paper": "paper",
     "journal": "journal",

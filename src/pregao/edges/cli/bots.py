@@ -112,7 +112,7 @@ def resume(bot: Named, *, as_json: Json = False) -> None:
 
 @app.command()
 def archive(bot: Named, *, as_json: Json = False) -> None:
-    """End a bot and cancel its subscriptions."""
+    """End a bot and cancel its subscriptions; it takes no signals any more, so close first."""
     _say(call("DELETE", f"/bots/{find_bot_id(bot)}"), as_json=as_json)
 
 

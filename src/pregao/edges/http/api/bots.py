@@ -230,7 +230,7 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
 
 @routes.delete("/{bot_id}", responses=UNKNOWN)
 async def delete_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotShown:
-    """Archive a bot and cancel its subscriptions; what is open is still closed by closing signals."""
+    """Archive a bot and cancel its subscriptions. It takes no signals any more: close what is open first."""
     async with desk.bots.open() as book:
         await book.append(await archive_bot(bot_id, book=book, now=desk.clock()))
     line = await _get_line(bot_id, desk=desk)
