@@ -206,12 +206,10 @@ class Trading:
         waiting = await work.peek_accepted(self._journal.pool, limit=SIGNALS_PER_BATCH)
         if not waiting:
             return 0
-        await self._view_all(
-            {(Venue(venue), symbol) for _, symbol, venues in waiting if symbol for venue in venues}
-        )
+        await self._view_all({(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues})
         done: list[Fact] = []
         async with self._journal.transaction() as transaction:
-            claimed = await work.claim_accepted(transaction.connection, limit=SIGNALS_PER_BATCH)
+            claimed = await work.claim_accepted(transaction.connection, [one.signal_id for one in waiting])
             for signal in claimed:
                 # One after the other: each must see the positions that the one before it has reserved.
                 done.extend(await self._decide_one(signal, transaction))
@@ -383,7 +381,9 @@ def _may_settle(done: Sequence[Fact]) -> set[UUID]:
     ended: set[UUID] = set()
     for fact in done:
         match fact:
-            case DecisionDeclined() | SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied():
+            case (
+                DecisionDeclined() | SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied()
+            ):
                 ended.add(fact.signal_id)
             case FillBooked(order_is_filled=True, signal_id=UUID() as signal_id):
                 ended.add(signal_id)

@@ -6,7 +6,7 @@ Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -104,36 +104,46 @@ class Workers:
                     return
 
 
-async def peek_accepted(connection: Connection, *, limit: int) -> list[tuple[UUID, str | None, list[str]]]:
-    """Give (bot, symbol, venues of its accounts) of signals waiting to be decided, without locking them."""
+@dataclass(frozen=True, slots=True)
+class WaitingSignal:
+    """A signal nobody has decided about, and where its symbol would be traded."""
+
+    signal_id: UUID
+    symbol: str | None
+    venues: list[Venue]
+
+
+async def peek_accepted(connection: Connection, *, limit: int) -> list[WaitingSignal]:
+    """Give the signals waiting to be decided, oldest first, without locking them."""
     rows = await connection.fetch(
         """
-        SELECT s.bot_id, s.symbol, array_agg(DISTINCT a.venue) FILTER (WHERE a.venue IS NOT NULL) AS venues
-        FROM (SELECT bot_id, symbol FROM signals WHERE status = 'accepted' ORDER BY received_at LIMIT $1) AS s
-        LEFT JOIN subscriptions AS m ON m.bot_id = s.bot_id
-        LEFT JOIN accounts AS a ON a.account_id = m.account_id
-        GROUP BY s.bot_id, s.symbol
+        SELECT s.signal_id, s.symbol, array(
+            SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
+            WHERE m.bot_id = s.bot_id) AS venues
+        FROM signals AS s WHERE s.status = 'accepted' ORDER BY s.received_at LIMIT $1
         """,
         limit,
     )
-    return [(row["bot_id"], row["symbol"], row["venues"] or []) for row in rows]
+    return to_values(rows, WaitingSignal)
 
 
-async def claim_accepted(connection: Connection, *, limit: int) -> list[SignalAccepted]:
+async def claim_accepted(connection: Connection, signal_ids: Sequence[UUID]) -> list[SignalAccepted]:
     """
-    Claim signals waiting to be decided, oldest first, as the facts they are.
+    Claim those of the signals that still wait, oldest first, as the facts they are.
 
-    The rows stay locked until the transaction ends; another trader passes them by.
+    Only signals that were peeked at are claimed: the price of any other has not been read yet. The rows stay locked
+    until the transaction ends; another trader passes them by.
     """
     rows = await connection.fetch(
         """
         SELECT journal.fact::text AS fact
-        FROM (SELECT signal_id, received_at FROM signals WHERE status = 'accepted'
-              ORDER BY received_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS s
+        FROM (SELECT signal_id, received_at FROM signals
+              WHERE signal_id = ANY($1::uuid[]) AND status = 'accepted'
+              ORDER BY received_at FOR UPDATE SKIP LOCKED) AS s
         JOIN journal ON journal.signal_id = s.signal_id AND journal.kind = 'SignalAccepted'
         ORDER BY s.received_at
         """,
-        limit,
+        signal_ids,
     )
     return [_accepted(row["fact"]) for row in rows]
 
