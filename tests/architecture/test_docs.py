@@ -122,7 +122,9 @@ class TestCommands:
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_option_is_on_the_page(self, name):
         page = (DOCS / "cli.md").read_text(encoding="utf-8")
-        section = re.split(r"^### ", page.partition(f"### pregao {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+        section = re.split(
+            r"^### ", page.partition(f"### pregao {name}\n")[2], maxsplit=1, flags=re.MULTILINE
+        )[0]
         options = {
             option
             for parameter in COMMANDS[name].params
@@ -199,7 +201,5 @@ class TestLinks:
     def test_the_architecture_shows_every_table(self):
         page = (DOCS / "architecture.md").read_text(encoding="utf-8")
         for script in (SOURCE / "edges/postgres/migrations/versions").glob("*.sql"):
-            tables = re.findall(
-                r"^CREATE TABLE (\w+) \($", script.read_text(encoding="utf-8"), re.MULTILINE
-            )
+            tables = re.findall(r"^CREATE TABLE (\w+) \($", script.read_text(encoding="utf-8"), re.MULTILINE)
             assert [table for table in tables if f"| `{table}` |" not in page] == []
