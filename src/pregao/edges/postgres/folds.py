@@ -8,6 +8,8 @@ Table names are unqualified on purpose: the rebuild runs the same folds in a sch
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -250,67 +252,61 @@ async def _(connection: Any, group: Sequence[facts.SignalPlanned]) -> None:
     )
 
 
+# The reserved position, the order and its attempt, from one copy of the values.
 INSERT_ORDERS = """
-INSERT INTO orders (
-    order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
-    symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
-    send_before, planned_at, status, updated_at, check_at)
-SELECT new.*, 'planned', new.planned_at, new.planned_at + $22::interval
-FROM unnest($1::text[], $2::int[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::text[],
-            $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::numeric[], $15::boolean[],
-            $16::int[], $17::text[], $18::numeric[], $19::numeric[], $20::timestamptz[], $21::timestamptz[])
-     AS new (order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg,
-             position_id, symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd,
-             decision_price, send_before, planned_at)
-ON CONFLICT (order_id) DO UPDATE
-SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
-    decision_price = excluded.decision_price, side = excluded.side, position_side = excluded.position_side,
-    venue = excluded.venue, reduce_only = excluded.reduce_only, leverage = excluded.leverage,
-    margin_mode = excluded.margin_mode, status = 'planned', is_dead = false, code = NULL, reason = NULL,
-    exchange_order_id = NULL, updated_at = excluded.updated_at, check_at = excluded.check_at
-WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
+WITH planned AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::numeric[], $7::int[])
+         AS own (order_id, client_order_id, subscription_id, account_id, position_id, quantity, run)
+    JOIN unnest($8::int[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+                $16::boolean[], $17::int[], $18::text[], $19::numeric[], $20::numeric[], $21::timestamptz[],
+                $22::timestamptz[], $23::bigint[], $24::int[], $25::text[], $26::bigint[]) WITH ORDINALITY
+         AS alike (attempt, signal_id, bot_id, venue, leg, symbol, side, position_side, reduce_only, leverage,
+                   margin_mode, margin_usd, decision_price, send_before, planned_at, signed_at_ms, recv_window_ms,
+                   owner, lease_epoch, run) USING (run)
+), reserved AS (
+    INSERT INTO positions (
+        position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
+        leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl, created_at,
+        updated_at)
+    SELECT position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side,
+           CASE side WHEN 'buy' THEN 'long' ELSE 'short' END, 'pending', leverage, 0, 0, 0, 0, 0, 0, planned_at,
+           planned_at
+    FROM planned WHERE leg = 'entry' AND attempt = 1
+    ORDER BY account_id, symbol, position_side
+    ON CONFLICT (position_id) DO NOTHING
+), ordered AS (
+    INSERT INTO orders (
+        order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
+        symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
+        send_before, planned_at, status, updated_at, check_at)
+    SELECT order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
+           symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
+           send_before, planned_at, 'planned', planned_at, planned_at + $27::interval
+    FROM planned
+    ON CONFLICT (order_id) DO UPDATE
+    SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
+        decision_price = excluded.decision_price, side = excluded.side, position_side = excluded.position_side,
+        venue = excluded.venue, reduce_only = excluded.reduce_only, leverage = excluded.leverage,
+        margin_mode = excluded.margin_mode, status = 'planned', is_dead = false, code = NULL, reason = NULL,
+        exchange_order_id = NULL, updated_at = excluded.updated_at, check_at = excluded.check_at
+    WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
+)
+INSERT INTO attempts (
+    order_id, attempt, client_order_id, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at)
+SELECT order_id, attempt, client_order_id, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at FROM planned
 """
-ORDER_COLUMNS = (
-    "order_id", "attempt", "client_order_id", "signal_id", "bot_id", "subscription_id", "account_id", "venue", "leg",
-    "position_id", "symbol", "side", "position_side", "quantity", "reduce_only", "leverage", "margin_mode",
-    "margin_usd", "decision_price", "send_before", "happened_at",
-)  # fmt: skip
-
-INSERT_ATTEMPTS = """
-INSERT INTO attempts (order_id, attempt, client_order_id, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at)
-SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::bigint[],
-                     $8::timestamptz[])
-"""
-ATTEMPT_COLUMNS = (
-    "order_id", "attempt", "client_order_id", "signed_at_ms", "recv_window_ms", "owner", "lease_epoch", "happened_at",
-)  # fmt: skip
-
-INSERT_PENDING_POSITIONS = """
-INSERT INTO positions (
-    position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status, leverage,
-    entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl, created_at, updated_at)
-SELECT position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side,
-       CASE side WHEN 'buy' THEN 'long' ELSE 'short' END, 'pending', leverage, 0, 0, 0, 0, 0, 0, at, at
-FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-            $9::int[], $10::timestamptz[])
-     AS new (position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, side, leverage, at)
-ORDER BY account_id, symbol, position_side
-ON CONFLICT (position_id) DO NOTHING
-"""
-PENDING_COLUMNS = (
-    "position_id", "account_id", "bot_id", "subscription_id", "signal_id", "symbol", "position_side", "side",
-    "leverage", "happened_at",
+OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
+ALIKE_COLUMNS = (
+    "attempt", "signal_id", "bot_id", "venue", "leg", "symbol", "side", "position_side", "reduce_only", "leverage",
+    "margin_mode", "margin_usd", "decision_price", "send_before", "happened_at", "signed_at_ms", "recv_window_ms",
+    "owner", "lease_epoch",
 )  # fmt: skip
 
 
 @folds(facts.OrderPlanned)
 async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
-    """Reserve the position of an entry, or mark the one an exit closes; then the order and its attempt."""
-    entries = [fact for fact in group if fact.leg == "entry" and fact.attempt == 1]
-    if entries:
-        await connection.execute(
-            INSERT_PENDING_POSITIONS, *(_column(entries, name) for name in PENDING_COLUMNS)
-        )
+    """Mark the position an exit closes; then reserve that of each entry, and write the orders and attempts."""
     exits = [fact for fact in group if fact.leg == "exit"]
     if exits:
         await connection.execute(
@@ -323,12 +319,28 @@ async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
             _column(exits, "signal_id"),
             _column(exits, "happened_at"),
         )
+    runs, alike = _runs(group, ALIKE_COLUMNS)
     await connection.execute(
         INSERT_ORDERS,
-        *(_column(group, name) for name in ORDER_COLUMNS),
+        *(_column(group, name) for name in OWN_COLUMNS),
+        runs,
+        *alike,
         timedelta(seconds=ANSWER_SECONDS),
     )
-    await connection.execute(INSERT_ATTEMPTS, *(_column(group, name) for name in ATTEMPT_COLUMNS))
+
+
+def _runs(rows: Sequence[Any], names: Sequence[str]) -> tuple[list[int], list[list[Any]]]:
+    """
+    Give the number of each row's run, from 1, and the runs' values by column.
+
+    Rows that follow each other and agree in all of ``names`` are one run: what they share travels once.
+    """
+    numbers: list[int] = []
+    values: list[tuple[Any, ...]] = []
+    for shared, alike in groupby(rows, key=attrgetter(*names)):
+        values.append(shared)
+        numbers.extend(len(values) for _ in alike)
+    return numbers, [list(column) for column in zip(*values, strict=True)]
 
 
 @folds(facts.OrderDenied)
