@@ -15,6 +15,7 @@ from pregao.bootstrap.shared import build_vault, now_utc
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionMode
+from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
@@ -31,9 +32,10 @@ from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.processes.roles import web_socket
 from pregao.settings import Settings
-from pregao.signals.ports import Arrival, Recorded
+from pregao.signals.ports import Arrival, Recorded, StoreAway
 
 CONNECTIONS_MAX = 8
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # what one listens on, nobody can be called at
 
 
 async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
@@ -62,9 +64,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         is_stopping=server_is_stopping.is_set,
     )
     arrivals = PostgresIntake(journal)
-    commit: GroupCommit[Arrival, Recorded] = GroupCommit(arrivals.record)
+    commit: GroupCommit[Arrival, Recorded] = GroupCommit(arrivals.record, fails_all=(StoreAway,))
     intake = Intake(
-        create_api(desk),
+        create_api(desk, other_paths=intake_openapi()),
         book=book,
         record=commit.submit,
         arrivals=arrivals,
@@ -144,7 +146,8 @@ async def _make_demo(
     await desk.ensure_open(default.webhook_path, is_open=settings.webhook_in_open, now=clock())
     if settings.demo:
         await desk.ensure_bot(demo_bot(secret=secret, now=clock()), followers=DEMO_FOLLOWERS, now=clock())
-        base_url = settings.public_url or f"http://{settings.server_host}:{settings.server_port}"
+        host = "127.0.0.1" if settings.server_host in EVERY_ADDRESS else settings.server_host
+        base_url = settings.public_url or f"http://{host}:{settings.server_port}"
         write_demo_page(settings.state_dir, base_url=base_url, secret=secret)
     doorbell.ring("bots")
     doorbell.ring("accounts")
