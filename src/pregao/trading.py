@@ -355,9 +355,13 @@ class Trading:
             trades = await self._exchanges[venue].trades_since(
                 account_id=account_id, symbol=symbol, since_ms=since_ms
             )
+            # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
+            explained = await work.explain_trades(
+                self._journal.pool, account_id=account_id, symbol=symbol, trades=trades
+            )
             facts = [
                 FillReported(happened_at=self._clock(), account_id=account_id, trade=trade)
-                for trade in trades
+                for trade in explained
             ]
             if facts:
                 await self._with_rates(venue, facts)

@@ -7,7 +7,7 @@ Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import structlog
 
 from pregao.domain.account import Venue
 from pregao.domain.facts import SignalAccepted
+from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder
@@ -199,6 +200,34 @@ async def find_live_order(connection: Connection, order_id: str) -> LiveOrder | 
     """Give an order with the attempt that counts, None when it never had one."""
     row = await connection.fetchrow(f"{LIVE_ORDER} WHERE o.order_id = $1", order_id)
     return to_value(row, LiveOrder) if row else None
+
+
+async def explain_trades(
+    connection: Connection, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+) -> list[VenueTrade]:
+    """
+    Give the trades with the client order ids that a query by time does not tell.
+
+    While an order of ours has no venue id yet, a trade of no known order may be its own: those are left out, and
+    told when that order is asked about. The trades must have been read before this is called.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT client_order_id, exchange_order_id FROM orders
+        WHERE account_id = $1 AND symbol = $2
+          AND (exchange_order_id = ANY($3::text[]) OR status IN ('planned', 'unresolved'))
+        """,
+        account_id,
+        symbol,
+        [trade.exchange_order_id for trade in trades],
+    )
+    ours = {row["exchange_order_id"]: row["client_order_id"] for row in rows if row["exchange_order_id"]}
+    is_unsure = any(row["exchange_order_id"] is None for row in rows)
+    return [
+        replace(trade, client_order_id=ours.get(trade.exchange_order_id, trade.client_order_id))
+        for trade in trades
+        if trade.exchange_order_id in ours or trade.client_order_id or not is_unsure
+    ]
 
 
 async def settled_signals(connection: Connection, signal_ids: Collection[UUID]) -> list[UUID]:
