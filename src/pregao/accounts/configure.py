@@ -4,6 +4,7 @@ Open, change and deactivate accounts.
 Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from pregao.accounts.ports import AccountBook, RegisterPaperAccount
 from pregao.accounts.refusals import ConflictError, SettingUnusableError, UnknownError, VenueAwayError
-from pregao.accounts.sealing import KEY_CHARACTERS_MAX, SECRET_CHARACTERS_MAX, Credentials
+from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.facts import AccountConfigured, Fact
 
@@ -91,12 +92,13 @@ def check_credentials(credentials: Credentials | None, *, venue: Venue) -> None:
                 "CREDENTIALS_MISSING", f"venue={venue}. Give api_key and secret_key of the account there."
             )
         return
-    for text, limit in ((credentials.key, KEY_CHARACTERS_MAX), (credentials.secret, SECRET_CHARACTERS_MAX)):
-        if not text.strip() or len(text) > limit or not text.isascii():
-            raise SettingUnusableError(
-                "CREDENTIALS_UNUSABLE",
-                f"Keys have 1 to {KEY_CHARACTERS_MAX} ASCII characters, secrets 1 to {SECRET_CHARACTERS_MAX}.",
-            )
+    is_key = re.fullmatch(KEY_PATTERN, credentials.key)
+    if not is_key or not re.fullmatch(PRIVATE_PATTERN, credentials.secret):
+        raise SettingUnusableError(
+            "CREDENTIALS_UNUSABLE",
+            "Keys have 1 to 512 ASCII characters without spaces, secrets 1 to 8192 and begin with none.",
+            field="secret_key" if is_key else "api_key",
+        )
 
 
 async def register_on_paper(

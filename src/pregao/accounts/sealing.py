@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-KEY_CHARACTERS_MAX = 512  # Binance's have 64; RSA and Ed25519 secrets are longer
-SECRET_CHARACTERS_MAX = 8_192
+KEY_PATTERN = r"^[!-~]{1,512}$"  # Binance's have 64 letters and digits
+PRIVATE_PATTERN = r"^[!-~][ -~\r\n]{0,8191}$"  # or a private key in PEM, which has lines
 
 
 class SealError(Exception):

@@ -95,5 +95,5 @@ def _spelled(bot: Bot) -> Bot:
     # Signals carry the exchange's spelling: btcusdt.p and BTC-USDT mean BTCUSDT here too.
     symbol = bot.trading_symbol
     if symbol is not None:
-        symbol = symbol.strip().upper().removesuffix(".P").replace("-", "") or None
+        symbol = symbol.strip().upper().removesuffix(".P").replace("-", "")
     return replace(bot, name=bot.name.strip(), trading_symbol=symbol)

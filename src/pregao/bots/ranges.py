@@ -12,7 +12,7 @@ NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 3, 255
 DESCRIPTION_CHARACTERS_MAX = 2_000
 WEBHOOK_PATH_PATTERN = r"^[A-Za-z0-9._-]{16,255}$"
 SYMBOL_PATTERN = r"^[A-Z0-9一-鿿][A-Z0-9_.一-鿿]{0,19}$"  # Binance lists symbols with Chinese names
-DECIMALS_MAX = 8  # as venues book amounts
+DECIMALS_MAX = 20  # a float from 0.1 on has fewer; more is a mistake somewhere
 
 
 @dataclass(frozen=True, slots=True)

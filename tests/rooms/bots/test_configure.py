@@ -36,7 +36,7 @@ class TestCreateBot:
 
         assert fact.bot.signals_per_minute_max is None
 
-    @pytest.mark.parametrize("margin", ["NaN", "Infinity", "-5", "5.123456789"])
+    @pytest.mark.parametrize("margin", ["NaN", "Infinity", "-5", "5.000000000000000000001"])
     async def test_refuses_what_is_no_amount(self, margin):
         with pytest.raises(SettingUnusableError):
             await create_bot(bot(default_margin_usd=Decimal(margin)), book=book_with(), now=NOON)

@@ -4,7 +4,7 @@ Which HTTP status an error gets, and the one body all of them have.
 What was not foreseen is logged whole and told as INTERNAL: no exception's text reaches a caller.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from pregao.accounts import refusals as accounts
 from pregao.accounts.sealing import SealError
@@ -93,15 +94,15 @@ def error_body(code: str, message: str, details: Mapping[str, object] | None = N
     return {"error": {"code": code, "message": message, "details": dict(details or {})}}
 
 
-def add_errors(app: FastAPI) -> None:
-    """Have the app answer every error in the one way."""
+def add_errors(app: FastAPI, *, routes: Sequence[BaseRoute]) -> None:
+    """Have the app answer every error in the one way; ``routes`` are what it serves."""
     for kind, status in STATUSES.items():
         app.add_exception_handler(kind, _answer(status))
     for kind in DATABASE_AWAY_ERRORS:
         app.add_exception_handler(kind, _database_away)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(SealError, _seal_broken)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, _http(routes))
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unforeseen)
 
@@ -136,9 +137,22 @@ def _seal_broken(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _http(_request: Request, error: Any) -> JSONResponse:
-    code, message = HTTP_ERRORS.get(error.status_code, (f"HTTP_{error.status_code}", "It is not served."))
-    return JSONResponse(error_body(code, message), error.status_code, headers=error.headers)
+def _http(routes: Sequence[BaseRoute]) -> Any:
+    def answer(request: Request, error: Any) -> JSONResponse:
+        code, message = HTTP_ERRORS.get(error.status_code, (f"HTTP_{error.status_code}", "It is not served."))
+        headers = error.headers
+        if error.status_code == 405:
+            # Starlette names the methods of the first route of a path; a path of ours has several.
+            matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+            headers = {"Allow": ", ".join(sorted({m for route in matching for m in _methods(route)}))}
+        return JSONResponse(error_body(code, message), error.status_code, headers=headers)
+
+    return answer
+
+
+def _methods(route: BaseRoute) -> set[str]:
+    methods: set[str] | None = getattr(route, "methods", None)
+    return methods or set()
 
 
 def _unreadable(_request: Request, error: Any) -> JSONResponse:

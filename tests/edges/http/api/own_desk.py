@@ -18,7 +18,7 @@ from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
-from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.vault.envelope import EnvelopeVault
 from tests.builders import NOON
@@ -63,6 +63,11 @@ class OwnDesk:
     async def append(self, *facts) -> None:
         async with self.journal.transaction() as transaction:
             await transaction.append(facts)
+
+    async def journaled(self) -> list:
+        """Give every fact in the journal; a tail would wait for transactions of other tests' databases."""
+        rows = await self.journal.pool.fetch("SELECT kind, fact::text FROM journal ORDER BY seq")
+        return [decode(row["kind"], row["fact"]) for row in rows]
 
     async def make_bot(self, name: str = "EMA cross", **settings) -> dict:
         return await self.made(BOTS, name=name, **settings)

@@ -108,11 +108,26 @@ class TestErrors:
         assert answer.status_code in (400, 422)
         assert answer.json()
 
-    @pytest.mark.parametrize("account_id", ["0", "-1", str(2**63), "x", "1.5"])
-    async def test_are_422_for_what_is_no_id(self, desk, account_id):
+    @pytest.mark.parametrize(
+        ("account_id", "status"), [("0", 422), (str(2**63), 422), ("-1", 404), ("x", 404), ("1.5", 404)]
+    )
+    async def test_are_expected_for_what_is_no_id(self, desk, account_id, status):
         answer = await desk.client.get(f"{ACCOUNTS}/{account_id}")
 
-        assert answer.status_code == 422
+        assert answer.status_code == status
+
+    async def test_name_every_method_a_path_has(self, desk):
+        answers = [
+            await desk.client.put(BOTS),
+            await desk.client.patch(f"{BOTS}/health"),
+            await desk.client.put(f"{BOTS}/{'0' * 32}"),
+        ]
+
+        assert [(one.status_code, one.headers["allow"]) for one in answers] == [
+            (405, "GET, POST"),
+            (405, "GET"),
+            (405, "DELETE, GET, PATCH"),
+        ]
 
 
 class TestHealth:

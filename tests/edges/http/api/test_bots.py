@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pregao.edges.postgres.journal import Cursor
 from pregao.edges.postgres.views import PostgresHealth
 from tests.builders import arrival, instruction
 from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, broken_pool, client_of, code_of
@@ -50,7 +49,7 @@ class TestCreateBot:
     async def test_is_a_fact_in_the_journal_and_rings(self, desk):
         made = await desk.make_bot()
 
-        (_, fact), *rest = await desk.journal.tail(Cursor(1))
+        fact, *rest = await desk.journaled()
 
         assert str(fact.bot.bot_id) == made["bot_id"]
         assert rest == []
@@ -89,6 +88,8 @@ class TestCreateBot:
             ("name", "with\x00zero"),
             ("webhook_path", "too-short-by-1x"),
             ("webhook_path", "sixteen/slashes/"),
+            ("webhook_path", ""),
+            ("trading_symbol", ""),
             ("market_type", "spot"),
             ("trading_symbol", "BTC USDT"),
         ],
@@ -179,7 +180,7 @@ class TestArchiveBot:
         answers = [await desk.client.delete(f"{BOTS}/{made['bot_id']}") for _ in range(2)]
 
         assert [answer.status_code for answer in answers] == [200, 200]
-        assert len(await desk.journal.tail(Cursor(1))) == 2
+        assert len(await desk.journaled()) == 2
 
     async def test_leaves_the_bot_as_it_is(self, desk):
         made = await desk.make_bot()

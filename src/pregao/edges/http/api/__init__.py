@@ -16,6 +16,15 @@ from pregao.edges.http.errors import add_errors
 
 DESCRIPTION = "One signal comes in; every subscribed account trades it once, and anybody can see why."
 
+ROUTERS = (
+    health.routes,
+    bots.health_routes,  # before the bots: health is no bot's id
+    bots.routes,
+    subscriptions.routes,
+    accounts.routes,
+    activity.routes,
+)
+
 
 def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> FastAPI:
     """Make the app; ``other_paths`` are path items of routes served beside it, for the document."""
@@ -27,16 +36,9 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
         generate_unique_id_function=_operation_id,
     )
     app.state.desk = desk
-    for routes in (
-        health.routes,
-        bots.health_routes,
-        bots.routes,
-        subscriptions.routes,
-        accounts.routes,
-        activity.routes,
-    ):
-        app.include_router(routes)
-    add_errors(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    add_errors(app, routes=[route for router in ROUTERS for route in router.routes])
     app.add_middleware(Admission, admin_token=desk.admin_token)
     _document(app, other_paths or {})
     return app

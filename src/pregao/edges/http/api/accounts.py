@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from pregao.accounts.configure import (
     NAME_CHARACTERS_MAX,
@@ -20,7 +20,7 @@ from pregao.accounts.configure import (
     register_on_paper,
 )
 from pregao.accounts.refusals import SettingUnusableError
-from pregao.accounts.sealing import Credentials
+from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.order import PositionMode
 from pregao.domain.venue import MarginMode
@@ -42,6 +42,7 @@ from pregao.edges.http.api.shapes import (
     Shown,
     page_of,
     unset,
+    without_defaults,
 )
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
@@ -56,30 +57,44 @@ routes = APIRouter(
 Name = Annotated[
     str, Field(json_schema_extra={"minLength": NAME_CHARACTERS_MIN, "maxLength": NAME_CHARACTERS_MAX})
 ]
-WriteOnly = Annotated[SecretStr, Field(json_schema_extra={"writeOnly": True})]
+ApiKey = Annotated[SecretStr, Field(json_schema_extra={"writeOnly": True, "pattern": KEY_PATTERN})]
+SecretKey = Annotated[SecretStr, Field(json_schema_extra={"writeOnly": True, "pattern": PRIVATE_PATTERN})]
+
+
+def _key_with_secret(schema: dict[str, Any]) -> None:
+    schema["dependentRequired"] = {"api_key": ["secret_key"], "secret_key": ["api_key"]}
+
+
+def _changed_key_with_secret(schema: dict[str, Any]) -> None:
+    without_defaults(schema)
+    _key_with_secret(schema)
 
 
 class NewAccount(Asked):
     """An account to open; at the venue `paper` the desk makes the credentials when none are given."""
 
+    model_config = ConfigDict(json_schema_extra=_key_with_secret)
+
     name: Name
     venue: Venue = Venue.PAPER
     position_mode: PositionMode = PositionMode.ONE_WAY
     margin_mode: MarginMode = MarginMode.CROSSED
-    api_key: WriteOnly | None = None
-    secret_key: WriteOnly | None = None
+    api_key: ApiKey | None = None
+    secret_key: SecretKey | None = None
     balance_usdt: BalanceUsdt | None = None
 
 
 class AccountChanges(Changes):
     """What to change; the rest stays. New credentials replace the former ones."""
 
+    model_config = ConfigDict(json_schema_extra=_changed_key_with_secret)
+
     name: Name = unset()
     position_mode: PositionMode = unset()
     margin_mode: MarginMode = unset()
     is_active: bool = unset()
-    api_key: WriteOnly = unset()
-    secret_key: WriteOnly = unset()
+    api_key: ApiKey = unset()
+    secret_key: SecretKey = unset()
 
 
 class AccountShown(Shown):
@@ -151,13 +166,13 @@ async def post_rewrap(desk: DeskGiven) -> Rewrapped:
     return Rewrapped(rewrapped=await desk.credentials.rewrap(), master_key=desk.vault.master_key)
 
 
-@routes.get("/{account_id}", responses=UNKNOWN)
+@routes.get("/{account_id:int}", responses=UNKNOWN)
 async def get_one_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
     """Give one account."""
     return _shown(await _get_line(account_id, desk=desk))
 
 
-@routes.patch("/{account_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.patch("/{account_id:int}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_account(account_id: AccountId, body: AccountChanges, desk: DeskGiven) -> AccountShown:
     """Change an account or replace its credentials."""
     changes = body.model_dump(exclude_unset=True, exclude={"api_key", "secret_key"})
@@ -172,7 +187,7 @@ async def patch_account(account_id: AccountId, body: AccountChanges, desk: DeskG
     return _shown(await _get_line(account_id, desk=desk))
 
 
-@routes.delete("/{account_id}", responses={**UNKNOWN, **CONFLICT})
+@routes.delete("/{account_id:int}", responses={**UNKNOWN, **CONFLICT})
 async def delete_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
     """Deactivate an account that has nothing open; its history stays."""
     async with desk.accounts.open() as book:

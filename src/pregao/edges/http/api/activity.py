@@ -1,5 +1,6 @@
 """Signals and their receipts, orders and positions: what the desk did, newest first."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -28,6 +29,7 @@ from pregao.views.activity import OrderLine, OrderPlace
 routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
 SignalStatus = Literal["received", "accepted", "approved", "planned", "settled", "refused", "declined"]
+CURSOR_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z0-9]+$"
 AccountFilter = Annotated[int | None, Query(ge=1, le=ID_MAX)]
 
 
@@ -176,7 +178,7 @@ async def list_signals(
     )
 
 
-@routes.get("/signals/{signal_id}/receipt", responses=UNKNOWN)
+@routes.get("/signals/{signal_id:uuid}/receipt", responses=UNKNOWN)
 async def get_receipt(signal_id: UUID, desk: DeskGiven) -> ReceiptShown:
     """Say what one signal did on every account, and why."""
     receipt = await desk.receipts.find_receipt(signal_id)
@@ -193,7 +195,7 @@ async def list_orders(
     subscription_id: UUID | None = None,
     signal_id: UUID | None = None,
     status: OrderStatus | None = None,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(json_schema_extra={"pattern": CURSOR_PATTERN})] = None,
     limit: Limit = PAGE_ITEMS,
 ) -> Page[OrderShown]:
     """Give the orders of the latest signals."""
@@ -236,11 +238,7 @@ def to_orders(lines: Iterable[OrderLine]) -> list[OrderShown]:
 
 
 def _to_place(cursor: str) -> OrderPlace:
-    signal_id, _, order_id = cursor.partition(".")
-    try:
-        place = OrderPlace(signal_id=UUID(signal_id), order_id=order_id)
-    except ValueError:
-        place = None
-    if place is None or not (order_id.isascii() and order_id.isalnum()):
+    if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise ApiError(422, "CURSOR_UNREADABLE", "Send `next_cursor` of the page before as it stands.")
-    return place
+    signal_id, _, order_id = cursor.partition(".")
+    return OrderPlace(signal_id=UUID(signal_id), order_id=order_id)

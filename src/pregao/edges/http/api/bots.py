@@ -61,8 +61,15 @@ Name = Annotated[
     str, Field(json_schema_extra={"minLength": NAME_CHARACTERS_MIN, "maxLength": NAME_CHARACTERS_MAX})
 ]
 Description = Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_CHARACTERS_MAX})]
-TradingSymbol = Annotated[str, Field(description="Trade this symbol only; null trades whatever is signaled.")]
-MarketType = Literal["futures", "spot"]  # spot is known, and refused until a spot venue is connected
+TradingSymbol = Annotated[
+    str,
+    Field(
+        description="Trade this symbol only; null trades whatever is signaled.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9]{1,10}(-?[A-Za-z0-9]{1,10})?([.][Pp])?$"},
+    ),
+]
+# Spot is understood, and refused with its own reason until a spot venue is connected.
+MarketType = Annotated[Literal["futures", "spot"], Field(json_schema_extra={"enum": ["futures"]})]
 
 
 class NewBot(Asked):
@@ -198,7 +205,8 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
     now = desk.clock()
     secret = secrets.token_urlsafe(SECRET_BYTES)
     settings = body.model_dump()
-    settings["webhook_path"] = body.webhook_path or f"b{secrets.token_urlsafe(PATH_BYTES)}"
+    if body.webhook_path is None:
+        settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
     secret_sha256 = hashlib.sha256(secret.encode()).hexdigest()
     bot = Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
     async with desk.bots.open() as book:
@@ -207,7 +215,7 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
     return BotMade.model_validate({**shown_bot(line, desk=desk, request=request), "secret": secret})
 
 
-@routes.get("/{bot_id}", responses=UNKNOWN)
+@routes.get("/{bot_id:uuid}", responses=UNKNOWN)
 async def get_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotWithSignals:
     """Give one bot and its ten latest signals."""
     line = await _get_line(bot_id, desk=desk)
@@ -216,7 +224,7 @@ async def get_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotWithSig
     return BotWithSignals.model_validate(shown)
 
 
-@routes.patch("/{bot_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.patch("/{bot_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Request) -> BotShown:
     """Change a bot; `status` pauses it or makes it active again."""
     changes = body.model_dump(exclude_unset=True)
@@ -228,7 +236,7 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
     return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
 
 
-@routes.delete("/{bot_id}", responses=UNKNOWN)
+@routes.delete("/{bot_id:uuid}", responses=UNKNOWN)
 async def delete_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotShown:
     """Archive a bot and cancel its subscriptions. It takes no signals any more: close what is open first."""
     async with desk.bots.open() as book:

@@ -26,7 +26,7 @@ from pregao.edges.http.errors import ErrorBody, UnreadableBody
 Item = TypeVar("Item")
 
 NUMBER_CHARACTERS_MAX = 40  # more digits than any amount has
-ID_MAX = 2**63 - 1  # PostgreSQL's bigint
+ID_MAX = 2**53 - 1  # what every JSON reader keeps exactly; no counter of ours comes near
 PAGE_ITEMS, PAGE_ITEMS_MAX = 100, 1_000
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -65,7 +65,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def without_defaults(schema: dict[str, Any]) -> None:
+    """Leave the defaults out of a document: what is not sent stays as it is."""
     for field in schema.get("properties", {}).values():
         field.pop("default", None)
 
@@ -73,7 +74,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class Changes(Asked):
     """A body that changes what it names and leaves the rest."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
 
 class Shown(BaseModel):
@@ -110,26 +111,35 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _count(value: Any) -> Any:
+    # JSON has one kind of number: 5.0 is 5. Text and true are none.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
 def _whole(limits: Range) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": int(limits.minimum), "maximum": int(limits.maximum)})
 
 
 def _decimal(limits: Range) -> WithJsonSchema:
     number = {"type": "number", "minimum": float(limits.minimum), "maximum": float(limits.maximum)}
-    text = {"type": "string", "pattern": r"^[0-9]{1,10}([.][0-9]{1,8})?$"}
-    return WithJsonSchema({"anyOf": [number, text]})
+    return WithJsonSchema({**number, "description": "A number, or its digits as text."})
 
 
-STRICT = Field(strict=True)  # true is no 1, and "10" is no 10
+STRICT = Field(strict=True)
+COUNT = BeforeValidator(_count)
 NUMBER = BeforeValidator(_number)
 
 # The document tells the ranges; the rooms check them, in one place and with one kind of error.
-Leverage = Annotated[int, STRICT, _whole(LEVERAGE)]
+Leverage = Annotated[int, STRICT, COUNT, _whole(LEVERAGE)]
 MarginUsd = Annotated[Decimal, NUMBER, _decimal(MARGIN_USD)]
 StopLossPct = Annotated[Decimal, NUMBER, _decimal(STOP_LOSS_PCT)]
 TakeProfitPct = Annotated[Decimal, NUMBER, _decimal(TAKE_PROFIT_PCT)]
-MaxPositions = Annotated[int, STRICT, _whole(BOT_RANGES["default_max_positions"])]
-SignalsPerMinuteMax = Annotated[int, STRICT, _whole(BOT_RANGES["signals_per_minute_max"])]
+MaxPositions = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["default_max_positions"])]
+SignalsPerMinuteMax = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["signals_per_minute_max"])]
 MaxDailyLossUsd = Annotated[Decimal, NUMBER, _decimal(SUBSCRIPTION_RANGES["max_daily_loss_usd"])]
-MaxConcurrentPositions = Annotated[int, STRICT, _whole(SUBSCRIPTION_RANGES["max_concurrent_positions"])]
+MaxConcurrentPositions = Annotated[
+    int, STRICT, COUNT, _whole(SUBSCRIPTION_RANGES["max_concurrent_positions"])
+]
 BalanceUsdt = Annotated[Decimal, NUMBER, _decimal(Range(PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX))]

@@ -23,6 +23,7 @@ from pregao.edges.http.api.activity import OrderShown, to_orders
 from pregao.edges.http.api.bots import BotShown, shown_bot
 from pregao.edges.http.api.shapes import (
     CONFLICT,
+    COUNT,
     ERRORS,
     ID_MAX,
     PAGE_ITEMS,
@@ -60,6 +61,7 @@ routes = APIRouter(
 NamedAccount = Annotated[
     int,
     Field(strict=True, ge=1, le=ID_MAX, validation_alias=AliasChoices("account_id", "exchange_account_id")),
+    COUNT,
 ]
 
 
@@ -92,7 +94,7 @@ class NewSubscriptions(Asked):
 
     bot_id: UUID
     account_ids: Annotated[
-        list[Annotated[int, Field(strict=True, ge=1, le=ID_MAX)]],
+        list[Annotated[int, Field(strict=True, ge=1, le=ID_MAX), COUNT]],
         Field(
             min_length=1,
             max_length=ACCOUNTS_AT_ONCE_MAX,
@@ -222,7 +224,7 @@ async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> Subscri
     return SubscriptionsMade(subscriptions=await _subscribe(wanted, desk))
 
 
-@routes.get("/{subscription_id}", responses=UNKNOWN)
+@routes.get("/{subscription_id:uuid}", responses=UNKNOWN)
 async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionWithExecutions:
     """Give one subscription and its twenty latest orders."""
     line = await _get_line(subscription_id, desk=desk)
@@ -238,7 +240,7 @@ async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> Subscripti
     return SubscriptionWithExecutions.model_validate(shown)
 
 
-@routes.patch("/{subscription_id}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.patch("/{subscription_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_subscription(
     subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven
 ) -> SubscriptionShown:
@@ -251,7 +253,7 @@ async def patch_subscription(
     return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
 
 
-@routes.delete("/{subscription_id}", responses=UNKNOWN)
+@routes.delete("/{subscription_id:uuid}", responses=UNKNOWN)
 async def delete_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionShown:
     """Cancel a subscription; what is open is still closed by closing signals."""
     async with desk.bots.open() as book:
