@@ -21,6 +21,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 CLOSED = "/api/"
 OPEN_PATHS = frozenset({"/api/v1/bots/health"})
+POLICY_VIOLATION = 1008  # RFC 6455: what a websocket is closed with
 BODY_BYTES_MAX = 64 * 1024  # like a webhook's; the largest honest body has a few hundred
 
 
@@ -33,7 +34,7 @@ class Admission:
         self._token_sha256 = hashlib.sha256(admin_token.encode()).digest() if admin_token else b""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -42,6 +43,9 @@ class Admission:
             and scope["path"] not in OPEN_PATHS
             and not self._is_admin(headers)
         ):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                return
             await _refuse(
                 send,
                 401,

@@ -121,7 +121,10 @@ def _api_error(_request: Request, error: Any) -> JSONResponse:
 def _database_away(_request: Request, error: Exception) -> JSONResponse:
     log.warning("http.api.database_away", error=type(error).__name__)
     return JSONResponse(
-        error_body("DATABASE_AWAY", "The database cannot be reached; nothing was changed. Try again."),
+        error_body(
+            "DATABASE_AWAY",
+            "The database cannot be reached. Look whether a change was made before you ask for it again.",
+        ),
         503,
         headers={"Retry-After": str(AWAY_RETRY_SECONDS)},
     )

@@ -1,6 +1,7 @@
 """The API over a real database, at its own entrance; its clock moves when told."""
 
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -136,8 +137,18 @@ def code_of(answer: httpx.Response) -> str:
     return error["code"]
 
 
-async def broken_pool(dsn: str) -> asyncpg.Pool:
-    """Give a pool whose database is away."""
+async def closed_pool(dsn: str) -> asyncpg.Pool:
+    """Give a pool that was closed under whoever uses it."""
     pool = await asyncpg.create_pool(dsn, min_size=0, server_settings={"search_path": "pregao"})
     await pool.close()
     return pool
+
+
+async def deaf_pool(_dsn: str) -> asyncpg.Pool:
+    """Give a pool whose server does not listen."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return await asyncpg.create_pool(f"postgresql://nobody@127.0.0.1:{port}/none", min_size=0)
+
+
+AWAY = (closed_pool, deaf_pool)

@@ -9,7 +9,7 @@ import structlog
 from pregao.edges.http.api import create_api
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.views import PostgresHealth
-from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, TOKEN, broken_pool, client_of, code_of
+from tests.edges.http.api.own_desk import ACCOUNTS, AWAY, BOTS, TOKEN, client_of, code_of
 
 
 def operations(app) -> list[tuple[str, str]]:
@@ -45,6 +45,17 @@ class TestAdmission:
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
 
+    async def test_closes_websockets_of_strangers(self, desk):
+        told = []
+
+        async def send(message):
+            told.append(message)
+
+        scope = {"type": "websocket", "path": "/api/v1/anything", "headers": []}
+        await create_api(desk.ports)(scope, None, send)
+
+        assert told == [{"type": "websocket.close", "code": 1008}]
+
     async def test_admits_nobody_when_there_is_no_token(self, desk):
         async with client_of(replace(desk.ports, admin_token=""), token="") as client:
             answer = await client.get(BOTS)
@@ -77,8 +88,9 @@ class TestErrors:
         assert "hunter2" not in answer.text
         assert [entry["event"] for entry in logs] == ["http.api.failed"]
 
-    async def test_are_503_while_the_database_is_away(self, desk, database):
-        away = replace(desk.ports, configured=PostgresConfigured(await broken_pool(database)))
+    @pytest.mark.parametrize("away_pool", AWAY)
+    async def test_are_503_while_the_database_is_away(self, desk, database, away_pool):
+        away = replace(desk.ports, configured=PostgresConfigured(await away_pool(database)))
 
         async with client_of(away) as client:
             answer = await client.get(BOTS)
@@ -167,8 +179,9 @@ class TestHealth:
 
         assert (health["status"], health["workers"], health["paper"]["status"]) == ("degraded", [], "down")
 
-    async def test_is_503_in_detail_without_the_database(self, desk, database):
-        away = replace(desk.ports, health=PostgresHealth(await broken_pool(database)))
+    @pytest.mark.parametrize("away_pool", AWAY)
+    async def test_is_503_in_detail_without_the_database(self, desk, database, away_pool):
+        away = replace(desk.ports, health=PostgresHealth(await away_pool(database)))
 
         async with client_of(away) as client:
             answer, liveness = await client.get("/health/detailed"), await client.get("/health")

@@ -8,7 +8,7 @@ import pytest
 
 from pregao.edges.postgres.views import PostgresHealth
 from tests.builders import arrival, instruction
-from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, broken_pool, client_of, code_of
+from tests.edges.http.api.own_desk import AWAY, BOTS, SUBSCRIPTIONS, client_of, code_of
 
 
 class TestCreateBot:
@@ -249,9 +249,10 @@ class TestBotsHealth:
             "last_signal_at": None,
         }
 
-    async def test_is_503_when_the_database_is_away(self, desk, database):
+    @pytest.mark.parametrize("away_pool", AWAY)
+    async def test_is_503_when_the_database_is_away(self, desk, database, away_pool):
         """F060."""
-        away = replace(desk.ports, health=PostgresHealth(await broken_pool(database)))
+        away = replace(desk.ports, health=PostgresHealth(await away_pool(database)))
 
         async with client_of(away) as client:
             answer = await client.get(f"{BOTS}/health")
