@@ -61,7 +61,7 @@ JOURNEY = (
     Step(SignalAccepted,   "decisions.decide.decide",         (DecisionApproved, DecisionDeclined)),
     Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
     Step(EntryRequested,   "orders.plan.plan_entry_again",    (OrderPlanned, OrderDenied)),
-    Step(ExitRequested,    "orders.plan.plan_exit",           (OrderPlanned, OrderDenied)),
+    Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied)),
     Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), WIRE),
     Step(OrderUnresolved,  "orders.resolve.resolve_order",    (OrderAccepted, OrderRejected, OrderEnded,
                                                                FillReported, EntryRequested, ExitRequested), WIRE),

@@ -40,7 +40,7 @@ from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.fills.book import book_fill
-from pregao.orders import plan
+from pregao.orders import close, plan
 from pregao.orders.ports import Desk, Exchange, LiveOrder, Market, MarketView
 from pregao.orders.resolve import resolve_order
 from pregao.orders.send import send_order
@@ -95,6 +95,7 @@ class Trading:
         self._wire = asyncio.Semaphore(orders_in_flight_max)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[str] = set()
         self._arrived = asyncio.Event()
         self._runner = Runner(self._begin, steps=self._bound_steps())
         doorbell.listen("signals", lambda _words: self._arrived.set())
@@ -175,7 +176,7 @@ class Trading:
             SignalAccepted: decided,
             DecisionApproved: planned(plan.plan_orders),
             EntryRequested: planned(plan.plan_entry_again),
-            ExitRequested: planned(plan.plan_exit),
+            ExitRequested: planned(close.plan_exit),
             OrderDenied: positioned(update.release_denied),
             OrderRejected: positioned(update.release),
             OrderEnded: positioned(update.release_rest),
@@ -310,6 +311,16 @@ class Trading:
             self._spawn(self._resolve(order))
 
     async def _resolve(self, order: LiveOrder) -> None:
+        """Ask about an order, once at a time: two answers would plan its next attempt twice."""
+        if order.order_id in self._asking:
+            return
+        self._asking.add(order.order_id)
+        try:
+            await self._ask(order)
+        finally:
+            self._asking.discard(order.order_id)
+
+    async def _ask(self, order: LiveOrder) -> None:
         exchange = self._exchanges[order.venue]
         try:
             # No transaction while a venue is asked: it may take ten seconds.

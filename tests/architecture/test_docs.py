@@ -22,7 +22,7 @@ CODE = r"[A-Z]+(?:_[A-Z]+)+"
 VENUE_WORDS = ("edges/exchanges/", "edges/paper/", "simulation/")
 """Where words in capitals are mostly Binance's: there a code is what an error is made of, nothing else."""
 ERRORS = re.compile(
-    r"Error$|^(Answer|CannotSize|Denial|NotSent|OperatorNeeded|OutcomeUnknown|Refused|RetryLater|StoreAway|Told"
+    r"Error$|^(Answer|Denial|NotSent|OperatorNeeded|OutcomeUnknown|Refused|RetryLater|StoreAway|Told"
     r"|Unreadable|error_body|_refusal)$"
 )
 NO_CODES = {

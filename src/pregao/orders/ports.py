@@ -23,6 +23,8 @@ from pregao.domain.venue import (
     VenueTrade,
 )
 
+RECV_WINDOW_MS = 5_000  # the venue refuses an attempt that arrives later: Binance's default, our upper bound
+
 
 class Exchange(Protocol):
     """

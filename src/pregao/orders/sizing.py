@@ -1,23 +1,15 @@
 """How large an order is, on this account, on this instrument."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import floor_to_step, to_text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CannotSize:
-    """No order can be placed: the code, and the numbers that say why."""
-
-    code: str
-    reason: str
+from pregao.orders.denial import Denial
 
 
 def size_entry(
     *, margin_usd: Decimal, leverage: int, price: Decimal, instrument: Instrument
-) -> Decimal | CannotSize:
+) -> Decimal | Denial:
     """
     Give margin x leverage / price in base units, floored to the instrument's market step.
 
@@ -27,19 +19,19 @@ def size_entry(
     wanted = f"margin_usd={to_text(margin_usd)} leverage={leverage} price={to_text(price)}"
     where = f"instrument={instrument.symbol}"
     if quantity < instrument.market_quantity_min or quantity == 0:
-        return CannotSize(
+        return Denial(
             code="QUANTITY_BELOW_MINIMUM",
             reason=f"quantity={to_text(quantity)} minimum={to_text(instrument.market_quantity_min)} {where} {wanted}. "
             "Raise the subscription's margin or leverage.",
         )
     if quantity > instrument.market_quantity_max:
-        return CannotSize(
+        return Denial(
             code="QUANTITY_ABOVE_MAXIMUM",
             reason=f"quantity={to_text(quantity)} maximum={to_text(instrument.market_quantity_max)} {where} {wanted}. "
             "Lower the subscription's margin or leverage.",
         )
     if quantity * price < instrument.notional_min:
-        return CannotSize(
+        return Denial(
             code="NOTIONAL_BELOW_MINIMUM",
             reason=f"notional={to_text(quantity * price)} minimum={to_text(instrument.notional_min)} {where} {wanted}. "
             "Raise the subscription's margin or leverage.",
@@ -47,13 +39,13 @@ def size_entry(
     return quantity
 
 
-def size_exit(*, held: Decimal, share: Decimal | None, instrument: Instrument) -> Decimal | CannotSize:
+def size_exit(*, held: Decimal, share: Decimal | None, instrument: Instrument) -> Decimal | Denial:
     """Give what an exit closes: all that is held, or the share of it, floored to the market step."""
     if share is None or share >= 1:
         return held
     quantity = floor_to_step(held * share, step=instrument.market_quantity_step)
     if quantity < instrument.market_quantity_min or quantity == 0:
-        return CannotSize(
+        return Denial(
             code="QUANTITY_BELOW_MINIMUM",
             reason=f"quantity={to_text(quantity)} minimum={to_text(instrument.market_quantity_min)} "
             f"instrument={instrument.symbol} held={to_text(held)} share={to_text(share)}. Close a larger share.",

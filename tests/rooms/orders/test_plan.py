@@ -21,7 +21,8 @@ from pregao.domain.facts import (
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
-from pregao.orders.plan import plan_entry_again, plan_exit, plan_orders
+from pregao.orders.close import plan_exit
+from pregao.orders.plan import plan_entry_again, plan_orders
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, books, market
 

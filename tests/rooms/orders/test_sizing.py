@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pregao.domain.money import is_on_step
-from pregao.orders.sizing import CannotSize, size_entry, size_exit
+from pregao.orders.denial import Denial
+from pregao.orders.sizing import size_entry, size_exit
 from tests.fake_exchange import instrument
 from tests.properties import prices, quantities, quick, steps
 
@@ -43,7 +44,7 @@ class TestSizeEntry:
     def test_says_which_minimum_quantity_was_missed(self):
         refused = sized(5, 1)
 
-        assert isinstance(refused, CannotSize)
+        assert isinstance(refused, Denial)
         assert refused.code == "QUANTITY_BELOW_MINIMUM"
         assert (
             "quantity=0 minimum=0.001 instrument=BTCUSDT margin_usd=5 leverage=1 price=95200"
@@ -53,14 +54,14 @@ class TestSizeEntry:
     def test_says_which_minimum_notional_was_missed(self):
         refused = sized(20, 5, notional_min=Decimal(100))
 
-        assert isinstance(refused, CannotSize)
+        assert isinstance(refused, Denial)
         assert refused.code == "NOTIONAL_BELOW_MINIMUM"
         assert "notional=95.2 minimum=100" in refused.reason
 
     def test_says_which_maximum_quantity_was_passed(self):
         refused = sized(100_000, 125, market_quantity_max=Decimal(120))
 
-        assert isinstance(refused, CannotSize)
+        assert isinstance(refused, Denial)
         assert refused.code == "QUANTITY_ABOVE_MAXIMUM"
         assert "quantity=131.302 maximum=120" in refused.reason
 
@@ -72,7 +73,7 @@ class TestSizeEntry:
     @given(margin_usd=margins, leverage=leverages, price=prices, step=steps)
     def test_never_exceeds_what_the_margin_carries(self, margin_usd, leverage, price, step):
         quantity = sized(margin_usd, leverage, price=price, step=str(step), **ANY_SIZE)
-        assume(not isinstance(quantity, CannotSize))
+        assume(not isinstance(quantity, Denial))
 
         assert quantity * price <= margin_usd * leverage
         assert (quantity + step) * price > margin_usd * leverage
@@ -84,7 +85,7 @@ class TestSizeEntry:
 
         quantity = sized(margin_usd, leverage, price=price, step=str(step))
 
-        if isinstance(quantity, CannotSize):
+        if isinstance(quantity, Denial):
             assert quantity.code in (
                 "QUANTITY_BELOW_MINIMUM",
                 "QUANTITY_ABOVE_MAXIMUM",
@@ -113,7 +114,7 @@ class TestSizeExit:
     def test_says_when_a_share_is_too_small(self):
         refused = size_exit(held=Decimal("0.001"), share=Decimal("0.5"), instrument=instrument())
 
-        assert isinstance(refused, CannotSize)
+        assert isinstance(refused, Denial)
         assert refused.code == "QUANTITY_BELOW_MINIMUM"
         assert "held=0.001 share=0.5" in refused.reason
 
@@ -123,6 +124,6 @@ class TestSizeExit:
         """A reduce-only order never flips a position."""
         quantity = size_exit(held=held, share=share, instrument=instrument(step=str(step)))
 
-        if not isinstance(quantity, CannotSize):
+        if not isinstance(quantity, Denial):
             assert 0 < quantity <= held
             assert quantity == held or is_on_step(quantity, step=step)
