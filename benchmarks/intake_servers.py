@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pregao.domain.bot import Bot
 from pregao.domain.facts import BotConfigured
 from pregao.edges.http.answers import MASTER_PATH
-from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake, calm_collector
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
@@ -147,6 +147,7 @@ async def _main(name: str, dsn: str) -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     config = uvicorn.Config(app, log_level="warning", lifespan="off", **UVICORN_OPTIONS)
     server = uvicorn.Server(config)
+    calm_collector()  # all three alike
     print(listening.getsockname()[1], flush=True)
     await server.serve(sockets=[listening])
 

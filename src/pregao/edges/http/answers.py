@@ -38,6 +38,38 @@ class Answer(Exception):
         return headers
 
 
+def over_failures(retry_seconds: int) -> Answer:
+    """Give the answer for an address that failed too often."""
+    return Answer(
+        429,
+        "AUTHENTICATION_LIMIT",
+        "Too many failed authentications from this address within a minute.",
+        retry_seconds=retry_seconds,
+    )
+
+
+def queue_full(queue_size: int, *, retry_seconds: int) -> Answer:
+    """Give the answer while too many signals wait; 5xx, because 429 would be final for TradingView."""
+    return Answer(
+        503,
+        "QUEUE_FULL",
+        "Too many signals wait for their decision. Nothing was taken; send it again.",
+        retry_seconds=retry_seconds,
+        queue_size=queue_size,
+    )
+
+
+def signal_limit(per_minute_max: int | None, *, retry_seconds: int) -> Answer:
+    """Give the answer for a bot over its limit."""
+    return Answer(
+        503,
+        "SIGNAL_LIMIT",
+        "The bot takes no more signals this minute. Nothing was taken; send it again.",
+        retry_seconds=retry_seconds,
+        signals_per_minute_max=per_minute_max,
+    )
+
+
 class BroadcastStats(msgspec.Struct):
     """How many accounts a signal reached, by how it ended there; the four kinds add up to the total."""
 

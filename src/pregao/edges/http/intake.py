@@ -6,21 +6,18 @@ limits are looked at in this order; then the body is read once, stored, and its 
 """
 
 import asyncio
+import gc
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs
 
 import structlog
 
 from pregao.domain.bot import Bot, BotStatus
 from pregao.domain.clock import Clock
-from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalReceived, SignalRefused
-from pregao.domain.signal import AlertReading
+from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused
 from pregao.edges.http.answers import (
     JSON_HEADER,
     MASTER_PATH,
@@ -31,20 +28,28 @@ from pregao.edges.http.answers import (
     Queued,
     broadcast_of,
     encode,
+    over_failures,
+    queue_full,
+    signal_limit,
+)
+from pregao.edges.http.delivery import (
+    Delivery,
+    Gone,
+    arrival_of,
+    asked_of,
+    header_secret,
+    read_body,
+    source_of,
 )
 from pregao.edges.http.gate import (
     Deliveries,
     Failures,
     is_secret_right,
-    masked,
-    masked_text,
     source_address,
     to_networks,
 )
 from pregao.edges.http.waiting import Deadlines, Settlements
-from pregao.edges.ids import uuid7
-from pregao.signals.accept import accept_signal
-from pregao.signals.formats import Parsed, Unreadable, find_secret, parse, read_alert
+from pregao.signals.formats import find_secret, parse
 from pregao.signals.ports import Arrival, Arrivals, BotBook, Record, Recorded, StoreAway
 from pregao.views.receipts import Receipts
 
@@ -53,9 +58,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
-BODY_BYTES_MAX = 65_536
-DRAIN_BYTES_MAX = 1_048_576  # of a body too large: read, so that its sender can read why it was refused
-DRAIN_SECONDS = 0.3
 RECORD_SECONDS_MAX = 2.0  # TradingView waits 3
 AWAY_RETRY_SECONDS = 5  # when TradingView sends again
 TURNED_AWAY_MAX = 1_000  # knocks that wait to be written down; more are forgotten, none is waited for
@@ -63,7 +65,6 @@ TURNED_AWAY_SECONDS = 0.2
 COUNT_SECONDS = 1.0
 CONTENT_TYPE_CHARACTERS_MAX = 100
 DEFAULT_BOT = "default"
-TRADINGVIEW = frozenset({"52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7"})
 
 UVICORN_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
@@ -75,27 +76,16 @@ UVICORN_OPTIONS: dict[str, Any] = {
 }
 """What ``uvicorn.Config`` needs to serve the intake as it was measured."""
 
+COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a quarter of a delivery's time went into looking for garbage
+
 log = structlog.get_logger()
 
 
-class _Gone(Exception):
-    pass
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """One POST that was let in."""
-
-    bot: Bot
-    body: bytes
-    parsed: Parsed
-    secrets: tuple[str, ...]
-    content_type: str
-    source: str
-    address: str
-    now: datetime
-    began: float  # the loop's clock
-    wait_seconds: float
+def calm_collector() -> None:
+    """Look for garbage less often, and never in what was made until now: call once, when all is set up."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 class Intake:
@@ -178,7 +168,7 @@ class Intake:
             delivery = await self._let_in(scope, receive, webhook_path=webhook_path)
             status, body = await self._take(delivery, is_master=webhook_path is not None)
             headers = [JSON_HEADER, (b"content-length", b"%d" % len(body))]
-        except _Gone:
+        except Gone:
             return
         except Exception as failure:
             answer = _answer_of(failure)
@@ -188,26 +178,26 @@ class Intake:
 
     # The gate ----------------------------------------------------------------------------------------------
 
-    async def _let_in(self, scope: Scope, receive: Receive, *, webhook_path: str | None) -> _Delivery:
+    async def _let_in(self, scope: Scope, receive: Receive, *, webhook_path: str | None) -> Delivery:
         began = asyncio.get_running_loop().time()
         now = self._clock()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await _read_body(receive, length=headers.get(b"content-length"))
+        body = await read_body(receive, length=headers.get(b"content-length"))
         bot = self._find_bot(webhook_path)
         if bot is None:
             bot = await self._look_for_bot(webhook_path)
         address = self._address(scope)
-        in_query, wait_seconds = _asked(scope["query_string"])
+        in_query, wait_seconds = asked_of(scope["query_string"])
         parsed = parse(body)
-        given = (find_secret(parsed), in_query, _header_secret(headers))
+        given = (find_secret(parsed), in_query, header_secret(headers))
         secrets = tuple(dict.fromkeys(filter(None, given)))
-        delivery = _Delivery(
+        delivery = Delivery(
             bot=bot,
             body=body,
             parsed=parsed,
             secrets=secrets,
             content_type=headers.get(b"content-type", b"").decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX],
-            source=_source(address, is_master=webhook_path is not None),
+            source=source_of(address, is_master=webhook_path is not None),
             address=address,
             now=now,
             began=began,
@@ -243,10 +233,10 @@ class Intake:
             return source_address(address, hops.decode("latin-1"), self._trusted)
         return address
 
-    async def _authenticate(self, delivery: _Delivery) -> None:
+    async def _authenticate(self, delivery: Delivery) -> None:
         address, bot, now = delivery.address, delivery.bot, delivery.now
         if retry_seconds := self._failures.retry_seconds(address, bot.webhook_path, now=now):
-            raise _over_failures(retry_seconds)
+            raise over_failures(retry_seconds)
         if not is_secret_right(bot.secret_sha256, delivery.secrets):
             # It may have been changed this very second.
             await self._book.look_again()
@@ -256,9 +246,9 @@ class Intake:
             delivery.bot = changed
         self._failures.proved(address, bot.webhook_path)
 
-    def _turn_away(self, delivery: _Delivery) -> Answer:
+    def _turn_away(self, delivery: Delivery) -> Answer:
         if self._failures.is_over(delivery.address, now=delivery.now):
-            return _over_failures(self._failures.retry_seconds(delivery.address, "", now=delivery.now))
+            return over_failures(self._failures.retry_seconds(delivery.address, "", now=delivery.now))
         self._failures.failed(delivery.address, now=delivery.now)
         self._turned_away.append(
             DeliveryTurnedAway(
@@ -279,26 +269,14 @@ class Intake:
         if bot.status is BotStatus.ARCHIVED:
             raise Answer(400, "BOT_NOT_ACTIVE", "The bot is archived and takes no signals.")
         if self.queue_size >= self._queue_max:
-            raise Answer(
-                503,
-                "QUEUE_FULL",
-                "Too many signals wait for their decision. Nothing was taken; send it again.",
-                retry_seconds=AWAY_RETRY_SECONDS,
-                queue_size=self.queue_size,
-            )
+            raise queue_full(self.queue_size, retry_seconds=AWAY_RETRY_SECONDS)
         if retry_seconds := self._deliveries.retry_seconds(bot, now=now):
-            raise Answer(
-                503,
-                "SIGNAL_LIMIT",
-                "The bot takes no more signals this minute. Nothing was taken; send it again.",
-                retry_seconds=retry_seconds,
-                signals_per_minute_max=bot.signals_per_minute_max,
-            )
+            raise signal_limit(bot.signals_per_minute_max, retry_seconds=retry_seconds)
 
     # The signal --------------------------------------------------------------------------------------------
 
-    async def _take(self, delivery: _Delivery, *, is_master: bool) -> tuple[int, bytes]:
-        arrival = await self._arrival(delivery)
+    async def _take(self, delivery: Delivery, *, is_master: bool) -> tuple[int, bytes]:
+        arrival = await arrival_of(delivery, age_seconds_max=self._age_seconds_max)
         recorded = await self._keep_arrival(arrival)
         if recorded.code is not None:
             raise Answer(
@@ -318,41 +296,6 @@ class Intake:
         return 202, encode(
             Queued(queued=True, queue_size=self.queue_size, signal_id=recorded.signal_id, ticker=ticker)
         )
-
-    async def _arrival(self, delivery: _Delivery) -> Arrival:
-        reading: AlertReading | Unreadable
-        try:
-            reading = _read(delivery)
-            explicit_id = reading.explicit_id
-        except Unreadable as unreadable:
-            reading = Unreadable(unreadable.code, masked_text(unreadable.reason, delivery.secrets))
-            explicit_id = None
-        stored = _stored(delivery)
-        bot_id = delivery.bot.bot_id
-        received = SignalReceived(
-            happened_at=delivery.now,
-            signal_id=uuid7(delivery.now),
-            bot_id=bot_id,
-            body=stored,
-            content_type=delivery.content_type,
-            source=delivery.source,
-            source_address=delivery.address,
-            dedupe_key=hashlib.sha256(bot_id.bytes + stored).hexdigest()
-            if explicit_id is None
-            else _storable(masked_text(explicit_id, delivery.secrets)),
-            is_explicit_id=explicit_id is not None,
-        )
-
-        def read(_received: SignalReceived) -> AlertReading:
-            if isinstance(reading, Unreadable):
-                raise reading
-            return reading
-
-        (outcome,) = await accept_signal(
-            (received,), now=delivery.now, age_seconds_max=self._age_seconds_max, read=read
-        )
-        assert isinstance(outcome, SignalAccepted | SignalRefused)
-        return Arrival(received, outcome)
 
     async def _keep_arrival(self, arrival: Arrival) -> Recorded:
         try:
@@ -381,7 +324,7 @@ class Intake:
         self._deadlines.watch(future, since=asyncio.get_running_loop().time())
         return await future
 
-    async def _broadcast(self, delivery: _Delivery, recorded: Recorded) -> tuple[int, bytes]:
+    async def _broadcast(self, delivery: Delivery, recorded: Recorded) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         answer = None
         if not recorded.is_first:
@@ -404,7 +347,7 @@ class Intake:
             )
         return 202 if answer.status == "pending" else 200, encode(answer)
 
-    async def _receipt(self, delivery: _Delivery, recorded: Recorded) -> Broadcast | None:
+    async def _receipt(self, delivery: Delivery, recorded: Recorded) -> Broadcast | None:
         try:
             receipt = await self._receipts.find_receipt(recorded.signal_id)
         except Exception as failure:
@@ -443,53 +386,6 @@ class Intake:
             await asyncio.sleep(COUNT_SECONDS)
 
 
-async def _read_body(receive: Receive, *, length: bytes | None) -> bytes:
-    if length is not None and length.isdigit() and int(length) > BODY_BYTES_MAX:
-        await _drain(receive, int(length))
-        raise _too_large()
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _Gone
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            await _drain(receive, len(body))
-            raise _too_large()
-    if len(body) > BODY_BYTES_MAX:
-        raise _too_large()
-    return body
-
-
-async def _drain(receive: Receive, length: int) -> None:
-    if length > DRAIN_BYTES_MAX:
-        return
-    drained, message = 0, {"more_body": True}
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while message.get("more_body") and drained <= DRAIN_BYTES_MAX:
-                message = await receive()
-                drained += len(message.get("body", b""))
-    except TimeoutError:
-        return
-
-
-def _too_large() -> Answer:
-    return Answer(413, "BODY_TOO_LARGE", "Send the order only.", bytes_max=BODY_BYTES_MAX)
-
-
-def _over_failures(retry_seconds: int) -> Answer:
-    return Answer(
-        429,
-        "AUTHENTICATION_LIMIT",
-        "Too many failed authentications from this address within a minute.",
-        retry_seconds=retry_seconds,
-    )
-
-
 def _answer_of(failure: Exception) -> Answer:
     if isinstance(failure, Answer):
         return failure
@@ -502,48 +398,3 @@ def _answer_of(failure: Exception) -> Answer:
         )
     log.error("intake.delivery.failed", exc_info=failure)
     return Answer(500, "INTAKE_FAILED", "The signal was not taken; the log says why.")
-
-
-@lru_cache(maxsize=256)
-def _asked(query: bytes) -> tuple[str | None, float | None]:
-    if not query:
-        return None, None
-    asked = parse_qs(query.decode("latin-1"))
-    try:
-        wait = float(asked["wait"][-1])
-    except (KeyError, ValueError):
-        wait = None
-    return asked.get("secret", [None])[-1], wait
-
-
-def _header_secret(headers: dict[bytes, bytes]) -> str | None:
-    value = headers.get(b"x-pregao-secret")
-    return None if value is None else value.decode(errors="replace")
-
-
-def _source(address: str, *, is_master: bool) -> str:
-    if not is_master:
-        return "webhook_in"
-    return "tradingview" if address in TRADINGVIEW else "webhook"
-
-
-def _read(delivery: _Delivery) -> AlertReading:
-    reading = read_alert(delivery.parsed)
-    if reading.symbol is not None:
-        for secret in delivery.secrets:
-            if secret.strip().upper() == reading.symbol:
-                raise Unreadable("SECRET_MISPLACED", "The secret stands where the symbol belongs.")
-    return reading
-
-
-def _stored(delivery: _Delivery) -> bytes:
-    if not delivery.secrets:
-        return delivery.body
-    stored = masked(delivery.body, delivery.secrets)
-    if stored == delivery.body and find_secret(delivery.parsed):
-        return b"***"  # it is in there in a spelling we do not know: better no body than a secret
-    return stored
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "\ufffd")
