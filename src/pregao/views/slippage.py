@@ -2,14 +2,19 @@
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from pregao.domain.money import bps_between
+from pregao.domain.money import bps_between, to_text
 
 PRICE_STEP = Decimal("0.0000000001")  # finer than any venue's tick; an average may not end
 
 
 def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
-    """Give the average price of what was filled, ten decimals; None before the first fill."""
-    return (notional / quantity).quantize(PRICE_STEP, ROUND_HALF_EVEN) if quantity else None
+    """Give the average price of what was filled, at most ten decimals; None before the first fill."""
+    return to_price(notional / quantity) if quantity else None
+
+
+def to_price(price: Decimal) -> Decimal:
+    """Give a price as it is shown: at most ten decimals, no zeros at the end."""
+    return Decimal(to_text(price.quantize(PRICE_STEP, ROUND_HALF_EVEN)))
 
 
 def slippage_bps(

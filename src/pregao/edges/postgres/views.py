@@ -14,7 +14,7 @@ from pregao.edges.postgres.rows import to_value
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, Worker
 from pregao.views.receipts import Receipt, ReceiptRow
-from pregao.views.slippage import PRICE_STEP, average_price, slippage_bps
+from pregao.views.slippage import average_price, slippage_bps, to_price
 
 ON_THE_WAY = frozenset({"planned", "accepted", "deferred"})
 """States of an order that a receipt calls pending: nothing is wrong, nothing is known yet."""
@@ -207,5 +207,5 @@ def _ms_since(row: Any, column: str) -> int | None:
 def _position(row: Any) -> PositionLine:
     position = to_value(row, Position)
     prices = {"entry_price": position.entry_price, "exit_price": position.exit_price}
-    shown = {name: None if price is None else price.quantize(PRICE_STEP) for name, price in prices.items()}
+    shown = {name: None if price is None else to_price(price) for name, price in prices.items()}
     return to_value({**row, **shown, "quantity": position.quantity}, PositionLine)
