@@ -40,11 +40,14 @@ async def book_fill(
     booked = await ledger.booked(sorted(told))
     margin_assets = await ledger.margin_assets(sorted({report.account_id for report in reports}))
     facts: list[Fact] = []
+    reduced: dict[int, Decimal] = {}
     for report in reversed(told.values()):
         if key_of(report) in booked:
             continue
         order = orders.get(_order_id(report) or "")
-        position_id = order.position_id if order else await _reduced_position(report, ledger=ledger)
+        position_id = (
+            order.position_id if order else await _reduced_position(report, ledger=ledger, reduced=reduced)
+        )
         margin_asset = margin_assets[report.account_id]
         rate = _rate(
             report.trade.commission_asset,
@@ -52,6 +55,8 @@ async def book_fill(
             paid=report.trade.commission,
             rates=rates,
         )
+        if order is None and position_id is not None:
+            reduced[position_id] = reduced.get(position_id, ZERO) + report.trade.quantity
         facts.append(
             FillBooked(
                 happened_at=now,
@@ -89,14 +94,20 @@ def _after(order: OwnOrder, *, quantity: Decimal) -> OwnOrder:
     )
 
 
-async def _reduced_position(report: FillReported, *, ledger: Ledger) -> int | None:
+async def _reduced_position(
+    report: FillReported, *, ledger: Ledger, reduced: Mapping[int, Decimal]
+) -> int | None:
+    """Give the position a foreign fill took from; none took more than was there, or before it was there."""
     trade = report.trade
     held = await ledger.open_position(
         account_id=report.account_id, symbol=trade.symbol, position_side=trade.position_side
     )
-    if held is None or held.entry_side is trade.side or trade.quantity > held.quantity:
+    if held is None or held.entry_side is trade.side:
         return None
-    return held.position_id
+    if held.opened_at is None or trade.traded_at < held.opened_at:
+        return None
+    left = held.quantity - reduced.get(held.position_id, ZERO)
+    return held.position_id if trade.quantity <= left else None
 
 
 def _rate(asset: str, *, margin_asset: str, paid: Decimal, rates: Rates) -> Decimal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
@@ -30,6 +31,7 @@ class OpenPosition:
     position_id: int
     entry_side: Side
     quantity: Decimal
+    opened_at: datetime | None
 
 
 class Ledger(Protocol):

@@ -222,9 +222,17 @@ def _exit_id(position: Position, *, signal_id: UUID, desk: Desk) -> str:
 async def plan_exit(
     requests: Sequence[ExitRequested], *, books: Books, market: Market, desk: Desk, now: datetime
 ) -> list[Fact]:
-    """Plan a reduce-only order over all that a position holds now; deny when it holds nothing any more."""
+    """
+    Plan a reduce-only order over all that a position holds now; deny when it holds nothing any more.
+
+    Nothing follows from a request that is out of date: while the venue was asked, the order went on.
+    """
     positions = await books.lock_positions([request.position_id for request in requests])
     accounts = await books.accounts(sorted({position.account_id for position in positions.values()}))
+    wanted = {
+        _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk): one for one in requests
+    }
+    standing = await books.open_attempts(sorted(wanted))
     return [
         _exit(
             positions[request.position_id],
@@ -236,5 +244,6 @@ async def plan_exit(
             desk=desk,
             now=now,
         )
-        for request in requests
+        for identity, request in wanted.items()
+        if standing.get(identity, 0) == request.attempt - 1
     ]

@@ -184,10 +184,20 @@ def _position_side(account: Account, direction: Direction) -> PositionSide:
 async def plan_entry_again(
     requests: Sequence[EntryRequested], *, books: Books, market: Market, desk: Desk, now: datetime
 ) -> list[Fact]:
-    """Plan the next attempt of an entry whose last one provably died; deny it when its time has run out."""
-    last = await books.planned_orders([request.order_id for request in requests])
+    """
+    Plan the next attempt of an entry whose last one provably died; deny it when its time has run out.
+
+    Nothing follows from a request that is out of date: while the venue was asked, the order went on.
+    """
+    standing = await books.open_attempts(sorted({request.order_id for request in requests}))
+    current = {
+        request.order_id: request
+        for request in requests
+        if standing.get(request.order_id) == request.attempt - 1
+    }
+    last = await books.planned_orders(list(current))
     facts: list[Fact] = []
-    for request in requests:
+    for request in current.values():
         before = last[request.order_id]
         bot = await books.get_bot(before.bot_id)
         view = market.views.get((before.venue, before.symbol))

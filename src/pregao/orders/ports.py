@@ -185,6 +185,14 @@ class Books(Protocol):
         """Give the last planned attempt of each of these orders, as its fact."""
         ...
 
+    async def open_attempts(self, order_ids: Sequence[str]) -> Mapping[str, int | None]:
+        """
+        Lock orders and give the attempt each stands at; None where it must not be tried again.
+
+        Ids that are not there are left out.
+        """
+        ...
+
     async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
         """Give accounts by id."""
         ...

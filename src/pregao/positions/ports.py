@@ -12,3 +12,7 @@ class Positions(Protocol):
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
         """Lock and give positions by id, in the order of their ids."""
         ...
+
+    async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        """Give those of the positions that an order on its way may still change."""
+        ...

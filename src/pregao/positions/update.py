@@ -101,7 +101,12 @@ async def _release(reasons: dict[int, str], *, positions: Positions, now: dateti
     if not reasons:
         return []
     facts: list[Fact] = []
-    for position in (await positions.lock_positions(sorted(reasons))).values():
+    locked = await positions.lock_positions(sorted(reasons))
+    # An answer that comes late is about an attempt that another has followed: that one still needs its position.
+    traded = await positions.traded_positions(sorted(reasons))
+    for position in locked.values():
+        if position.position_id in traded:
+            continue
         released = _released(position, reason=reasons[position.position_id], now=now)
         if released is not position:
             facts.append(PositionChanged(happened_at=now, position=released))

@@ -114,6 +114,17 @@ class PostgresBooks:
         facts = [decode("OrderPlanned", row["fact"]) for row in rows]
         return {fact.order_id: fact for fact in facts if isinstance(fact, OrderPlanned)}
 
+    async def open_attempts(self, order_ids: Sequence[str]) -> dict[str, int | None]:
+        """Lock orders and give the attempt each stands at; None where it must not be tried again."""
+        rows = await self._connection.fetch(
+            """
+            SELECT order_id, attempt, status IN ('deferred', 'planned', 'unresolved') AS is_open FROM orders
+            WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR NO KEY UPDATE
+            """,
+            order_ids,
+        )
+        return {row["order_id"]: row["attempt"] if row["is_open"] else None for row in rows}
+
     async def accounts(self, account_ids: Sequence[int]) -> dict[int, Account]:
         """Give accounts by id."""
         rows = await self._connection.fetch(
@@ -196,6 +207,7 @@ class PostgresBooks:
             position_id=position.position_id,
             entry_side=position.direction.entry_side,
             quantity=position.quantity,
+            opened_at=position.opened_at,
         )
 
     async def margin_assets(self, account_ids: Sequence[int]) -> dict[int, str]:
@@ -206,6 +218,18 @@ class PostgresBooks:
         return {row["account_id"]: row["margin_asset"] for row in rows}
 
     # --- positions ---
+
+    async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        """Give those of the positions that an order on its way may still change; their rows must be locked."""
+        rows = await self._connection.fetch(
+            """
+            SELECT DISTINCT position_id FROM orders
+            WHERE position_id = ANY($1::bigint[])
+              AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+            """,
+            position_ids,
+        )
+        return frozenset(row["position_id"] for row in rows)
 
     async def lock_positions(self, position_ids: Sequence[int]) -> dict[int, Position]:
         """Lock and give positions by id, in the order of their ids."""
