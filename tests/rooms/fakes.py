@@ -61,6 +61,8 @@ class FakeBooks:
     planned: dict[str, OrderPlanned] = field(default_factory=dict)
     own_orders: dict[str, OwnOrder] = field(default_factory=dict)
     entering: set[int] = field(default_factory=set)
+    traded: set[int] = field(default_factory=set)
+    attempts: dict[str, int | None] = field(default_factory=dict)
     fills: dict[FillKey, FillBooked] = field(default_factory=dict)
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
@@ -119,6 +121,12 @@ class FakeBooks:
     async def planned_orders(self, order_ids: Sequence[str]) -> Mapping[str, OrderPlanned]:
         return {one: self.planned[one] for one in order_ids}
 
+    async def open_attempts(self, order_ids: Sequence[str]) -> Mapping[str, int | None]:
+        return {one: self.attempts[one] for one in order_ids if one in self.attempts}
+
+    async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        return frozenset(self.traded & set(position_ids))
+
     async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
         return {one: self.accounts_by_id[one] for one in account_ids}
 
@@ -153,7 +161,10 @@ class FakeBooks:
         for one in await self.live_positions(account_ids=[account_id], symbol=symbol):
             if one.position_side is position_side:
                 return OpenPosition(
-                    position_id=one.position_id, entry_side=one.direction.entry_side, quantity=one.quantity
+                    position_id=one.position_id,
+                    entry_side=one.direction.entry_side,
+                    quantity=one.quantity,
+                    opened_at=one.opened_at,
                 )
         return None
 

@@ -1,7 +1,9 @@
 """A fill is booked once, whichever way and however often it is told."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -68,7 +70,7 @@ class TestBookFill:
         bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(told)), len(told)]
 
         facts = []
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             batch = [fill(trade_id, quantity="0.001") for trade_id in told[start:end]]
             facts += await booked(batch, on=desk)
 
@@ -92,6 +94,22 @@ class TestBookFill:
     @pytest.mark.parametrize("changes", [{"side": Side.BUY}, {"side": Side.SELL, "quantity": "0.006"}])
     async def test_leaves_our_position_alone_when_a_foreign_fill_does_not_reduce_it(self, changes):
         [fact] = await booked([reported("1", **changes)], on=books().take(held()))
+
+        assert fact.position_id is None
+
+    async def test_never_takes_more_from_a_position_than_it_holds(self):
+        """Several foreign fills in one batch share what is there; a reduce-only order never flips."""
+        parts = [reported(str(number), side=Side.SELL, quantity="0.002") for number in range(3)]
+
+        facts = await booked(parts, on=books().take(held()))
+
+        assert [fact.position_id for fact in facts] == [1, 1, None]
+
+    async def test_takes_nothing_from_a_position_that_was_opened_later(self):
+        """An old fill told late is not this position's end."""
+        desk = books().take(held(opened_at=NOON + timedelta(seconds=1)))
+
+        [fact] = await booked([reported("1", side=Side.SELL)], on=desk)
 
         assert fact.position_id is None
 

@@ -18,7 +18,7 @@ from pregao.domain.facts import (
     OrderPlanned,
     SignalPlanned,
 )
-from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
+from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.orders.close import plan_exit
@@ -283,13 +283,26 @@ class TestPlanClose:
         assert len({row.order_id for row in rows}) == 2
 
 
+def exit_id(of, *, signal_id=SIGNAL):
+    return order_id(
+        desk_id=DESK.desk_id,
+        signal_id=signal_id,
+        account_id=of.account_id,
+        leg=Leg.EXIT,
+        position_id=of.position_id,
+    )
+
+
 class TestPlanExit:
-    async def run(self, desk, *, attempt=2, in_market=None):
+    async def run(self, desk, *, attempt=2, in_market=None, standing=1):
+        [held_by] = desk.positions_by_id.values()
+        if attempt > 1:
+            desk.attempts[exit_id(held_by)] = standing
         request = ExitRequested(
             happened_at=NOON, signal_id=SIGNAL, position_id=1, attempt=attempt, reason="again"
         )
-        [row] = await plan_exit([request], books=desk, market=in_market or market(), desk=DESK, now=NOON)
-        return row
+        rows = await plan_exit([request], books=desk, market=in_market or market(), desk=DESK, now=NOON)
+        return rows[0] if rows else None
 
     async def test_plans_the_next_attempt_over_all_that_is_held_now(self):
         closing = replace(held("0.003"), status=PositionStatus.CLOSING, exit_signal_id=SIGNAL)
@@ -304,6 +317,11 @@ class TestPlanExit:
 
         assert (type(row), row.code) == (OrderDenied, "NOTHING_OPEN")
 
+    @pytest.mark.parametrize("standing", [None, 2, 3])
+    async def test_plans_nothing_when_the_order_has_gone_on(self, standing):
+        """Another answer came while the venue was asked: a second attempt two would trade twice."""
+        assert await self.run(books().take(held()), standing=standing) is None
+
     async def test_needs_no_price(self):
         row = await self.run(books().take(held()), attempt=1, in_market=market(venues=()))
 
@@ -311,10 +329,11 @@ class TestPlanExit:
 
 
 class TestPlanEntryAgain:
-    async def run(self, *, on=None, in_market=None, now=NOON):
+    async def run(self, *, on=None, in_market=None, now=NOON, standing=1):
         desk = on or books()
         [first] = await planned(on=desk)
         desk.planned[first.order_id] = first
+        desk.attempts[first.order_id] = standing
         request = EntryRequested(
             happened_at=now,
             signal_id=SIGNAL,
@@ -322,10 +341,15 @@ class TestPlanEntryAgain:
             attempt=2,
             reason="attempt=1 code=-1021",
         )
-        [row] = await plan_entry_again(
+        rows = await plan_entry_again(
             [request], books=desk, market=in_market or market(now=now), desk=DESK, now=now
         )
-        return first, row
+        return first, rows[0] if rows else None
+
+    @pytest.mark.parametrize("standing", [None, 2, 3])
+    async def test_plans_nothing_when_the_order_has_gone_on(self, standing):
+        """The answer to the attempt came while the venue was asked about it: rejected, or already tried anew."""
+        assert (await self.run(standing=standing))[1] is None
 
     async def test_signs_the_same_order_anew(self):
         later = NOON + timedelta(seconds=10)
@@ -353,6 +377,7 @@ class TestPlanEntryAgain:
         desk = books()
         [first] = await planned(on=desk)
         desk.planned[first.order_id] = first
+        desk.attempts[first.order_id] = 1
         desk.bots[BOT_ID] = bot(status=BotStatus.PAUSED)
 
         [row] = await plan_entry_again(

@@ -133,6 +133,14 @@ class TestRelease:
         assert [type(fact) for fact in facts] == [PositionChanged, ExitRequested]
         assert facts[0].position.status is PositionStatus.ABANDONED
 
+    @pytest.mark.parametrize("reserved", [position(), closing()])
+    async def test_keeps_the_reservation_that_a_later_attempt_still_needs(self, reserved):
+        """An answer that comes late is about an attempt which another has followed."""
+        desk = books().take(reserved)
+        desk.traded.add(1)
+
+        assert await release([rejected()], positions=desk, now=NOON) == []
+
     async def test_changes_nothing_when_it_runs_again(self):
         gone = position(status=PositionStatus.ABANDONED)
 
