@@ -107,9 +107,13 @@ class RunningDesk:
         """Let a signal arrive as intake would commit it."""
         facts = arrival(asked, **{"now": now(), **changes})
         await self.put(facts)
+        self.ring()
+        return facts[0].signal_id
+
+    def ring(self) -> None:
+        """Say that signals wait, as intake would."""
         for doorbell in self._doorbells:
             doorbell.ring("signals")
-        return facts[0].signal_id
 
     async def settled(self, *signal_ids: UUID, seconds_max: float = SETTLE_SECONDS_MAX) -> None:
         async with asyncio.timeout(seconds_max):

@@ -1,0 +1,293 @@
+"""A thousand random signals over fifty accounts at a venue that misbehaves: afterwards all books agree."""
+
+import asyncio
+import os
+import random
+from collections import Counter, defaultdict
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.facts import AccountConfigured, BotConfigured, SubscriptionConfigured
+from pregao.domain.order import LIVE, Side, order_of
+from pregao.domain.signal import Action
+from pregao.domain.venue import StreamGap
+from pregao.edges.postgres.views import PostgresReceipts
+from tests.builders import account, arrival, bot, instruction, subscription
+from tests.journeys.conftest import now
+
+SIGNALS = 1_000
+ACCOUNTS = 50
+BOTS = 10
+FOLLOWERS = 8  # accounts per bot; each account follows one or two bots
+SYMBOLS = {"BTCUSDT": "95200.0", "ETHUSDT": "3000.0", "SOLUSDT": "150.0", "LTCUSDT": "80.0"}
+SEED = int(os.environ.get("PREGAO_TEST_SEED", "20261121"))
+
+
+class Trouble:
+    """Makes a venue misbehave by chance, and remembers how often it did."""
+
+    def __init__(self, exchange, chance: random.Random) -> None:
+        self._exchange = exchange
+        self._chance = chance
+        self.hits: Counter[str] = Counter()
+
+    def arrange(self, account_ids) -> None:
+        for account_id in account_ids:
+            fault = self._chance.choices(
+                ["none", "lost_answer", "lost_order", "refused", "busy", "delayed", "parts"],
+                weights=[80, 5, 3, 4, 4, 3, 1],
+            )[0]
+            self.hits[fault] += 1
+            match fault:
+                case "lost_answer":
+                    self._exchange.lose_next_answer(account_id)
+                case "lost_order":
+                    self._exchange.lose_next_order(account_id)
+                case "refused":
+                    self._exchange.refuse_next(account_id=account_id)
+                case "busy":
+                    self._exchange.busy_next(account_id)
+                case "delayed":
+                    self._exchange.delay_next(self._chance.uniform(0.001, 0.05), account_id)
+                case "parts":
+                    self._exchange.fills_per_order = self._chance.choice([1, 2, 3])
+
+    def move_prices(self) -> None:
+        for symbol, price in self._exchange.prices.items():
+            drift = Decimal(self._chance.randint(-30, 30)) / 10_000
+            self._exchange.prices[symbol] = (price * (1 + drift)).quantize(Decimal("0.1"))
+
+
+def desk_of(chance: random.Random) -> tuple[list[Bot], list[Subscription]]:
+    bots = [bot(bot_id=UUID(int=1_000 + number), webhook_path=f"bot-{number}") for number in range(BOTS)]
+    subscriptions = []
+    for number, one in enumerate(bots):
+        followers = [(number * 5 + place) % ACCOUNTS + 1 for place in range(FOLLOWERS)]
+        for account_id in followers:
+            subscriptions.append(
+                subscription(
+                    account_id,
+                    bot_id=one.bot_id,
+                    subscription_id=UUID(int=10_000 * (number + 1) + account_id),
+                    custom_leverage=chance.choice([None, 5, 20]),
+                    custom_margin_usd=chance.choice([None, Decimal(20), Decimal(120)]),
+                    max_concurrent_positions=chance.choice([1, 2, 3, 3]),
+                )
+            )
+    return bots, subscriptions
+
+
+class Sender:
+    """Mostly buys and closes in turn, as a strategy does; sometimes it does anything."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._is_open: set[tuple[UUID, str]] = set()
+
+    def asks(self, bot_id: UUID, now):
+        chance = self._chance
+        symbol = list(SYMBOLS)[(bot_id.int + chance.choice([0, 0, 0, 1])) % len(SYMBOLS)]
+        action = Action.CLOSE if (bot_id, symbol) in self._is_open else Action.ENTER
+        action = chance.choices(
+            [action, Action.ENTER, Action.CLOSE, Action.CLOSE_ALL], weights=[85, 6, 6, 3]
+        )[0]
+        if action is Action.ENTER:
+            self._is_open.add((bot_id, symbol))
+        else:
+            self._is_open.discard((bot_id, symbol))
+        share = chance.choice([None, None, None, Decimal("0.5")]) if action is Action.CLOSE else None
+        return instruction(
+            action,
+            side=chance.choice(list(Side)),
+            now=now,
+            symbol=None if action is Action.CLOSE_ALL else symbol,
+            share=share,
+        )
+
+
+@pytest.mark.long
+class TestThousandSignals:
+    async def test_reconcile_to_the_last_decimal(self, desk):
+        print(f"PREGAO_TEST_SEED={SEED}")
+        chance = random.Random(SEED)
+        exchange = desk.exchange
+        exchange.clock.forward(
+            -SIGNALS // 20 - 10
+        )  # it is helped along: what got lost is believed so in time
+        for symbol, price in SYMBOLS.items():
+            exchange.list_also(symbol, price=price)
+        bots, subscriptions = desk_of(chance)
+        await desk.put(
+            [
+                *(BotConfigured(happened_at=now(), bot=one) for one in bots),
+                *(AccountConfigured(happened_at=now(), account=account(n)) for n in range(1, ACCOUNTS + 1)),
+                *(SubscriptionConfigured(happened_at=now(), subscription=one) for one in subscriptions),
+            ]
+        )
+        followers = {
+            one.bot_id: [s.account_id for s in subscriptions if s.bot_id == one.bot_id] for one in bots
+        }
+        trouble = Trouble(exchange, chance)
+        trading = await desk.start_trader()
+
+        signals = await self._send_all(desk, trading, trouble, followers, chance)
+        await self._come_to_rest(desk, trading)
+
+        print(f"faults: {dict(trouble.hits)}")
+        assert all(trouble.hits[name] for name in ("lost_answer", "lost_order", "refused", "busy", "parts"))
+        await self._counters_agree(desk, signals, followers)
+        await self._receipts_agree(desk, signals, followers)
+        await self._fills_agree(desk)
+        await self._positions_agree(desk)
+        await self._nothing_happened_twice(desk)
+
+    async def _send_all(self, desk, trading, trouble, followers, chance) -> dict[UUID, UUID]:
+        signals: dict[UUID, UUID] = {}
+        sender = Sender(chance)
+        for burst in range(SIGNALS // 20):
+            desk.exchange.stream_is_down = burst % 10 in (4, 5)
+            if burst % 10 == 6:
+                for account_id in range(1, ACCOUNTS + 1):
+                    await trading.take(StreamGap(account_id=account_id, connected_at=desk.exchange.clock()))
+            sent_at = desk.exchange.clock()
+            facts = []
+            for _ in range(20):
+                bot_id = chance.choice(list(followers))
+                trouble.arrange(chance.sample(followers[bot_id], 2))
+                facts += arrival(sender.asks(bot_id, sent_at), bot_id=bot_id, now=sent_at)
+                signals[facts[-2].signal_id] = bot_id
+            trouble.move_prices()
+            await desk.put(facts)
+            desk.ring()
+            desk.exchange.clock.forward(1)
+            await self._let_most_settle(desk)
+        desk.exchange.stream_is_down = False
+        return signals
+
+    async def _let_most_settle(self, desk) -> None:
+        """A flood would only meet orders in flight: every account's next signal comes when most are through."""
+        for _ in range(20):
+            await asyncio.sleep(0.04)
+            if await desk.journal.pool.fetchval("SELECT count(*) < 8 FROM signals WHERE settled_at IS NULL"):
+                return
+
+    async def _come_to_rest(self, desk, trading) -> None:
+        """What was lost is only believed lost when its window has closed; the clock is helped along."""
+        try:
+            await asyncio.wait_for(self._settle_all(desk), timeout=40)
+        except TimeoutError:
+            stuck = await desk.rows(
+                "SELECT * FROM orders WHERE status = ANY($1)", [one.value for one in LIVE]
+            )
+            raise AssertionError(f"never settled: {[dict(row) for row in stuck[:3]]}") from None
+        while trading._tasks:
+            await asyncio.gather(*trading._tasks, return_exceptions=True)
+
+    async def _settle_all(self, desk) -> None:
+        while await desk.journal.pool.fetchval("SELECT count(*) FROM signals WHERE settled_at IS NULL"):
+            desk.exchange.clock.forward(1)
+            await desk.rows(
+                """
+                UPDATE orders SET check_at = clock_timestamp() WHERE order_id IN (
+                    SELECT order_id FROM orders WHERE check_at > clock_timestamp()
+                    ORDER BY order_id FOR UPDATE SKIP LOCKED)
+                """
+            )
+            await asyncio.sleep(0.3)
+
+    async def _counters_agree(self, desk, signals, followers) -> None:
+        rows = await desk.rows(
+            """
+            SELECT s.signal_id, s.bot_id, s.status, s.accounts, s.orders, s.orders_live,
+                   count(o.*) AS rows, count(DISTINCT o.account_id) AS seen,
+                   count(*) FILTER (WHERE o.attempt > 0 OR o.code = 'ENTRY_ON_ITS_WAY') AS planned
+            FROM signals AS s LEFT JOIN orders AS o USING (signal_id) GROUP BY s.signal_id
+            """
+        )
+        assert {row["signal_id"] for row in rows} == set(signals)
+        for row in rows:
+            assert (row["status"], row["orders_live"]) == ("settled", 0), dict(row)
+            assert row["accounts"] == row["seen"] == len(followers[row["bot_id"]]), dict(row)
+
+    async def _receipts_agree(self, desk, signals, followers) -> None:
+        """Every subscriber is in the receipt, with an end: filled, failed or skipped."""
+        receipts = PostgresReceipts(desk.journal.pool)
+        outcomes: Counter[str] = Counter()
+        for signal_id, bot_id in signals.items():
+            receipt = await receipts.find_receipt(signal_id)
+            outcomes.update(row.outcome for row in receipt.rows)
+            success = receipt.count("filled")
+            failed = receipt.count("rejected", "expired", "canceled", "partially_filled")
+            skipped = receipt.count("denied")
+            assert receipt.is_complete
+            assert success + failed + skipped == len(receipt.rows)
+            assert {row.account_id for row in receipt.rows} == set(followers[bot_id])
+        print(f"outcomes: {dict(outcomes)}")
+        codes = await desk.rows(
+            "SELECT leg, code, count(*) FROM orders GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 12"
+        )
+        print(f"codes: {[tuple(row) for row in codes]}")
+        assert outcomes["filled"] > SIGNALS, "a run in which hardly anything trades proves nothing"
+
+    async def _fills_agree(self, desk) -> None:
+        """Each trade of the venue is booked once; each order's sums are those of its trades."""
+        booked = await desk.rows("SELECT * FROM fills")
+        told = {(number, one.trade_id): one for number, one in desk.exchange.trades}
+
+        assert {(row["account_id"], row["trade_id"]) for row in booked} == set(told)
+        assert len(booked) == len(told)
+        sums: dict[str, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 3)
+        for row in booked:
+            trade = told[row["account_id"], row["trade_id"]]
+            assert (row["price"], row["quantity"], row["fee"]) == (
+                trade.price,
+                trade.quantity,
+                trade.commission,
+            )
+            before = sums[row["order_id"]]
+            sums[row["order_id"]] = [
+                before[0] + trade.quantity, before[1] + trade.quantity * trade.price, before[2] + trade.commission,
+            ]  # fmt: skip
+        for order in await desk.rows("SELECT * FROM orders WHERE filled_quantity > 0"):
+            assert [order["filled_quantity"], order["filled_notional"], order["fees"]] == sums.pop(
+                order["order_id"]
+            )
+        assert not sums
+
+    async def _positions_agree(self, desk) -> None:
+        held: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+        for row in await desk.rows("SELECT * FROM positions"):
+            quantity = row["entered_quantity"] - row["exited_quantity"]
+            assert row["status"] in ("open", "closed", "abandoned"), dict(row)
+            assert (quantity == 0) is (row["status"] != "open"), dict(row)
+            held[row["account_id"], row["symbol"]] += quantity if row["direction"] == "long" else -quantity
+        for account_id in range(1, ACCOUNTS + 1):
+            for symbol in SYMBOLS:
+                assert held[account_id, symbol] == desk.exchange.quantity(account_id, symbol)
+        earned = await desk.rows("SELECT sum(realized_pnl) AS pnl FROM positions WHERE status = 'closed'")
+        flows = await desk.rows(
+            """
+            SELECT sum(CASE f.side WHEN 'sell' THEN 1 ELSE -1 END * f.price * f.quantity - f.fee) AS pnl
+            FROM fills AS f JOIN positions USING (position_id) WHERE status = 'closed'
+            """
+        )
+        assert earned[0]["pnl"] == flows[0]["pnl"].quantize(Decimal("0.00000001"))
+
+    async def _nothing_happened_twice(self, desk) -> None:
+        submitted = Counter(attempt.client_order_id for attempt in desk.exchange.submitted)
+        executed = Counter(order_of(order.client_order_id)[0] for _, order in desk.exchange.orders)
+        known = {row["client_order_id"] for row in await desk.rows("SELECT client_order_id FROM attempts")}
+
+        assert {name: times for name, times in submitted.items() if times > 1} == {}
+        assert {name: times for name, times in executed.items() if times > 1} == {}
+        assert set(submitted) <= known, "an order that the journal does not know was sent"
+        legs = await desk.rows(
+            """
+            SELECT signal_id, account_id, leg, position_id FROM orders WHERE filled_quantity > 0
+            GROUP BY 1, 2, 3, 4 HAVING count(*) > 1
+            """
+        )
+        assert legs == []
