@@ -21,7 +21,7 @@ from pregao.edges.http.intake import UVICORN_OPTIONS, Intake, calm_collector
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
-from pregao.edges.postgres.intake import PostgresIntake
+from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.views import PostgresReceipts
 from pregao.signals.ports import StoreAway
@@ -97,7 +97,7 @@ async def ours(dsn: str) -> Intake:
     intake = Intake(
         FastAPI(),
         book=book,
-        record=GroupCommit(arrivals.record, fails_all=(StoreAway,)).submit,
+        record=GroupCommit(arrivals.record, writers=WRITERS, fails_all=(StoreAway,)).submit,
         arrivals=arrivals,
         receipts=PostgresReceipts(journal.pool),
         ring=lambda: bell.ring("signals"),

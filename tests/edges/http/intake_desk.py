@@ -17,7 +17,7 @@ from pregao.domain.facts import BotConfigured
 from pregao.edges.http.intake import Intake
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.group_commit import GroupCommit
-from pregao.edges.postgres.intake import PostgresIntake
+from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal
 from pregao.signals.ports import StoreAway
 from pregao.views.receipts import Receipt, ReceiptRow
@@ -107,7 +107,7 @@ async def open_desk(dsn: str, **options):
     journal = Journal(pool, epoch=1)
     book = PostgresBotBook(pool)
     arrivals = PostgresIntake(journal)
-    commits = GroupCommit(arrivals.record, fails_all=(StoreAway,))
+    commits = GroupCommit(arrivals.record, writers=WRITERS, fails_all=(StoreAway,))
     receipts = Receipts()
     rings: list[str] = []
     intake = Intake(

@@ -19,6 +19,9 @@ from pregao.signals.ports import Arrival, Recorded, StoreAway
 
 DEDUPE_WINDOW = timedelta(seconds=60)  # from the first delivery; TradingView's three more come within 15 s
 BATCH_SECONDS_MAX = 2.0  # TradingView waits 3 s; a database this slow is as good as away
+WRITERS = (
+    2  # batches under way at once: while one waits for the disk, the next is written; a third adds nothing
+)
 
 Key = tuple[int, str]  # the bot's id as a number: compared and hashed several times, and much faster so
 
