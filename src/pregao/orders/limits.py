@@ -77,6 +77,7 @@ def _denial_of_instrument(account: Account, *, view: MarketView) -> Denial | Non
 
 
 def expired(send_before: datetime, *, now: datetime) -> Denial:
+    """Give the denial of an entry whose time has run out, with how late it is."""
     late = (now - send_before).total_seconds()
     return Denial(
         code="SIGNAL_EXPIRED",
