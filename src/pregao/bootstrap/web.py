@@ -18,7 +18,7 @@ from pregao.domain.order import PositionMode
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
-from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake, calm_collector
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.bot_book import PostgresBotBook
@@ -83,6 +83,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     await doorbell.start()
     await book.start()
     await intake.start()
+    calm_collector()
     demo = asyncio.create_task(
         _make_demo(settings, journal, vault=vault, door=door, doorbell=doorbell, clock=clock)
     )

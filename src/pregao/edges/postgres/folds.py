@@ -126,6 +126,9 @@ async def _(connection: Any, group: Sequence[facts.SignalReceived]) -> None:
         """
         INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::boolean[])
+             AS new (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
+        WHERE NOT EXISTS (SELECT FROM deliveries AS known WHERE known.bot_id = new.bot_id
+                          AND known.dedupe_key = new.dedupe_key AND known.signal_id = new.signal_id)
         ON CONFLICT (bot_id, dedupe_key) DO UPDATE
         SET signal_id = excluded.signal_id, first_at = excluded.first_at, is_explicit_id = excluded.is_explicit_id
         WHERE deliveries.signal_id <> excluded.signal_id
