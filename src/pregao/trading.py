@@ -328,9 +328,12 @@ class Trading:
             facts = await resolve_order(order, exchange=exchange, books=books, clock=self._clock)
             if any(isinstance(fact, EntryRequested) for fact in facts):
                 await self._view((order.venue, order.symbol))
-            if facts:
-                await self._with_rates(order.venue, facts)
-                await self._outcomes.submit(facts)
+            await self._with_rates(order.venue, facts)
+            # An end gives back what did not fill: it is told once the fills before it are in the position.
+            end = [fact for fact in facts if isinstance(fact, OrderEnded)]
+            for told in ([fact for fact in facts if fact not in end], end):
+                if told:
+                    await self._outcomes.submit(told)
         except VenueError as silent:
             log.warning(
                 "orders.resolve.silent", order_id=order.order_id, checks=order.checks, code=silent.code

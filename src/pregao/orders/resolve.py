@@ -87,18 +87,24 @@ async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, 
         )
         if sum(trade.quantity for trade in trades) < found.filled_quantity:
             return facts  # the trades lag behind the order: how it ended is told when they are complete
-    if found.status in ENDED:
+    if found.status in ENDED or _was_cut(order, found):
+        is_canceled = found.status is OrderStatus.CANCELED
         facts.append(
             OrderEnded(
                 happened_at=now,
                 order_id=order.order_id,
                 signal_id=order.signal_id,
                 position_id=order.position_id,
-                status=found.status if found.status is not OrderStatus.REJECTED else OrderStatus.EXPIRED,
+                status=OrderStatus.CANCELED if is_canceled else OrderStatus.EXPIRED,
                 ended_at=found.updated_at,
             ),
         )
     return facts
+
+
+def _was_cut(order: LiveOrder, found: VenueOrder) -> bool:
+    """Say whether the venue filled less than we asked and calls that all: a reduce-only order over too much."""
+    return found.status is OrderStatus.FILLED and found.filled_quantity < order.quantity
 
 
 async def _nothing_happened(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:

@@ -1,0 +1,66 @@
+"""What goes wrong at the worst moment: between an answer and its commit, between two traders, in a gap."""
+
+import asyncio
+from decimal import Decimal
+
+from pregao.domain.order import OrderStatus, Side
+from pregao.domain.signal import Action
+from tests.builders import configured, instruction
+from tests.journeys.conftest import now
+
+
+async def sent(desk, count: int = 1) -> None:
+    """Wait until so many orders have reached the exchange."""
+    async with asyncio.timeout(10):
+        while len(desk.exchange.submitted) < count or len(desk.exchange.orders) < count:
+            await asyncio.sleep(0.005)
+
+
+class TestAnEndFoundByAsking:
+    """The stream is down and the answer is lost: fills and end of an order are told by one question."""
+
+    async def test_leaves_what_filled_open(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.stream_is_down = True
+        desk.exchange.lose_next_answer()
+        await desk.start_trader()
+
+        bought = await desk.signal(instruction(now=now()))
+        await sent(desk)
+        desk.exchange.end_last_order(OrderStatus.EXPIRED, filled="0.002")
+        await desk.settled(bought)
+
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["entered_quantity"]) == ("open", Decimal("0.002"))
+
+    async def test_is_followed_by_the_close_that_waited(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.stream_is_down = True
+        desk.exchange.lose_next_answer()
+        await desk.start_trader()
+        bought = await desk.signal(instruction(now=now()))
+        await sent(desk)
+        desk.exchange.end_last_order(OrderStatus.EXPIRED, filled="0.002")
+
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await desk.settled(bought, closed)
+
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["exited_quantity"]) == ("closed", Decimal("0.002"))
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0
+
+    async def test_settles_an_exit_that_the_venue_cut_to_what_was_left(self, desk):
+        """A reduce-only order over more than is held ends as FILLED with less than was asked."""
+        await desk.put(configured(accounts=1, now=now()))
+        await desk.start_trader()
+        bought = await desk.signal(instruction(now=now()))
+        await desk.settled(bought)
+        desk.exchange.stream_is_down = True
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.002"))
+        desk.exchange.lose_next_answer()
+
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await sent(desk, 2)
+        desk.exchange.end_last_order(OrderStatus.FILLED, filled="0.003")
+
+        await desk.settled(closed)
