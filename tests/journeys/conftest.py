@@ -85,7 +85,8 @@ class RunningDesk:
             for task in running:
                 task.cancel()
             await asyncio.sleep(0)
-        await asyncio.wait(running, timeout=5)
+        if running:
+            await asyncio.wait(running, timeout=5)
         self.exchange.tell = None
         self.traders, self._tasks = [], []
         await self.stop()

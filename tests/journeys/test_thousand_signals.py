@@ -26,6 +26,11 @@ SYMBOLS = {"BTCUSDT": "95200.0", "ETHUSDT": "3000.0", "SOLUSDT": "150.0", "LTCUS
 SEED = int(os.environ.get("PREGAO_TEST_SEED", "20261121"))
 
 
+def say(line: str) -> None:
+    """Show up where the test fails: the seed replays the run."""
+    print(line)  # noqa: T201
+
+
 class Trouble:
     """Makes a venue misbehave by chance, and remembers how often it did."""
 
@@ -66,17 +71,17 @@ def desk_of(chance: random.Random) -> tuple[list[Bot], list[Subscription]]:
     subscriptions = []
     for number, one in enumerate(bots):
         followers = [(number * 5 + place) % ACCOUNTS + 1 for place in range(FOLLOWERS)]
-        for account_id in followers:
-            subscriptions.append(
-                subscription(
-                    account_id,
-                    bot_id=one.bot_id,
-                    subscription_id=UUID(int=10_000 * (number + 1) + account_id),
-                    custom_leverage=chance.choice([None, 5, 20]),
-                    custom_margin_usd=chance.choice([None, Decimal(20), Decimal(120)]),
-                    max_concurrent_positions=chance.choice([1, 2, 3, 3]),
-                )
+        subscriptions += [
+            subscription(
+                account_id,
+                bot_id=one.bot_id,
+                subscription_id=UUID(int=10_000 * (number + 1) + account_id),
+                custom_leverage=chance.choice([None, 5, 20]),
+                custom_margin_usd=chance.choice([None, Decimal(20), Decimal(120)]),
+                max_concurrent_positions=chance.choice([1, 2, 3, 3]),
             )
+            for account_id in followers
+        ]
     return bots, subscriptions
 
 
@@ -111,7 +116,7 @@ class Sender:
 @pytest.mark.long
 class TestThousandSignals:
     async def test_reconcile_to_the_last_decimal(self, desk):
-        print(f"PREGAO_TEST_SEED={SEED}")
+        say(f"PREGAO_TEST_SEED={SEED}")
         chance = random.Random(SEED)
         exchange = desk.exchange
         exchange.clock.forward(
@@ -136,7 +141,7 @@ class TestThousandSignals:
         signals = await self._send_all(desk, trading, trouble, followers, chance)
         await self._come_to_rest(desk, trading)
 
-        print(f"faults: {dict(trouble.hits)}")
+        say(f"faults: {dict(trouble.hits)}")
         assert all(trouble.hits[name] for name in ("lost_answer", "lost_order", "refused", "busy", "parts"))
         await self._counters_agree(desk, signals, followers)
         await self._receipts_agree(desk, signals, followers)
@@ -225,11 +230,11 @@ class TestThousandSignals:
             assert receipt.is_complete
             assert success + failed + skipped == len(receipt.rows)
             assert {row.account_id for row in receipt.rows} == set(followers[bot_id])
-        print(f"outcomes: {dict(outcomes)}")
+        say(f"outcomes: {dict(outcomes)}")
         codes = await desk.rows(
             "SELECT leg, code, count(*) FROM orders GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 12"
         )
-        print(f"codes: {[tuple(row) for row in codes]}")
+        say(f"codes: {[tuple(row) for row in codes]}")
         assert outcomes["filled"] > SIGNALS, "a run in which hardly anything trades proves nothing"
 
     async def _fills_agree(self, desk) -> None:

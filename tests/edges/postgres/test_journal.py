@@ -1,0 +1,160 @@
+"""Facts are never changed, never lost from view, and fold in the transaction that holds them."""
+
+import random
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from pregao.edges.postgres.journal import Cursor
+from tests.builders import BOT_ID, NOON, arrival, configured, instruction
+
+
+def knocked(number: int) -> list:
+    """Give one fact that can be told from the others."""
+    return arrival(instruction(), signal_id=UUID(int=number), now=NOON)[:1]
+
+
+async def put(journal, facts) -> None:
+    async with journal.transaction() as transaction:
+        await transaction.append(facts)
+
+
+async def numbers_after(journal, cursor):
+    told = await journal.tail(cursor)
+    return (told[-1][0] if told else cursor), [fact.signal_id.int for _, fact in told]
+
+
+class TestAppendOnly:
+    @pytest.mark.parametrize("statement", ["UPDATE {} SET kind = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+    @pytest.mark.parametrize("where", ["journal", "partition", "journal_rest"])
+    async def test_refuses(self, journal, statement, where):
+        """The database itself says no, whoever asks and however: parent, the month's partition, and the rest."""
+        await put(journal, knocked(1))
+        month = await journal.pool.fetchval("SELECT tableoid::regclass::text FROM journal LIMIT 1")
+        table = month if where == "partition" else where
+        if where == "journal_rest" and not statement.startswith("TRUNCATE"):
+            await journal.pool.execute(
+                "INSERT INTO journal_rest (epoch, recorded_at, kind, happened_at, fact) "
+                "VALUES (1, now() + interval '40 years', 'x', now(), '{}')"
+            )
+
+        with pytest.raises(asyncpg.RestrictViolationError, match="JOURNAL_APPEND_ONLY"):
+            await journal.pool.execute(statement.format(table))
+
+        assert await journal.pool.fetchval("SELECT count(*) FROM journal WHERE kind = 'SignalReceived'") == 1
+
+    async def test_keeps_the_month_in_a_partition_of_its_own(self, journal):
+        """Retention detaches months; what lies in the rest could not be detached."""
+        await put(journal, knocked(1))
+
+        names = await journal.pool.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM journal")
+        month = await journal.pool.fetchval(
+            "SELECT 'journal_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')"
+        )
+
+        assert [row["name"].removeprefix("pregao.") for row in names] == [month]
+
+    async def test_has_a_partition_for_the_next_month_already(self, journal):
+        found = await journal.pool.fetchval(
+            "SELECT to_regclass('pregao.journal_' || "
+            "to_char((now() + interval '1 month') AT TIME ZONE 'UTC', 'YYYYMM'))::text"
+        )
+
+        assert found is not None
+
+    async def test_makes_a_partition_once(self, journal):
+        name = await journal.pool.fetchval("SELECT ensure_journal_month('2031-05-17 00:00+00')")
+        again = await journal.pool.fetchval("SELECT ensure_journal_month('2031-05-31 23:59+00')")
+
+        assert name == again == "journal_203105"
+
+
+class TestTransaction:
+    async def test_folds_what_it_appends(self, journal):
+        await put(journal, configured())
+
+        assert await journal.pool.fetchval("SELECT bot_id FROM bots") == BOT_ID
+
+    async def test_leaves_no_trace_when_it_fails(self, journal):
+        await put(journal, configured())
+
+        async def append_and_fail() -> None:
+            async with journal.transaction() as transaction:
+                await transaction.append(arrival(instruction(), now=NOON))
+                raise RuntimeError("the step after it failed")
+
+        with pytest.raises(RuntimeError):
+            await append_and_fail()
+
+        counts = await journal.pool.fetchrow(
+            "SELECT (SELECT count(*) FROM signals), (SELECT count(*) FROM deliveries), "
+            "(SELECT count(*) FROM journal WHERE kind LIKE 'Signal%')"
+        )
+        assert tuple(counts) == (0, 0, 0)
+
+    async def test_leaves_no_trace_when_a_fold_fails(self, journal):
+        """Fact and state stand or fall together."""
+        await put(journal, knocked(1))
+
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await put(journal, knocked(1))
+
+        assert await journal.pool.fetchval("SELECT count(*) FROM journal") == 1
+
+
+class TestTail:
+    async def test_gives_facts_in_order_and_goes_on_behind_them(self, journal):
+        await put(journal, knocked(1) + knocked(2))
+        first, told = await numbers_after(journal, Cursor(journal.epoch))
+        await put(journal, knocked(3))
+
+        _, rest = await numbers_after(journal, first)
+
+        assert (told, rest) == ([1, 2], [3])
+
+    async def test_never_skips_a_transaction_that_starts_first_and_commits_last(self, journal):
+        """The largest id seen says nothing: a later commit may carry a smaller one."""
+        async with journal.transaction() as slow:
+            await slow.append(knocked(1))
+            await put(journal, knocked(2))
+            cursor, early = await numbers_after(journal, Cursor(journal.epoch))
+
+        _, late = await numbers_after(journal, cursor)
+
+        assert sorted(early + late) == [1, 2]
+
+    @pytest.mark.parametrize("seed", range(6))
+    async def test_gives_each_fact_once_however_transactions_interleave(self, journal, seed):
+        chance = random.Random(seed)
+        open_now, told, number = [], [], 0
+        cursor = Cursor(journal.epoch)
+
+        for _ in range(40):
+            match chance.choice(["begin", "append", "commit", "tail"]):
+                case "begin" if len(open_now) < 4:
+                    block = journal.transaction()
+                    open_now.append((block, await block.__aenter__()))
+                case "append" if open_now:
+                    number += 1
+                    await chance.choice(open_now)[1].append(knocked(number))
+                case "commit" if open_now:
+                    block, _ = open_now.pop(chance.randrange(len(open_now)))
+                    await block.__aexit__(None, None, None)
+                case "tail":
+                    cursor, more = await numbers_after(journal, cursor)
+                    told += more
+        for block, _ in open_now:
+            await block.__aexit__(None, None, None)
+        _, more = await numbers_after(journal, cursor)
+
+        assert sorted(told + more) == list(range(1, number + 1))
+
+    async def test_starts_anew_with_the_epoch(self, journal):
+        """After a clear or a restore a reader of the old epoch is not given facts of the new one."""
+        await put(journal, knocked(1))
+        journal.epoch += 1
+        await put(journal, knocked(2))
+
+        assert (await numbers_after(journal, Cursor(journal.epoch - 1)))[1] == [1]
+        assert (await numbers_after(journal, Cursor(journal.epoch)))[1] == [2]

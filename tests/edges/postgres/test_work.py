@@ -1,0 +1,212 @@
+"""Who acts is settled by leases, and what is to be done is found in the state by one trader at a time."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from pregao.edges.postgres import work
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.work import (
+    Workers,
+    claim_accepted,
+    claim_due_orders,
+    explain_trades,
+    peek_accepted,
+)
+from tests.builders import arrival, configured, instruction, trade
+from tests.rooms.orders.test_send import order
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def put(journal, facts) -> None:
+    async with journal.transaction() as transaction:
+        await transaction.append(facts)
+
+
+async def expire(journal, table: str) -> None:
+    await journal.pool.execute(f"UPDATE {table} SET lease_until = clock_timestamp() - interval '1 ms'")
+
+
+async def waiting(journal, *, limit: int = 16) -> list[UUID]:
+    return [one.signal_id for one in await peek_accepted(journal.pool, limit=limit)]
+
+
+class TestWorkers:
+    async def test_renew_a_lease_that_stands(self, journal):
+        workers = Workers(journal.pool)
+        lease = await workers.enter(worker_id="trader-1", role="trader")
+
+        assert await workers.renew(lease) is True
+
+    async def test_refuse_to_renew_what_has_run_out(self, journal):
+        """Whoever was frozen beyond his lease must stop acting, even if nobody took his place."""
+        workers = Workers(journal.pool)
+        lease = await workers.enter(worker_id="trader-1", role="trader")
+        await expire(journal, "workers")
+
+        assert await workers.renew(lease) is False
+
+    async def test_refuse_to_renew_an_older_life_of_the_same_name(self, journal):
+        workers = Workers(journal.pool)
+        first = await workers.enter(worker_id="trader-1", role="trader")
+        second = await workers.enter(worker_id="trader-1", role="trader")
+
+        assert (await workers.renew(first), await workers.renew(second)) == (False, True)
+        assert second.lease_epoch > first.lease_epoch
+
+    async def test_pass_a_named_lease_on_only_when_it_has_run_out(self, journal):
+        workers = Workers(journal.pool)
+        one = await workers.enter(worker_id="trader-1", role="trader")
+        other = await workers.enter(worker_id="trader-2", role="trader")
+
+        held_by_one = [await workers.hold("stream-1", one), await workers.hold("stream-1", other)]
+        await expire(journal, "leases")
+        taken_over = [await workers.hold("stream-1", other), await workers.hold("stream-1", one)]
+
+        assert held_by_one == [True, False]
+        assert taken_over == [True, False]
+
+    async def test_give_everything_up_on_the_way_out(self, journal):
+        workers = Workers(journal.pool)
+        one = await workers.enter(worker_id="trader-1", role="trader")
+        other = await workers.enter(worker_id="trader-2", role="trader")
+        await workers.hold("stream-1", one)
+
+        await workers.leave(one)
+
+        assert await workers.hold("stream-1", other) is True
+        assert await workers.renew(one) is False
+
+
+class TestClaimAccepted:
+    async def test_never_gives_two_traders_the_same_signal(self, journal):
+        await put(journal, configured())
+        for _ in range(6):
+            await put(journal, arrival(instruction(), now=now()))
+
+        async with journal.transaction() as one, journal.transaction() as other:
+            seen = await waiting(journal)
+            first, second = await asyncio.gather(
+                claim_accepted(one.connection, seen), claim_accepted(other.connection, seen)
+            )
+
+        claimed = [fact.signal_id for fact in (*first, *second)]
+        assert len(claimed) == len(set(claimed)) == 6
+
+    async def test_gives_the_oldest_first(self, journal):
+        await put(journal, configured())
+        ids = [UUID(int=9 - number) for number in range(3)]
+        for age, signal_id in enumerate(ids):
+            await put(
+                journal, arrival(instruction(), signal_id=signal_id, now=now() - timedelta(seconds=9 - age))
+            )
+
+        async with journal.transaction() as transaction:
+            claimed = await claim_accepted(transaction.connection, await waiting(journal, limit=2))
+
+        assert [fact.signal_id for fact in claimed] == ids[:2]
+
+    async def test_gives_a_signal_again_when_its_trader_died(self, journal):
+        await put(journal, configured())
+        await put(journal, arrival(instruction(), now=now()))
+
+        async def claim_and_die() -> None:
+            async with journal.transaction() as dying:
+                assert len(await claim_accepted(dying.connection, await waiting(journal))) == 1
+                await journal.pool.execute(
+                    "SELECT pg_terminate_backend($1)", dying.connection.get_server_pid()
+                )
+                await dying.connection.execute("SELECT 1")
+
+        with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+            await claim_and_die()
+
+        async with journal.transaction() as transaction:
+            assert len(await claim_accepted(transaction.connection, await waiting(journal))) == 1
+
+
+class TestClaimDueOrders:
+    async def test_gives_an_order_to_one_trader_and_puts_its_next_question_off(self, journal):
+        await put(journal, [*configured(), order(happened_at=now() - timedelta(seconds=8))])
+
+        async with journal.transaction() as one, journal.transaction() as other:
+            first, second = await asyncio.gather(
+                claim_due_orders(one.connection, limit=5), claim_due_orders(other.connection, limit=5)
+            )
+        again = await claim_due_orders(journal.pool, limit=5)
+
+        assert [len(first) + len(second), len(again)] == [1, 0]
+
+    async def test_leaves_an_order_that_is_being_sent_to_its_sender(self, journal):
+        """Nobody asks before the venue must have answered: the receive window and a margin."""
+        await put(journal, [*configured(), order(happened_at=now() - timedelta(seconds=5))])
+
+        assert await claim_due_orders(journal.pool, limit=5) == []
+
+    def test_asks_ever_more_slowly(self):
+        assert list(work.ASK_AGAIN_SECONDS) == sorted(work.ASK_AGAIN_SECONDS)
+        assert work.ASK_AGAIN_SECONDS[-1] == 30
+
+
+class TestPositionsLive:
+    async def test_allow_one_live_position_per_account_symbol_and_side(self, journal):
+        """F052: whatever the code thinks, the database has room for one."""
+        await put(journal, [*configured(), order()])
+        second = replace(
+            order(), order_id="p" + "b" * 26, client_order_id="p" + "b" * 26 + "1", position_id=10
+        )
+
+        with pytest.raises(asyncpg.UniqueViolationError, match="positions_live"):
+            await put(journal, [second])
+
+
+class TestOpenAttempts:
+    async def test_say_where_an_order_stands_while_it_may_be_tried_again(self, journal):
+        await put(journal, [*configured(), order()])
+
+        async with journal.transaction() as transaction:
+            books = PostgresBooks(transaction.connection)
+            standing = await books.open_attempts([order().order_id, "p" + "z" * 26])
+            await transaction.connection.execute("UPDATE orders SET status = 'rejected'")
+            ended = await books.open_attempts([order().order_id])
+
+        assert standing == {order().order_id: 1}
+        assert ended == {order().order_id: None}
+
+
+class TestExplainTrades:
+    async def explained(self, journal, **changes):
+        told = trade(client_order_id="", exchange_order_id="77")
+        await put(journal, [*configured(), order()])
+        if changes:
+            names = ", ".join(f"{name} = ${place}" for place, name in enumerate(changes, 1))
+            await journal.pool.execute(f"UPDATE orders SET {names}", *changes.values())
+        found = await explain_trades(journal.pool, account_id=1, symbol="BTCUSDT", trades=[told])
+        return [one.client_order_id for one in found]
+
+    async def test_names_the_order_that_the_venue_s_id_belongs_to(self, journal):
+        told = await self.explained(journal, exchange_order_id="77", status="accepted")
+
+        assert told == [order().client_order_id]
+
+    async def test_leaves_out_what_may_belong_to_an_order_not_acknowledged_yet(self, journal):
+        """Booked as foreign it would be wrong for ever; asked about, the order tells it itself."""
+        assert await self.explained(journal) == []
+
+    async def test_gives_what_is_certainly_not_ours(self, journal):
+        assert await self.explained(journal, exchange_order_id="5", status="filled") == [""]
+
+
+class TestHeldQuantity:
+    async def test_is_nothing_while_the_entry_is_on_its_way(self, journal):
+        await put(journal, [*configured(), order()])
+
+        assert await PostgresBooks(journal.pool).held_quantity(account_id=1, symbol="BTCUSDT") == Decimal(0)
