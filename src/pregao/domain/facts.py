@@ -312,6 +312,7 @@ class ExitRequested(Fact):
     position_id: int
     attempt: int
     reason: str
+    quantity_max: Decimal | None = None  # what the attempt that died was to close; None is all that is held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ def _plan_close(
         position,
         signal_id=decision.signal_id,
         attempt=1,
-        instruction=decision.instruction,
+        share=decision.instruction.share,
         account=account,
         market=market,
         desk=desk,
@@ -137,7 +137,8 @@ def _exit(
     *,
     signal_id: UUID,
     attempt: int,
-    instruction: Instruction | None,
+    share: Decimal | None = None,
+    quantity_max: Decimal | None = None,
     account: Account,
     market: Market,
     desk: Desk,
@@ -145,8 +146,9 @@ def _exit(
 ) -> OrderPlanned | OrderDenied:
     identity = _exit_id(position, signal_id=signal_id, desk=desk)
     view = market.views.get((account.venue, position.symbol))
-    share = instruction.share if instruction else None
     quantity = _exit_quantity(position, signal_id=signal_id, attempt=attempt, share=share, view=view)
+    if isinstance(quantity, Decimal) and quantity_max is not None:
+        quantity = min(quantity, quantity_max)
     if isinstance(quantity, Denial):
         return OrderDenied(
             happened_at=now,
@@ -223,7 +225,7 @@ async def plan_exit(
     requests: Sequence[ExitRequested], *, books: Books, market: Market, desk: Desk, now: datetime
 ) -> list[Fact]:
     """
-    Plan a reduce-only order over all that a position holds now; deny when it holds nothing any more.
+    Plan a reduce-only order over what is asked of all that a position holds now; deny when that is nothing.
 
     Nothing follows from a request that is out of date: while the venue was asked, the order went on.
     """
@@ -238,7 +240,7 @@ async def plan_exit(
             positions[request.position_id],
             signal_id=request.signal_id,
             attempt=request.attempt,
-            instruction=None,
+            quantity_max=request.quantity_max,
             account=accounts[positions[request.position_id].account_id],
             market=market,
             desk=desk,

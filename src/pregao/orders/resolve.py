@@ -128,6 +128,7 @@ def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
             position_id=order.position_id,
             attempt=order.attempt + 1,
             reason=reason,
+            quantity_max=order.quantity,
         )
     if order.attempt >= ATTEMPTS_MAX:
         return OrderRejected(
