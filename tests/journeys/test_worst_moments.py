@@ -1,10 +1,12 @@
 """What goes wrong at the worst moment: between an answer and its commit, between two traders, in a gap."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 from pregao.domain.order import OrderStatus, Side
 from pregao.domain.signal import Action
+from pregao.domain.venue import TradeReport
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -64,3 +66,59 @@ class TestAnEndFoundByAsking:
         desk.exchange.end_last_order(OrderStatus.FILLED, filled="0.003")
 
         await desk.settled(closed)
+
+
+class TestAShareThatIsClosed:
+    async def test_stays_a_share_when_its_first_attempt_died(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        await desk.start_trader()
+        bought = await desk.signal(instruction(now=now()))
+        await desk.settled(bought)
+        desk.exchange.busy_next()
+
+        closed = await desk.signal(instruction(Action.CLOSE, share=Decimal("0.4"), now=now()))
+        await desk.settled(closed)
+
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["exited_quantity"]) == ("open", Decimal("0.002"))
+        assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.003")
+
+
+class TestAFillAfterTheEnd:
+    async def test_opens_the_position_that_was_given_up(self, desk):
+        """The order was found expired with nothing filled; the venue's books were behind."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.stream_is_down = True
+        desk.exchange.lose_next_answer()
+        trading = await desk.start_trader()
+        bought = await desk.signal(instruction(now=now()))
+        await sent(desk)
+        [(account_id, trade)] = desk.exchange.trades
+        desk.exchange.end_last_order(OrderStatus.EXPIRED, filled="0")
+        await desk.settled(bought)
+
+        await trading.take(TradeReport(account_id=account_id, trade=trade))
+        await desk.until("SELECT count(*) = 1 FROM fills")
+
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["entered_quantity"]) == ("open", Decimal("0.005"))
+        assert (position["closed_at"], position["close_reason"]) == (None, None)
+
+    async def test_leaves_a_position_that_the_next_close_exits(self, desk):
+        """A late fill of the entry opens the closed position again; the exit that is done must not block others."""
+        await desk.put(configured(accounts=1, now=now()))
+        trading = await desk.start_trader()
+        bought = await desk.signal(instruction(now=now()))
+        await desk.settled(bought)
+        [(account_id, entry)] = desk.exchange.trades
+        await desk.settled(await desk.signal(instruction(Action.CLOSE, now=now())))
+        late = replace(entry, trade_id="999", quantity=Decimal("0.001"))
+        desk.exchange.trades.append((account_id, late))
+        await trading.take(TradeReport(account_id=account_id, trade=late))
+        await desk.until("SELECT count(*) = 3 FROM fills")
+
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await desk.settled(closed)
+
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["exited_quantity"]) == ("closed", Decimal("0.006"))

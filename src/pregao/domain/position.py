@@ -134,7 +134,7 @@ def after_fill(
         return replace(sums, status=PositionStatus.CLOSED, closed_at=traded_at, close_reason=reason)
     if sums.status is PositionStatus.PENDING:
         return replace(sums, status=PositionStatus.OPEN)
-    if sums.status is PositionStatus.CLOSED:
-        # A late entry fill after the exit: the position holds something again, and is exited anew.
+    if sums.status in (PositionStatus.CLOSED, PositionStatus.ABANDONED):
+        # A fill told late, after the exit or after we gave the entry up: what is held must be seen and exited.
         return replace(sums, status=PositionStatus.OPEN, closed_at=None, close_reason=None)
     return sums

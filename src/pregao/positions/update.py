@@ -60,6 +60,8 @@ def _after(position: Position, fill: FillBooked) -> Position:
         return replace(
             after, status=PositionStatus.OPEN, exit_signal_id=None
         )  # a share was closed, the rest stays
+    if position.status is PositionStatus.CLOSED and position.close_reason == "signal":
+        return replace(after, exit_signal_id=None)  # that exit is done: the next close must not wait for it
     return after
 
 
