@@ -118,7 +118,8 @@ class Trading:
                 fill = FillReported(
                     happened_at=self._clock(), account_id=report.account_id, trade=report.trade
                 )
-                await self._book_told(fill)
+                # The stream goes on: its next fills join the next commit, in the order they were told.
+                self._spawn(self._book_told(fill, self._outcomes.submit([fill])))
             case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
                 await self._take_end(report)
             case OrderReport():
@@ -126,10 +127,10 @@ class Trading:
             case StreamGap():
                 self._spawn(self._catch_up(report.account_id))
 
-    async def _book_told(self, fill: FillReported) -> None:
-        """Book what a stream told; what cannot be booked now is asked for again, and the stream goes on."""
+    async def _book_told(self, fill: FillReported, booked: Awaitable[None]) -> None:
+        """Wait until what a stream told is booked; what cannot be booked now is asked for again."""
         try:
-            await self._outcomes.submit([fill])
+            await booked
         except (*AWAY, LookupError) as trouble:
             log.warning(
                 "fills.book.put_off",
@@ -137,6 +138,9 @@ class Trading:
                 trade_id=fill.trade.trade_id,
                 error=type(trouble).__name__,
             )
+        except Exception:
+            log.exception("fills.book.failed", account_id=fill.account_id, trade_id=fill.trade.trade_id)
+            self._spawn(self._catch_up(fill.account_id))
 
     # --- the steps, bound to their ports ------------------------------------------------------------------
 

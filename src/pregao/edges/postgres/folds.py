@@ -567,6 +567,8 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
         SET filled_quantity = filled_quantity + new.quantity, filled_notional = filled_notional + new.notional,
             fees = orders.fees + new.fee, filled_at = greatest(orders.filled_at, new.traded_at), booked_at = new.at,
             exchange_order_id = coalesce(orders.exchange_order_id, new.exchange_order_id), updated_at = new.at,
+            code = CASE WHEN status <> 'unresolved' THEN code END,  -- a fill answers what was asked
+            reason = CASE WHEN status <> 'unresolved' THEN reason END,
             status = CASE
                 WHEN status IN ('canceled', 'expired', 'rejected', 'denied') THEN status
                 WHEN filled_quantity + new.quantity >= orders.quantity THEN 'filled'
