@@ -207,14 +207,16 @@ class TestThousandSignals:
         rows = await desk.rows(
             """
             SELECT s.signal_id, s.bot_id, s.status, s.accounts, s.orders, s.orders_live,
-                   count(o.*) AS rows, count(DISTINCT o.account_id) AS seen,
-                   count(*) FILTER (WHERE o.attempt > 0 OR o.code = 'ENTRY_ON_ITS_WAY') AS planned
+                   count(DISTINCT o.account_id) AS seen,
+                   (SELECT count(DISTINCT fact ->> 'order_id') FROM journal AS j WHERE j.signal_id = s.signal_id
+                      AND j.kind IN ('OrderPlanned', 'OrderDeferred')) AS planned
             FROM signals AS s LEFT JOIN orders AS o USING (signal_id) GROUP BY s.signal_id
             """
         )
         assert {row["signal_id"] for row in rows} == set(signals)
         for row in rows:
             assert (row["status"], row["orders_live"]) == ("settled", 0), dict(row)
+            assert row["orders"] == row["planned"], dict(row)
             assert row["accounts"] == row["seen"] == len(followers[row["bot_id"]]), dict(row)
 
     async def _receipts_agree(self, desk, signals, followers) -> None:
