@@ -25,12 +25,19 @@ BOT_ID = UUID("01930000-0000-7000-8000-000000000001")
 
 
 def bot(**changes) -> Bot:
-    given = {"bot_id": BOT_ID, "name": "EMA cross", "webhook_path": "bot-ema-cross-15m", "secret_sha256": "0" * 64}
+    given = {
+        "bot_id": BOT_ID,
+        "name": "EMA cross",
+        "webhook_path": "bot-ema-cross-15m",
+        "secret_sha256": "0" * 64,
+    }
     return Bot(**{**given, **changes})
 
 
 def account(account_id: int = 1, **changes) -> Account:
-    return Account(**{"account_id": account_id, "name": f"account {account_id}", "venue": Venue.PAPER, **changes})
+    return Account(
+        **{"account_id": account_id, "name": f"account {account_id}", "venue": Venue.PAPER, **changes}
+    )
 
 
 def subscription(account_id: int = 1, **changes) -> Subscription:
@@ -44,12 +51,16 @@ def configured(*, bots=None, accounts: int = 1, now: datetime = NOON, **subscrip
     for number in range(1, accounts + 1):
         facts.append(AccountConfigured(happened_at=now, account=account(number)))
         facts.append(
-            SubscriptionConfigured(happened_at=now, subscription=subscription(number, **subscription_changes)),
+            SubscriptionConfigured(
+                happened_at=now, subscription=subscription(number, **subscription_changes)
+            ),
         )
     return facts
 
 
-def instruction(action: Action = Action.ENTER, *, side: Side | None = Side.BUY, now: datetime = NOON, **changes):
+def instruction(
+    action: Action = Action.ENTER, *, side: Side | None = Side.BUY, now: datetime = NOON, **changes
+):
     given = {
         "action": action,
         "symbol": "BTCUSDT",
@@ -61,7 +72,9 @@ def instruction(action: Action = Action.ENTER, *, side: Side | None = Side.BUY, 
     return Instruction(**{**given, **changes})
 
 
-def arrival(asked: Instruction, *, signal_id: UUID | None = None, now: datetime = NOON, bot_id: UUID = BOT_ID) -> list:
+def arrival(
+    asked: Instruction, *, signal_id: UUID | None = None, now: datetime = NOON, bot_id: UUID = BOT_ID
+) -> list:
     """Give the facts that intake commits for a signal that could be read."""
     signal_id = signal_id or uuid4()
     return [
@@ -132,7 +145,9 @@ def reported(trade_id: str = "1", *, account_id: int = 1, **changes) -> FillRepo
     return FillReported(happened_at=NOON, account_id=account_id, trade=trade(trade_id, **changes))
 
 
-def booked(trade_id: str = "1", *, order_is_filled: bool = True, order_id: str | None = "p", **changes) -> FillBooked:
+def booked(
+    trade_id: str = "1", *, order_is_filled: bool = True, order_id: str | None = "p", **changes
+) -> FillBooked:
     """Give a booked fill of one of our orders on position 1."""
     position_id = changes.pop("position_id", 1)
     told = trade(trade_id, **changes)

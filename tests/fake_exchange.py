@@ -190,7 +190,11 @@ class FakeExchange:
         self.orders.append((attempt.account_id, order))
         left = attempt.quantity
         for part in range(self.fills_per_order, 0, -1):
-            share = left if part == 1 else (left / part // rules.market_quantity_step) * rules.market_quantity_step
+            share = (
+                left
+                if part == 1
+                else (left / part // rules.market_quantity_step) * rules.market_quantity_step
+            )
             if share == 0:
                 continue
             left -= share
@@ -244,12 +248,16 @@ class FakeExchange:
                 return order
         return None
 
-    async def trades_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> Sequence[VenueTrade]:
+    async def trades_of(
+        self, *, account_id: int, symbol: str, exchange_order_id: str
+    ) -> Sequence[VenueTrade]:
         self._speak()
         return [
             replace(trade, client_order_id="")
             for account, trade in self.trades
-            if account == account_id and trade.symbol == symbol and trade.exchange_order_id == exchange_order_id
+            if account == account_id
+            and trade.symbol == symbol
+            and trade.exchange_order_id == exchange_order_id
         ]
 
     async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
@@ -275,7 +283,9 @@ class FakeExchange:
         self._speak()
         symbols = [symbol] if symbol else sorted(self.prices)
         return [
-            VenuePosition(symbol=one, position_side=PositionSide.BOTH, quantity=held, entry_price=self.prices[one])
+            VenuePosition(
+                symbol=one, position_side=PositionSide.BOTH, quantity=held, entry_price=self.prices[one]
+            )
             for one in symbols
             if (held := self.quantity(account_id, one)) != 0
         ]

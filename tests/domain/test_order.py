@@ -110,12 +110,12 @@ class TestOrderOf:
         assert order_of(client_order_id(order, attempt=attempt)) == (order, attempt)
 
     @quick
-    @given(text=st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), max_size=36))
+    @given(text=st.text(max_size=36))
     def test_never_breaks_on_a_stranger(self, text):
         assert order_of(text) is None or order_of(text)[1] >= 0
 
     @pytest.mark.parametrize(
-        "text", ["", "p", "web_abc", "x" * 28, "p" * 27, "p" * 28, "autoclose-1700000000000"]
+        "text", ["", "p", "web_abc", "x" * 28, "p" * 27, "p" * 28, "autoclose-1700000000000", "p" * 27 + "²"]
     )
     def test_does_not_know_a_stranger(self, text):
         assert order_of(text) is None

@@ -31,4 +31,6 @@ class TestRebuild:
 
         found = await compare_with_journal(desk.journal)
 
-        assert [(one.table, one.only_in_state, one.only_in_fold) for one in found.differences] == [("accounts", 1, 1)]
+        assert [(one.table, one.only_in_state, one.only_in_fold) for one in found.differences] == [
+            ("accounts", 1, 1)
+        ]

@@ -35,7 +35,12 @@ class TestTheTape:
             await desk.subscribe(bot, bruno, custom_leverage=10, custom_margin_usd="50")
 
             signals = []
-            for body in (BUY_TEXT, CLOSE_JSON, BUY_JSON.replace("your-webhook-secret", bot["secret"]), CLOSE_TEXT):
+            for body in (
+                BUY_TEXT,
+                CLOSE_JSON,
+                BUY_JSON.replace("your-webhook-secret", bot["secret"]),
+                CLOSE_TEXT,
+            ):
                 answer = await desk.post(bot, body)
                 assert answer.status_code in (200, 202), answer.text
                 signals.append(await desk.receipt(answer.json()["signal_id"]))
@@ -61,19 +66,29 @@ class TestTheTape:
 
             receipt = await desk.receipt((await desk.post(bot, BUY_TEXT)).json()["signal_id"])
 
-        assert {row["account"]: row["quantity"] for row in receipt["rows"]} == {"Ana": "1.2", "Bruno": "6.003"}
+        assert {row["account"]: row["quantity"] for row in receipt["rows"]} == {
+            "Ana": "1.2",
+            "Bruno": "6.003",
+        }
         assert {row["decision_price"] for row in receipt["rows"]} == {"83.29"}
 
 
 def _assert_books_agree(books, fills, positions, signals) -> None:
     """Compare the three accounts of what happened: the desk's ledger, the exchange's own books, the receipts."""
     theirs = sorted(
-        (fill["trade_id"], fill["symbol"], Decimal(fill["price"]), Decimal(fill["quantity"]), Decimal(fill["fee"]))
+        (
+            fill["trade_id"],
+            fill["symbol"],
+            Decimal(fill["price"]),
+            Decimal(fill["quantity"]),
+            Decimal(fill["fee"]),
+        )
         for account in books.values()
         for fill in account["fills"]
     )
     ours = sorted(
-        (int(fill["trade_id"]), fill["symbol"], fill["price"], fill["quantity"], fill["fee"]) for fill in fills
+        (int(fill["trade_id"]), fill["symbol"], fill["price"], fill["quantity"], fill["fee"])
+        for fill in fills
     )
     assert ours == [(int(trade_id), *rest) for trade_id, *rest in theirs]
     assert all(not account["positions"] for account in books.values())

@@ -128,6 +128,10 @@ def client_order_id(order: str, *, attempt: int) -> str:
 def order_of(client_order_id: str) -> tuple[str, int] | None:
     """Read an order's id and attempt back from a client order id; None when it is not one of ours."""
     order, attempt = client_order_id[:27], client_order_id[27:]
-    if not client_order_id.startswith("p") or len(order) != 27 or not attempt.isdigit():
+    if (
+        not client_order_id.startswith("p")
+        or len(order) != 27
+        or not (attempt.isascii() and attempt.isdigit())
+    ):
         return None
     return order, int(attempt)

@@ -125,7 +125,9 @@ async def open_journal(dsn: str, *, connections_max: int = 8) -> Journal:
         server_settings={"search_path": "pregao", "jit": "off", "application_name": "pregao"},
     )
     try:
-        await pool.execute("SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')")
+        await pool.execute(
+            "SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')"
+        )
         epoch = await pool.fetchval("SELECT epoch FROM desk")
     except BaseException:
         await pool.close()

@@ -70,7 +70,9 @@ async def compare_with_journal(journal: Journal) -> Comparison:
                 await fold(type(group[0]), group, connection=connection)
                 facts += len(group)
             differences = [
-                difference for table in STATE_TABLES if (difference := await _compare(connection, table)) is not None
+                difference
+                for table in STATE_TABLES
+                if (difference := await _compare(connection, table)) is not None
             ]
         finally:
             await transaction.rollback()

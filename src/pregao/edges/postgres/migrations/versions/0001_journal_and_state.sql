@@ -253,6 +253,8 @@ CREATE TABLE orders (
 CREATE INDEX orders_of_signal ON orders (signal_id);
 CREATE INDEX orders_to_check ON orders (check_at)
     WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled');
+CREATE INDEX orders_live_of_account ON orders (account_id)
+    WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled');
 CREATE INDEX orders_of_position ON orders (position_id) WHERE position_id IS NOT NULL;
 CREATE TABLE attempts (
     order_id        text    NOT NULL,
