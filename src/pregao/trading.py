@@ -6,8 +6,9 @@ Everything is found in the state again after a crash: starting and recovering ar
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -32,12 +33,13 @@ from pregao.domain.facts import (
     SignalAccepted,
     SignalPlanned,
 )
-from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.order import Leg, OrderStatus, order_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.fills.book import book_fill
 from pregao.orders import close, plan
@@ -52,9 +54,12 @@ RESOLVE_SECONDS = 0.25
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 QUESTIONS_PER_BATCH = 100
 MARKET_SECONDS_MAX = 2.0  # a venue that gives no price in time gets no entries; the others do not wait longer
-CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the last one booked: clocks differ
+CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
+GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
 
 log = structlog.get_logger()
+
+MARGIN_ASSET = "USDT"  # other margin assets are denied when an order is planned
 
 Pair = tuple[Venue, str]
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
@@ -92,10 +97,14 @@ class Trading:
         self._desk = desk
         self._views: dict[Pair, MarketView] = {}
         self._rates: dict[tuple[str, str], Decimal] = {}
-        self._wire = asyncio.Semaphore(orders_in_flight_max)
-        self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record)
+        # A slow venue takes no place from another, and no entry takes one from an exit.
+        self._wires: defaultdict[tuple[Venue, Leg], asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(orders_in_flight_max)
+        )
+        self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
+        self._gaps: dict[int, datetime] = {}  # account → when to ask again what happened there
         self._arrived = asyncio.Event()
         self._runner = Runner(self._begin, steps=self._bound_steps())
         doorbell.listen("signals", lambda _words: self._arrived.set())
@@ -106,6 +115,7 @@ class Trading:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._keep(self._decide_arrivals))
                 loops.create_task(self._keep(self._ask_about_unknowns))
+                loops.create_task(self._keep(self._ask_about_gaps))
         finally:
             while self._tasks:
                 await asyncio.wait(self._tasks)
@@ -118,8 +128,11 @@ class Trading:
                 fill = FillReported(
                     happened_at=self._clock(), account_id=report.account_id, trade=report.trade
                 )
-                # The stream goes on: its next fills join the next commit, in the order they were told.
-                self._spawn(self._book_told(fill, self._outcomes.submit([fill])))
+                if _needs_rate(fill):
+                    self._spawn(self._book_with_rate(fill))
+                else:
+                    # The stream goes on: its next fills join the next commit, in the order they were told.
+                    self._spawn(self._book_told(fill, self._outcomes.submit([fill])))
             case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
                 await self._take_end(report)
             case OrderReport():
@@ -131,16 +144,25 @@ class Trading:
         """Wait until what a stream told is booked; what cannot be booked now is asked for again."""
         try:
             await booked
-        except (*AWAY, LookupError) as trouble:
+        except (*AWAY, VenueError) as trouble:
             log.warning(
                 "fills.book.put_off",
                 account_id=fill.account_id,
                 trade_id=fill.trade.trade_id,
                 error=type(trouble).__name__,
             )
+            self._ask_later(fill.account_id)
         except Exception:
             log.exception("fills.book.failed", account_id=fill.account_id, trade_id=fill.trade.trade_id)
-            self._spawn(self._catch_up(fill.account_id))
+            self._ask_later(fill.account_id)
+
+    async def _book_with_rate(self, fill: FillReported) -> None:
+        async def booked() -> None:
+            [account] = (await PostgresBooks(self._journal.pool).accounts([fill.account_id])).values()
+            await self._with_rates(account.venue, [fill])
+            await self._outcomes.submit([fill])
+
+        await self._book_told(fill, booked())
 
     # --- the steps, bound to their ports ------------------------------------------------------------------
 
@@ -292,7 +314,7 @@ class Trading:
 
     async def _send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
-        async with self._wire:
+        async with self._wires[order.venue, order.leg]:
             outcome = await send_order(order, exchange=self._exchanges[order.venue], clock=self._clock)
         try:
             await self._outcomes.submit([outcome])
@@ -354,48 +376,76 @@ class Trading:
         if order is not None:
             self._spawn(self._resolve(order))
 
+    def _ask_later(self, account_id: int) -> None:
+        """Remember that something happened on the account which the books do not know yet."""
+        self._gaps[account_id] = self._clock() + timedelta(seconds=GAP_SECONDS)
+
+    async def _ask_about_gaps(self) -> None:
+        await asyncio.sleep(RESOLVE_SECONDS)
+        for account_id in [account for account, due in self._gaps.items() if due <= self._clock()]:
+            del self._gaps[account_id]
+            self._spawn(self._catch_up(account_id))
+
     async def _catch_up(self, account_id: int) -> None:
-        """After a gap: ask about each order that may have traded unseen, then for trades of what is held."""
+        """Learn what happened during a gap; a gap that cannot be closed now stays one."""
+        try:
+            is_known = await self._know_all(account_id)
+        except (*AWAY, VenueError) as trouble:
+            log.warning("trader.catch_up.put_off", account_id=account_id, error=type(trouble).__name__)
+            is_known = False
+        except Exception:
+            log.exception("trader.catch_up.failed", account_id=account_id)
+            is_known = False
+        if not is_known:
+            self._ask_later(account_id)
+
+    async def _know_all(self, account_id: int) -> bool:
+        """Ask about each order that may have traded unseen, then for trades of what is held."""
         orders = await work.live_orders_of_account(self._journal.pool, account_id)
         held = await work.held_symbols(self._journal.pool, account_id)
         for order in orders:
-            if (
-                order.status is not OrderStatus.PLANNED
-            ):  # one of those is being sent right now, or asked about soon
+            # What is planned is being sent right now, or asked about soon; what is dead cannot have traded.
+            if order.status is not OrderStatus.PLANNED and not order.is_dead:
                 await self._resolve(order)
-        for venue, symbol, since in held:
+        told = [
             await self._catch_up_trades(
                 account_id, venue=venue, symbol=symbol, since_ms=to_ms(since - CATCH_UP_MARGIN)
             )
+            for venue, symbol, since in held
+        ]
+        return all(told)
 
-    async def _catch_up_trades(self, account_id: int, *, venue: Venue, symbol: str, since_ms: int) -> None:
-        try:
-            trades = await self._exchanges[venue].trades_since(
-                account_id=account_id, symbol=symbol, since_ms=since_ms
-            )
-            # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
-            explained = await work.explain_trades(
-                self._journal.pool, account_id=account_id, symbol=symbol, trades=trades
-            )
-            facts = [
-                FillReported(happened_at=self._clock(), account_id=account_id, trade=trade)
-                for trade in explained
-            ]
-            if facts:
-                await self._with_rates(venue, facts)
-                await self._outcomes.submit(facts)
-        except VenueError as silent:
-            log.warning("trader.catch_up.silent", account_id=account_id, symbol=symbol, code=silent.code)
+    async def _catch_up_trades(self, account_id: int, *, venue: Venue, symbol: str, since_ms: int) -> bool:
+        """Book the trades not booked yet; say whether it is known of each whose it is."""
+        trades = await self._exchanges[venue].trades_since(
+            account_id=account_id, symbol=symbol, since_ms=since_ms
+        )
+        books = PostgresBooks(self._journal.pool)
+        untold = await books.untold_trades(account_id=account_id, symbol=symbol, trades=trades)
+        # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
+        explained = await work.explain_trades(
+            self._journal.pool, account_id=account_id, symbol=symbol, trades=untold
+        )
+        facts = [
+            FillReported(happened_at=self._clock(), account_id=account_id, trade=trade) for trade in explained
+        ]
+        if facts:
+            await self._with_rates(venue, facts)
+            await self._outcomes.submit(facts)
+        return len(explained) == len(untold)
 
     async def _with_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
         """Know the price of every foreign commission before it is booked."""
         for fact in facts:
-            if not isinstance(fact, FillReported):
-                continue
-            asset = fact.trade.commission_asset
-            if asset not in ("", "USDT") and fact.trade.commission:
-                quote = await self._exchanges[venue].quote(f"{asset}USDT")
-                self._rates[asset, "USDT"] = quote.last_price
+            if isinstance(fact, FillReported) and _needs_rate(fact):
+                asset = fact.trade.commission_asset
+                quote = await self._exchanges[venue].quote(f"{asset}{MARGIN_ASSET}")
+                self._rates[asset, MARGIN_ASSET] = quote.last_price
+
+
+def _needs_rate(fill: FillReported) -> bool:
+    """Say whether a fill was paid for in an asset that is not the margin's."""
+    return bool(fill.trade.commission) and fill.trade.commission_asset not in ("", MARGIN_ASSET)
 
 
 def _may_settle(done: Sequence[Fact]) -> set[UUID]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pregao.domain.order import OrderStatus, Side
 from pregao.domain.signal import Action
-from pregao.domain.venue import TradeReport
+from pregao.domain.venue import RetryLater, StreamGap, TradeReport
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -122,3 +122,89 @@ class TestAFillAfterTheEnd:
 
         [position] = await desk.rows("SELECT * FROM positions")
         assert (position["status"], position["exited_quantity"]) == ("closed", Decimal("0.006"))
+
+
+class TestAGap:
+    """What happened while a stream was away is asked for until it is known."""
+
+    async def bought(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        trading = await desk.start_trader()
+        await desk.settled(await desk.signal(instruction(now=now())))
+        desk.exchange.stream_is_down = True
+        return trading
+
+    async def test_is_not_forgotten_when_the_venue_is_silent_too(self, desk):
+        trading = await self.bought(desk)
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.005"))
+        desk.exchange.stay_silent()
+        await trading.take(StreamGap(account_id=1, connected_at=now()))
+        await asyncio.sleep(0.1)
+
+        desk.exchange.stay_silent(silent=False)
+
+        await desk.until("SELECT close_reason = 'closed_outside' FROM positions")
+
+    async def test_reaches_back_behind_the_last_fill_that_was_booked(self, desk):
+        """Our own order was asked about during the gap: that says nothing about what others traded before it."""
+        desk.exchange.clock.forward(-600)
+        trading = await self.bought(desk)
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.001"))
+        desk.exchange.clock.forward(600)
+        closed = await desk.signal(instruction(Action.CLOSE, share=Decimal("0.4"), now=now()))
+        await desk.settled(closed)
+
+        await trading.take(StreamGap(account_id=1, connected_at=now()))
+
+        await desk.until("SELECT exited_quantity = 0.003 FROM positions")
+
+    async def test_leaves_an_attempt_that_is_dead_its_time(self, desk):
+        """The venue asked for silence: a stream that reconnects meanwhile must not use the attempts up."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.fail_next(RetryLater("-1003", "too many requests", retry_after_seconds=3))
+        trading = await desk.start_trader()
+        await desk.signal(instruction(now=now()))
+        await desk.until("SELECT is_dead FROM orders")
+
+        for _ in range(3):
+            await trading.take(StreamGap(account_id=1, connected_at=now()))
+            await asyncio.sleep(0.05)
+
+        assert len(desk.exchange.submitted) == 1
+
+    async def test_is_made_by_a_fill_whose_fee_has_no_price_yet(self, desk):
+        """Sold by hand and paid for in BNB: booked as soon as BNB has a price."""
+        trading = await self.bought(desk)
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.005"))
+        account_id, sold = desk.exchange.trades.pop()
+        sold = replace(sold, commission=Decimal("0.0004"), commission_asset="BNB")
+        desk.exchange.trades.append((account_id, sold))
+        desk.exchange.list_also("BNBUSDT", price="600")
+
+        await trading.take(TradeReport(account_id=account_id, trade=sold))
+
+        await desk.until("SELECT close_reason = 'closed_outside' FROM positions")
+        assert [row["fee"] for row in await desk.rows("SELECT fee FROM fills WHERE order_id IS NULL")] == [
+            Decimal("0.24")
+        ]
+
+
+class TestAnExit:
+    async def test_does_not_wait_behind_entries(self, desk):
+        """Every place on the wire is taken by an entry whose venue does not answer."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.list_also("ETHUSDT", price="3000")
+        await desk.start_trader(orders_in_flight_max=1)
+        await desk.settled(await desk.signal(instruction(now=now())))
+        answered = desk.exchange.hold_next()
+        waiting = await desk.signal(instruction(now=now(), symbol="ETHUSDT"))
+        await sent(desk, 1)
+        async with asyncio.timeout(5):
+            while len(desk.exchange.submitted) < 2:
+                await asyncio.sleep(0.005)
+
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+
+        await desk.settled(closed, seconds_max=4)
+        answered.set()
+        await desk.settled(waiting)

@@ -68,8 +68,11 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     doorbell = Doorbell(settings.database_url)
     wire = Wire(
         clock=clock,
+        # Entries may take half of the connections and questions a quarter: an exit always finds one.
         limits=WireLimits(
-            connections_max=settings.orders_in_flight_max, timeout_seconds=settings.venue_timeout_seconds
+            connections_max=2 * settings.orders_in_flight_max,
+            reads_share=0.25,
+            timeout_seconds=settings.venue_timeout_seconds,
         ),
     )
     keys = ApiKeys(

@@ -253,11 +253,15 @@ async def accounts_to_follow(connection: Connection) -> list[tuple[int, Venue]]:
 
 
 async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Venue, str, datetime]]:
-    """Give (venue, symbol, time of the last booked fill) of what the account holds."""
+    """
+    Give (venue, symbol, since when) of what the account holds.
+
+    That the last fill was booked says nothing about those before it: they may have been told to nobody.
+    """
     rows = await connection.fetch(
         """
-        SELECT a.venue, p.symbol, coalesce(max(f.traded_at), max(p.created_at)) AS since
-        FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN fills AS f USING (position_id)
+        SELECT a.venue, p.symbol, min(p.created_at) AS since
+        FROM positions AS p JOIN accounts AS a USING (account_id)
         WHERE p.account_id = $1 AND p.status IN ('pending', 'open', 'closing')
         GROUP BY a.venue, p.symbol
         """,
