@@ -14,10 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from pregao.bootstrap.shared import calm_collector
 from pregao.domain.bot import Bot
 from pregao.domain.facts import BotConfigured
 from pregao.edges.http.answers import MASTER_PATH
-from pregao.edges.http.intake import UVICORN_OPTIONS, Intake, calm_collector
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit

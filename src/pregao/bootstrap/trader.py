@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
-from pregao.bootstrap.shared import build_vault, now_utc
+from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.domain.venue import VenueError
@@ -23,7 +23,7 @@ from pregao.edges.exchanges.wire import Wire, WireLimits
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow
+from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
 from pregao.trading import Trading
@@ -95,6 +95,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         journal, workers, lease, lines=_lines(exchanges, trading, clock=clock), doorbell=doorbell
     )
     await doorbell.start()
+    calm_collector()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(trading.run())
@@ -208,6 +209,7 @@ class Follower:
         wanted: dict[Venue, set[int]] = {}
         for account_id, venue in await accounts_to_follow(self._journal.pool):
             wanted.setdefault(venue, set()).add(account_id)
+        symbols = await symbols_to_watch(self._journal.pool)
         for venue, accounts in wanted.items():
             if not await self._workers.hold(f"streams:{venue}", self._lease):
                 await self._stop(venue)
@@ -219,6 +221,7 @@ class Follower:
             for account_id in followed - accounts:
                 await line.streams.unfollow(account_id)
             self._followed[venue] = accounts
+            await line.prices.follow(symbols)
 
     async def _start(self, venue: Venue) -> None:
         if venue in self._running:

@@ -11,14 +11,14 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
-from pregao.bootstrap.shared import build_vault, now_utc
+from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionMode
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
-from pregao.edges.http.intake import UVICORN_OPTIONS, Intake, calm_collector
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.bot_book import PostgresBotBook

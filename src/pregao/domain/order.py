@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 
 
@@ -115,9 +116,14 @@ def order_id(*, desk_id: UUID, signal_id: UUID, account_id: int, leg: Leg, posit
     'p' and 26 base32 characters of SHA-256: 130 bits, within Binance's ``^[.A-Z:/a-z0-9_-]{1,36}$``.
     The position tells the exits of one ``close_all`` apart.
     """
-    text = f"{desk_id}/{signal_id}/{account_id}/{leg}/{position_id if leg is Leg.EXIT else ''}"
+    text = f"{_prefix(desk_id, signal_id)}/{account_id}/{leg}/{position_id if leg is Leg.EXIT else ''}"
     digest = hashlib.sha256(text.encode()).digest()
     return "p" + base64.b32encode(digest[:20]).decode()[:26].lower()
+
+
+@lru_cache(maxsize=256)  # one signal names a thousand orders
+def _prefix(desk_id: UUID, signal_id: UUID) -> str:
+    return f"{desk_id}/{signal_id}"
 
 
 def client_order_id(order: str, *, attempt: int) -> str:

@@ -6,7 +6,6 @@ limits are looked at in this order; then the body is read once, stored, and its 
 """
 
 import asyncio
-import gc
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -76,16 +75,8 @@ UVICORN_OPTIONS: dict[str, Any] = {
 }
 """What ``uvicorn.Config`` needs to serve the intake as it was measured."""
 
-COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a quarter of a delivery's time went into looking for garbage
 
 log = structlog.get_logger()
-
-
-def calm_collector() -> None:
-    """Look for garbage less often, and never in what was made until now: call once, when all is set up."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 class Intake:

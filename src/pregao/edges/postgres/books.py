@@ -19,7 +19,7 @@ LIVE = "('pending', 'open', 'closing')"
 
 # Planning for an account is one at a time: its row is the lock that makes every limit on it hold.
 LOCK_MEMBERS = """
-SELECT s.*, a.name AS account_name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active
+SELECT s.*, a.name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active
 FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 WHERE s.bot_id = $1
 ORDER BY s.account_id
@@ -56,11 +56,11 @@ class PostgresBooks:
         }
         return [
             Member(
-                account=to_value({**row, "name": row["account_name"]}, Account),
+                account=to_value(row, Account),
                 subscription=to_value(row, Subscription),
                 live_positions=live.get(row["subscription_id"], 0),
             )
-            for row in rows
+            for row in map(dict, rows)
         ]
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:

@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 def to_value(row: Mapping[str, Any], kind: type[Value]) -> Value:
     """Give the value whose fields the row's columns name; columns it does not know are left out."""
-    return msgspec.convert(dict(row), kind)
+    return msgspec.convert(row if type(row) is dict else dict(row), kind)
 
 
 def to_values(rows: Iterable[Mapping[str, Any]], kind: type[Value]) -> list[Value]:

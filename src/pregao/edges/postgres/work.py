@@ -23,6 +23,7 @@ from pregao.orders.ports import LiveOrder
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
+LATE_SIGNALS = 200  # whose symbols are kept fresh
 ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
 
 log = structlog.get_logger()
@@ -268,3 +269,16 @@ async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Ve
         account_id,
     )
     return [(Venue(row["venue"]), row["symbol"], row["since"]) for row in rows]
+
+
+async def symbols_to_watch(connection: Connection) -> set[str]:
+    """Give the symbols that are likely to trade next: of bots tied to one, of late signals, of what is held."""
+    rows = await connection.fetch(
+        """
+        SELECT trading_symbol AS symbol FROM bots WHERE trading_symbol IS NOT NULL AND status = 'active'
+        UNION SELECT symbol FROM positions WHERE status IN ('pending', 'open', 'closing')
+        UNION (SELECT symbol FROM signals WHERE symbol IS NOT NULL ORDER BY signal_id DESC LIMIT $1)
+        """,
+        LATE_SIGNALS,
+    )
+    return {row["symbol"] for row in rows}

@@ -209,7 +209,6 @@ CREATE TABLE positions (
 CREATE UNIQUE INDEX positions_live ON positions (account_id, symbol, position_side)
     WHERE status IN ('pending', 'open', 'closing');
 CREATE INDEX positions_live_of_bot ON positions (bot_id) WHERE status IN ('pending', 'open', 'closing');
-CREATE INDEX positions_of_subscription ON positions (subscription_id, closed_at);
 
 -- Orders, their attempts, their fills.
 CREATE TABLE orders (
@@ -259,7 +258,7 @@ CREATE INDEX orders_of_position ON orders (position_id) WHERE position_id IS NOT
 CREATE TABLE attempts (
     order_id        text    NOT NULL,
     attempt         integer NOT NULL,
-    client_order_id text    NOT NULL UNIQUE,
+    client_order_id text    NOT NULL,  -- the order's id and the attempt: as unique as this key
     signed_at_ms    bigint  NOT NULL,
     recv_window_ms  integer NOT NULL CHECK (recv_window_ms BETWEEN 1 AND 5000),
     owner           text    NOT NULL,
