@@ -250,9 +250,8 @@ CREATE TABLE orders (
     checks            integer NOT NULL DEFAULT 0
 );
 CREATE INDEX orders_of_signal ON orders (signal_id);
-CREATE INDEX orders_to_check ON orders (check_at)
-    WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled');
-CREATE INDEX orders_live_of_account ON orders (account_id)
+-- Small: only orders that may still trade. Finding those of one account reads it whole.
+CREATE INDEX orders_to_check ON orders (check_at, account_id)
     WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled');
 CREATE INDEX orders_of_position ON orders (position_id) WHERE position_id IS NOT NULL;
 CREATE TABLE attempts (
