@@ -72,10 +72,17 @@ class Transaction:
         self._epoch = epoch
 
     async def append(self, facts: Iterable[Fact]) -> None:
-        """Journal the facts in their order and fold them into the state."""
+        """
+        Fold the facts into the state and journal them in their order.
+
+        First the fold: it waits for whoever holds its rows, and only then are the facts numbered. So of two
+        transactions that wrote one row the later has the last number, and a replay writes them in the same order.
+        """
         kept = [fact for fact in facts if fact.is_journaled]
         if not kept:
             return
+        for kind, group in groupby(kept, key=type):
+            await fold(kind, list(group), connection=self.connection)
         await self.connection.execute(
             APPEND,
             self._epoch,
@@ -85,8 +92,6 @@ class Transaction:
             [getattr(fact, "account_id", None) for fact in kept],
             [encode(fact) for fact in kept],
         )
-        for kind, group in groupby(kept, key=type):
-            await fold(kind, list(group), connection=self.connection)
 
 
 class Journal:
