@@ -176,6 +176,7 @@ class FakeExchange:
             held = self.quantity(attempt.account_id, attempt.symbol)
             if held == 0 or (held > 0) is (attempt.side is Side.BUY):
                 raise Refused("-2022", "ReduceOnly Order is rejected.")
+            attempt = replace(attempt, quantity=min(attempt.quantity, abs(held)))  # it never flips a position
         now = self.clock()
         order = VenueOrder(
             client_order_id=attempt.client_order_id,

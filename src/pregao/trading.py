@@ -128,8 +128,10 @@ class Trading:
                 fill = FillReported(
                     happened_at=self._clock(), account_id=report.account_id, trade=report.trade
                 )
-                if _needs_rate(fill):
-                    self._spawn(self._book_with_rate(fill))
+                if order_of(fill.trade.client_order_id) is None:
+                    self._spawn(self._book_told(fill, self._book_foreign(fill)))
+                elif _needs_rate(fill):
+                    self._spawn(self._book_told(fill, self._book_with_rate(fill)))
                 else:
                     # The stream goes on: its next fills join the next commit, in the order they were told.
                     self._spawn(self._book_told(fill, self._outcomes.submit([fill])))
@@ -157,12 +159,17 @@ class Trading:
             self._ask_later(fill.account_id)
 
     async def _book_with_rate(self, fill: FillReported) -> None:
-        async def booked() -> None:
-            [account] = (await PostgresBooks(self._journal.pool).accounts([fill.account_id])).values()
-            await self._with_rates(account.venue, [fill])
-            await self._outcomes.submit([fill])
+        [account] = (await PostgresBooks(self._journal.pool).accounts([fill.account_id])).values()
+        await self._with_rates(account.venue, [fill])
+        await self._outcomes.submit([fill])
 
-        await self._book_told(fill, booked())
+    async def _book_foreign(self, fill: FillReported) -> None:
+        """Book a fill that is not ours, but not before those of our orders on its way: it may reduce what they enter."""
+        orders = await work.live_orders_of_account(self._journal.pool, fill.account_id)
+        if any(order.symbol == fill.trade.symbol for order in orders):
+            self._ask_later(fill.account_id)
+        else:
+            await self._book_with_rate(fill)
 
     # --- the steps, bound to their ports ------------------------------------------------------------------
 
@@ -429,9 +436,12 @@ class Trading:
         facts = [
             FillReported(happened_at=self._clock(), account_id=account_id, trade=trade) for trade in explained
         ]
-        if facts:
-            await self._with_rates(venue, facts)
-            await self._outcomes.submit(facts)
+        await self._with_rates(venue, facts)
+        # Ours first: a foreign fill reduces what they have entered.
+        ours = [fact for fact in facts if order_of(fact.trade.client_order_id) is not None]
+        for told in (ours, [fact for fact in facts if fact not in ours]):
+            if told:
+                await self._outcomes.submit(told)
         return len(explained) == len(untold)
 
     async def _with_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
