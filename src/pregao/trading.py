@@ -62,8 +62,8 @@ log = structlog.get_logger()
 MARGIN_ASSET = "USDT"  # other margin assets are denied when an order is planned
 
 Pair = tuple[Venue, str]
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
-"""What a database that is away raises."""
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+"""What a database that is away raises; the internal one where a connection ends while it is being used."""
 OUR_MISTAKES = (
     AssertionError,
     ArithmeticError,

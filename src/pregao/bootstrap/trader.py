@@ -195,6 +195,7 @@ class Follower:
                     TimeoutError,
                     asyncpg.PostgresError,
                     asyncpg.InterfaceError,
+                    asyncpg.InternalClientError,
                     VenueError,
                 ) as away:
                     log.warning("trader.follow.away", error=type(away).__name__)

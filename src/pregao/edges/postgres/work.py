@@ -100,7 +100,13 @@ class Workers:
         """Keep renewing; returns when the lease is lost."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                TimeoutError,
+            ):
                 if not await self.renew(lease):
                     log.error("postgres.lease.lost", worker_id=lease.worker_id)
                     return
