@@ -83,12 +83,13 @@ async def staged(venue, streams, wire, clock, *, socket=None, **settings):
         addresses=addresses, rest=exchange.rest, standing=exchange.standing, sink=heard, clock=clock,
         settings=StreamSettings(socket=limits, **(QUICK | settings)),
     )  # fmt: skip
-    running = asyncio.create_task(user.run())
+    stage = Stage(venue=venue, streams=streams, user=user, heard=heard, exchange=exchange)
+    stage.running = asyncio.create_task(user.run())
     try:
-        yield Stage(venue=venue, streams=streams, user=user, heard=heard, exchange=exchange)
+        yield stage
     finally:
         await user.close()
-        await running
+        await stage.running
         await exchange.close()
 
 
@@ -199,6 +200,20 @@ class TestEvents:
         await stage.say(1, order_event(**FILL))
 
         await until(lambda: len(stage.heard.gaps(1)) == 2)
+
+
+class TestRunningAgain:
+    async def test_follows_its_accounts_as_before_and_tells_a_gap(self, stage, streams):
+        """A trader that lost the venue's streams to another, and got them back when that one died."""
+        await stage.follow(1)
+        stage.running.cancel()
+        await asyncio.gather(stage.running, return_exceptions=True)
+
+        stage.running = asyncio.create_task(stage.user.run())
+
+        await until(lambda: len(stage.heard.gaps(1)) == 2)
+        await stage.say(1, order_event(**FILL))
+        await until(stage.heard.others)
 
 
 class TestReconnection:

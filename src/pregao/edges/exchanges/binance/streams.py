@@ -149,6 +149,10 @@ class UserStreams:
 
     async def _end(self) -> None:
         groups, self._groups = self._groups, []
+        for account in self._accounts.values():
+            self._leave_group(account)  # whoever runs this again joins anew, and is told what it missed
+            account.key_due = 0.0
+            self._standing.forget(account.account_id)
         tasks = [group.task for group in groups if group.task is not None] + list(self._renewals)
         for task in tasks:
             task.cancel()
