@@ -50,7 +50,7 @@ class Exchange(Protocol):
         ...
 
     async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
-        """Give the account's fills of a symbol from an instant on, oldest first; at most 1,000."""
+        """Give the account's fills of a symbol from an instant on, oldest first."""
         ...
 
     async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:

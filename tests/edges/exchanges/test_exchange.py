@@ -17,6 +17,8 @@ from pregao.edges.exchanges.binance import BinanceExchange, VenueAddresses
 from pregao.edges.exchanges.wire import Wire, WireLimits
 from tests.edges.exchanges.scripted_venue import NOON, Misdeed, attempt, http, key_of, until
 
+DAY_MS = 86_400_000
+
 LEVERAGE = {"account_id": 1, "symbol": "BTCUSDT", "leverage": 5, "margin_mode": MarginMode.ISOLATED}
 BOOK = ("GET", "/fapi/v1/ticker/bookTicker")
 LAST = ("GET", "/fapi/v2/ticker/price")
@@ -266,8 +268,43 @@ class TestQueries:
     async def test_asks_for_trades_since_an_instant(self, exchange, venue):
         venue.answers["GET", "/fapi/v1/userTrades"] = []
 
-        assert await exchange.trades_since(account_id=1, symbol="BTCUSDT", since_ms=5) == []
-        assert venue.received[-1].query["startTime"] == "5"
+        since_ms = to_ms(NOON) - 5
+
+        assert await exchange.trades_since(account_id=1, symbol="BTCUSDT", since_ms=since_ms) == []
+        assert [request.query["startTime"] for request in venue.received] == [str(since_ms)]
+
+    async def test_asks_week_by_week_for_trades_of_an_old_position(self, exchange, venue):
+        """One answer covers seven days: of what was closed later by hand it would say nothing."""
+        venue.answers["GET", "/fapi/v1/userTrades"] = []
+        since_ms = to_ms(NOON) - 15 * DAY_MS
+
+        await exchange.trades_since(account_id=1, symbol="BTCUSDT", since_ms=since_ms)
+
+        spans = [(int(one.query["startTime"]), int(one.query["endTime"])) for one in venue.received]
+        assert spans == [
+            (since_ms + week * 7 * DAY_MS, since_ms + (week + 1) * 7 * DAY_MS) for week in range(3)
+        ]
+
+    async def test_asks_on_where_a_full_answer_ends(self, exchange, venue):
+        """A thousand trades are all that one answer holds."""
+        row = {
+            "symbol": "BTCUSDT", "orderId": 7, "side": "BUY", "positionSide": "BOTH", "price": "100", "qty": "1",
+            "commission": "0.04", "commissionAsset": "USDT", "maker": False, "realizedPnl": "0",
+        }  # fmt: skip
+        began_ms = to_ms(NOON) - 2_000
+        proper = venue._proper
+
+        def paged(request):
+            first = int(request.query["startTime"]) - began_ms
+            rows = [row | {"id": one, "time": began_ms + one} for one in range(first, 1_500)]
+            venue.answers["GET", "/fapi/v1/userTrades"] = rows[:1_000]
+            return proper(request)
+
+        venue._proper = paged
+
+        trades = await exchange.trades_since(account_id=1, symbol="BTCUSDT", since_ms=began_ms)
+
+        assert [int(trade.trade_id) for trade in trades] == list(range(1_500))
 
     async def test_gives_open_positions_only(self, exchange, venue):
         flat = {"symbol": "ETHUSDT", "positionSide": "BOTH", "positionAmt": "0", "entryPrice": "0.0"}

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from pregao.domain.clock import Clock
+from pregao.domain.clock import Clock, to_ms
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionMode, PositionSide, Side
@@ -67,6 +67,8 @@ NO_SUCH_ORDER = "-2013"
 POSITION_SIDE_MISMATCH = "-4061"
 CALL_SECONDS_MAX = 10.0  # the port's promise, also where one call needs two requests
 TRADES_MAX = 1000  # in one answer
+WEEK_MS = 7 * 86_400_000  # the longest span of one answer
+HISTORY_MS = 180 * 86_400_000  # trades are told for six months
 EXITS = frozenset({(Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT)})
 
 log = structlog.get_logger()
@@ -202,8 +204,19 @@ class BinanceExchange(Exchange):
         return await self._trades(account_id, {"symbol": symbol, "orderId": exchange_order_id})
 
     async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
-        """Give the account's fills of a symbol from an instant on, oldest first; at most 1,000."""
-        return await self._trades(account_id, {"symbol": symbol, "startTime": since_ms, "limit": TRADES_MAX})
+        """Give the account's fills of a symbol from an instant on, oldest first."""
+        # One answer holds a thousand trades of a week; a position may be older, and a week busier.
+        trades: dict[str, VenueTrade] = {}
+        now_ms = self.venue_now_ms()
+        start_ms = max(since_ms, now_ms - HISTORY_MS)
+        while True:
+            span: dict[str, Value] = {"startTime": start_ms, "endTime": start_ms + WEEK_MS}
+            page = await self._trades(account_id, {"symbol": symbol, **span, "limit": TRADES_MAX})
+            trades.update({trade.trade_id: trade for trade in page})
+            last_ms = to_ms(page[-1].traded_at) if len(page) == TRADES_MAX else start_ms + WEEK_MS
+            if last_ms > now_ms:
+                return list(trades.values())
+            start_ms = max(last_ms, start_ms + 1)
 
     async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Give the account's open positions (quantity not 0), of one symbol or all."""
