@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from pregao.domain.order import OrderStatus, Side
@@ -208,3 +209,22 @@ class TestAnExit:
         await desk.settled(closed, seconds_max=4)
         answered.set()
         await desk.settled(waiting)
+
+
+class TestAnAccountOfSomebodyWhoTradesByHand:
+    async def test_learns_that_an_order_was_lost(self, desk):
+        """What its owner holds never agrees with our books: that must not keep an order in doubt for ever."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.clock.forward(-120)
+        await desk.exchange.trade(1, side=Side.BUY, quantity=Decimal("0.01"))
+        desk.exchange.clock.forward(30)
+        desk.exchange.lose_next_order()
+        await desk.start_trader()
+        bought = await desk.signal(instruction(now=now(), send_before=now() - timedelta(seconds=60)))
+        await desk.until("SELECT status = 'unresolved' FROM orders")
+
+        desk.exchange.clock.forward(90)
+
+        await desk.settled(bought)
+        [order] = await desk.orders(bought)
+        assert (order["status"], order["code"]) == ("denied", "SIGNAL_EXPIRED")

@@ -24,6 +24,7 @@ from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
 CLOCK_MARGIN_MS = 1_000  # the venue takes timestamps up to this far ahead of its own clock
+DOUBT_MS = 60_000  # a venue's books lag by seconds: what differs for longer is somebody else's holding
 ATTEMPTS_MAX = 5  # an order that died this often will die again
 
 ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
@@ -36,7 +37,8 @@ async def resolve_order(
     Say what became of the order; an empty answer means: ask again later.
 
     "Not found" is believed only when the attempt's receive window has closed on the venue's clock and both its
-    trades and its position agree that nothing happened.
+    trades and its position agree that nothing happened. After a minute the trades decide alone: an account that
+    holds something of its owner's on this symbol never agrees with our books.
 
     :raises VenueError: when the venue gives no usable answer; nothing is concluded from that.
     """
@@ -113,6 +115,8 @@ async def _nothing_happened(order: LiveOrder, *, exchange: Exchange, books: Book
     )
     if await books.untold_trades(account_id=order.account_id, symbol=order.symbol, trades=trades):
         return False
+    if exchange.venue_now_ms() > order.signed_at_ms + DOUBT_MS:
+        return True
     positions = await exchange.positions(account_id=order.account_id, symbol=order.symbol)
     at_venue = sum(position.quantity for position in positions)
     return at_venue == await books.held_quantity(account_id=order.account_id, symbol=order.symbol)
