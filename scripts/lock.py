@@ -25,11 +25,22 @@ def main() -> int:
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv is None:
-        print("UV_MISSING: install uv into this environment, then run scripts/lock.py again.", file=sys.stderr)
+        print(
+            "UV_MISSING: install uv into this environment, then run scripts/lock.py again.", file=sys.stderr
+        )
         return 1
     subprocess.run([uv, "lock", "--quiet"], cwd=ROOT, check=True)
     for name, groups in EXPORTS.items():
-        export = [uv, "export", "--quiet", "--frozen", "--no-emit-project", "--no-dev", "--no-header", *groups]
+        export = [
+            uv,
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-emit-project",
+            "--no-dev",
+            "--no-header",
+            *groups,
+        ]
         lines = subprocess.run(
             [*export, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout

@@ -5,7 +5,6 @@ from enum import StrEnum
 from functools import lru_cache
 from uuid import UUID
 
-
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648, in small letters
 PAIRS = [first + second for first in BASE32 for second in BASE32]
 SHIFTS = range(150, 20, -10)  # the 13 pairs of the first 130 of 160 bits

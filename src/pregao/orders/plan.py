@@ -49,7 +49,8 @@ async def plan_orders(
                 orders=sum(not isinstance(row, OrderDenied) for row in rows),
             ),
         )
-        facts.extend(rows)
+        # Kind by kind: each kind is folded in one statement, and denials stand between orders otherwise.
+        facts.extend(sorted(rows, key=lambda row: type(row).__name__))
     return facts
 
 
