@@ -49,8 +49,8 @@ async def plan_orders(
                 orders=sum(not isinstance(row, OrderDenied) for row in rows),
             ),
         )
-        # Kind by kind: each kind is folded in one statement, and denials stand between orders otherwise.
-        facts.extend(sorted(rows, key=lambda row: type(row).__name__))
+        # Denials last: facts of one kind that stand together are folded in one statement.
+        facts.extend(sorted(rows, key=lambda row: isinstance(row, OrderDenied)))
     return facts
 
 
