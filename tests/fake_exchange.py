@@ -249,6 +249,13 @@ class FakeExchange:
                 return order
         return None
 
+    async def client_order_id_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> str | None:
+        self._speak()
+        for account, trade in self.trades:
+            if (account, trade.symbol, trade.exchange_order_id) == (account_id, symbol, exchange_order_id):
+                return trade.client_order_id
+        return None
+
     async def trades_of(
         self, *, account_id: int, symbol: str, exchange_order_id: str
     ) -> Sequence[VenueTrade]:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -34,7 +35,7 @@ from pregao.domain.facts import (
     SignalPlanned,
 )
 from pregao.domain.order import Leg, OrderStatus, order_of
-from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError, VenueTrade
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.doorbell import Doorbell
@@ -55,6 +56,7 @@ SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 QUESTIONS_PER_BATCH = 100
 MARKET_SECONDS_MAX = 2.0  # a venue that gives no price in time gets no entries; the others do not wait longer
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
+CHECKS_OF_DOUBT = 5  # about half a minute of asking
 GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
 
 log = structlog.get_logger()
@@ -361,6 +363,8 @@ class Trading:
             facts = await resolve_order(order, exchange=exchange, books=books, clock=self._clock)
             if any(isinstance(fact, EntryRequested) for fact in facts):
                 await self._view((order.venue, order.symbol))
+            if not facts and order.checks >= CHECKS_OF_DOUBT:
+                self._ask_later(order.account_id)  # a trade that nobody told may be what keeps it in doubt
             await self._with_rates(order.venue, facts)
             # An end gives back what did not fill: it is told once the fills before it are in the position.
             end = [fact for fact in facts if isinstance(fact, OrderEnded)]
@@ -433,6 +437,11 @@ class Trading:
         explained = await work.explain_trades(
             self._journal.pool, account_id=account_id, symbol=symbol, trades=untold
         )
+        explained += await self._asked_whose(
+            [trade for trade in untold if trade.trade_id not in {one.trade_id for one in explained}],
+            account_id=account_id,
+            venue=venue,
+        )
         facts = [
             FillReported(happened_at=self._clock(), account_id=account_id, trade=trade) for trade in explained
         ]
@@ -443,6 +452,26 @@ class Trading:
             if told:
                 await self._outcomes.submit(told)
         return len(explained) == len(untold)
+
+    async def _asked_whose(
+        self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue
+    ) -> list[VenueTrade]:
+        """
+        Give the trades with the client ids of their orders, as the venue knows them.
+
+        An order of ours in doubt waits until each trade is known, so none may wait for that order.
+        """
+        ids = {
+            (symbol, number): await self._exchanges[venue].client_order_id_of(
+                account_id=account_id, symbol=symbol, exchange_order_id=number
+            )
+            for symbol, number in sorted({(trade.symbol, trade.exchange_order_id) for trade in trades})
+        }
+        return [
+            replace(trade, client_order_id=client_order_id)
+            for trade in trades
+            if (client_order_id := ids[trade.symbol, trade.exchange_order_id]) is not None
+        ]
 
     async def _with_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
         """Know the price of every foreign commission before it is booked."""

@@ -137,6 +137,19 @@ class TestOneOrder:
             *(trade.exchange_order_id for trade in stage.filled(close.client_order_id)[1]),
         }
 
+    async def test_is_known_by_the_venue_s_id_too(self, stage):
+        """A trade in a query names the venue's id only; whose it is, its order says."""
+        entry = stage.attempt("entry")
+        acknowledged = await stage.exchange.submit(entry)
+        known = {"account_id": 1, "symbol": "BTCUSDT"}
+
+        whose = await stage.exchange.client_order_id_of(
+            **known, exchange_order_id=acknowledged.exchange_order_id
+        )
+
+        assert whose == entry.client_order_id
+        assert await stage.exchange.client_order_id_of(**known, exchange_order_id="999999999") is None
+
     async def test_is_not_found_when_it_was_never_sent(self, stage):
         assert (
             await stage.exchange.find_order(account_id=1, symbol="BTCUSDT", client_order_id="pnever1") is None

@@ -228,3 +228,22 @@ class TestAnAccountOfSomebodyWhoTradesByHand:
         await desk.settled(bought)
         [order] = await desk.orders(bought)
         assert (order["status"], order["code"]) == ("denied", "SIGNAL_EXPIRED")
+
+    async def test_sells_while_our_exit_is_lost_and_both_are_learned(self, desk):
+        """The order waits until each trade is known; the trade must not wait for the order."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.clock.forward(-10)
+        trading = await desk.start_trader()
+        await desk.settled(await desk.signal(instruction(now=now())))
+        desk.exchange.lose_next_order()
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await desk.until("SELECT status = 'unresolved' FROM orders WHERE leg = 'exit'")
+
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.001"))
+        desk.exchange.clock.forward(10)
+        await trading.take(StreamGap(account_id=1, connected_at=now()))
+
+        await desk.settled(closed, seconds_max=10)
+        [position] = await desk.rows("SELECT * FROM positions")
+        assert (position["status"], position["exited_quantity"]) == ("closed", Decimal("0.005"))
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0

@@ -43,6 +43,10 @@ class Exchange(Protocol):
         """Give the order with this client id; None when the venue says it has none."""
         ...
 
+    async def client_order_id_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> str | None:
+        """Give the client id of the venue's order, whoever sent it; None when the venue says it has none such."""
+        ...
+
     async def trades_of(
         self, *, account_id: int, symbol: str, exchange_order_id: str
     ) -> Sequence[VenueTrade]:

@@ -188,7 +188,14 @@ class BinanceExchange(Exchange):
 
     async def find_order(self, *, account_id: int, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Give the order with this client id; None when the venue says it has none."""
-        parameters: dict[str, Value] = {"symbol": symbol, "origClientOrderId": client_order_id}
+        return await self._find_order(account_id, {"symbol": symbol, "origClientOrderId": client_order_id})
+
+    async def client_order_id_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> str | None:
+        """Give the client id of the venue's order, whoever sent it; None when the venue says it has none such."""
+        found = await self._find_order(account_id, {"symbol": symbol, "orderId": exchange_order_id})
+        return None if found is None else found.client_order_id
+
+    async def _find_order(self, account_id: int, parameters: dict[str, Value]) -> VenueOrder | None:
         try:
             body = await self.rest.read(FIND_ORDER, parameters, account_id=account_id)
         except Refused as refusal:
