@@ -139,7 +139,8 @@ class RunningDesk:
         for table, key in tables.items():
             rows = await self.rows(f"SELECT * FROM {table} ORDER BY {key}")
             state[table] = [
-                {name: value for name, value in row.items() if name not in ("check_at", "checks")} for row in rows
+                {name: value for name, value in row.items() if name not in ("check_at", "checks")}
+                for row in rows
             ]
         return state
 

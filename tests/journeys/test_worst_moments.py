@@ -227,7 +227,7 @@ class TestAnAccountOfSomebodyWhoTradesByHand:
 
         await desk.settled(bought)
         [order] = await desk.orders(bought)
-        assert (order["status"], order["code"]) == ("denied", "SIGNAL_EXPIRED")
+        assert (order["status"], order["code"]) == ("rejected", "ORDER_NOT_FOUND")
 
     async def test_sells_while_our_exit_is_lost_and_both_are_learned(self, desk):
         """The order waits until each trade is known; the trade must not wait for the order."""

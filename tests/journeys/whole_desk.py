@@ -17,8 +17,8 @@ from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.settings import Settings
 
-TOKEN = "admin-token-for-tests"  # noqa: S105
-DEMO_SECRET = "demo-secret-for-tests"  # noqa: S105
+TOKEN = "admin-token-for-tests"
+DEMO_SECRET = "demo-secret-for-tests"
 START_SECONDS_MAX = 20.0
 TICKS = Path(__file__).parents[3] / "shared" / "data" / "ticks"
 LTC_TAPE = TICKS / "binance_LTCUSDT_trades_20250621_part1.csv.gz"

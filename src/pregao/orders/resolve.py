@@ -37,8 +37,8 @@ async def resolve_order(
     Say what became of the order; an empty answer means: ask again later.
 
     "Not found" is believed only when the attempt's receive window has closed on the venue's clock and both its
-    trades and its position agree that nothing happened. After a minute the trades decide alone: an account that
-    holds something of its owner's on this symbol never agrees with our books.
+    trades and its position agree that nothing happened. An account that holds something of its owner's on this
+    symbol never agrees: after a minute its trades decide alone, but then no entry is sent again.
 
     :raises VenueError: when the venue gives no usable answer; nothing is concluded from that.
     """
@@ -53,9 +53,13 @@ async def resolve_order(
         return []  # the venue acknowledged it once: this "not found" is a read that lags
     if exchange.venue_now_ms() <= order.signed_at_ms + order.recv_window_ms + CLOCK_MARGIN_MS:
         return []
-    if not await _nothing_happened(order, exchange=exchange, books=books):
+    if not await _all_trades_are_told(order, exchange=exchange, books=books):
         return []
-    return [_try_again(order, now=clock())]
+    if await _position_agrees(order, exchange=exchange, books=books):
+        return [_try_again(order, now=clock())]
+    if exchange.venue_now_ms() <= order.signed_at_ms + DOUBT_MS:
+        return []
+    return [_give_up(order, now=clock()) if order.leg is Leg.ENTRY else _try_again(order, now=clock())]
 
 
 async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, now: datetime) -> list[Fact]:
@@ -109,14 +113,14 @@ def _was_cut(order: LiveOrder, found: VenueOrder) -> bool:
     return found.status is OrderStatus.FILLED and found.filled_quantity < order.quantity
 
 
-async def _nothing_happened(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:
+async def _all_trades_are_told(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:
     trades = await exchange.trades_since(
         account_id=order.account_id, symbol=order.symbol, since_ms=order.signed_at_ms - CLOCK_MARGIN_MS
     )
-    if await books.untold_trades(account_id=order.account_id, symbol=order.symbol, trades=trades):
-        return False
-    if exchange.venue_now_ms() > order.signed_at_ms + DOUBT_MS:
-        return True
+    return not await books.untold_trades(account_id=order.account_id, symbol=order.symbol, trades=trades)
+
+
+async def _position_agrees(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:
     positions = await exchange.positions(account_id=order.account_id, symbol=order.symbol)
     at_venue = sum(position.quantity for position in positions)
     return at_venue == await books.held_quantity(account_id=order.account_id, symbol=order.symbol)
@@ -135,19 +139,38 @@ def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
             quantity_max=order.quantity,
         )
     if order.attempt >= ATTEMPTS_MAX:
-        return OrderRejected(
-            happened_at=now,
-            order_id=order.order_id,
-            attempt=order.attempt,
-            signal_id=order.signal_id,
-            position_id=order.position_id,
+        return _rejected(
+            order,
             code="ATTEMPTS_EXHAUSTED",
             reason=f"{reason} attempts_max={ATTEMPTS_MAX}. The venue took none of them.",
+            now=now,
         )
     return EntryRequested(
         happened_at=now,
         signal_id=order.signal_id,
         order_id=order.order_id,
         attempt=order.attempt + 1,
+        reason=reason,
+    )
+
+
+def _give_up(order: LiveOrder, *, now: datetime) -> OrderRejected:
+    return _rejected(
+        order,
+        code="ORDER_NOT_FOUND",
+        reason=f"attempt={order.attempt} doubt_seconds={DOUBT_MS // 1_000}. The venue has no such order and no trade "
+        "of it, but its position is not what we hold, so the entry is not sent again. Look at the account.",
+        now=now,
+    )
+
+
+def _rejected(order: LiveOrder, *, code: str, reason: str, now: datetime) -> OrderRejected:
+    return OrderRejected(
+        happened_at=now,
+        order_id=order.order_id,
+        attempt=order.attempt,
+        signal_id=order.signal_id,
+        position_id=order.position_id,
+        code=code,
         reason=reason,
     )

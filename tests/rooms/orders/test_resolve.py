@@ -17,7 +17,7 @@ from pregao.domain.facts import (
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.venue import OrderAttempt, OutcomeUnknown
 from pregao.orders.ports import LiveOrder
-from pregao.orders.resolve import ATTEMPTS_MAX, resolve_order
+from pregao.orders.resolve import ATTEMPTS_MAX, DOUBT_MS, resolve_order
 from tests.builders import NOON, held
 from tests.fake_exchange import FakeExchange
 from tests.rooms.fakes import MovingClock, books
@@ -126,6 +126,15 @@ class TestResolveOrder:
         exchange.clock.forward(AFTER_THE_WINDOW)
 
         assert await resolved(live(), exchange, on=books().take(held())) == []
+
+    @pytest.mark.parametrize(("leg", "given"), [(Leg.ENTRY, OrderRejected), (Leg.EXIT, ExitRequested)])
+    async def test_sends_no_entry_again_while_the_position_keeps_disagreeing(self, exchange, leg, given):
+        """An owner's own holding keeps nothing in doubt for ever, and half the evidence doubles no entry."""
+        exchange.clock.forward(DOUBT_MS / 1_000 + 1)
+
+        [fact] = await resolved(live(leg=leg), exchange, on=books().take(held()))
+
+        assert type(fact) is given
 
     async def test_concludes_nothing_when_the_venue_acknowledged_it_once(self, exchange):
         """A read that lags finds nothing; the order was taken all the same."""
