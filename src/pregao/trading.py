@@ -7,7 +7,7 @@ Everything is found in the state again after a crash: starting and recovering ar
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -43,8 +43,9 @@ from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.fills.book import book_fill
+from pregao.market.live import LiveMarket
 from pregao.orders import close, plan
-from pregao.orders.ports import Desk, Exchange, LiveOrder, Market, MarketView
+from pregao.orders.ports import Desk, Exchange, LiveOrder
 from pregao.orders.resolve import resolve_order
 from pregao.orders.send import send_order
 from pregao.positions import update
@@ -54,7 +55,6 @@ LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks
 RESOLVE_SECONDS = 0.25
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 QUESTIONS_PER_BATCH = 100
-MARKET_SECONDS_MAX = 2.0  # a venue that gives no price in time gets no entries; the others do not wait longer
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
 CHECKS_OF_DOUBT = 5  # about half a minute of asking
 GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
@@ -63,7 +63,6 @@ log = structlog.get_logger()
 
 MARGIN_ASSET = "USDT"  # other margin assets are denied when an order is planned
 
-Pair = tuple[Venue, str]
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 """What a database that is away raises; the internal one where a connection ends while it is being used."""
 OUR_MISTAKES = (
@@ -97,7 +96,7 @@ class Trading:
         self._doorbell = doorbell
         self._clock = clock
         self._desk = desk
-        self._views: dict[Pair, MarketView] = {}
+        self.market = LiveMarket(exchanges, clock=clock)
         self._rates: dict[tuple[str, str], Decimal] = {}
         # A slow venue takes no place from another, and no entry takes one from an exit.
         self._wires: defaultdict[tuple[Venue, Leg], asyncio.Semaphore] = defaultdict(
@@ -187,7 +186,7 @@ class Trading:
             async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
                 books = PostgresBooks(tx.connection)
                 return await step(
-                    facts, books=books, market=self._market(), desk=self._desk, now=self._clock()
+                    facts, books=books, market=self.market.seen(), desk=self._desk, now=self._clock()
                 )
 
             return run
@@ -242,7 +241,9 @@ class Trading:
         waiting = await work.peek_accepted(self._journal.pool, limit=SIGNALS_PER_BATCH)
         if not waiting:
             return 0
-        await self._view_all({(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues})
+        await self._read_prices(
+            {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
+        )
         done: list[Fact] = []
         async with self._journal.transaction() as transaction:
             claimed = await work.claim_accepted(transaction.connection, [one.signal_id for one in waiting])
@@ -251,6 +252,10 @@ class Trading:
                 done.extend(await self._decide_one(signal, transaction))
         self._go_on(done)
         return len(claimed)
+
+    async def _read_prices(self, pairs: set[tuple[Venue, str]]) -> None:
+        for (venue, symbol), trouble in await self.market.read(pairs):
+            log.warning("trader.price.missing", venue=venue, symbol=symbol, error=trouble)
 
     async def _decide_one(self, signal: SignalAccepted, transaction: Transaction) -> list[Fact]:
         try:
@@ -288,31 +293,6 @@ class Trading:
             return
         if settled:
             self._doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
-
-    # --- the market as planning sees it -------------------------------------------------------------------
-
-    def _market(self) -> Market:
-        now_ms = {venue: exchange.venue_now_ms() for venue, exchange in self._exchanges.items()}
-        oldest = self._clock() - timedelta(seconds=MARKET_SECONDS_MAX)
-        views = {pair: view for pair, view in self._views.items() if view.quote.quoted_at >= oldest}
-        return Market(views=views, venue_now_ms=now_ms)
-
-    async def _view_all(self, pairs: Iterable[Pair]) -> None:
-        """Read the price of each symbol once per venue, for everybody who trades it now."""
-        async with asyncio.TaskGroup() as reading:
-            for pair in pairs:
-                reading.create_task(self._view(pair))
-
-    async def _view(self, pair: Pair) -> None:
-        venue, symbol = pair
-        try:
-            async with asyncio.timeout(MARKET_SECONDS_MAX):
-                exchange = self._exchanges[venue]
-                instrument = (await exchange.instruments()).get(symbol)
-                if instrument is not None:
-                    self._views[pair] = MarketView(instrument=instrument, quote=await exchange.quote(symbol))
-        except (VenueError, TimeoutError) as trouble:
-            log.warning("trader.price.missing", venue=venue, symbol=symbol, error=str(trouble))
 
     # --- send ---------------------------------------------------------------------------------------------
 
@@ -362,7 +342,7 @@ class Trading:
             books = PostgresBooks(self._journal.pool)
             facts = await resolve_order(order, exchange=exchange, books=books, clock=self._clock)
             if any(isinstance(fact, EntryRequested) for fact in facts):
-                await self._view((order.venue, order.symbol))
+                await self._read_prices({(order.venue, order.symbol)})
             if not facts and order.checks >= CHECKS_OF_DOUBT:
                 self._ask_later(order.account_id)  # a trade that nobody told may be what keeps it in doubt
             await self._with_rates(order.venue, facts)

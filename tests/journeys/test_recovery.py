@@ -71,7 +71,7 @@ class Story:
 
     async def in_transaction(self, facts=(), *, claims: bool = False, dies: type[Exception] | None = None):
         """Take facts through their steps in one transaction, which may die before it commits."""
-        await self.trading._view_all({(Venue.PAPER, "BTCUSDT")})
+        await self.trading.market.read({(Venue.PAPER, "BTCUSDT")})
         with contextlib.suppress(Died):
             async with self.desk.journal.transaction() as transaction:
                 claimed = (

@@ -13,12 +13,13 @@ from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillBooked, OrderPlanned
+from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Market, MarketView, Member
+from pregao.orders.ports import Desk, Member
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
 

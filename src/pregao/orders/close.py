@@ -20,11 +20,12 @@ from pregao.domain.facts import (
     OrderDenied,
     OrderPlanned,
 )
+from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionSide, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 from pregao.orders.denial import Denial
-from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Market, MarketView, Member
+from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member
 from pregao.orders.sizing import size_exit
 
 Row: TypeAlias = OrderPlanned | OrderDenied | OrderDeferred

@@ -4,10 +4,11 @@ from datetime import datetime
 
 from pregao.domain.account import REAL_VENUES, Account
 from pregao.domain.bot import Subscription, SubscriptionStatus
+from pregao.domain.market import MarketView
 from pregao.domain.order import Side
 from pregao.domain.position import Position
 from pregao.orders.denial import NO_PRICE, Denial
-from pregao.orders.ports import MarketView, Member
+from pregao.orders.ports import Member
 
 
 def find_denial(

@@ -20,13 +20,14 @@ from pregao.domain.facts import (
     OrderPlanned,
     SignalPlanned,
 )
+from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Direction, Position
 from pregao.domain.signal import Action, Instruction
 from pregao.orders.close import Row, plan_closes
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import expired, find_denial
-from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Market, MarketView, Member
+from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member
 from pregao.orders.sizing import size_entry
 
 

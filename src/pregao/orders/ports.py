@@ -107,26 +107,6 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarketView:
-    """One symbol at one venue: what it allows, and its fresh price."""
-
-    instrument: Instrument
-    quote: Quote
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
-    """
-    The venues as planning sees them, read before the transaction opened.
-
-    A (venue, symbol) missing from ``views`` could not be read in time: entries there are denied, exits are not.
-    """
-
-    views: Mapping[tuple[Venue, str], MarketView]
-    venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOrder:
     """An order of ours as the books hold it, with the attempt that counts."""
 

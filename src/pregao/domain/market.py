@@ -1,0 +1,28 @@
+"""The market as planning sees it: what each symbol allows at each venue, its fresh price, the venues' clocks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pregao.domain.account import Venue
+from pregao.domain.instrument import Instrument
+from pregao.domain.venue import Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketView:
+    """One symbol at one venue: what it allows, and its fresh price."""
+
+    instrument: Instrument
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """
+    The venues as planning sees them, read before the transaction opened.
+
+    A (venue, symbol) missing from ``views`` could not be read in time: entries there are denied, exits are not.
+    """
+
+    views: Mapping[tuple[Venue, str], MarketView]
+    venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
