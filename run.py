@@ -374,6 +374,7 @@ def show_logs() -> int:
 
 def follow_logs() -> int:
     places: dict[Path, tuple[int, int]] = {path: file_place(path) for path in log_files()}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started us may have it ignored
     print("Following the logs; Ctrl-C ends it.")
     while True:
         for path in log_files():

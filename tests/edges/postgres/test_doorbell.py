@@ -85,8 +85,9 @@ class TestDoorbell:
 
         async with journal.transaction() as transaction:
             await transaction.append(arrival(instruction(), now=NOON))
-            locks = await journal.pool.fetchval(
-                "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass"
+            locks = await transaction.connection.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass "
+                "AND pid = pg_backend_pid()"
             )
         await asyncio.sleep(0.2)
         await listener.close()

@@ -16,6 +16,7 @@ Listener = Callable[[str], None]
 
 PAYLOAD_BYTES_MAX = 7_000  # PostgreSQL takes 8,000
 RECONNECT_SECONDS = 1.0
+BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger()
 
@@ -58,13 +59,15 @@ class Doorbell:
             try:
                 connection = await asyncpg.connect(self._dsn)
                 try:
+                    # An ear that has gone deaf is noticed when it happens, not at the next ring.
+                    connection.add_termination_listener(lambda _connection: self._rung.set())
                     for bell in self._listeners:
                         await connection.add_listener(bell, self._hear)
                     ready.set()
                     await self._ring_on(connection)
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as broken:
+            except BROKEN as broken:
                 log.warning("postgres.doorbell.broken", error=type(broken).__name__)
                 ready.set()
                 await asyncio.sleep(RECONNECT_SECONDS)
@@ -73,6 +76,8 @@ class Doorbell:
         while True:
             await self._rung.wait()
             self._rung.clear()
+            if connection.is_closed():
+                raise ConnectionResetError("the doorbell's connection ended")
             rings, self._rings = self._rings, {}
             for bell, words in rings.items():
                 for payload in _payloads(words):
