@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
@@ -29,6 +29,7 @@ SIMPLE = {
     bytes: st.binary(max_size=40),
     Decimal: decimals,
     datetime: instants,
+    time: st.times(),
     UUID: st.uuids(),
     types.NoneType: st.none(),
 }

@@ -1,6 +1,8 @@
 """A bot is a channel of signals; a subscription joins it to an account, with its own overrides and limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import time
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -36,6 +38,65 @@ class Directions(StrEnum):
     SELL_ONLY = "sell_only"
 
 
+class Approval(StrEnum):
+    """Who says yes to an entry that passed every check."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"  # a person, in time and at about the same price
+
+
+class SameSide(StrEnum):
+    """What an entry does that finds a position of its own on the same side."""
+
+    IGNORE = "ignore"
+    ADD = "add"  # enter once more, into the same position
+    REPLACE = "replace"  # close it, then enter anew
+
+
+class OppositeSide(StrEnum):
+    """What an entry does that finds a position of its own on the other side."""
+
+    REVERSE = "reverse"  # close it, then enter
+    CLOSE = "close"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSettings:
+    """
+    What counts on one symbol; None is "not set": the next wider setting counts. 0 is a value.
+
+    A bot's limits count all its subscribers together, a subscription's only its own.
+    """
+
+    symbol: str
+    is_active: bool = True
+    leverage: int | None = None
+    margin_usd: Decimal | None = None
+    stop_loss_pct: Decimal | None = None
+    take_profit_pct: Decimal | None = None
+    max_positions: int | None = None
+    max_daily_loss_usd: Decimal | None = None
+    use_bot_default: bool = False  # on a subscription: leave the values of this row out, its limits stay
+
+
+NOTHING_SET = SymbolSettings(symbol="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingHours:
+    """
+    A weekly window in which entries are taken; ``end`` is not part of it, and not after ``start`` is over midnight.
+
+    Days count as in ISO 8601, Monday is 1; a window over midnight belongs to the day it starts on.
+    """
+
+    days: tuple[int, ...]
+    start: time
+    end: time
+    timezone: str = "UTC"  # a name of the IANA database
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
     """One channel of signals. Margins are in USD, percentages in percent of the entry price."""
@@ -56,6 +117,18 @@ class Bot:
     default_max_positions: int = 3
     signals_per_minute_max: int | None = 600  # None is no limit; far above any honest sender
     is_open: bool = False  # takes signals without a secret; paper accounts only
+    approval: Approval = Approval.AUTOMATIC
+    approval_seconds: int = 300  # how long a person may take
+    approval_price_move_pct: Decimal = Decimal(1)  # how far the price may have gone meanwhile, either way
+    allowed_symbols: tuple[str, ...] = ()  # none named: any
+    trading_hours: tuple[TradingHours, ...] = ()  # none named: always
+    cooldown_seconds: int = 0  # between two entries on one symbol
+    max_entries_per_day: int | None = None  # approved ones, by UTC day
+    global_max_daily_loss_usd: Decimal | None = None  # of all subscribers together, by UTC day
+    global_max_positions: int | None = None  # of all subscribers together
+    same_side: SameSide = SameSide.IGNORE
+    opposite_side: OppositeSide = OppositeSide.REVERSE
+    symbols: tuple[SymbolSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +145,61 @@ class Subscription:
     custom_take_profit_pct: Decimal | None = None
     max_daily_loss_usd: Decimal = Decimal(200)
     max_concurrent_positions: int = 3
+    custom_same_side: SameSide | None = None
+    custom_opposite_side: OppositeSide | None = None
+    symbols: tuple[SymbolSettings, ...] = ()
+    config_group_id: UUID | None = None  # subscriptions made together share one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveSettings:
-    """What one subscription trades with."""
+    """What one subscription trades a symbol with."""
 
     leverage: int
     margin_usd: Decimal
     stop_loss_pct: Decimal
     take_profit_pct: Decimal
+    same_side: SameSide
+    opposite_side: OppositeSide
 
 
-def effective_settings(bot: Bot, subscription: Subscription) -> EffectiveSettings:
-    """Give the subscription's own value where it is set, else the bot's default, field by field."""
+def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | None) -> EffectiveSettings:
+    """
+    Give what the subscription trades a symbol with, field by field.
+
+    Its own setting wins: its symbol row, then its custom value, then the bot's symbol row, then the bot's default.
+    """
+    own = settings_of(subscription.symbols, symbol)
+    own = NOTHING_SET if own.use_bot_default else own
+    bots = settings_of(bot.symbols, symbol)
     return EffectiveSettings(
-        leverage=_first_set(subscription.custom_leverage, bot.default_leverage),
-        margin_usd=_first_set(subscription.custom_margin_usd, bot.default_margin_usd),
-        stop_loss_pct=_first_set(subscription.custom_stop_loss_pct, bot.default_stop_loss_pct),
-        take_profit_pct=_first_set(subscription.custom_take_profit_pct, bot.default_take_profit_pct),
+        leverage=_first_set(
+            own.leverage, subscription.custom_leverage, bots.leverage, default=bot.default_leverage
+        ),
+        margin_usd=_first_set(
+            own.margin_usd, subscription.custom_margin_usd, bots.margin_usd, default=bot.default_margin_usd
+        ),
+        stop_loss_pct=_first_set(
+            own.stop_loss_pct,
+            subscription.custom_stop_loss_pct,
+            bots.stop_loss_pct,
+            default=bot.default_stop_loss_pct,
+        ),
+        take_profit_pct=_first_set(
+            own.take_profit_pct,
+            subscription.custom_take_profit_pct,
+            bots.take_profit_pct,
+            default=bot.default_take_profit_pct,
+        ),
+        same_side=_first_set(subscription.custom_same_side, default=bot.same_side),
+        opposite_side=_first_set(subscription.custom_opposite_side, default=bot.opposite_side),
     )
 
 
-def _first_set(own: T | None, default: T) -> T:
-    return default if own is None else own
+def settings_of(symbols: Sequence[SymbolSettings], symbol: str | None) -> SymbolSettings:
+    """Give the row of a symbol; one that sets nothing when it has none."""
+    return next((row for row in symbols if row.symbol == symbol), NOTHING_SET)
+
+
+def _first_set(*own: T | None, default: T) -> T:
+    return next((value for value in own if value is not None), default)

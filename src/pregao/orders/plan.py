@@ -104,7 +104,7 @@ def _plan_entry(
     side = _side_of(instruction)
     position_side = _position_side(account, Direction.of_entry(side))
     view = market.views.get((account.venue, instruction.symbol or ""))
-    settings = effective_settings(bot, subscription)
+    settings = effective_settings(bot, subscription, symbol=instruction.symbol)
     identity = order_id(
         desk_id=desk.desk_id,
         signal_id=decision.signal_id,

@@ -6,7 +6,7 @@ Table names are unqualified on purpose: the rebuild runs the same folds in a sch
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -19,6 +19,7 @@ from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import Fact
 from pregao.domain.position import Position
+from pregao.edges.postgres.rows import encode_json, json_names
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
 FILL_SECONDS = 2  # a market order fills at once: a fill not told by then was missed by the stream
@@ -53,12 +54,24 @@ def _column(rows: Sequence[Any], name: str) -> list[Any]:
 def _upsert(table: str, key: str, value_type: type) -> str:
     """Write a row whole; its creation time stays."""
     names = [field.name for field in fields(value_type)]
-    places = ", ".join(f"${i}" for i in range(2, len(names) + 2))
+    json = json_names(value_type)
+    places = ", ".join(
+        f"${i}::text::jsonb" if name in json else f"${i}" for i, name in enumerate(names, start=2)
+    )
     changes = ", ".join(f"{name} = excluded.{name}" for name in (*names, "updated_at") if name != key)
     return (
         f"INSERT INTO {table} (created_at, updated_at, {', '.join(names)}) VALUES ($1, $1, {places}) "
         f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
     )
+
+
+def _columns_of(value: Any) -> list[Any]:
+    """Give a value's fields as its row takes them."""
+    json = json_names(type(value))
+    return [
+        encode_json(getattr(value, field.name)).decode() if field.name in json else getattr(value, field.name)
+        for field in fields(value)
+    ]
 
 
 UPSERT_ACCOUNT = _upsert("accounts", "account_id", Account)
@@ -69,19 +82,19 @@ UPSERT_SUBSCRIPTION = _upsert("subscriptions", "subscription_id", Subscription)
 @folds(facts.AccountConfigured)
 async def _(connection: Any, group: Sequence[facts.AccountConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_ACCOUNT, fact.happened_at, *asdict(fact.account).values())
+        await connection.execute(UPSERT_ACCOUNT, fact.happened_at, *_columns_of(fact.account))
 
 
 @folds(facts.BotConfigured)
 async def _(connection: Any, group: Sequence[facts.BotConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_BOT, fact.happened_at, *asdict(fact.bot).values())
+        await connection.execute(UPSERT_BOT, fact.happened_at, *_columns_of(fact.bot))
 
 
 @folds(facts.SubscriptionConfigured)
 async def _(connection: Any, group: Sequence[facts.SubscriptionConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *asdict(fact.subscription).values())
+        await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *_columns_of(fact.subscription))
 
 
 # --- a signal arrives -------------------------------------------------------------------------------------

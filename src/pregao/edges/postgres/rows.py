@@ -1,18 +1,36 @@
 """Rows become values: by the names of their columns, with the types of the value."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
 Value = TypeVar("Value")
 
+encode_json = msgspec.json.Encoder(decimal_format="string").encode
+"""Writes what a column of JSON holds; decimals as text, so that no digit is lost."""
+
+_json_names: dict[type, tuple[str, ...]] = {}
+
+
+def json_names(kind: type) -> tuple[str, ...]:
+    """Give the fields of a dataclass that are tuples: their columns hold JSON."""
+    if kind not in _json_names:
+        hints = get_type_hints(kind)
+        _json_names[kind] = tuple(name for name, hint in hints.items() if get_origin(hint) is tuple)
+    return _json_names[kind]
+
 
 def to_value(row: Mapping[str, Any], kind: type[Value]) -> Value:
     """Give the value whose fields the row's columns name; columns it does not know are left out."""
-    return msgspec.convert(row if type(row) is dict else dict(row), kind)
+    columns = row if type(row) is dict else dict(row)
+    for name in json_names(kind):
+        if isinstance(told := columns.get(name), str):
+            columns = {**columns, name: () if told == "[]" else msgspec.json.decode(told)}
+    return msgspec.convert(columns, kind)
 
 
 def to_values(rows: Iterable[Mapping[str, Any]], kind: type[Value]) -> list[Value]:
     """Give a value for each row, in their order."""
-    return [msgspec.convert(dict(row), kind) for row in rows]
+    return [to_value(row, kind) for row in rows]

@@ -294,7 +294,7 @@ def _shown(line: SubscriptionLine) -> dict[str, Any]:
         "bot_name": line.bot.name,
         "account_name": line.account.name,
         "venue": line.account.venue,
-        "effective": asdict(effective_settings(line.bot, line.subscription)),
+        "effective": asdict(effective_settings(line.bot, line.subscription, symbol=None)),
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }

@@ -1,0 +1,91 @@
+"""A subscriber's own setting wins; null is not set, 0 is a value."""
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from pregao.domain.bot import (
+    Bot,
+    OppositeSide,
+    SameSide,
+    Subscription,
+    SymbolSettings,
+    effective_settings,
+)
+
+BOT = Bot(
+    bot_id=UUID(int=1),
+    name="EMA cross 15m",
+    webhook_path="bot-ema-cross-15m",
+    secret_sha256="",
+    default_leverage=10,
+    default_margin_usd=Decimal(50),
+)
+SUBSCRIPTION = Subscription(subscription_id=UUID(int=2), bot_id=BOT.bot_id, account_id=1)
+FIELDS = {  # field: its custom name, its default's name
+    "leverage": ("custom_leverage", "default_leverage"),
+    "margin_usd": ("custom_margin_usd", "default_margin_usd"),
+    "stop_loss_pct": ("custom_stop_loss_pct", "default_stop_loss_pct"),
+    "take_profit_pct": ("custom_take_profit_pct", "default_take_profit_pct"),
+}
+
+
+def effective(bot: Bot = BOT, subscription: Subscription = SUBSCRIPTION, symbol: str = "BTCUSDT"):
+    return effective_settings(bot, subscription, symbol=symbol)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+class TestPrecedence:
+    """Rule X-5, for every field: symbol custom, custom, the bot's symbol, the bot's default."""
+
+    def test_f046_takes_the_widest_setting_that_is_set(self, field):
+        custom, default = FIELDS[field]
+        bot = replace(BOT, **{default: 1})
+        with_bot_symbol = replace(bot, symbols=(SymbolSettings(symbol="BTCUSDT", **{field: 2}),))
+        with_custom = replace(SUBSCRIPTION, **{custom: 3})
+        with_own_symbol = replace(with_custom, symbols=(SymbolSettings(symbol="BTCUSDT", **{field: 4}),))
+
+        found = [
+            getattr(effective(bot), field),
+            getattr(effective(with_bot_symbol), field),
+            getattr(effective(with_bot_symbol, with_custom), field),
+            getattr(effective(with_bot_symbol, with_own_symbol), field),
+        ]
+
+        assert found == [1, 2, 3, 4]
+
+    def test_f046_honours_zero_as_a_value(self, field):
+        custom, default = FIELDS[field]
+        bot = replace(BOT, **{default: 7})
+
+        assert getattr(effective(bot, replace(SUBSCRIPTION, **{custom: 0})), field) == 0
+
+    def test_f046_leaves_other_symbols_alone(self, field):
+        own = replace(SUBSCRIPTION, symbols=(SymbolSettings(symbol="ETHUSDT", **{field: 4}),))
+
+        assert effective(BOT, own) == effective(BOT)
+
+    def test_f046_leaves_a_row_out_that_takes_the_bots_values(self, field):
+        row = SymbolSettings(symbol="BTCUSDT", use_bot_default=True, **{field: 4})
+
+        assert effective(BOT, replace(SUBSCRIPTION, symbols=(row,))) == effective(BOT)
+
+
+class TestTheSeedsTwoUsers:
+    def test_f046_gives_5x_20_and_10x_50(self):
+        first = effective(BOT, replace(SUBSCRIPTION, custom_leverage=5, custom_margin_usd=Decimal(20)))
+        second = effective(BOT)
+
+        assert (first.leverage, first.margin_usd) == (5, Decimal(20))
+        assert (second.leverage, second.margin_usd) == (10, Decimal(50))
+
+
+class TestRulesOfTheSides:
+    def test_are_the_bots_until_the_subscription_has_its_own(self):
+        own = replace(SUBSCRIPTION, custom_same_side=SameSide.ADD, custom_opposite_side=OppositeSide.IGNORE)
+
+        assert (effective().same_side, effective().opposite_side) == (SameSide.IGNORE, OppositeSide.REVERSE)
+        assert effective(BOT, own).same_side is SameSide.ADD
+        assert effective(BOT, own).opposite_side is OppositeSide.IGNORE
