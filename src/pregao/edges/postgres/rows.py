@@ -1,7 +1,6 @@
 """Rows become values: by the names of their columns, with the types of the value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
