@@ -18,6 +18,7 @@ from pregao.domain.facts import (
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.user import Role, User
 from pregao.domain.venue import VenueTrade
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -38,6 +39,16 @@ def account(account_id: int = 1, **changes) -> Account:
     return Account(
         **{"account_id": account_id, "name": f"account {account_id}", "venue": Venue.PAPER, **changes}
     )
+
+
+def user(number: int = 1, **changes) -> User:
+    given = {
+        "user_id": UUID(int=1_000 + number),
+        "email": f"user{number}@desk.test",
+        "name": f"User {number}",
+        "role": Role.TRADER,
+    }
+    return User(**{**given, **changes})
 
 
 def subscription(account_id: int = 1, **changes) -> Subscription:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from pregao.domain.facts import (
     AccountConfigured,
+    ActionTaken,
     BotConfigured,
+    BotForgotten,
     DecisionApproved,
     DecisionDeclined,
     DeliveryTurnedAway,
@@ -32,6 +34,7 @@ from pregao.domain.facts import (
     SignalRefused,
     SignalRepeated,
     SubscriptionConfigured,
+    UserConfigured,
 )
 
 Facts = tuple[type[Fact], ...]
@@ -50,7 +53,8 @@ class Step:
 WIRE = True
 
 ENTRANCES: Facts = (
-    AccountConfigured, BotConfigured, SubscriptionConfigured,  # an operator sets up the desk
+    UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
+    SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     FillReported,                                              # a venue tells of a trade
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from pregao.domain.order import PositionMode
 from pregao.domain.venue import MarginMode
@@ -21,7 +22,7 @@ REAL_VENUES = frozenset({Venue.BINANCE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One exchange account. Its credentials are kept apart, sealed."""
+    """One exchange account, of a user or of the desk. Its credentials are kept apart, sealed."""
 
     account_id: int
     name: str
@@ -30,3 +31,5 @@ class Account:
     margin_mode: MarginMode = MarginMode.CROSSED
     margin_asset: str = "USDT"
     is_active: bool = True
+    user_id: UUID | None = None  # None: the desk's own, seen by staff only
+    is_main: bool = False  # the one its owner means when none is named; at most one of each owner's

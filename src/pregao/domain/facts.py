@@ -16,6 +16,7 @@ from pregao.domain.bot import Bot, Subscription
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position
 from pregao.domain.signal import Instruction
+from pregao.domain.user import User
 from pregao.domain.venue import MarginMode, VenueTrade
 
 
@@ -29,6 +30,13 @@ class Fact:
 
 
 # --- who trades -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserConfigured(Fact):
+    """A user was created or changed; the whole setting, password and tokens apart."""
+
+    user: User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,31 @@ class SubscriptionConfigured(Fact):
     """A subscription was made or changed; its whole setting."""
 
     subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotForgotten(Fact):
+    """An archived bot that never had a signal was deleted, with its canceled subscriptions; its path is free again."""
+
+    bot_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionTaken(Fact):
+    """Somebody asked the API to change something; what came of it. Never the body: there may be secrets in it."""
+
+    action_id: UUID
+    user_id: UUID | None  # None: nobody known, or the admin token
+    principal: str  # how they came in: "admin token", "session", "token NAME"; empty: they did not
+    source_address: str
+    user_agent: str
+    method: str
+    path: str
+    action: str  # the route's operation id; empty when there is no such route
+    targets: dict[str, str]  # the ids in the path, by their names
+    status: int  # HTTP's
+    error_code: str | None
+    duration_ms: int
 
 
 # --- a signal arrives -------------------------------------------------------------------------------------
@@ -328,9 +361,12 @@ class EntryRequested(Fact):
 FACTS: dict[str, type[Fact]] = {
     fact.__name__: fact
     for fact in (
+        UserConfigured,
         AccountConfigured,
         BotConfigured,
         SubscriptionConfigured,
+        BotForgotten,
+        ActionTaken,
         DeliveryTurnedAway,
         SignalReceived,
         SignalRepeated,

@@ -19,6 +19,7 @@ from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import Fact
 from pregao.domain.position import Position
+from pregao.domain.user import User
 from pregao.edges.postgres.rows import encode_json, json_names
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
@@ -74,9 +75,16 @@ def _columns_of(value: Any) -> list[Any]:
     ]
 
 
+UPSERT_USER = _upsert("users", "user_id", User)
 UPSERT_ACCOUNT = _upsert("accounts", "account_id", Account)
 UPSERT_BOT = _upsert("bots", "bot_id", Bot)
 UPSERT_SUBSCRIPTION = _upsert("subscriptions", "subscription_id", Subscription)
+
+
+@folds(facts.UserConfigured)
+async def _(connection: Any, group: Sequence[facts.UserConfigured]) -> None:
+    for fact in group:
+        await connection.execute(UPSERT_USER, fact.happened_at, *_columns_of(fact.user))
 
 
 @folds(facts.AccountConfigured)
@@ -95,6 +103,42 @@ async def _(connection: Any, group: Sequence[facts.BotConfigured]) -> None:
 async def _(connection: Any, group: Sequence[facts.SubscriptionConfigured]) -> None:
     for fact in group:
         await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *_columns_of(fact.subscription))
+
+
+@folds(facts.BotForgotten)
+async def _(connection: Any, group: Sequence[facts.BotForgotten]) -> None:
+    bot_ids = _column(group, "bot_id")
+    await connection.execute("DELETE FROM subscriptions WHERE bot_id = ANY($1::uuid[])", bot_ids)
+    await connection.execute("DELETE FROM bots WHERE bot_id = ANY($1::uuid[])", bot_ids)
+
+
+@folds(facts.ActionTaken)
+async def _(connection: Any, group: Sequence[facts.ActionTaken]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO admin_actions (action_id, happened_at, user_id, principal, source_address, user_agent, method, path,
+                                   action, targets, status, error_code, duration_ms)
+        SELECT action_id, happened_at, user_id, principal, source_address, user_agent, method, path, action,
+               targets::jsonb, status, error_code, duration_ms
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                    $8::text[], $9::text[], $10::text[], $11::int[], $12::text[], $13::int[])
+             AS new (action_id, happened_at, user_id, principal, source_address, user_agent, method, path, action,
+                     targets, status, error_code, duration_ms)
+        """,
+        _column(group, "action_id"),
+        _column(group, "happened_at"),
+        _column(group, "user_id"),
+        _column(group, "principal"),
+        _column(group, "source_address"),
+        _column(group, "user_agent"),
+        _column(group, "method"),
+        _column(group, "path"),
+        _column(group, "action"),
+        [msgspec.json.encode(fact.targets).decode() for fact in group],
+        _column(group, "status"),
+        _column(group, "error_code"),
+        _column(group, "duration_ms"),
+    )
 
 
 # --- a signal arrives -------------------------------------------------------------------------------------

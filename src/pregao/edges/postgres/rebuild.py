@@ -16,9 +16,11 @@ from pregao.edges.postgres.journal import Journal, decode
 
 STATE_TABLES = {
     # table: columns that are a schedule or bookkeeping of ours, not what happened
+    "users": (),
     "accounts": (),
     "bots": (),
     "subscriptions": (),
+    "admin_actions": (),
     "signals": (),
     "deliveries": (),
     "deliveries_turned_away": (),

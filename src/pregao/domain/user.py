@@ -1,0 +1,38 @@
+"""A user: a person with a role. The password and the tokens are kept apart, and are no part of the journal."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+
+class Role(StrEnum):
+    """What a user may do; each may do what those above it may."""
+
+    VIEWER = "viewer"  # sees what is his own, changes only his own password and tokens
+    TRADER = "trader"  # opens accounts of his own and has them follow bots
+    OPERATOR = "operator"  # everything about the desk's trading, everybody's accounts included
+    ADMIN = "admin"  # users and the audit log too
+
+    @property
+    def is_staff(self) -> bool:
+        """Say whether the role looks after the whole desk, not only after what is its own."""
+        return self.includes(Role.OPERATOR)
+
+    def includes(self, needed: "Role") -> bool:
+        """Say whether whoever has this role may do what ``needed`` may."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(needed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """One person, or one program that acts for one. The limits hold for all accounts of the user together."""
+
+    user_id: UUID
+    email: str  # in small letters; no two users have the same
+    name: str
+    role: Role
+    is_active: bool = True
+    max_daily_loss_usd: Decimal | None = None  # None is no limit
+    max_positions: int | None = None  # open at once; None is no limit
