@@ -654,26 +654,54 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
     await _settle(connection, done, group)
 
 
+# A position counts on the UTC day it closed: as it stood before is taken off its day, as it stands now is put on its
+# own. So what closes, reopens by a late fill and closes again counts once, and a fact told twice changes nothing.
+CHANGE_POSITIONS = """
+WITH changed AS (
+    UPDATE positions
+    SET status = told.status, entered_quantity = told.entered_quantity, exited_quantity = told.exited_quantity,
+        entry_notional = told.entry_notional, exit_notional = told.exit_notional, fees = told.fees,
+        realized_pnl = told.realized_pnl, opened_at = told.opened_at, closed_at = told.closed_at,
+        exit_signal_id = told.exit_signal_id, close_reason = told.close_reason, updated_at = told.at
+    FROM unnest($1::bigint[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
+                $8::numeric[], $9::timestamptz[], $10::timestamptz[], $11::uuid[], $12::text[], $13::timestamptz[])
+         AS told (position_id, status, entered_quantity, exited_quantity, entry_notional, exit_notional, fees,
+                  realized_pnl, opened_at, closed_at, exit_signal_id, close_reason, at)
+    WHERE positions.position_id = told.position_id
+    RETURNING old AS before, new AS after
+), counted AS (
+    INSERT INTO daily_results AS known (
+        subscription_id, day, symbol, bot_id, account_id, closed, wins, losses, pnl_usd, gross_pnl_usd, fees_usd,
+        loss_usd, notional_usd)
+    SELECT (one).subscription_id, ((one).closed_at AT TIME ZONE 'UTC')::date, (one).symbol, (one).bot_id,
+           (one).account_id, sum(times), sum(times * ((one).realized_pnl > 0)::int),
+           sum(times * ((one).realized_pnl < 0)::int), sum(times * (one).realized_pnl),
+           sum(times * CASE (one).direction WHEN 'long' THEN (one).exit_notional - (one).entry_notional
+                                            ELSE (one).entry_notional - (one).exit_notional END),
+           sum(times * (one).fees), sum(times * greatest(-(one).realized_pnl, 0)), sum(times * (one).entry_notional)
+    FROM changed CROSS JOIN LATERAL (VALUES (-1, before), (1, after)) AS counting (times, one)
+    WHERE (one).status = 'closed'
+    GROUP BY 1, 2, 3, 4, 5
+    ORDER BY 1, 2, 3
+    ON CONFLICT (subscription_id, day, symbol) DO UPDATE
+    SET closed = known.closed + excluded.closed, wins = known.wins + excluded.wins,
+        losses = known.losses + excluded.losses, pnl_usd = known.pnl_usd + excluded.pnl_usd,
+        gross_pnl_usd = known.gross_pnl_usd + excluded.gross_pnl_usd, fees_usd = known.fees_usd + excluded.fees_usd,
+        loss_usd = known.loss_usd + excluded.loss_usd, notional_usd = known.notional_usd + excluded.notional_usd
+    RETURNING subscription_id, day, symbol, closed, forgiven_usd
+)
+SELECT subscription_id, day, symbol FROM counted WHERE closed = 0 AND forgiven_usd = 0
+"""
+
+
 @folds(facts.PositionChanged)
 async def _(connection: Any, group: Sequence[facts.PositionChanged]) -> None:
-    """Write each position as it stands; of several changes in one batch the last counts."""
+    """Write each position and what it counts as; of several changes in one batch the last counts."""
     latest = {fact.position.position_id: fact for fact in group}
     changes = [latest[key] for key in sorted(latest)]
     rows: list[Position] = [fact.position for fact in changes]
-    await connection.execute(
-        """
-        UPDATE positions
-        SET status = new.status, entered_quantity = new.entered_quantity, exited_quantity = new.exited_quantity,
-            entry_notional = new.entry_notional, exit_notional = new.exit_notional, fees = new.fees,
-            realized_pnl = new.realized_pnl, opened_at = new.opened_at, closed_at = new.closed_at,
-            exit_signal_id = new.exit_signal_id, close_reason = new.close_reason, updated_at = new.at
-        FROM unnest($1::bigint[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[],
-                    $7::numeric[], $8::numeric[], $9::timestamptz[], $10::timestamptz[], $11::uuid[], $12::text[],
-                    $13::timestamptz[])
-             AS new (position_id, status, entered_quantity, exited_quantity, entry_notional, exit_notional, fees,
-                     realized_pnl, opened_at, closed_at, exit_signal_id, close_reason, at)
-        WHERE positions.position_id = new.position_id
-        """,
+    emptied = await connection.fetch(
+        CHANGE_POSITIONS,
         _column(rows, "position_id"),
         _column(rows, "status"),
         _column(rows, "entered_quantity"),
@@ -688,6 +716,10 @@ async def _(connection: Any, group: Sequence[facts.PositionChanged]) -> None:
         _column(rows, "close_reason"),
         _column(changes, "happened_at"),
     )
+    for row in emptied:  # all that had closed there has reopened
+        await connection.execute(
+            "DELETE FROM daily_results WHERE subscription_id = $1 AND day = $2 AND symbol = $3", *row
+        )
 
 
 @folds(facts.ExitRequested)

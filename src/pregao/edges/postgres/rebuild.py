@@ -25,6 +25,7 @@ STATE_TABLES = {
     "deliveries": (),
     "deliveries_turned_away": (),
     "positions": (),
+    "daily_results": (),
     "orders": ("check_at", "checks"),
     "attempts": (),
     "fills": (),
