@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from pregao.bots.ports import BotBook
-from pregao.bots.ranges import check_bot
+from pregao.bots.ranges import check_bot, spelled, spelled_rows
 from pregao.bots.refusals import ConflictError, UnknownError
 from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus
 from pregao.domain.facts import BotConfigured, Fact, SubscriptionConfigured
@@ -20,7 +20,9 @@ CHANGEABLE = frozenset(
     {
         "name", "description", "status", "market_type", "allowed_directions", "trading_symbol", "default_leverage",
         "default_margin_usd", "default_stop_loss_pct", "default_take_profit_pct", "default_max_positions",
-        "signals_per_minute_max",
+        "signals_per_minute_max", "approval", "approval_seconds", "approval_price_move_pct", "allowed_symbols",
+        "trading_hours", "cooldown_seconds", "max_entries_per_day", "global_max_daily_loss_usd", "global_max_positions",
+        "same_side", "opposite_side", "symbols",
     },
 )  # fmt: skip
 """What may change once a bot exists: its address and its secret stand in other people's alerts."""
@@ -92,8 +94,10 @@ async def _get_bot(bot_id: UUID, *, book: BotBook) -> Bot:
 
 
 def _spelled(bot: Bot) -> Bot:
-    # Signals carry the exchange's spelling: btcusdt.p and BTC-USDT mean BTCUSDT here too.
-    symbol = bot.trading_symbol
-    if symbol is not None:
-        symbol = symbol.strip().upper().removesuffix(".P").replace("-", "")
-    return replace(bot, name=bot.name.strip(), trading_symbol=symbol)
+    return replace(
+        bot,
+        name=bot.name.strip(),
+        trading_symbol=None if bot.trading_symbol is None else spelled(bot.trading_symbol),
+        allowed_symbols=tuple(spelled(symbol) for symbol in bot.allowed_symbols),
+        symbols=spelled_rows(bot.symbols),
+    )

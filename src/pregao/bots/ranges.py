@@ -1,36 +1,61 @@
 """The ranges every setting of a bot and a subscription must lie in; 0 is a value like any other."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from pregao.bots.refusals import SettingUnusableError
-from pregao.domain.bot import LEVERAGE_MAX, LEVERAGE_MIN, MARGIN_USD_MIN, Bot, Subscription
+from pregao.domain.bot import (
+    LEVERAGE_MAX,
+    LEVERAGE_MIN,
+    MARGIN_USD_MIN,
+    Bot,
+    Subscription,
+    SymbolSettings,
+    TradingHours,
+)
 
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 3, 255
 DESCRIPTION_CHARACTERS_MAX = 2_000
 WEBHOOK_PATH_PATTERN = r"^[A-Za-z0-9._-]{16,255}$"
 SYMBOL_PATTERN = r"^[A-Z0-9一-鿿][A-Z0-9_.一-鿿]{0,19}$"  # Binance lists symbols with Chinese names
 DECIMALS_MAX = 20  # a float from 0.1 on has fewer; more is a mistake somewhere
+ALLOWED_SYMBOLS_MAX = 500
+SYMBOL_ROWS_MAX = 200
+TRADING_HOURS_MAX = 50
+DAYS = frozenset(range(1, 8))  # ISO 8601: Monday is 1
+NO_ZONES = frozenset(
+    {"localtime", "Factory"}
+)  # files beside the zones; they mean another one on every machine
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The least and the largest value allowed, both included."""
+    """The least and the largest value allowed, both included; 0 too where it means "none at all"."""
 
     minimum: Decimal
     maximum: Decimal
+    or_zero: bool = False
 
 
-def _range(minimum: Decimal | int | str, maximum: Decimal | int | str) -> Range:
-    return Range(Decimal(minimum), Decimal(maximum))
+def _range(minimum: Decimal | int | str, maximum: Decimal | int | str, *, or_zero: bool = False) -> Range:
+    return Range(Decimal(minimum), Decimal(maximum), or_zero)
 
 
 LEVERAGE = _range(LEVERAGE_MIN, LEVERAGE_MAX)
-MARGIN_USD = _range(MARGIN_USD_MIN, 1_000_000_000)  # the upper end keeps a slip of the keyboard out
+USD_MAX = 1_000_000_000  # keeps a slip of the keyboard out
+POSITIONS_MAX = 1_000_000
+MARGIN_USD = _range(MARGIN_USD_MIN, USD_MAX)
 STOP_LOSS_PCT = _range("0.1", 50)
 TAKE_PROFIT_PCT = _range("0.1", 100)
+OWN_STOP_LOSS_PCT = _range("0.1", 50, or_zero=True)
+OWN_TAKE_PROFIT_PCT = _range("0.1", 100, or_zero=True)
+LOSS_USD = _range(0, USD_MAX)
+POSITIONS = _range(0, POSITIONS_MAX)
 
 BOT_RANGES = {
     "default_leverage": LEVERAGE,
@@ -39,14 +64,28 @@ BOT_RANGES = {
     "default_take_profit_pct": TAKE_PROFIT_PCT,
     "default_max_positions": _range(1, 20),
     "signals_per_minute_max": _range(1, 1_000_000),
+    "approval_seconds": _range(5, 86_400),
+    "approval_price_move_pct": _range("0.01", 50),
+    "cooldown_seconds": _range(0, 86_400),
+    "max_entries_per_day": _range(0, 100_000),
+    "global_max_daily_loss_usd": LOSS_USD,
+    "global_max_positions": POSITIONS,
 }
 SUBSCRIPTION_RANGES = {
     "custom_leverage": LEVERAGE,
     "custom_margin_usd": MARGIN_USD,
-    "custom_stop_loss_pct": STOP_LOSS_PCT,
-    "custom_take_profit_pct": TAKE_PROFIT_PCT,
-    "max_daily_loss_usd": _range(10, 1_000_000_000),
+    "custom_stop_loss_pct": OWN_STOP_LOSS_PCT,
+    "custom_take_profit_pct": OWN_TAKE_PROFIT_PCT,
+    "max_daily_loss_usd": _range(10, USD_MAX),
     "max_concurrent_positions": _range(1, 10),
+}
+SYMBOL_RANGES = {
+    "leverage": LEVERAGE,
+    "margin_usd": MARGIN_USD,
+    "stop_loss_pct": OWN_STOP_LOSS_PCT,
+    "take_profit_pct": OWN_TAKE_PROFIT_PCT,
+    "max_positions": POSITIONS,
+    "max_daily_loss_usd": LOSS_USD,
 }
 
 
@@ -81,13 +120,18 @@ def check_bot(bot: Bot) -> None:
             f"market_type={bot.market_type}. No spot venue is connected yet; use futures.",
             field="market_type",
         )
-    if bot.trading_symbol is not None and not re.fullmatch(SYMBOL_PATTERN, bot.trading_symbol):
-        raise SettingUnusableError(
-            "SYMBOL_UNUSABLE",
-            "trading_symbol must be the exchange's own spelling of at most 20 characters, such as BTCUSDT.",
-            field="trading_symbol",
-        )
+    if bot.trading_symbol is not None:
+        _check_symbol(bot.trading_symbol, field="trading_symbol")
+    _check_allowed_symbols(bot.allowed_symbols)
+    _check_hours(bot.trading_hours)
     _check_ranges(bot, BOT_RANGES)
+    _check_rows(bot.symbols)
+    if any(row.use_bot_default for row in bot.symbols):
+        raise SettingUnusableError(
+            "SETTING_MISPLACED",
+            "use_bot_default stands on symbol rows of subscriptions only; leave it out on a bot.",
+            field="symbols",
+        )
 
 
 def check_subscription(subscription: Subscription) -> None:
@@ -97,24 +141,125 @@ def check_subscription(subscription: Subscription) -> None:
     :raises SettingUnusableError: naming the first that cannot, and its range.
     """
     _check_ranges(subscription, SUBSCRIPTION_RANGES)
+    _check_rows(subscription.symbols)
 
 
-def _check_ranges(settings: Any, ranges: dict[str, Range]) -> None:
+def spelled(symbol: str) -> str:
+    """Give the exchange's spelling, which signals carry: btcusdt.p and BTC-USDT mean BTCUSDT here too."""
+    return symbol.strip().upper().removesuffix(".P").replace("-", "")
+
+
+def to_symbol(spelling: str) -> str:
+    """
+    Give the exchange's spelling of a symbol that is named alone.
+
+    :raises SettingUnusableError: when there is none.
+    """
+    symbol = spelled(spelling)
+    _check_symbol(symbol, field="symbol")
+    return symbol
+
+
+def spelled_rows(rows: Sequence[SymbolSettings]) -> tuple[SymbolSettings, ...]:
+    """Give symbol rows in the exchange's spelling, by symbol."""
+    return tuple(
+        sorted((replace(row, symbol=spelled(row.symbol)) for row in rows), key=lambda row: row.symbol)
+    )
+
+
+def _check_symbol(symbol: str, *, field: str) -> None:
+    if not re.fullmatch(SYMBOL_PATTERN, symbol):
+        raise SettingUnusableError(
+            "SYMBOL_UNUSABLE",
+            f"{field} must be the exchange's own spelling of at most 20 characters, such as BTCUSDT.",
+            field=field,
+        )
+
+
+def _check_allowed_symbols(symbols: Sequence[str]) -> None:
+    _check_count(symbols, ALLOWED_SYMBOLS_MAX, field="allowed_symbols")
+    for symbol in symbols:
+        _check_symbol(symbol, field="allowed_symbols")
+    _check_repeated(symbols, field="allowed_symbols")
+
+
+def _check_rows(rows: Sequence[SymbolSettings]) -> None:
+    _check_count(rows, SYMBOL_ROWS_MAX, field="symbols")
+    for row in rows:
+        _check_symbol(row.symbol, field="symbols")
+        _check_ranges(row, SYMBOL_RANGES, within=f"symbols.{row.symbol}.")
+    _check_repeated([row.symbol for row in rows], field="symbols")
+
+
+def _check_count(entries: Sequence[object], maximum: int, *, field: str) -> None:
+    if len(entries) > maximum:
+        raise SettingUnusableError(
+            "SETTING_TOO_LONG",
+            f"{field} has entries={len(entries)} maximum={maximum}. Leave some out.",
+            field=field,
+            maximum=maximum,
+        )
+
+
+def _check_repeated(symbols: Sequence[str], *, field: str) -> None:
+    repeated = next((symbol for symbol in symbols if symbols.count(symbol) > 1), None)
+    if repeated is not None:
+        raise SettingUnusableError(
+            "SYMBOL_REPEATED",
+            f"{field} has symbol={repeated} more than once; spellings such as BTC-USDT and BTCUSDT.P mean BTCUSDT.",
+            field=field,
+            symbol=repeated,
+        )
+
+
+def _check_hours(windows: Sequence[TradingHours]) -> None:
+    _check_count(windows, TRADING_HOURS_MAX, field="trading_hours")
+    for window in windows:
+        if not window.days or len(set(window.days)) < len(window.days) or not DAYS.issuperset(window.days):
+            raise SettingUnusableError(
+                "TRADING_DAYS_UNUSABLE",
+                f"days={','.join(map(str, window.days)) or 'none'}. Name each day once, 1 (Monday) to 7 (Sunday).",
+                field="trading_hours",
+            )
+        if window.start.tzinfo is not None or window.end.tzinfo is not None:
+            raise SettingUnusableError(
+                "TRADING_TIME_UNUSABLE",
+                f"start={window.start} end={window.end}. Give plain times; the zone stands in timezone.",
+                field="trading_hours",
+            )
+        if window.timezone not in _zones():
+            raise SettingUnusableError(
+                "TIMEZONE_UNKNOWN",
+                f"timezone={window.timezone[:40]}. Give a name of the IANA database, such as America/Sao_Paulo.",
+                field="trading_hours",
+            )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # Read once: it looks into every file of the database.
+    return frozenset(available_timezones()) - NO_ZONES
+
+
+def _check_ranges(settings: Any, ranges: dict[str, Range], *, within: str = "") -> None:
     for name, limits in ranges.items():
         value = getattr(settings, name)
-        if value is None:
+        if value is None or (limits.or_zero and value == 0):
             continue
         number = Decimal(value)
         if not number.is_finite() or not limits.minimum <= number <= limits.maximum:
             raise SettingUnusableError(
                 "SETTING_OUT_OF_RANGE",
-                f"{name}={value} minimum={limits.minimum} maximum={limits.maximum}."
+                f"{within}{name}={value} minimum={limits.minimum} maximum={limits.maximum}."
+                + (" 0 is none at all." if limits.or_zero else "")
                 + (" Leave it null to take the bot's default." if name.startswith("custom_") else ""),
-                field=name,
+                field=f"{within}{name}",
                 minimum=str(limits.minimum),
                 maximum=str(limits.maximum),
             )
         if -int(number.as_tuple().exponent) > DECIMALS_MAX:
             raise SettingUnusableError(
-                "SETTING_TOO_FINE", f"{name} has more than {DECIMALS_MAX} decimals.", field=name
+                "SETTING_TOO_FINE",
+                f"{within}{name} has more than {DECIMALS_MAX} decimals.",
+                field=f"{within}{name}",
             )

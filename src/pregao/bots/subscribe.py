@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from pregao.bots.ports import BotBook
-from pregao.bots.ranges import check_subscription
+from pregao.bots.ranges import check_subscription, spelled_rows
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, BotStatus, Subscription, SubscriptionStatus
@@ -22,7 +22,7 @@ ACCOUNTS_AT_ONCE_MAX = 3  # B3: one request subscribes up to three accounts
 CHANGEABLE = frozenset(
     {
         "status", "custom_leverage", "custom_margin_usd", "custom_stop_loss_pct", "custom_take_profit_pct",
-        "max_daily_loss_usd", "max_concurrent_positions",
+        "max_daily_loss_usd", "max_concurrent_positions", "custom_same_side", "custom_opposite_side", "symbols",
     },
 )  # fmt: skip
 
@@ -41,6 +41,7 @@ async def subscribe(wanted: Sequence[Subscription], *, book: BotBook, now: datet
             "ACCOUNTS_UNUSABLE",
             f"accounts={len(wanted)} different={len(accounts)} maximum={ACCOUNTS_AT_ONCE_MAX}. Name each once.",
         )
+    wanted = [_spelled(subscription) for subscription in wanted]
     for subscription in wanted:
         check_subscription(subscription)
     bot = await _get_open_bot(wanted[0].bot_id, book=book)
@@ -79,7 +80,7 @@ async def change_subscription(
             "SUBSCRIPTION_CANCELED",
             f"subscription={subscription_id}. Subscribe the account again to bring it back.",
         )
-    changed = replace(subscription, **changes)
+    changed = _spelled(replace(subscription, **changes))
     check_subscription(changed)
     return [] if changed == subscription else [SubscriptionConfigured(happened_at=now, subscription=changed)]
 
@@ -132,3 +133,7 @@ async def _get_subscription(subscription_id: UUID, *, book: BotBook) -> Subscrip
             "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."
         )
     return subscription
+
+
+def _spelled(subscription: Subscription) -> Subscription:
+    return replace(subscription, symbols=spelled_rows(subscription.symbols))

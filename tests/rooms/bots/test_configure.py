@@ -7,7 +7,7 @@ import pytest
 from pregao.bots.configure import archive_bot, change_bot, create_bot
 from pregao.bots.ranges import BOT_RANGES
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
-from pregao.domain.bot import BotStatus, SubscriptionStatus
+from pregao.domain.bot import BotStatus, SubscriptionStatus, SymbolSettings
 from pregao.domain.facts import BotConfigured, SubscriptionConfigured
 from tests.builders import BOT_ID, NOON, bot, configured, subscription
 from tests.rooms.bots.own_book import book_with
@@ -78,6 +78,20 @@ class TestCreateBot:
         (fact,) = await create_bot(bot(trading_symbol=spelling), book=book_with(), now=NOON)
 
         assert fact.bot.trading_symbol == "BTCUSDT"
+
+    async def test_spells_allowed_symbols_and_rows_as_signals_do(self):
+        rows = (SymbolSettings(symbol="eth-usdt"), SymbolSettings(symbol="btcusdt.p"))
+
+        (fact,) = await create_bot(
+            bot(allowed_symbols=("btc-usdt", "ETHUSDT.P"), symbols=rows), book=book_with(), now=NOON
+        )
+
+        assert fact.bot.allowed_symbols == ("BTCUSDT", "ETHUSDT")
+        assert [row.symbol for row in fact.bot.symbols] == ["BTCUSDT", "ETHUSDT"]
+
+    async def test_refuses_one_symbol_in_two_spellings(self):
+        with pytest.raises(SettingUnusableError, match="SYMBOL_REPEATED"):
+            await create_bot(bot(allowed_symbols=("BTC-USDT", "btcusdt.p")), book=book_with(), now=NOON)
 
 
 class TestChangeBot:

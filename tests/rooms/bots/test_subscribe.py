@@ -37,13 +37,28 @@ class TestSubscribe:
         assert [fact.subscription for fact in facts] == [subscription(number) for number in (1, 2, 3)]
 
     @pytest.mark.parametrize(("name", "limits"), SUBSCRIPTION_RANGES.items())
-    async def test_takes_null_but_no_zero(self, name, limits):
-        """F041: null is not set, 0 is a value and out of range."""
+    async def test_takes_null_and_zero_only_where_it_is_none_at_all(self, name, limits):
+        """F041, F046: null is not set, 0 is a value."""
         unset = subscription(**{name: None}) if name.startswith("custom_") else subscription()
+        zero = subscription(**{name: Decimal(0)})
 
         assert await subscribe([unset], book=desk(), now=NOON)
-        with pytest.raises(SettingUnusableError, match=f"{name}=0 minimum={limits.minimum}"):
-            await subscribe([subscription(**{name: Decimal(0)})], book=desk(), now=NOON)
+        if name in ("custom_stop_loss_pct", "custom_take_profit_pct"):
+            assert await subscribe([zero], book=desk(), now=NOON)
+        else:
+            with pytest.raises(SettingUnusableError, match=f"{name}=0 minimum={limits.minimum}"):
+                await subscribe([zero], book=desk(), now=NOON)
+
+    @pytest.mark.parametrize(("name", "limits"), SUBSCRIPTION_RANGES.items())
+    @pytest.mark.parametrize("end", ["minimum", "maximum"])
+    async def test_takes_both_ends_of_every_range_and_nothing_beyond(self, name, limits, end):
+        """F041."""
+        inside = getattr(limits, end)
+        beyond = inside + Decimal("0.01") * (1 if end == "maximum" else -1)
+
+        assert await subscribe([subscription(**{name: inside})], book=desk(), now=NOON)
+        with pytest.raises(SettingUnusableError, match=f"SETTING_OUT_OF_RANGE: {name}="):
+            await subscribe([subscription(**{name: beyond})], book=desk(), now=NOON)
 
     async def test_brings_a_canceled_one_back_under_its_id(self):
         book = joined(status=SubscriptionStatus.CANCELED, custom_leverage=3)

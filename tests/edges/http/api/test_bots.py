@@ -3,12 +3,20 @@
 import asyncio
 import hashlib
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from pregao.bots.ranges import BOT_RANGES, Range
 from pregao.edges.postgres.views import PostgresHealth
 from tests.builders import arrival, instruction
 from tests.edges.http.api.own_desk import AWAY, BOTS, SUBSCRIPTIONS, client_of, code_of
+
+AMOUNTS = {name for name in BOT_RANGES if name.endswith(("_usd", "_pct"))}
+
+
+def ends(limits: Range) -> tuple[Decimal, Decimal]:
+    return limits.minimum, limits.maximum
 
 
 class TestCreateBot:
@@ -101,6 +109,80 @@ class TestCreateBot:
         assert answer.status_code == 422
         assert answer.json()["error"]["details"]["field"] == field
 
+    @pytest.mark.parametrize(("name", "limits"), BOT_RANGES.items())
+    async def test_takes_both_ends_of_every_range(self, desk, name, limits):
+        """F040."""
+        made = [
+            await desk.make_bot(**{name: str(end) if name in AMOUNTS else int(end)}) for end in ends(limits)
+        ]
+
+        assert [Decimal(one[name]) for one in made] == list(ends(limits))
+
+    async def test_takes_rules(self, desk):
+        rules = {
+            "approval": "manual",
+            "approval_seconds": 30,
+            "approval_price_move_pct": "0.5",
+            "allowed_symbols": ["btc-usdt", "ETHUSDT.P"],
+            "trading_hours": [
+                {"days": [1, 2], "start": "09:00", "end": "17:30:15", "timezone": "America/Sao_Paulo"},
+                {"days": [6], "start": "22:00", "end": "02:00"},
+            ],
+            "cooldown_seconds": 60,
+            "max_entries_per_day": 0,
+            "global_max_daily_loss_usd": 0,
+            "global_max_positions": 0,
+            "same_side": "add",
+            "opposite_side": "close",
+            "symbols": [{"symbol": "BTCUSDT", "is_active": False, "stop_loss_pct": 0}],
+        }
+
+        made = await desk.make_bot(**rules)
+        shown = (await desk.client.get(f"{BOTS}/{made['bot_id']}")).json()
+
+        assert {name: shown[name] for name in rules} == {
+            **rules,
+            "allowed_symbols": ["BTCUSDT", "ETHUSDT"],
+            "trading_hours": [
+                {"days": [1, 2], "start": "09:00:00", "end": "17:30:15", "timezone": "America/Sao_Paulo"},
+                {"days": [6], "start": "22:00:00", "end": "02:00:00", "timezone": "UTC"},
+            ],
+            "global_max_daily_loss_usd": "0",
+            "symbols": [
+                {
+                    "symbol": "BTCUSDT",
+                    "is_active": False,
+                    "leverage": None,
+                    "margin_usd": None,
+                    "stop_loss_pct": "0",
+                    "take_profit_pct": None,
+                    "max_positions": None,
+                    "max_daily_loss_usd": None,
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(
+        ("field", "value", "code"),
+        [
+            ("approval_seconds", 4, "SETTING_OUT_OF_RANGE"),
+            ("allowed_symbols", ["BTCUSDT", "btc-usdt"], "SYMBOL_REPEATED"),
+            ("allowed_symbols", [f"A{one}" for one in range(501)], "SETTING_TOO_LONG"),
+            ("symbols", [{"symbol": "???"}], "SYMBOL_UNUSABLE"),
+            ("symbols", [{"symbol": "BTCUSDT", "leverage": 126}], "SETTING_OUT_OF_RANGE"),
+            ("trading_hours", [{"days": [], "start": "09:00", "end": "17:00"}], "TRADING_DAYS_UNUSABLE"),
+            (
+                "trading_hours",
+                [{"days": [1], "start": "09:00", "end": "17:00", "timezone": "Mars/Base"}],
+                "TIMEZONE_UNKNOWN",
+            ),
+        ],
+    )
+    async def test_says_why_a_rule_cannot_be_used(self, desk, field, value, code):
+        answer = await desk.client.post(BOTS, json={"name": "EMA cross", field: value})
+
+        assert (answer.status_code, code_of(answer)) == (422, code)
+
     @pytest.mark.parametrize(
         "body",
         [
@@ -110,6 +192,12 @@ class TestCreateBot:
             {"name": "EMA cross", "default_margin_usd": "many"},
             {"name": "EMA cross", "default_margin_usd": "NaN"},
             {"name": "EMA cross", "default_leverage": None},
+            {"name": "EMA cross", "approval": "perhaps"},
+            {"name": "EMA cross", "symbols": [{"symbol": "BTCUSDT", "use_bot_default": True}]},
+            {"name": "EMA cross", "symbols": None},
+            {"name": "EMA cross", "trading_hours": [{"days": [1], "start": 32400, "end": "17:00"}]},
+            {"name": "EMA cross", "trading_hours": [{"days": [1], "start": "09:00Z", "end": "17:00"}]},
+            {"name": "EMA cross", "trading_hours": [{"days": [True], "start": "09:00", "end": "17:00"}]},
             {},
             [],
         ],
@@ -138,6 +226,18 @@ class TestChangeBot:
         shown = answer.json()
         assert (shown["trading_symbol"], shown["default_margin_usd"]) == (None, "25.5")
         assert (shown["default_leverage"], shown["webhook_path"]) == (5, made["webhook_path"])
+
+    async def test_changes_rules_and_takes_limits_away(self, desk):
+        hours = [{"days": [1], "start": "09:00", "end": "17:00"}]
+        made = await desk.make_bot(
+            max_entries_per_day=3, global_max_positions=5, trading_hours=hours, allowed_symbols=["BTCUSDT"]
+        )
+        changes = {"max_entries_per_day": None, "trading_hours": [], "same_side": "replace"}
+
+        shown = (await desk.client.patch(f"{BOTS}/{made['bot_id']}", json=changes)).json()
+
+        assert {name: shown[name] for name in changes} == changes
+        assert (shown["global_max_positions"], shown["allowed_symbols"]) == (5, ["BTCUSDT"])
 
     async def test_pauses_and_resumes(self, desk):
         made = await desk.make_bot()

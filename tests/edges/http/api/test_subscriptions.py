@@ -38,6 +38,8 @@ class TestSubscribe:
             "margin_usd": "20",
             "stop_loss_pct": "2.5",
             "take_profit_pct": "5",
+            "same_side": "ignore",
+            "opposite_side": "reverse",
         }
         assert (shown["max_daily_loss_usd"], shown["max_concurrent_positions"]) == ("200", 3)
 
@@ -46,7 +48,7 @@ class TestSubscribe:
         [
             ("custom_leverage", 0),
             ("custom_margin_usd", 0),
-            ("custom_stop_loss_pct", "0"),
+            ("custom_stop_loss_pct", "0.05"),
             ("custom_take_profit_pct", "101"),
             ("max_daily_loss_usd", "9.99"),
             ("max_concurrent_positions", 0),
@@ -62,6 +64,45 @@ class TestSubscribe:
 
         assert (answer.status_code, code_of(answer)) == (422, "SETTING_OUT_OF_RANGE")
         assert answer.json()["error"]["details"]["field"] == field
+
+    async def test_takes_zero_for_no_stop_at_all(self, desk, joined):
+        """F046: 0 is a value, and the bot's default does not count then."""
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        shown = (await join(account_id, custom_stop_loss_pct=0, custom_take_profit_pct="0")).json()
+
+        assert (shown["effective"]["stop_loss_pct"], shown["effective"]["take_profit_pct"]) == ("0", "0")
+
+    async def test_takes_rules_of_its_own(self, desk, joined):
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        shown = (
+            await join(
+                account_id,
+                custom_same_side="add",
+                custom_opposite_side="close",
+                symbols=[{"symbol": "btc-usdt", "leverage": 3, "max_positions": 0}],
+            )
+        ).json()
+
+        assert (shown["effective"]["same_side"], shown["effective"]["opposite_side"]) == ("add", "close")
+        assert shown["symbols"] == [
+            {
+                "symbol": "BTCUSDT",
+                "is_active": True,
+                "leverage": 3,
+                "margin_usd": None,
+                "stop_loss_pct": None,
+                "take_profit_pct": None,
+                "max_positions": 0,
+                "max_daily_loss_usd": None,
+                "use_bot_default": False,
+            }
+        ]
+        assert shown["effective_by_symbol"]["BTCUSDT"]["leverage"] == 3
+        assert shown["config_group_id"] is None
 
     async def test_refuses_a_second_one_of_the_same_account(self, desk, joined):
         _, join = joined
@@ -134,6 +175,8 @@ class TestSubscribeSeveral:
         )
 
         assert [one["custom_leverage"] for one in body["subscriptions"]] == [one + 1 for one in ids]
+        assert len({one["config_group_id"] for one in body["subscriptions"]}) == 1
+        assert body["subscriptions"][0]["config_group_id"] is not None
 
     async def test_subscribes_all_or_none(self, desk, joined):
         made, _ = joined
@@ -178,6 +221,20 @@ class TestChangeSubscription:
         )
 
         assert (answer.json()["status"], answer.json()["effective"]["leverage"]) == ("paused", 7)
+
+    async def test_changes_and_unsets_its_rules(self, desk, joined):
+        _, join = joined
+        row = {"symbol": "BTCUSDT", "leverage": 3}
+        made = (
+            await join((await desk.make_account())["account_id"], custom_same_side="add", symbols=[row])
+        ).json()
+        changes = {"custom_same_side": None, "symbols": [{"symbol": "ETHUSDT", "is_active": False}]}
+
+        shown = (await desk.client.patch(f"{SUBSCRIPTIONS}/{made['subscription_id']}", json=changes)).json()
+
+        assert (shown["custom_same_side"], shown["effective"]["same_side"]) == (None, "ignore")
+        assert shown["effective_by_symbol"].keys() == {"ETHUSDT"}
+        assert not shown["effective_by_symbol"]["ETHUSDT"]["is_active"]
 
     async def test_leaves_a_canceled_one_alone(self, desk, joined):
         """F041: cancel honoured."""

@@ -18,8 +18,17 @@ from pregao.bots.ranges import (
     NAME_CHARACTERS_MIN,
     WEBHOOK_PATH_PATTERN,
 )
-from pregao.domain.bot import Bot, BotStatus, Directions
+from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide
 from pregao.edges.http.api.activity import SignalShown
+from pregao.edges.http.api.rules import (
+    AllowedSymbols,
+    Hours,
+    HoursShown,
+    Symbol,
+    SymbolRows,
+    SymbolShown,
+    asked_of,
+)
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
@@ -28,14 +37,20 @@ from pregao.edges.http.api.shapes import (
     UNKNOWN,
     UNREADABLE,
     Amount,
+    ApprovalPriceMovePct,
+    ApprovalSeconds,
     Asked,
     Changes,
+    CooldownSeconds,
     DeskGiven,
     Leverage,
     Limit,
+    LossUsd,
     MarginUsd,
+    MaxEntriesPerDay,
     MaxPositions,
     Page,
+    Positions,
     Shown,
     SignalsPerMinuteMax,
     StopLossPct,
@@ -62,11 +77,7 @@ Name = Annotated[
 ]
 Description = Annotated[str, Field(json_schema_extra={"maxLength": DESCRIPTION_CHARACTERS_MAX})]
 TradingSymbol = Annotated[
-    str,
-    Field(
-        description="Trade this symbol only; null trades whatever is signaled.",
-        json_schema_extra={"pattern": "^[A-Za-z0-9]{1,10}(-?[A-Za-z0-9]{1,10})?([.][Pp])?$"},
-    ),
+    Symbol, Field(description="Trade this symbol only; null trades whatever is signaled.")
 ]
 # Spot is understood, and refused with its own reason until a spot venue is connected.
 MarketType = Annotated[Literal["futures", "spot"], Field(json_schema_extra={"enum": ["futures"]})]
@@ -93,6 +104,18 @@ class NewBot(Asked):
     default_take_profit_pct: TakeProfitPct = default_of(Bot, "default_take_profit_pct")
     default_max_positions: MaxPositions = default_of(Bot, "default_max_positions")
     signals_per_minute_max: SignalsPerMinuteMax | None = default_of(Bot, "signals_per_minute_max")
+    approval: Approval = default_of(Bot, "approval")
+    approval_seconds: ApprovalSeconds = default_of(Bot, "approval_seconds")
+    approval_price_move_pct: ApprovalPriceMovePct = default_of(Bot, "approval_price_move_pct")
+    allowed_symbols: AllowedSymbols = default_of(Bot, "allowed_symbols")
+    trading_hours: Hours = default_of(Bot, "trading_hours")
+    cooldown_seconds: CooldownSeconds = default_of(Bot, "cooldown_seconds")
+    max_entries_per_day: MaxEntriesPerDay | None = default_of(Bot, "max_entries_per_day")
+    global_max_daily_loss_usd: LossUsd | None = default_of(Bot, "global_max_daily_loss_usd")
+    global_max_positions: Positions | None = default_of(Bot, "global_max_positions")
+    same_side: SameSide = default_of(Bot, "same_side")
+    opposite_side: OppositeSide = default_of(Bot, "opposite_side")
+    symbols: SymbolRows = default_of(Bot, "symbols")
 
 
 class BotChanges(Changes):
@@ -110,6 +133,18 @@ class BotChanges(Changes):
     default_take_profit_pct: TakeProfitPct = unset()
     default_max_positions: MaxPositions = unset()
     signals_per_minute_max: SignalsPerMinuteMax | None = unset()
+    approval: Approval = unset()
+    approval_seconds: ApprovalSeconds = unset()
+    approval_price_move_pct: ApprovalPriceMovePct = unset()
+    allowed_symbols: AllowedSymbols = unset()
+    trading_hours: Hours = unset()
+    cooldown_seconds: CooldownSeconds = unset()
+    max_entries_per_day: MaxEntriesPerDay | None = unset()
+    global_max_daily_loss_usd: LossUsd | None = unset()
+    global_max_positions: Positions | None = unset()
+    same_side: SameSide = unset()
+    opposite_side: OppositeSide = unset()
+    symbols: SymbolRows = unset()
 
 
 class BotShown(Shown):
@@ -130,6 +165,18 @@ class BotShown(Shown):
     default_take_profit_pct: Amount
     default_max_positions: int
     signals_per_minute_max: int | None
+    approval: Approval
+    approval_seconds: int
+    approval_price_move_pct: Amount
+    allowed_symbols: tuple[str, ...]
+    trading_hours: tuple[HoursShown, ...]
+    cooldown_seconds: int
+    max_entries_per_day: int | None
+    global_max_daily_loss_usd: Amount | None
+    global_max_positions: int | None
+    same_side: SameSide
+    opposite_side: OppositeSide
+    symbols: tuple[SymbolShown, ...]
     is_open: bool
     active_subscriptions: int
     last_signal_at: datetime | None
@@ -204,7 +251,7 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
     """Create a bot. Its secret is shown in this answer and never again."""
     now = desk.clock()
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    settings = body.model_dump()
+    settings = asked_of(body)
     if body.webhook_path is None:
         settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
     secret_sha256 = hashlib.sha256(secret.encode()).hexdigest()
@@ -227,7 +274,7 @@ async def get_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotWithSig
 @routes.patch("/{bot_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Request) -> BotShown:
     """Change a bot; `status` pauses it or makes it active again."""
-    changes = body.model_dump(exclude_unset=True)
+    changes = asked_of(body, only_sent=True)
     if "status" in changes:
         changes["status"] = BotStatus(changes["status"])
     async with desk.bots.open() as book:

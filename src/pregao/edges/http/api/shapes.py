@@ -1,7 +1,9 @@
 """The shapes the API's bodies are made of: money as text, ranges in the document, pages with a cursor."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import time
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
@@ -13,7 +15,11 @@ from pregao.accounts.configure import PAPER_BALANCE_USDT_MAX, PAPER_BALANCE_USDT
 from pregao.bots.ranges import (
     BOT_RANGES,
     LEVERAGE,
+    LOSS_USD,
     MARGIN_USD,
+    OWN_STOP_LOSS_PCT,
+    OWN_TAKE_PROFIT_PCT,
+    POSITIONS,
     STOP_LOSS_PCT,
     SUBSCRIPTION_RANGES,
     TAKE_PROFIT_PCT,
@@ -28,6 +34,7 @@ Item = TypeVar("Item")
 NUMBER_CHARACTERS_MAX = 40  # more digits than any amount has
 ID_MAX = 2**53 - 1  # what every JSON reader keeps exactly; no counter of ours comes near
 PAGE_ITEMS, PAGE_ITEMS_MAX = 100, 1_000
+TIME_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
@@ -118,13 +125,28 @@ def _count(value: Any) -> Any:
     return value
 
 
+def _time(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(TIME_PATTERN, value):
+        raise ValueError("must be a time of day, such as 09:30")
+    return value
+
+
 def _whole(limits: Range) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": int(limits.minimum), "maximum": int(limits.maximum)})
 
 
 def _decimal(limits: Range) -> WithJsonSchema:
-    number = {"type": "number", "minimum": float(limits.minimum), "maximum": float(limits.maximum)}
-    return WithJsonSchema({**number, "description": "A number, or its digits as text."})
+    number: dict[str, Any] = {
+        "type": "number",
+        "minimum": float(limits.minimum),
+        "maximum": float(limits.maximum),
+    }
+    if not limits.or_zero:
+        return WithJsonSchema({**number, "description": "A number, or its digits as text."})
+    either: list[dict[str, Any]] = [{"type": "number", "const": 0}, number]
+    return WithJsonSchema(
+        {"anyOf": either, "description": "A number, or its digits as text; 0 is none at all."}
+    )
 
 
 STRICT = Field(strict=True)
@@ -137,6 +159,17 @@ MarginUsd = Annotated[Decimal, NUMBER, _decimal(MARGIN_USD)]
 StopLossPct = Annotated[Decimal, NUMBER, _decimal(STOP_LOSS_PCT)]
 TakeProfitPct = Annotated[Decimal, NUMBER, _decimal(TAKE_PROFIT_PCT)]
 MaxPositions = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["default_max_positions"])]
+OwnStopLossPct = Annotated[Decimal, NUMBER, _decimal(OWN_STOP_LOSS_PCT)]
+OwnTakeProfitPct = Annotated[Decimal, NUMBER, _decimal(OWN_TAKE_PROFIT_PCT)]
+LossUsd = Annotated[Decimal, NUMBER, _decimal(LOSS_USD)]
+Positions = Annotated[int, STRICT, COUNT, _whole(POSITIONS)]
+ApprovalSeconds = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["approval_seconds"])]
+ApprovalPriceMovePct = Annotated[Decimal, NUMBER, _decimal(BOT_RANGES["approval_price_move_pct"])]
+CooldownSeconds = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["cooldown_seconds"])]
+MaxEntriesPerDay = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["max_entries_per_day"])]
+TimeOfDay = Annotated[
+    time, BeforeValidator(_time), WithJsonSchema({"type": "string", "pattern": TIME_PATTERN})
+]
 SignalsPerMinuteMax = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["signals_per_minute_max"])]
 MaxDailyLossUsd = Annotated[Decimal, NUMBER, _decimal(SUBSCRIPTION_RANGES["max_daily_loss_usd"])]
 MaxConcurrentPositions = Annotated[

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import AliasChoices, Field
 
+from pregao.bots.ranges import to_symbol
 from pregao.bots.refusals import SettingUnusableError
 from pregao.bots.subscribe import (
     ACCOUNTS_AT_ONCE_MAX,
@@ -17,10 +18,27 @@ from pregao.bots.subscribe import (
     subscribe,
 )
 from pregao.domain.account import Venue
-from pregao.domain.bot import BotStatus, Subscription, SubscriptionStatus, effective_settings
+from pregao.domain.bot import (
+    BotStatus,
+    OppositeSide,
+    SameSide,
+    Subscription,
+    SubscriptionStatus,
+    effective_settings,
+)
 from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
 from pregao.edges.http.api.bots import BotShown, shown_bot
+from pregao.edges.http.api.rules import (
+    EffectiveOnSymbolShown,
+    EffectiveShown,
+    OwnSymbolRows,
+    OwnSymbolShown,
+    Symbol,
+    asked_of,
+    effective_by_symbol,
+    effective_on,
+)
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     COUNT,
@@ -39,10 +57,10 @@ from pregao.edges.http.api.shapes import (
     MarginUsd,
     MaxConcurrentPositions,
     MaxDailyLossUsd,
+    OwnStopLossPct,
+    OwnTakeProfitPct,
     Page,
     Shown,
-    StopLossPct,
-    TakeProfitPct,
     default_of,
     page_of,
     unset,
@@ -70,10 +88,13 @@ class Overrides(Asked):
 
     custom_leverage: Leverage | None = None
     custom_margin_usd: MarginUsd | None = None
-    custom_stop_loss_pct: StopLossPct | None = None
-    custom_take_profit_pct: TakeProfitPct | None = None
+    custom_stop_loss_pct: OwnStopLossPct | None = None
+    custom_take_profit_pct: OwnTakeProfitPct | None = None
     max_daily_loss_usd: MaxDailyLossUsd = default_of(Subscription, "max_daily_loss_usd")
     max_concurrent_positions: MaxConcurrentPositions = default_of(Subscription, "max_concurrent_positions")
+    custom_same_side: SameSide | None = None
+    custom_opposite_side: OppositeSide | None = None
+    symbols: OwnSymbolRows = default_of(Subscription, "symbols")
 
 
 class NewSubscription(Overrides):
@@ -114,19 +135,13 @@ class SubscriptionChanges(Changes):
     status: Literal["active", "paused"] = unset()
     custom_leverage: Leverage | None = unset()
     custom_margin_usd: MarginUsd | None = unset()
-    custom_stop_loss_pct: StopLossPct | None = unset()
-    custom_take_profit_pct: TakeProfitPct | None = unset()
+    custom_stop_loss_pct: OwnStopLossPct | None = unset()
+    custom_take_profit_pct: OwnTakeProfitPct | None = unset()
     max_daily_loss_usd: MaxDailyLossUsd = unset()
     max_concurrent_positions: MaxConcurrentPositions = unset()
-
-
-class EffectiveShown(Shown):
-    """What is traded with: the subscription's own values, else the bot's."""
-
-    leverage: int
-    margin_usd: Amount
-    stop_loss_pct: Amount
-    take_profit_pct: Amount
+    custom_same_side: SameSide | None = unset()
+    custom_opposite_side: OppositeSide | None = unset()
+    symbols: OwnSymbolRows = unset()
 
 
 class SubscriptionShown(Shown):
@@ -145,7 +160,12 @@ class SubscriptionShown(Shown):
     custom_take_profit_pct: Amount | None
     max_daily_loss_usd: Amount
     max_concurrent_positions: int
+    custom_same_side: SameSide | None
+    custom_opposite_side: OppositeSide | None
+    symbols: tuple[OwnSymbolShown, ...]
+    config_group_id: UUID | None
     effective: EffectiveShown
+    effective_by_symbol: dict[str, EffectiveOnSymbolShown]
     created_at: datetime
     updated_at: datetime
 
@@ -201,7 +221,7 @@ async def post_subscription(body: NewSubscription, desk: DeskGiven) -> Subscript
 
 @routes.post("/multi", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> SubscriptionsMade:
-    """Have up to three accounts follow a bot: all or none."""
+    """Have up to three accounts follow a bot: all or none, under one `config_group_id`."""
     individual = {one.account_id: one for one in body.individual_configs}
     is_matching = individual.keys() == set(body.account_ids) and len(individual) == len(
         body.individual_configs
@@ -212,11 +232,13 @@ async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> Subscri
             "Give each of `account_ids` one of `individual_configs`, or set `use_same_config`.",
             field="individual_configs",
         )
+    group_id = uuid7(desk.clock())
     wanted = [
         _wanted(
             body.config if body.use_same_config else individual[account_id],
             bot_id=body.bot_id,
             account_id=account_id,
+            config_group_id=group_id,
             desk=desk,
         )
         for account_id in body.account_ids
@@ -240,12 +262,25 @@ async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> Subscripti
     return SubscriptionWithExecutions.model_validate(shown)
 
 
+@routes.get("/{subscription_id:uuid}/effective", responses=UNKNOWN)
+async def get_effective_settings(
+    subscription_id: UUID,
+    desk: DeskGiven,
+    symbol: Annotated[Symbol | None, Query(description="Without one: what counts where no row is.")] = None,
+) -> EffectiveOnSymbolShown:
+    """Say what a subscription trades a symbol with, wherever it is set."""
+    line = await _get_line(subscription_id, desk=desk)
+    return effective_on(
+        None if symbol is None else to_symbol(symbol), bot=line.bot, subscription=line.subscription
+    )
+
+
 @routes.patch("/{subscription_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_subscription(
     subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven
 ) -> SubscriptionShown:
     """Change a subscription; `status` pauses it or makes it active again."""
-    changes = body.model_dump(exclude_unset=True)
+    changes = asked_of(body, only_sent=True)
     if "status" in changes:
         changes["status"] = SubscriptionStatus(changes["status"])
     async with desk.bots.open() as book:
@@ -261,12 +296,20 @@ async def delete_subscription(subscription_id: UUID, desk: DeskGiven) -> Subscri
     return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
 
 
-def _wanted(overrides: Overrides, *, bot_id: UUID, account_id: int, desk: Desk) -> Subscription:
+def _wanted(
+    overrides: Overrides,
+    *,
+    bot_id: UUID,
+    account_id: int,
+    config_group_id: UUID | None = None,
+    desk: Desk,
+) -> Subscription:
     return Subscription(
         subscription_id=uuid7(desk.clock()),
         bot_id=bot_id,
         account_id=account_id,
-        **{name: getattr(overrides, name) for name in Overrides.model_fields},
+        config_group_id=config_group_id,
+        **asked_of(overrides, names=Overrides.model_fields),
     )
 
 
@@ -295,6 +338,7 @@ def _shown(line: SubscriptionLine) -> dict[str, Any]:
         "account_name": line.account.name,
         "venue": line.account.venue,
         "effective": asdict(effective_settings(line.bot, line.subscription, symbol=None)),
+        "effective_by_symbol": effective_by_symbol(line.bot, line.subscription),
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }

@@ -1,0 +1,181 @@
+"""The rules of bots and subscriptions in bodies: symbol rows, trading hours, and what counts in the end."""
+
+from collections.abc import Iterable
+from datetime import time
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from pregao.bots.ranges import (
+    ALLOWED_SYMBOLS_MAX,
+    DAYS,
+    SYMBOL_ROWS_MAX,
+    TRADING_HOURS_MAX,
+)
+from pregao.domain.bot import (
+    Bot,
+    OppositeSide,
+    SameSide,
+    Subscription,
+    SymbolSettings,
+    TradingHours,
+    effective_settings,
+    settings_of,
+)
+from pregao.edges.http.api.shapes import (
+    COUNT,
+    STRICT,
+    Amount,
+    Asked,
+    Leverage,
+    LossUsd,
+    MarginUsd,
+    OwnStopLossPct,
+    OwnTakeProfitPct,
+    Positions,
+    Shown,
+    TimeOfDay,
+)
+
+SYMBOL_PATTERN = "^[A-Za-z0-9]{1,10}(-?[A-Za-z0-9]{1,10})?([.][Pp])?$"
+
+Symbol = Annotated[str, Field(json_schema_extra={"pattern": SYMBOL_PATTERN})]
+Day = Annotated[int, STRICT, COUNT, Field(json_schema_extra={"minimum": min(DAYS), "maximum": max(DAYS)})]
+
+
+class HoursAsked(Asked):
+    """A weekly window; an end that is not after the start is on the next day."""
+
+    days: Annotated[
+        tuple[Day, ...],
+        Field(
+            description="1 is Monday, 7 is Sunday.",
+            json_schema_extra={"minItems": 1, "maxItems": len(DAYS), "uniqueItems": True},
+        ),
+    ]
+    start: TimeOfDay
+    end: TimeOfDay
+    timezone: Annotated[str, Field(description="A name of the IANA database.")] = "UTC"
+
+
+class HoursShown(Shown):
+    """A weekly window in which entries are taken."""
+
+    days: tuple[int, ...]
+    start: time
+    end: time
+    timezone: str
+
+
+class SymbolValues(Asked):
+    """What counts on one symbol; null is not set, and the next wider setting counts."""
+
+    is_active: bool = True
+    leverage: Leverage | None = None
+    margin_usd: MarginUsd | None = None
+    stop_loss_pct: OwnStopLossPct | None = None
+    take_profit_pct: OwnTakeProfitPct | None = None
+    max_positions: Positions | None = None
+    max_daily_loss_usd: LossUsd | None = None
+
+
+class SymbolAsked(SymbolValues):
+    """A symbol's row of a bot; its limits count all subscribers together."""
+
+    symbol: Symbol
+
+
+class OwnSymbolAsked(SymbolAsked):
+    """A symbol's row of a subscription; its limits count its own positions and losses."""
+
+    use_bot_default: Annotated[
+        bool, Field(description="Leave the values of this row out; its limits stay.")
+    ] = False
+
+
+class SymbolShown(Shown):
+    """A symbol's row of a bot."""
+
+    symbol: str
+    is_active: bool
+    leverage: int | None
+    margin_usd: Amount | None
+    stop_loss_pct: Amount | None
+    take_profit_pct: Amount | None
+    max_positions: int | None
+    max_daily_loss_usd: Amount | None
+
+
+class OwnSymbolShown(SymbolShown):
+    """A symbol's row of a subscription."""
+
+    use_bot_default: bool
+
+
+class EffectiveShown(Shown):
+    """What is traded with, wherever it is set."""
+
+    leverage: int
+    margin_usd: Amount
+    stop_loss_pct: Amount
+    take_profit_pct: Amount
+    same_side: SameSide
+    opposite_side: OppositeSide
+
+
+class EffectiveOnSymbolShown(EffectiveShown):
+    """What one symbol is traded with; inactive where a row of the bot or of the subscription says so."""
+
+    symbol: str | None
+    is_active: bool
+
+
+AllowedSymbols = Annotated[
+    tuple[Symbol, ...],
+    Field(
+        description="Trade these only; none named is any.",
+        json_schema_extra={"maxItems": ALLOWED_SYMBOLS_MAX},
+    ),
+]
+Hours = Annotated[
+    tuple[HoursAsked, ...],
+    Field(
+        description="Take entries in these windows only; none named is always.",
+        json_schema_extra={"maxItems": TRADING_HOURS_MAX},
+    ),
+]
+SymbolRows = Annotated[tuple[SymbolAsked, ...], Field(json_schema_extra={"maxItems": SYMBOL_ROWS_MAX})]
+OwnSymbolRows = Annotated[tuple[OwnSymbolAsked, ...], Field(json_schema_extra={"maxItems": SYMBOL_ROWS_MAX})]
+
+
+def asked_of(
+    body: BaseModel, *, only_sent: bool = False, names: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """Give the fields of a body as the domain has them: all, those with these names, or those that were sent."""
+    asked = body.model_dump(exclude_unset=only_sent, include=None if names is None else set(names))
+    for name, kind in (("symbols", SymbolSettings), ("trading_hours", TradingHours)):
+        if name in asked:
+            asked[name] = tuple(kind(**row) for row in asked[name])
+    return asked
+
+
+def effective_on(symbol: str | None, *, bot: Bot, subscription: Subscription) -> EffectiveOnSymbolShown:
+    """Give what a subscription trades a symbol with; None is a symbol without rows."""
+    settings = effective_settings(bot, subscription, symbol=symbol)
+    rows = (settings_of(bot.symbols, symbol), settings_of(subscription.symbols, symbol))
+    return EffectiveOnSymbolShown(
+        symbol=symbol,
+        is_active=all(row.is_active for row in rows),
+        leverage=settings.leverage,
+        margin_usd=settings.margin_usd,
+        stop_loss_pct=settings.stop_loss_pct,
+        take_profit_pct=settings.take_profit_pct,
+        same_side=settings.same_side,
+        opposite_side=settings.opposite_side,
+    )
+
+
+def effective_by_symbol(bot: Bot, subscription: Subscription) -> dict[str, EffectiveOnSymbolShown]:
+    """Give what each symbol that has a row, the bot's or the subscription's, is traded with."""
+    symbols = sorted({row.symbol for row in (*bot.symbols, *subscription.symbols)})
+    return {symbol: effective_on(symbol, bot=bot, subscription=subscription) for symbol in symbols}
