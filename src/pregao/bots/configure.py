@@ -11,9 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from pregao.bots.ports import BotBook
-from pregao.bots.ranges import check_bot, spelled, spelled_rows
+from pregao.bots.ranges import check_bot, spelled, spelled_rows, to_symbol
 from pregao.bots.refusals import ConflictError, UnknownError
-from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus
+from pregao.bots.symbols import get_row, with_row, without_row
+from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus, SymbolSettings
 from pregao.domain.facts import BotConfigured, Fact, SubscriptionConfigured
 
 CHANGEABLE = frozenset(
@@ -52,12 +53,32 @@ async def change_bot(bot_id: UUID, changes: Mapping[str, Any], *, book: BotBook,
     """
     assert CHANGEABLE.issuperset(changes)
     assert changes.get("status") is not BotStatus.ARCHIVED, "archive_bot ends the subscriptions too"
-    bot = await _get_bot(bot_id, book=book)
-    if bot.status is BotStatus.ARCHIVED:
-        raise ConflictError("BOT_ARCHIVED", f"bot={bot_id}. An archived bot stays as it is; create another.")
-    changed = _spelled(replace(bot, **changes))
-    check_bot(changed)
-    return [] if changed == bot else [BotConfigured(happened_at=now, bot=changed)]
+    return _changed(await _get_standing_bot(bot_id, book=book), changes, now=now)
+
+
+async def set_symbol(bot_id: UUID, row: SymbolSettings, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Say what counts on one symbol, in place of what was said before.
+
+    :raises SettingUnusableError: when a setting cannot be used.
+    :raises UnknownError: when there is no such bot.
+    :raises ConflictError: when the bot is archived.
+    """
+    bot = await _get_standing_bot(bot_id, book=book)
+    row = replace(row, symbol=to_symbol(row.symbol))
+    return _changed(bot, {"symbols": with_row(bot.symbols, row)}, now=now)
+
+
+async def remove_symbol(bot_id: UUID, symbol: str, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Take a symbol's row away: the defaults count again.
+
+    :raises UnknownError: when there is no such bot, or no such row.
+    :raises ConflictError: when the bot is archived.
+    """
+    bot = await _get_standing_bot(bot_id, book=book)
+    row = get_row(bot.symbols, symbol)
+    return _changed(bot, {"symbols": without_row(bot.symbols, row.symbol)}, now=now)
 
 
 async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
@@ -91,6 +112,19 @@ async def _get_bot(bot_id: UUID, *, book: BotBook) -> Bot:
     if bot is None:
         raise UnknownError("BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
     return bot
+
+
+async def _get_standing_bot(bot_id: UUID, *, book: BotBook) -> Bot:
+    bot = await _get_bot(bot_id, book=book)
+    if bot.status is BotStatus.ARCHIVED:
+        raise ConflictError("BOT_ARCHIVED", f"bot={bot_id}. An archived bot stays as it is; create another.")
+    return bot
+
+
+def _changed(bot: Bot, changes: Mapping[str, Any], *, now: datetime) -> list[Fact]:
+    changed = _spelled(replace(bot, **changes))
+    check_bot(changed)
+    return [] if changed == bot else [BotConfigured(happened_at=now, bot=changed)]
 
 
 def _spelled(bot: Bot) -> Bot:

@@ -11,10 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from pregao.bots.ports import BotBook
-from pregao.bots.ranges import check_subscription, spelled_rows
+from pregao.bots.ranges import check_subscription, spelled_rows, to_symbol
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
+from pregao.bots.symbols import find_row, get_row, with_row, without_row
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, BotStatus, Subscription, SubscriptionStatus
+from pregao.domain.bot import Bot, BotStatus, Subscription, SubscriptionStatus, SymbolSettings
 from pregao.domain.facts import Fact, SubscriptionConfigured
 
 ACCOUNTS_AT_ONCE_MAX = 3  # B3: one request subscribes up to three accounts
@@ -74,15 +75,74 @@ async def change_subscription(
     :raises ConflictError: when the subscription is canceled.
     """
     assert CHANGEABLE.issuperset(changes)
-    subscription = await _get_subscription(subscription_id, book=book)
-    if subscription.status is SubscriptionStatus.CANCELED:
-        raise ConflictError(
-            "SUBSCRIPTION_CANCELED",
-            f"subscription={subscription_id}. Subscribe the account again to bring it back.",
-        )
-    changed = _spelled(replace(subscription, **changes))
-    check_subscription(changed)
-    return [] if changed == subscription else [SubscriptionConfigured(happened_at=now, subscription=changed)]
+    return _changed(await _get_standing(subscription_id, book=book), changes, now=now)
+
+
+async def set_own_symbol(
+    subscription_id: UUID, row: SymbolSettings, *, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Say what counts on one symbol, in place of what was said before.
+
+    :raises SettingUnusableError: when a setting cannot be used.
+    :raises UnknownError: when there is no such subscription.
+    :raises ConflictError: when the subscription is canceled.
+    """
+    subscription = await _get_standing(subscription_id, book=book)
+    row = replace(row, symbol=to_symbol(row.symbol))
+    return _changed(subscription, {"symbols": with_row(subscription.symbols, row)}, now=now)
+
+
+async def remove_own_symbol(
+    subscription_id: UUID, symbol: str, *, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Take a symbol's row away: the next wider settings count again.
+
+    :raises UnknownError: when there is no such subscription, or no such row.
+    :raises ConflictError: when the subscription is canceled.
+    """
+    subscription = await _get_standing(subscription_id, book=book)
+    row = get_row(subscription.symbols, symbol)
+    return _changed(subscription, {"symbols": without_row(subscription.symbols, row.symbol)}, now=now)
+
+
+async def switch_symbol(
+    subscription_id: UUID, symbol: str, *, is_active: bool, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Open nothing more on a symbol, or open again; a symbol without a row gets one that sets nothing else.
+
+    :raises SettingUnusableError: when it is no symbol.
+    :raises UnknownError: when there is no such subscription.
+    :raises ConflictError: when the subscription is canceled.
+    """
+    subscription = await _get_standing(subscription_id, book=book)
+    name = to_symbol(symbol)
+    row = find_row(subscription.symbols, name) or SymbolSettings(symbol=name)
+    switched = replace(row, is_active=is_active)
+    return _changed(subscription, {"symbols": with_row(subscription.symbols, switched)}, now=now)
+
+
+async def copy_symbols(subscription_id: UUID, *, bot_id: UUID, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Copy the rows of its bot that the subscription lacks; the bot's own go on counting until a copy is changed.
+
+    Limits are not copied: the bot's count all subscribers together, and count anyway.
+
+    :raises UnknownError: when there is no such subscription.
+    :raises ConflictError: when the subscription is canceled, or its bot archived.
+    """
+    # First the bot, then what follows it: the order in which everybody locks them.
+    bot = await _get_open_bot(bot_id, book=book)
+    subscription = await _get_standing(subscription_id, book=book)
+    assert subscription.bot_id == bot_id, "a subscription keeps its bot"
+    lacking = [row for row in bot.symbols if find_row(subscription.symbols, row.symbol) is None]
+    copies = [
+        replace(row, is_active=True, max_positions=None, max_daily_loss_usd=None, use_bot_default=True)
+        for row in lacking
+    ]
+    return _changed(subscription, {"symbols": (*subscription.symbols, *copies)}, now=now)
 
 
 async def cancel_subscription(subscription_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
@@ -133,6 +193,22 @@ async def _get_subscription(subscription_id: UUID, *, book: BotBook) -> Subscrip
             "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."
         )
     return subscription
+
+
+async def _get_standing(subscription_id: UUID, *, book: BotBook) -> Subscription:
+    subscription = await _get_subscription(subscription_id, book=book)
+    if subscription.status is SubscriptionStatus.CANCELED:
+        raise ConflictError(
+            "SUBSCRIPTION_CANCELED",
+            f"subscription={subscription_id}. Subscribe the account again to bring it back.",
+        )
+    return subscription
+
+
+def _changed(subscription: Subscription, changes: Mapping[str, Any], *, now: datetime) -> list[Fact]:
+    changed = _spelled(replace(subscription, **changes))
+    check_subscription(changed)
+    return [] if changed == subscription else [SubscriptionConfigured(happened_at=now, subscription=changed)]
 
 
 def _spelled(subscription: Subscription) -> Subscription:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from pregao.edges.http.admission import Admission
-from pregao.edges.http.api import accounts, activity, bots, health, subscriptions
+from pregao.edges.http.api import accounts, activity, bots, health, subscriptions, symbols
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
 
@@ -20,7 +20,9 @@ ROUTERS = (
     health.routes,
     bots.health_routes,  # before the bots: health is no bot's id
     bots.routes,
+    symbols.bot_routes,
     subscriptions.routes,
+    symbols.subscription_routes,
     accounts.routes,
     activity.routes,
 )
