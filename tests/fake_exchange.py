@@ -289,13 +289,16 @@ class FakeExchange:
 
     async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
         self._speak()
-        symbols = [symbol] if symbol else sorted(self.prices)
+        held: dict[tuple[str, PositionSide], Decimal] = {}
+        for account, trade in self.trades:
+            if account == account_id and symbol in (None, trade.symbol):
+                signed = trade.quantity if trade.side is Side.BUY else -trade.quantity
+                place = trade.symbol, trade.position_side
+                held[place] = held.get(place, ZERO) + signed
         return [
-            VenuePosition(
-                symbol=one, position_side=PositionSide.BOTH, quantity=held, entry_price=self.prices[one]
-            )
-            for one in symbols
-            if (held := self.quantity(account_id, one)) != 0
+            VenuePosition(symbol=one, position_side=side, quantity=quantity, entry_price=self.prices[one])
+            for (one, side), quantity in sorted(held.items())
+            if quantity != 0
         ]
 
     async def ensure_leverage(

@@ -1,8 +1,8 @@
 """
 The journey on one page: fact in, step, facts out.
 
-Read it downwards. A step that touches the wire runs after the commit of what it takes; the others share the
-transaction of what they take. Every step may run twice.
+Read it downwards. A step that stands apart runs after the commit of what it takes: it touches the wire, or waits for
+what must be settled first. The others share the transaction of what they take. Every step may run twice.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from pregao.domain.facts import (
     Fact,
     FillBooked,
     FillReported,
+    ForeignPositionSeen,
     OrderAccepted,
     OrderDeferred,
     OrderDenied,
@@ -47,16 +48,16 @@ class Step:
     takes: type[Fact]
     does: str
     gives: Facts
-    touches_wire: bool = False
+    stands_apart: bool = False
 
 
-WIRE = True
+APART = True
 
 ENTRANCES: Facts = (
     UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
-    FillReported,                                              # a venue tells of a trade
+    FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
 )  # fmt: skip
 
 JOURNEY = (
@@ -64,16 +65,17 @@ JOURNEY = (
     Step(SignalReceived,   "signals.accept.accept_signal",    (SignalAccepted, SignalRefused)),
     Step(SignalAccepted,   "decisions.decide.decide",         (DecisionApproved, DecisionDeclined)),
     Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
-    Step(EntryRequested,   "orders.plan.plan_entry_again",    (OrderPlanned, OrderDenied)),
+    Step(EntryRequested,   "orders.enter.plan_entry_again",   (OrderPlanned, OrderDenied)),
     Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied)),
-    Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), WIRE),
+    Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), APART),
     Step(OrderUnresolved,  "orders.resolve.resolve_order",    (OrderAccepted, OrderRejected, OrderEnded,
-                                                               FillReported, EntryRequested, ExitRequested), WIRE),
+                                                               FillReported, EntryRequested, ExitRequested), APART),
     Step(OrderDenied,      "positions.update.release_denied", (PositionChanged, ExitRequested)),
     Step(OrderRejected,    "positions.update.release",        (PositionChanged, ExitRequested)),
     Step(OrderEnded,       "positions.update.release_rest",   (PositionChanged, ExitRequested)),
     Step(FillReported,     "fills.book.book_fill",            (FillBooked,)),
     Step(FillBooked,       "positions.update.update_position", (PositionChanged, ExitRequested)),
+    Step(PositionChanged,  "orders.enter.request_waiting",    (EntryRequested,), APART),
 )  # fmt: skip
 
 RETURNS: Facts = (ExitRequested, EntryRequested)

@@ -1,5 +1,5 @@
 """
-Moves facts along the journey: one batch, one transaction; what touches the wire runs after the commit.
+Moves facts along the journey: one batch, one transaction; what stands apart runs after the commit.
 
 The runner knows no room and no edge. Bootstrap binds each step's function to its ports.
 """
@@ -38,12 +38,12 @@ class Runner(Generic[Tx]):
         steps: dict[type[Fact], Bound[Tx]],
     ) -> None:
         """``steps`` may leave out lines of the journey that another process runs."""
-        assert all(not STEPS[fact].touches_wire for fact in steps), "a step on the wire has no transaction"
+        assert all(not STEPS[fact].stands_apart for fact in steps), "what stands apart shares no transaction"
         self._begin = begin
         self._steps = steps
 
     async def advance(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Commit the facts and all that follows from them without the wire; give everything committed, in order."""
+        """Commit the facts and all that follows from them in one transaction; give everything committed, in order."""
         async with self._begin() as transaction:
             return await self.advance_in(transaction, facts)
 

@@ -27,14 +27,17 @@ from pregao.domain.facts import (
     Fact,
     FillBooked,
     FillReported,
+    ForeignPositionSeen,
     OrderDenied,
     OrderEnded,
     OrderPlanned,
     OrderRejected,
+    PositionChanged,
     SignalAccepted,
     SignalPlanned,
 )
-from pregao.domain.order import Leg, OrderStatus, order_of
+from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
+from pregao.domain.position import PositionStatus
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError, VenueTrade
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
@@ -44,11 +47,13 @@ from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.fills.book import book_fill
 from pregao.market.live import LiveMarket
-from pregao.orders import close, plan
-from pregao.orders.ports import Desk, Exchange, LiveOrder
+from pregao.orders import close, enter, plan
+from pregao.orders.ports import Desk, Exchange, LiveOrder, WaitingEntry
 from pregao.orders.resolve import resolve_order
+from pregao.orders.rows import deny_waiting
 from pregao.orders.send import send_order
 from pregao.positions import update
+from pregao.positions.compare import find_foreign
 from pregao.runner import Bound, Runner
 
 LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
@@ -58,6 +63,12 @@ QUESTIONS_PER_BATCH = 100
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
 CHECKS_OF_DOUBT = 5  # about half a minute of asking
 GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
+COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weight that exits may need
+COMPARE_AGAIN_SECONDS = 5.0  # a venue's reads lag by seconds: what it says counts when it says it twice
+WAITING_PER_BATCH = 500
+
+Place = tuple[str, PositionSide, Decimal]
+ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
 
 log = structlog.get_logger()
 
@@ -106,7 +117,12 @@ class Trading:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
         self._gaps: dict[int, datetime] = {}  # account → when to ask again what happened there
+        self._to_compare: dict[int, datetime] = {}  # account → when to look what it holds beside ours
+        self._suspected: dict[int, list[Place]] = {}  # account → what was seen there once
         self._arrived = asyncio.Event()
+        self._settled = (
+            asyncio.Event()
+        )  # a position that an entry may wait for has nothing on its way any more
         self._runner = Runner(self._begin, steps=self._bound_steps())
         doorbell.listen("signals", lambda _words: self._arrived.set())
 
@@ -117,6 +133,8 @@ class Trading:
                 loops.create_task(self._keep(self._decide_arrivals))
                 loops.create_task(self._keep(self._ask_about_unknowns))
                 loops.create_task(self._keep(self._ask_about_gaps))
+                loops.create_task(self._keep(self._enter_waiting))
+                loops.create_task(self._keep(self._compare_accounts))
         finally:
             while self._tasks:
                 await asyncio.wait(self._tasks)
@@ -171,6 +189,7 @@ class Trading:
             self._ask_later(fill.account_id)
         else:
             await self._book_with_rate(fill)
+            self._to_compare[fill.account_id] = self._clock()
 
     # --- the steps, bound to their ports ------------------------------------------------------------------
 
@@ -209,7 +228,7 @@ class Trading:
         return {
             SignalAccepted: decided,
             DecisionApproved: planned(plan.plan_orders),
-            EntryRequested: planned(plan.plan_entry_again),
+            EntryRequested: planned(enter.plan_entry_again),
             ExitRequested: planned(close.plan_exit),
             OrderDenied: positioned(update.release_denied),
             OrderRejected: positioned(update.release),
@@ -282,6 +301,8 @@ class Trading:
         for fact in done:
             if isinstance(fact, OrderPlanned):
                 self._spawn(self._send(fact))
+            elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
+                self._settled.set()
         if ended := _may_settle(done):
             self._spawn(self._tell_settled(ended))
 
@@ -293,6 +314,41 @@ class Trading:
             return
         if settled:
             self._doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
+
+    async def _enter_waiting(self) -> None:
+        if await self.enter_waiting() < WAITING_PER_BATCH:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._settled.wait()
+            self._settled.clear()
+
+    async def enter_waiting(self) -> int:
+        """Plan the entries whose position has nothing on its way any more, then send; give how many there were."""
+        found = await work.peek_waiting_entries(self._journal.pool, limit=WAITING_PER_BATCH)
+        if not found:
+            return 0
+        await self._read_prices({(venue, entry.symbol) for venue, entry in found})
+        entries = [entry for _, entry in found]
+        try:
+            await self._enter(entries)
+        except OUR_MISTAKES:
+            for entry in entries:
+                await self._enter_or_deny(entry)
+        return len(found)
+
+    async def _enter(self, entries: Sequence[WaitingEntry]) -> None:
+        requests = await enter.request_waiting(entries, now=self._clock())
+        self._go_on(await self._runner.advance(requests))
+
+    async def _enter_or_deny(self, entry: WaitingEntry) -> None:
+        try:
+            await self._enter([entry])
+        except OUR_MISTAKES as mistake:
+            # It would fail again, and hold up every entry behind it.
+            log.exception("trader.enter.failed", order_id=entry.order_id, error=type(mistake).__name__)
+            reason = "The desk could not plan this entry; nothing was sent. The log has the cause."
+            denied = deny_waiting(entry, code="DESK_FAILED", reason=reason, now=self._clock())
+            self._go_on(await self._runner.advance([denied]))
 
     # --- send ---------------------------------------------------------------------------------------------
 
@@ -387,8 +443,49 @@ class Trading:
         except Exception:
             log.exception("trader.catch_up.failed", account_id=account_id)
             is_known = False
-        if not is_known:
+        if is_known:
+            self._to_compare.setdefault(account_id, self._clock())
+        else:
             self._ask_later(account_id)
+
+    async def _compare_accounts(self) -> None:
+        await asyncio.sleep(COMPARE_SECONDS)
+        due = [account for account, due_at in self._to_compare.items() if due_at <= self._clock()]
+        if due:
+            account_id = due[0]
+            del self._to_compare[account_id]
+            self._spawn(self._compare(account_id))
+
+    async def _compare(self, account_id: int) -> None:
+        """Look what an account holds beside ours; it counts once it was seen twice."""
+        try:
+            seen = await self._look_at(account_id)
+            places = [(fact.symbol, fact.position_side, fact.quantity) for fact in seen or ()]
+            if seen and self._suspected.get(account_id) == places:
+                await self._outcomes.submit(seen)
+                seen = []
+        except (*AWAY, VenueError) as trouble:
+            log.warning("trader.compare.put_off", account_id=account_id, error=type(trouble).__name__)
+            seen, places = None, []
+        except Exception:
+            log.exception("trader.compare.failed", account_id=account_id)
+            seen, places = None, []
+        self._suspected.pop(account_id, None)
+        if seen is None or seen:
+            self._suspected[account_id] = places
+            self._to_compare[account_id] = self._clock() + timedelta(seconds=COMPARE_AGAIN_SECONDS)
+
+    async def _look_at(self, account_id: int) -> list[ForeignPositionSeen] | None:
+        """Compare one account's positions with the books; None while something of it is on its way."""
+        pool = self._journal.pool
+        is_quiet, held = await work.held_positions(pool, account_id)
+        if not is_quiet:
+            return None
+        [account] = (await PostgresBooks(pool).accounts([account_id])).values()
+        told = await self._exchanges[account.venue].positions(account_id=account_id)
+        if (True, held) != await work.held_positions(pool, account_id):
+            return None
+        return find_foreign(account_id, held=held, told=told, now=self._clock())
 
     async def _know_all(self, account_id: int) -> bool:
         """Ask about each order that may have traded unseen, then for trades of what is held."""

@@ -26,11 +26,12 @@ from pregao.domain.facts import (
     OrderUnresolved,
     PositionChanged,
 )
-from pregao.domain.order import OrderStatus
+from pregao.domain.order import OrderStatus, Side
 from pregao.domain.signal import Action
 from pregao.domain.venue import OrderAttempt
 from pregao.edges.postgres import work
 from pregao.edges.postgres.journal import decode
+from pregao.orders.enter import request_waiting
 from pregao.orders.resolve import resolve_order
 from tests.builders import configured, instruction
 
@@ -65,9 +66,9 @@ class Story:
             await self.advance([await self.fill()])
         await self.arrive(action)
 
-    async def arrive(self, action: Action) -> None:
+    async def arrive(self, action: Action, **changes) -> None:
         now = self.exchange.clock()
-        self.signal_id = await self.desk.signal(instruction(action, now=now), now=now)
+        self.signal_id = await self.desk.signal(instruction(action, now=now, **changes), now=now)
 
     async def in_transaction(self, facts=(), *, claims: bool = False, dies: type[Exception] | None = None):
         """Take facts through their steps in one transaction, which may die before it commits."""
@@ -143,7 +144,7 @@ class Quartet:
     """The four, for a step that has no wire: its effect is what its transaction commits."""
 
     gives: tuple[str, ...]
-    ends_as = ("filled", "open")
+    ends_as = (("filled", "open"),)
     submitted_in_the_end = 1
 
     async def arrange(self, story: Story):
@@ -184,7 +185,7 @@ class Quartet:
 
         await story.finish()
 
-        assert await story.statuses() == [self.ends_as]
+        assert tuple(await story.statuses()) == self.ends_as
         assert len(story.executed()) == len(set(story.executed())) == self.submitted_in_the_end
 
     async def test_killed_before_its_commit_is_found_and_finished(self, story):
@@ -193,7 +194,7 @@ class Quartet:
 
         await story.finish()
 
-        assert await story.statuses() == [self.ends_as]
+        assert tuple(await story.statuses()) == self.ends_as
         assert len(story.executed()) == len(set(story.executed())) == self.submitted_in_the_end
 
 
@@ -248,7 +249,7 @@ class TestPlanEntryAgain(Quartet):
 
 class TestPlanExit(Quartet):
     gives = ("ExitRequested", "OrderPlanned")
-    ends_as = ("filled", "closed")
+    ends_as = (("filled", "closed"),)
     submitted_in_the_end = 2
 
     async def arrange(self, story):
@@ -276,6 +277,40 @@ class TestPlanExit(Quartet):
 
         assert [order.attempt for order in await story.planned()] == [1, 2]
         assert await story.desk.state() == once
+
+
+class TestRequestWaiting(Quartet):
+    """An opposite signal has closed the position; the entry that waited for that is asked for, and planned."""
+
+    gives = ("EntryRequested", "OrderPlanned")
+    ends_as = (("filled", "closed"), ("filled", "open"))
+    submitted_in_the_end = 3
+
+    async def arrange(self, story):
+        await story.begin()
+        await story.run_planning()
+        [order] = await story.planned()
+        await story.execute(order)
+        await story.advance([await story.fill()])
+        await story.arrive(Action.ENTER, side=Side.SELL)
+        await story.run_planning()
+        [order] = await story.planned()
+        await story.execute(order)
+        await story.advance([await story.fill()])
+
+        async def run(**how):
+            waiting = await work.peek_waiting_entries(story.desk.journal.pool, limit=10)
+            requests = await request_waiting([entry for _, entry in waiting], now=story.exchange.clock())
+            return await story.advance(requests, **how)
+
+        return run
+
+    async def test_run_twice_by_two_at_once_plans_it_once(self, story):
+        run = await self.arrange(story)
+
+        await asyncio.gather(run(), run())
+
+        assert [order.leg for order in await story.planned()] == ["exit", "entry"]
 
 
 class Released(Quartet):
@@ -308,7 +343,7 @@ class Released(Quartet):
 
 
 class TestReleaseDenied(Released):
-    ends_as = ("denied", "abandoned")
+    ends_as = (("denied", "abandoned"),)
 
     async def ending(self, story, order):
         await story.dead(order)
@@ -333,7 +368,7 @@ class TestReleaseDenied(Released):
 
 
 class TestRelease(Released):
-    ends_as = ("rejected", "abandoned")
+    ends_as = (("rejected", "abandoned"),)
 
     async def ending(self, story, order):
         story.exchange.refuse_next()  # whoever sends another attempt is refused as this one was
@@ -346,7 +381,7 @@ class TestRelease(Released):
 
 
 class TestReleaseRest(Released):
-    ends_as = ("expired", "abandoned")
+    ends_as = (("expired", "abandoned"),)
     submitted_in_the_end = 1
 
     async def ending(self, story, order):

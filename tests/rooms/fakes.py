@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -16,10 +16,12 @@ from pregao.domain.facts import FillBooked, OrderPlanned
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
-from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Member
+from pregao.orders.ports import Desk, Member, Tally, Usage, WaitingEntry
+from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
 
@@ -52,6 +54,17 @@ def market(*, price: Decimal = PRICE, now=NOON, venues=tuple(Venue), **changes) 
 
 
 @dataclass
+class Loss:
+    """What was lost on a day."""
+
+    subscription_id: UUID
+    account_id: int
+    symbol: str
+    day: date
+    loss_usd: Decimal
+
+
+@dataclass
 class FakeBooks:
     """Implements the ports of decisions, orders, fills and positions."""
 
@@ -65,6 +78,12 @@ class FakeBooks:
     traded: set[int] = field(default_factory=set)
     attempts: dict[str, int | None] = field(default_factory=dict)
     fills: dict[FillKey, FillBooked] = field(default_factory=dict)
+    users: dict[UUID, User] = field(default_factory=dict)  # those with limits of their own
+    losses: list[Loss] = field(default_factory=list)
+    foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
+    waiting: list[WaitingEntry] = field(default_factory=list)
+    exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
+    exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
     def take(self, *positions: Position) -> FakeBooks:
@@ -77,6 +96,11 @@ class FakeBooks:
             ]
             assert not rival or one.status not in LIVE_STATUSES, "one live position per place"
             self.positions_by_id[one.position_id] = one
+            if one.exit_signal_id is not None and one.status is not PositionStatus.CLOSING:
+                # A close that waits has left its mark.
+                self.exits_waiting[one.position_id] = WaitingExit(
+                    position_id=one.position_id, signal_id=one.exit_signal_id, share=None
+                )
         return self
 
     # --- decisions and orders ---
@@ -85,16 +109,77 @@ class FakeBooks:
         return self.bots[bot_id]
 
     async def members(self, bot_id: UUID) -> list[Member]:
-        live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
         return [
             Member(
                 account=self.accounts_by_id[one.account_id],
                 subscription=one,
-                live_positions=sum(p.subscription_id == one.subscription_id for p in live),
             )
             for one in sorted(self.subscriptions, key=lambda one: one.account_id)
             if one.bot_id == bot_id
         ]
+
+    async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
+        return {
+            one.subscription_id: Member(account=self.accounts_by_id[one.account_id], subscription=one)
+            for one in self.subscriptions
+            if one.subscription_id in subscription_ids
+        }
+
+    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+        live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
+        ours = [one for one in live if one.bot_id == bot_id]
+        losses = [one for one in self.losses if one.day == day]
+
+        def tally(subject, positions, lost):
+            return Tally(
+                positions=sum(subject(one) for one in positions),
+                loss_usd=sum((one.loss_usd for one in lost if subject(one)), ZERO),
+            )
+
+        subscriptions = {one.subscription_id for one in self.subscriptions}
+        return Usage(
+            of_subscriptions={
+                key: tally(lambda one, key=key: one.subscription_id == key, ours, losses)
+                for key in subscriptions
+            },
+            of_subscriptions_on_symbol={
+                key: tally(
+                    lambda one, key=key: one.subscription_id == key and one.symbol == symbol, ours, losses
+                )
+                for key in subscriptions
+            },
+            of_users={
+                key: tally(
+                    lambda one, key=key: self.accounts_by_id[one.account_id].user_id == key, live, losses
+                )
+                for key in self.users
+            },
+            limited_users=self.users,
+        )
+
+    async def foreign_quantities(
+        self, *, account_ids: Sequence[int], symbol: str
+    ) -> Mapping[tuple[int, PositionSide], Decimal]:
+        return {
+            (account_id, side): quantity
+            for (account_id, place, side), quantity in self.foreign.items()
+            if account_id in account_ids and place == symbol and quantity
+        }
+
+    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
+        return [one for one in self.waiting if one.bot_id == bot_id]
+
+    async def exits_on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, Decimal | None]:
+        found = {one: self.positions_by_id[one] for one in position_ids}
+        # An exit that waits or is on its way has left its mark on the position; all of it unless said otherwise.
+        return {
+            number: self.exits.get(number)
+            for number, one in found.items()
+            if one.exit_signal_id is not None or one.status is PositionStatus.CLOSING
+        }
+
+    async def waiting_exits(self, position_ids: Sequence[int]) -> Mapping[int, WaitingExit]:
+        return {one: self.exits_waiting[one] for one in position_ids if one in self.exits_waiting}
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
         return [

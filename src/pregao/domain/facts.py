@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position
 from pregao.domain.signal import Instruction
@@ -236,7 +237,12 @@ class OrderDenied(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDeferred(Fact):
-    """A close met an entry that is still on its way: it waits, and exits whatever fills."""
+    """
+    An order that waits for another one of its position.
+
+    An exit waits for an entry that is still on its way, or for an exit of only a share: it closes what is there
+    then. An entry waits until its position is closed: a reverse, a replacement, a signal that came meanwhile.
+    """
 
     order_id: str
     signal_id: UUID
@@ -244,7 +250,12 @@ class OrderDeferred(Fact):
     subscription_id: UUID
     account_id: int
     symbol: str
-    position_id: int
+    position_id: int  # the position whose order it waits for
+    leg: Leg = Leg.EXIT
+    side: Side | None = None  # of an entry
+    send_before: datetime | None = None  # of an entry
+    share: Decimal | None = None  # of an exit: the part to close; None is all
+    code: str = "ENTRY_ON_ITS_WAY"
     reason: str
 
 
@@ -325,6 +336,17 @@ class FillBooked(Fact):
     order_is_filled: bool  # with this fill the order is complete
     signal_id: UUID | None
     position_id: int | None  # None: it touches no position of ours
+    foreign_quantity: Decimal = ZERO  # what of the trade is not that position's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignPositionSeen(Fact):
+    """The venue holds something on the account that is not ours, or no more; entries wait until it is gone."""
+
+    account_id: int
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal  # signed: the venue's minus ours, 0 when they agree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,16 +368,20 @@ class ExitRequested(Fact):
     attempt: int
     reason: str
     quantity_max: Decimal | None = None  # what the attempt that died was to close; None is all that is held
+    share: Decimal | None = None  # the part of what is held to close; None is all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRequested(Fact):
-    """An entry whose attempt provably died is to be tried anew, if its time has not run out."""
+    """An entry whose attempt provably died, or that has waited for a close, is to be planned if its time allows."""
 
     signal_id: UUID
     order_id: str
     attempt: int
     reason: str
+    bot_id: UUID | None = (
+        None  # of an entry that has waited: its first attempt is planned with its bot's others
+    )
 
 
 FACTS: dict[str, type[Fact]] = {
@@ -384,6 +410,7 @@ FACTS: dict[str, type[Fact]] = {
         OrderEnded,
         FillReported,
         FillBooked,
+        ForeignPositionSeen,
         PositionChanged,
         ExitRequested,
         EntryRequested,

@@ -45,8 +45,10 @@ async def book_fill(
         if key_of(report) in booked:
             continue
         order = orders.get(_order_id(report) or "")
-        position_id = (
-            order.position_id if order else await _reduced_position(report, ledger=ledger, reduced=reduced)
+        position_id, taken = (
+            (order.position_id, report.trade.quantity)
+            if order
+            else await _reduced_position(report, ledger=ledger, reduced=reduced)
         )
         margin_asset = margin_assets[report.account_id]
         rate = _rate(
@@ -56,18 +58,19 @@ async def book_fill(
             rates=rates,
         )
         if order is None and position_id is not None:
-            reduced[position_id] = reduced.get(position_id, ZERO) + report.trade.quantity
+            reduced[position_id] = reduced.get(position_id, ZERO) + taken
         facts.append(
             FillBooked(
                 happened_at=now,
                 account_id=report.account_id,
                 trade=report.trade,
-                fee=to_amount(report.trade.commission * rate),
+                fee=_fee(report, rate=rate, taken=taken),
                 fee_rate=rate,
                 order_id=order.order_id if order else None,
                 order_is_filled=_completes(order, quantity=report.trade.quantity),
                 signal_id=order.signal_id if order else None,
                 position_id=position_id,
+                foreign_quantity=report.trade.quantity - taken,
             ),
         )
         if order is not None:
@@ -96,18 +99,30 @@ def _after(order: OwnOrder, *, quantity: Decimal) -> OwnOrder:
 
 async def _reduced_position(
     report: FillReported, *, ledger: Ledger, reduced: Mapping[int, Decimal]
-) -> int | None:
-    """Give the position a foreign fill took from; none took more than was there, or before it was there."""
+) -> tuple[int | None, Decimal]:
+    """
+    Give the position a foreign fill took from, and how much of it.
+
+    None is taken from before it was there; what is more than the position had is not ours.
+    """
     trade = report.trade
     held = await ledger.open_position(
         account_id=report.account_id, symbol=trade.symbol, position_side=trade.position_side
     )
     if held is None or held.entry_side is trade.side:
-        return None
+        return None, ZERO
     if held.opened_at is None or trade.traded_at < held.opened_at:
-        return None
-    left = held.quantity - reduced.get(held.position_id, ZERO)
-    return held.position_id if trade.quantity <= left else None
+        return None, ZERO
+    taken = min(trade.quantity, held.quantity - reduced.get(held.position_id, ZERO))
+    return (held.position_id, taken) if taken > ZERO else (None, ZERO)
+
+
+def _fee(report: FillReported, *, rate: Decimal, taken: Decimal) -> Decimal:
+    """Give what was paid; of a trade that is only in part our position's, that part's."""
+    fee = report.trade.commission * rate
+    if ZERO < taken < report.trade.quantity:
+        fee = fee * taken / report.trade.quantity
+    return to_amount(fee)
 
 
 def _rate(asset: str, *, margin_asset: str, paid: Decimal, rates: Rates) -> Decimal:

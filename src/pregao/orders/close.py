@@ -4,10 +4,9 @@ Plan the orders that close positions: reduce-only, sized by what is held, never 
 Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeAlias
 from uuid import UUID
 
 from pregao.domain.account import Account
@@ -21,64 +20,78 @@ from pregao.domain.facts import (
     OrderPlanned,
 )
 from pregao.domain.market import Market, MarketView
-from pregao.domain.order import Leg, PositionSide, client_order_id, order_id
+from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 from pregao.orders.denial import Denial
 from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member
+from pregao.orders.rows import Moment, Planned, Row, deny_waiting
 from pregao.orders.sizing import size_exit
 
-Row: TypeAlias = OrderPlanned | OrderDenied | OrderDeferred
 
+async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Moment) -> Planned:
+    """
+    Close what this bot holds; every subscribed account appears, with NOTHING_OPEN where it holds nothing.
 
-async def plan_closes(
-    decision: DecisionApproved, *, books: Books, market: Market, desk: Desk, now: datetime
-) -> list[Row]:
-    """Close what this bot holds; every subscribed account appears, with NOTHING_OPEN where it holds nothing."""
+    An entry that still waits for its turn never comes: whoever closes wants to be out.
+    """
+    asked = decision.instruction
     members = await books.members(decision.bot_id)
     accounts = {member.account.account_id: member.account for member in members}
     positions = [
         position
         for position in await books.live_positions_of_bot(decision.bot_id)
-        if _is_meant(position, decision.instruction)
+        if _is_meant(asked, symbol=position.symbol, entry_side=position.direction.entry_side)
     ]
-    entering = await books.entering_positions([position.position_id for position in positions])
-    rows: list[Row] = []
-    for position in positions:
-        account = accounts[position.account_id]
-        rows.append(
-            _plan_close(
-                position,
-                is_entering=position.position_id in entering,
-                decision=decision,
-                account=account,
-                market=market,
-                desk=desk,
-                now=now,
-            )
+    ids = [position.position_id for position in positions]
+    entering = await books.entering_positions(ids)
+    exits = await books.exits_on_the_way(ids)
+    rows = [
+        plan_close(
+            position,
+            signal_id=decision.signal_id,
+            share=asked.share,
+            is_entering=position.position_id in entering,
+            exits=exits,
+            account=accounts[position.account_id],
+            moment=moment,
         )
+        for position in positions
+    ]
     holding = {position.account_id for position in positions}
-    for member in members:
-        canceled = member.subscription.status is SubscriptionStatus.CANCELED
-        if member.account.account_id not in holding and not canceled:
-            rows.append(_deny_close(member, decision=decision, desk=desk, now=now))
-    return rows
+    rows.extend(
+        _deny_close(member, decision=decision, moment=moment)
+        for member in members
+        if member.account.account_id not in holding
+        and member.subscription.status is not SubscriptionStatus.CANCELED
+    )
+    waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
+    superseded = [
+        deny_waiting(
+            one,
+            code="CLOSED_MEANWHILE",
+            reason=f"signal={decision.signal_id}. A close came while the entry waited; nothing was sent.",
+            now=moment.now,
+        )
+        for one in waiting
+        if _is_meant(asked, symbol=one.symbol, entry_side=one.side)
+    ]
+    return Planned(rows, superseded)
 
 
-def _is_meant(position: Position, instruction: Instruction) -> bool:
-    """Say whether a close means this position: by symbol unless it closes all, by side where it names one."""
-    if instruction.action is Action.CLOSE_ALL:
-        return instruction.symbol in (None, position.symbol)
-    exit_side = position.direction.entry_side.opposite
-    return position.symbol == instruction.symbol and instruction.side in (None, exit_side)
+def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side) -> bool:
+    """Say whether a close means what is entered on this side: by symbol unless it closes all, by side where it names one."""
+    if asked.action is Action.CLOSE_ALL:
+        return asked.symbol in (None, symbol)
+    return symbol == asked.symbol and asked.side in (None, entry_side.opposite)
 
 
-def _deny_close(member: Member, *, decision: DecisionApproved, desk: Desk, now: datetime) -> OrderDenied:
+def _deny_close(member: Member, *, decision: DecisionApproved, moment: Moment) -> OrderDenied:
     account_id = member.account.account_id
     return OrderDenied(
-        happened_at=now,
+        happened_at=moment.now,
         order_id=order_id(
-            desk_id=desk.desk_id,
+            desk_id=moment.desk.desk_id,
             signal_id=decision.signal_id,
             account_id=account_id,
             leg=Leg.EXIT,
@@ -97,40 +110,58 @@ def _deny_close(member: Member, *, decision: DecisionApproved, desk: Desk, now: 
     )
 
 
-def _plan_close(
+def leaves_all(position: Position, *, exits: Mapping[int, Decimal | None]) -> bool:
+    """Say whether what is on its way closes the whole position."""
+    if position.position_id not in exits:
+        return False
+    leaving = exits[position.position_id]
+    return leaving is None or leaving >= position.quantity
+
+
+def plan_close(
     position: Position,
     *,
+    signal_id: UUID,
+    share: Decimal | None,
     is_entering: bool,
-    decision: DecisionApproved,
+    exits: Mapping[int, Decimal | None],
     account: Account,
-    market: Market,
-    desk: Desk,
-    now: datetime,
+    moment: Moment,
 ) -> Row:
-    # A close that waits already must not be replaced: its own order would never end. What has only partly
-    # filled waits too, or the rest would fill with nobody asked to exit it.
-    if position.exit_signal_id is None and (is_entering or position.status is PositionStatus.PENDING):
+    """
+    Close a position, or a share of it.
+
+    What has not entered yet, or is closing a share just now, is waited for: closing only what is there would leave
+    the rest open with nobody asked to close it.
+    """
+    if leaves_all(position, exits=exits):
+        return _deny_exit(
+            position,
+            denial=Denial(
+                code="EXIT_IN_FLIGHT",
+                reason=f"signal={position.exit_signal_id}. That exit closes the position.",
+            ),
+            signal_id=signal_id,
+            moment=moment,
+        )
+    is_leaving = position.position_id in exits
+    if is_entering or is_leaving or position.status is PositionStatus.PENDING:
         return OrderDeferred(
-            happened_at=now,
-            order_id=_exit_id(position, signal_id=decision.signal_id, desk=desk),
-            signal_id=decision.signal_id,
-            bot_id=decision.bot_id,
+            happened_at=moment.now,
+            order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
+            signal_id=signal_id,
+            bot_id=position.bot_id,
             subscription_id=position.subscription_id,
             account_id=position.account_id,
             symbol=position.symbol,
             position_id=position.position_id,
-            reason="The entry is still on its way; whatever fills is exited at once.",
+            share=share,
+            code="EXIT_ON_ITS_WAY" if is_leaving else "ENTRY_ON_ITS_WAY",
+            reason="A share is being closed; the rest is exited after it."
+            if is_leaving
+            else "The entry is still on its way; whatever fills is exited at once.",
         )
-    return _exit(
-        position,
-        signal_id=decision.signal_id,
-        attempt=1,
-        share=decision.instruction.share,
-        account=account,
-        market=market,
-        desk=desk,
-        now=now,
-    )
+    return _exit(position, signal_id=signal_id, attempt=1, share=share, account=account, moment=moment)
 
 
 def _exit(
@@ -141,32 +172,17 @@ def _exit(
     share: Decimal | None = None,
     quantity_max: Decimal | None = None,
     account: Account,
-    market: Market,
-    desk: Desk,
-    now: datetime,
+    moment: Moment,
 ) -> OrderPlanned | OrderDenied:
-    identity = _exit_id(position, signal_id=signal_id, desk=desk)
-    view = market.views.get((account.venue, position.symbol))
+    view = moment.view_of(account.venue, position.symbol)
     quantity = _exit_quantity(position, signal_id=signal_id, attempt=attempt, share=share, view=view)
-    if isinstance(quantity, Decimal) and quantity_max is not None:
-        quantity = min(quantity, quantity_max)
     if isinstance(quantity, Denial):
-        return OrderDenied(
-            happened_at=now,
-            order_id=identity,
-            signal_id=signal_id,
-            bot_id=position.bot_id,
-            subscription_id=position.subscription_id,
-            account_id=position.account_id,
-            leg=Leg.EXIT,
-            symbol=position.symbol,
-            side=position.direction.entry_side.opposite,
-            position_id=None,
-            code=quantity.code,
-            reason=quantity.reason,
-        )
+        return _deny_exit(position, denial=quantity, signal_id=signal_id, moment=moment)
+    if quantity_max is not None:
+        quantity = min(quantity, quantity_max)
+    identity = _exit_id(position, signal_id=signal_id, desk=moment.desk)
     return OrderPlanned(
-        happened_at=now,
+        happened_at=moment.now,
         order_id=identity,
         attempt=attempt,
         client_order_id=client_order_id(identity, attempt=attempt),
@@ -188,10 +204,27 @@ def _exit(
         margin_usd=None,
         decision_price=view.quote.last_price if view else None,
         send_before=None,
-        signed_at_ms=market.venue_now_ms[account.venue],
+        signed_at_ms=moment.market.venue_now_ms[account.venue],
         recv_window_ms=RECV_WINDOW_MS,
-        owner=desk.owner,
-        lease_epoch=desk.lease_epoch,
+        owner=moment.desk.owner,
+        lease_epoch=moment.desk.lease_epoch,
+    )
+
+
+def _deny_exit(position: Position, *, denial: Denial, signal_id: UUID, moment: Moment) -> OrderDenied:
+    return OrderDenied(
+        happened_at=moment.now,
+        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
+        signal_id=signal_id,
+        bot_id=position.bot_id,
+        subscription_id=position.subscription_id,
+        account_id=position.account_id,
+        leg=Leg.EXIT,
+        symbol=position.symbol,
+        side=position.direction.entry_side.opposite,
+        position_id=None,
+        code=denial.code,
+        reason=denial.reason,
     )
 
 
@@ -241,11 +274,10 @@ async def plan_exit(
             positions[request.position_id],
             signal_id=request.signal_id,
             attempt=request.attempt,
+            share=request.share,
             quantity_max=request.quantity_max,
             account=accounts[positions[request.position_id].account_id],
-            market=market,
-            desk=desk,
-            now=now,
+            moment=Moment(market=market, desk=desk, now=now),
         )
         for identity, request in wanted.items()
         if standing.get(identity, 0) == request.attempt - 1

@@ -1,26 +1,24 @@
 """What stops an entry on one account: each limit answers with its code and its numbers. Exits know no limits."""
 
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from pregao.domain.account import REAL_VENUES, Account
-from pregao.domain.bot import Subscription, SubscriptionStatus
+from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
 from pregao.domain.market import MarketView
-from pregao.domain.order import Side
-from pregao.domain.position import Position
-from pregao.orders.denial import NO_PRICE, Denial
-from pregao.orders.ports import Member
+from pregao.domain.money import ZERO, to_text
+from pregao.domain.order import PositionSide
+from pregao.orders.denial import Denial
+from pregao.orders.ports import NOTHING_USED, Member, Usage
 
 
-def find_denial(
-    member: Member,
-    *,
-    side: Side,
-    send_before: datetime,
-    owner: Position | None,
-    view: MarketView | None,
-    now: datetime,
+def denial_of_member(
+    member: Member, *, bot: Bot, symbol: str, send_before: datetime, now: datetime
 ) -> Denial | None:
-    """Give the first limit this entry breaks on this account, None when it breaks none."""
+    """Give why this account takes no entry on the symbol at all, whatever it holds; None when it does."""
     account, subscription = member.account, member.subscription
     if not account.is_active:
         return Denial(code="ACCOUNT_INACTIVE", reason=f"account={account.name}. Activate it to trade again.")
@@ -33,36 +31,28 @@ def find_denial(
             code="PROTECTION_UNAVAILABLE",
             reason=f"venue={account.venue}. No stop can guard a position there yet; use a paper or demo account.",
         )
+    for level, rows in (("subscription", subscription.symbols), ("bot", bot.symbols)):
+        if rows and not settings_of(rows, symbol).is_active:
+            return Denial(
+                code="SYMBOL_DISABLED",
+                reason=f"symbol={symbol} level={level}. Its row of symbol settings is switched off.",
+            )
     if now >= send_before:
         return expired(send_before, now=now)
-    if owner is not None:
-        return _denial_of_owner(owner, subscription=subscription, side=side)
-    if member.live_positions >= subscription.max_concurrent_positions:
-        return Denial(
-            code="POSITIONS_AT_LIMIT",
-            reason=f"live_positions={member.live_positions} maximum={subscription.max_concurrent_positions}. "
-            "Max concurrent positions reached.",
-        )
-    if view is None:
-        return NO_PRICE
-    return _denial_of_instrument(account, view=view)
+    return None
 
 
-def _denial_of_owner(owner: Position, *, subscription: Subscription, side: Side) -> Denial:
-    values = f"position={owner.position_id} direction={owner.direction} status={owner.status}"
-    if owner.subscription_id != subscription.subscription_id:
-        return Denial(
-            code="SYMBOL_OWNED",
-            reason=f"{values} subscription={owner.subscription_id}. Another subscription trades this symbol here.",
-        )
-    if owner.direction.entry_side is side:
-        return Denial(code="SAME_SIDE_OPEN", reason=f"{values}. The position stands; nothing is added.")
+def denial_of_foreign(symbol: str, *, position_side: PositionSide, quantity: Decimal) -> Denial:
+    """Give the denial of an entry where the venue holds something that is not ours."""
     return Denial(
-        code="OPPOSITE_SIDE_OPEN", reason=f"{values}. Send close first; reversing is not supported yet."
+        code="FOREIGN_POSITION",
+        reason=f"symbol={symbol} position_side={position_side} quantity={to_text(quantity)}. The account holds this "
+        "beside the desk's own; close it at the venue to let the desk trade the symbol.",
     )
 
 
-def _denial_of_instrument(account: Account, *, view: MarketView) -> Denial | None:
+def denial_of_instrument(account: Account, *, view: MarketView) -> Denial | None:
+    """Give why the venue would not take the symbol for this account."""
     instrument = view.instrument
     if not instrument.is_trading:
         return Denial(
@@ -84,3 +74,96 @@ def expired(send_before: datetime, *, now: datetime) -> Denial:
         code="SIGNAL_EXPIRED",
         reason=f"send_before={send_before.isoformat()} late_seconds={late:.1f}. The price has moved on; nothing was sent.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One subject of limits: who it is, and how much of each it may use; None is no limit."""
+
+    name: str
+    subject: Hashable
+    positions_max: int | None
+    loss_max: Decimal | None
+
+
+class Allowance:
+    """What a bot's subscribers may still enter on one symbol; what is planned with it counts at once."""
+
+    def __init__(self, bot: Bot, *, symbol: str, usage: Usage) -> None:
+        """Begin with what has been used."""
+        self._symbol = symbol
+        self._users = usage.limited_users
+        self._positions: Counter[tuple[str, Hashable]] = Counter()
+        self._losses: dict[tuple[str, Hashable], Decimal] = {}
+        for name, tallies in (
+            ("subscription", usage.of_subscriptions),
+            ("subscription_symbol", usage.of_subscriptions_on_symbol),
+            ("user", usage.of_users),
+        ):
+            for subject, tally in tallies.items():
+                self._positions[name, subject] = tally.positions
+                self._losses[name, subject] = tally.loss_usd
+        for name, parts in (("bot", "subscription"), ("bot_symbol", "subscription_symbol")):
+            self._positions[name, None] = sum(n for (part, _), n in self._positions.items() if part == parts)
+            self._losses[name, None] = sum(
+                (n for (part, _), n in self._losses.items() if part == parts), ZERO
+            )
+        row = settings_of(bot.symbols, symbol)
+        self._wide = [
+            level
+            for level in (
+                Level("bot", None, bot.global_max_positions, bot.global_max_daily_loss_usd),
+                Level("bot_symbol", None, row.max_positions, row.max_daily_loss_usd),
+            )
+            if level.positions_max is not None or level.loss_max is not None
+        ]
+
+    def denial_of_loss(self, member: Member) -> Denial | None:
+        """Give the first level whose losses of the day have reached their limit."""
+        for level in self._levels(member):
+            lost = self._losses.get((level.name, level.subject), NOTHING_USED.loss_usd)
+            if level.loss_max is not None and lost >= level.loss_max:
+                return Denial(
+                    code="DAILY_LOSS_AT_LIMIT",
+                    reason=f"level={level.name} loss_usd={to_text(lost)} maximum={to_text(level.loss_max)}. "
+                    "Daily loss limit reached; the next UTC day starts at 0.",
+                )
+        return None
+
+    def denial_of_positions(self, member: Member) -> Denial | None:
+        """Give the first level that has no place for another position."""
+        for level in self._levels(member):
+            live = self._positions[level.name, level.subject]
+            if level.positions_max is not None and live >= level.positions_max:
+                return Denial(
+                    code="POSITIONS_AT_LIMIT",
+                    reason=f"level={level.name} live_positions={live} maximum={level.positions_max}. "
+                    "Max concurrent positions reached.",
+                )
+        return None
+
+    def take(self, member: Member) -> None:
+        """Count one more position, on every level."""
+        for level in self._levels(member):
+            self._positions[level.name, level.subject] += 1
+
+    def _levels(self, member: Member) -> Iterator[Level]:
+        subscription = member.subscription
+        yield Level(
+            "subscription",
+            subscription.subscription_id,
+            subscription.max_concurrent_positions,
+            subscription.max_daily_loss_usd,
+        )
+        if subscription.symbols:
+            row = settings_of(subscription.symbols, self._symbol)
+            yield Level(
+                "subscription_symbol",
+                subscription.subscription_id,
+                row.max_positions,
+                row.max_daily_loss_usd,
+            )
+        yield from self._wide
+        user = self._users.get(member.account.user_id) if member.account.user_id else None
+        if user is not None:
+            yield Level("user", user.user_id, user.max_positions, user.max_daily_loss_usd)

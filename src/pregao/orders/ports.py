@@ -1,8 +1,8 @@
 """What this room needs from outside: the books as they stand, the market, and a venue that trades."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
@@ -11,8 +11,10 @@ from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.instrument import Instrument
-from pregao.domain.order import Leg, OrderStatus, PositionMode, Side
+from pregao.domain.money import ZERO
+from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.user import User
 from pregao.domain.venue import (
     Acknowledgement,
     MarginMode,
@@ -94,7 +96,46 @@ class Member:
 
     account: Account
     subscription: Subscription
-    live_positions: int  # of this subscription, on all symbols, pending and closing ones included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What has been used of a limit: live positions, pending and closing ones included, and losses in USD."""
+
+    positions: int = 0
+    loss_usd: Decimal = ZERO
+
+
+NOTHING_USED = Tally()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """
+    What has been used of every limit that an entry of one bot on one symbol may break; losses are the day's.
+
+    Users without a limit of their own are left out.
+    """
+
+    of_subscriptions: Mapping[UUID, Tally] = field(default_factory=dict)  # all of the bot's, on any symbol
+    of_subscriptions_on_symbol: Mapping[UUID, Tally] = field(default_factory=dict)
+    of_users: Mapping[UUID, Tally] = field(default_factory=dict)
+    limited_users: Mapping[UUID, User] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingEntry:
+    """An entry that waits until its position is closed."""
+
+    order_id: str
+    signal_id: UUID
+    bot_id: UUID
+    subscription_id: UUID
+    account_id: int
+    symbol: str
+    side: Side
+    position_id: int
+    send_before: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +186,26 @@ class Books(Protocol):
         """Lock and give every account subscribed to the bot, canceled subscriptions included, by account id."""
         ...
 
+    async def members_named(self, subscription_ids: Collection[UUID]) -> Mapping[UUID, Member]:
+        """Give members by subscription, without locking them."""
+        ...
+
+    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+        """Give what has been used of the limits, on a UTC day; the bot's members must be locked."""
+        ...
+
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> Sequence[Position]:
         """Give the live positions of these accounts on a symbol, whoever opened them."""
+        ...
+
+    async def foreign_quantities(
+        self, *, account_ids: Sequence[int], symbol: str
+    ) -> Mapping[tuple[int, PositionSide], Decimal]:
+        """Give what the venue holds on these accounts and symbol that is not ours; what is nothing is left out."""
+        ...
+
+    async def waiting_entries(self, bot_id: UUID) -> Sequence[WaitingEntry]:
+        """Lock and give the bot's entries that wait until a position is closed."""
         ...
 
     async def live_positions_of_bot(self, bot_id: UUID) -> Sequence[Position]:
@@ -155,6 +214,10 @@ class Books(Protocol):
 
     async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
         """Give those of the positions whose entry may still fill."""
+        ...
+
+    async def exits_on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, Decimal | None]:
+        """Give how much the exits planned or waiting will close of each position; None is all it holds then."""
         ...
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:

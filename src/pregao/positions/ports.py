@@ -1,9 +1,21 @@
 """What this room needs from outside: positions, locked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
+from uuid import UUID
 
 from pregao.domain.position import Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingExit:
+    """An exit that waits until nothing else of its position is on the way."""
+
+    position_id: int
+    signal_id: UUID
+    share: Decimal | None  # None closes all
 
 
 class Positions(Protocol):
@@ -15,4 +27,8 @@ class Positions(Protocol):
 
     async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
         """Give those of the positions that an order on its way may still change."""
+        ...
+
+    async def waiting_exits(self, position_ids: Sequence[int]) -> Mapping[int, WaitingExit]:
+        """Give the oldest exit that waits, of each of these positions that has one."""
         ...

@@ -4,7 +4,7 @@ Fold fills into their positions; release what an ended order had reserved.
 Takes FillBooked, OrderRejected, OrderEnded, OrderDenied. Gives PositionChanged, ExitRequested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,24 +23,23 @@ from pregao.positions.ports import Positions
 
 
 async def update_position(fills: Sequence[FillBooked], *, positions: Positions, now: datetime) -> list[Fact]:
-    """Give each touched position once, after all its fills; ask for the exit of what a close has waited for."""
+    """Give each touched position once, after all its fills; ask for the exits that have waited for them."""
     touched = dict(
         await positions.lock_positions(sorted({one.position_id for one in fills if one.position_id}))
     )
-    entered = set()
+    settled = set()
     for fill in fills:
         if fill.position_id is None:
             continue
         before = touched[fill.position_id]
-        touched[fill.position_id] = _after(before, fill)
-        if fill.order_is_filled and fill.trade.side is before.direction.entry_side:
-            entered.add(fill.position_id)
+        after = touched[fill.position_id] = _after(before, fill)
+        is_entry = fill.trade.side is before.direction.entry_side
+        if after.status is PositionStatus.CLOSED or (
+            fill.order_is_filled and (not is_entry or _waits(after))
+        ):
+            settled.add(fill.position_id)
     facts: list[Fact] = [PositionChanged(happened_at=now, position=position) for position in touched.values()]
-    facts.extend(
-        _waited_exit(touched[position_id], now=now)
-        for position_id in sorted(entered)
-        if _waits(touched[position_id])
-    )
+    facts.extend(await _waited_exits(settled, positions=positions, now=now))
     return facts
 
 
@@ -50,7 +49,7 @@ def _after(position: Position, fill: FillBooked) -> Position:
         position,
         side=fill.trade.side,
         price=fill.trade.price,
-        quantity=fill.trade.quantity,
+        quantity=fill.trade.quantity - fill.foreign_quantity,
         fee=fill.fee,
         traded_at=fill.trade.traded_at,
         reason=reason,
@@ -70,15 +69,22 @@ def _waits(position: Position) -> bool:
     return position.status is PositionStatus.OPEN and position.exit_signal_id is not None
 
 
-def _waited_exit(position: Position, *, now: datetime) -> ExitRequested:
-    assert position.exit_signal_id is not None, "only a position that a close waits for is exited here"
-    return ExitRequested(
-        happened_at=now,
-        signal_id=position.exit_signal_id,
-        position_id=position.position_id,
-        attempt=1,
-        reason="the entry filled after the close had come",
-    )
+async def _waited_exits(
+    position_ids: Collection[int], *, positions: Positions, now: datetime
+) -> list[ExitRequested]:
+    """Ask for the oldest exit that waits at each position; the next one waits for that."""
+    waiting = await positions.waiting_exits(sorted(position_ids)) if position_ids else {}
+    return [
+        ExitRequested(
+            happened_at=now,
+            signal_id=one.signal_id,
+            position_id=position_id,
+            attempt=1,
+            reason="nothing else of the position is on its way any more",
+            share=one.share,
+        )
+        for position_id, one in sorted(waiting.items())
+    ]
 
 
 async def release(rejections: Sequence[OrderRejected], *, positions: Positions, now: datetime) -> list[Fact]:
@@ -106,14 +112,13 @@ async def _release(reasons: dict[int, str], *, positions: Positions, now: dateti
     locked = await positions.lock_positions(sorted(reasons))
     # An answer that comes late is about an attempt that another has followed: that one still needs its position.
     traded = await positions.traded_positions(sorted(reasons))
-    for position in locked.values():
-        if position.position_id in traded:
-            continue
+    settled = [position for position in locked.values() if position.position_id not in traded]
+    for position in settled:
         released = _released(position, reason=reasons[position.position_id], now=now)
         if released is not position:
             facts.append(PositionChanged(happened_at=now, position=released))
-        if position.exit_signal_id is not None and position.status is not PositionStatus.CLOSING:
-            facts.append(_waited_exit(position, now=now))
+    waiting = [position.position_id for position in settled]
+    facts.extend(await _waited_exits(waiting, positions=positions, now=now))
     return facts
 
 

@@ -91,11 +91,18 @@ class TestBookFill:
 
         assert (fact.order_id, fact.signal_id, fact.position_id) == (None, None, 1)
 
-    @pytest.mark.parametrize("changes", [{"side": Side.BUY}, {"side": Side.SELL, "quantity": "0.006"}])
-    async def test_leaves_our_position_alone_when_a_foreign_fill_does_not_reduce_it(self, changes):
-        [fact] = await booked([reported("1", **changes)], on=books().take(held()))
+    async def test_leaves_our_position_alone_when_a_foreign_fill_does_not_reduce_it(self):
+        [fact] = await booked([reported("1", side=Side.BUY)], on=books().take(held()))
 
-        assert fact.position_id is None
+        assert (fact.position_id, fact.foreign_quantity) == (None, Decimal("0.005"))
+
+    async def test_takes_only_our_part_of_a_foreign_fill_that_is_larger(self):
+        """Somebody sold 0.02 by hand while we held 0.005: ours is closed, and pays its part of the fee."""
+        sold = reported("1", side=Side.SELL, quantity="0.02", commission="0.4")
+
+        [fact] = await booked([sold], on=books().take(held()))
+
+        assert (fact.position_id, fact.foreign_quantity, fact.fee) == (1, Decimal("0.015"), Decimal("0.1"))
 
     async def test_never_takes_more_from_a_position_than_it_holds(self):
         """Several foreign fills in one batch share what is there; a reduce-only order never flips."""
@@ -103,7 +110,11 @@ class TestBookFill:
 
         facts = await booked(parts, on=books().take(held()))
 
-        assert [fact.position_id for fact in facts] == [1, 1, None]
+        assert [(fact.position_id, fact.foreign_quantity) for fact in facts] == [
+            (1, Decimal(0)),
+            (1, Decimal(0)),
+            (1, Decimal("0.001")),
+        ]
 
     async def test_takes_nothing_from_a_position_that_was_opened_later(self):
         """An old fill told late is not this position's end."""

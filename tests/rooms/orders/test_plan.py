@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
-from pregao.domain.bot import BotStatus, SubscriptionStatus
+from pregao.domain.bot import BotStatus, OppositeSide, SubscriptionStatus
 from pregao.domain.facts import (
     DecisionApproved,
     EntryRequested,
@@ -22,7 +22,8 @@ from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_or
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.orders.close import plan_exit
-from pregao.orders.plan import plan_entry_again, plan_orders
+from pregao.orders.enter import plan_entry_again
+from pregao.orders.plan import plan_orders
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, books, market
 
@@ -136,7 +137,10 @@ class TestPlanOrders:
             ("SYMBOL_OWNED", {"on": books().take(held(subscription_id=OTHER))}),
             ("SAME_SIDE_OPEN", {"on": books().take(held())}),
             ("SAME_SIDE_OPEN", {"on": books().take(position())}),
-            ("OPPOSITE_SIDE_OPEN", {"on": books().take(held(direction=Direction.SHORT))}),
+            (
+                "OPPOSITE_SIDE_OPEN",
+                {"on": books(custom_opposite_side=OppositeSide.IGNORE).take(held(direction=Direction.SHORT))},
+            ),
             (
                 "POSITIONS_AT_LIMIT",
                 {"on": books(max_concurrent_positions=1).take(position(symbol="ETHUSDT"))},
@@ -158,9 +162,16 @@ class TestPlanOrders:
         assert row.reason
 
     async def test_tells_the_two_sides_of_a_hedged_account_apart(self):
-        """Hedge mode holds a long and a short at once: only the same position side is taken."""
+        """Hedge mode holds a long and a short at once: another's short does not own our long's place."""
         hedged = books(account_changes={"position_mode": PositionMode.HEDGE})
-        hedged.take(held(direction=Direction.SHORT, position_side=PositionSide.SHORT))
+        hedged.take(
+            held(
+                direction=Direction.SHORT,
+                position_side=PositionSide.SHORT,
+                subscription_id=OTHER,
+                bot_id=OTHER,
+            )
+        )
 
         [row] = await planned(on=hedged)
 

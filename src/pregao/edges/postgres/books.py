@@ -1,7 +1,9 @@
 """The books as planning, booking and updating need them: locked rows, read under the transaction they change in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from pregao.domain.account import Account
@@ -9,27 +11,57 @@ from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
+from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Member
+from pregao.orders.ports import NOTHING_USED, Member, Tally, Usage, WaitingEntry
+from pregao.positions.ports import WaitingExit
 
 LIVE = "('pending', 'open', 'closing')"
 
-# Planning for an account is one at a time: its row is the lock that makes every limit on it hold.
-LOCK_MEMBERS = """
-SELECT s.*, a.name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active
-FROM subscriptions AS s JOIN accounts AS a USING (account_id)
-WHERE s.bot_id = $1
-ORDER BY s.account_id
-FOR NO KEY UPDATE OF a, s
+# Whose limits hold for several accounts: the user's row is the lock that makes them hold.
+LOCK_USERS = """
+SELECT * FROM users
+WHERE (max_positions IS NOT NULL OR max_daily_loss_usd IS NOT NULL)
+  AND user_id IN (SELECT a.user_id FROM subscriptions AS s JOIN accounts AS a USING (account_id) WHERE s.bot_id = $1)
+ORDER BY user_id
+FOR NO KEY UPDATE
 """
 
-COUNT_LIVE = f"""
-SELECT subscription_id, count(*)::int AS live FROM positions
-WHERE bot_id = $1 AND status IN {LIVE}
-GROUP BY subscription_id
+MEMBERS = """
+SELECT s.*, a.name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active, a.user_id
+FROM subscriptions AS s JOIN accounts AS a USING (account_id)
+"""
+# Planning for an account is one at a time: its row is the lock that makes every limit on it hold.
+LOCK_MEMBERS = f"{MEMBERS} WHERE s.bot_id = $1 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s"
+
+# What is lost is known when a position closes; what a part of it has lost already counts before.
+LIVE_OF_BOT = f"""
+SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
+       coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0) AS loss_usd
+FROM positions WHERE bot_id = $1 AND status IN {LIVE}
+GROUP BY 1, 2
+"""
+LOST_BY_BOT = """
+SELECT subscription_id, symbol = $2 AS is_here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
+FROM daily_results WHERE bot_id = $1 AND day = $3 GROUP BY 1, 2
+"""
+OF_USERS = f"""
+SELECT a.user_id, count(p.*)::int AS positions,
+       coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quantity > 0), 0)
+       + coalesce((SELECT sum(r.counted_loss_usd) FROM daily_results AS r JOIN accounts AS o USING (account_id)
+                   WHERE o.user_id = a.user_id AND r.day = $2), 0) AS loss_usd
+FROM accounts AS a LEFT JOIN positions AS p ON p.account_id = a.account_id AND p.status IN {LIVE}
+WHERE a.user_id = ANY($1::uuid[])
+GROUP BY a.user_id
+"""
+
+WAITING_ENTRIES = """
+SELECT order_id, signal_id, bot_id, subscription_id, account_id, symbol, side, position_id, send_before
+FROM orders WHERE bot_id = $1 AND status = 'deferred' AND leg = 'entry'
+ORDER BY order_id FOR NO KEY UPDATE
 """
 
 
@@ -39,6 +71,7 @@ class PostgresBooks:
     def __init__(self, connection: Connection) -> None:
         """Use the transaction open on ``connection``."""
         self._connection = connection
+        self._limited_users: dict[UUID, User] = {}
 
     # --- decisions and orders ---
 
@@ -49,19 +82,35 @@ class PostgresBooks:
         return to_value(row, Bot)
 
     async def members(self, bot_id: UUID) -> list[Member]:
-        """Lock and give every account subscribed to the bot, by account id."""
-        rows = await self._connection.fetch(LOCK_MEMBERS, bot_id)
-        live = {
-            row["subscription_id"]: row["live"] for row in await self._connection.fetch(COUNT_LIVE, bot_id)
-        }
-        return [
-            Member(
-                account=to_value(row, Account),
-                subscription=to_value(row, Subscription),
-                live_positions=live.get(row["subscription_id"], 0),
-            )
-            for row in map(dict, rows)
+        """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""
+        users = to_values(await self._connection.fetch(LOCK_USERS, bot_id), User)
+        self._limited_users = {user.user_id: user for user in users}
+        return [_to_member(row) for row in await self._connection.fetch(LOCK_MEMBERS, bot_id)]
+
+    async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
+        """Give members by subscription, without locking them."""
+        rows = await self._connection.fetch(
+            f"{MEMBERS} WHERE s.subscription_id = ANY($1::uuid[])", list(subscription_ids)
+        )
+        return {row["subscription_id"]: _to_member(row) for row in rows}
+
+    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+        """Give what has been used of the limits; ``members`` has locked what they hang on."""
+        users = self._limited_users
+        rows = [
+            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol),
+            *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day),
         ]
+        of_users = await self._connection.fetch(OF_USERS, list(users), day) if users else []
+        return Usage(
+            of_subscriptions=_summed(rows),
+            of_subscriptions_on_symbol=_summed(row for row in rows if row["is_here"]),
+            of_users={
+                row["user_id"]: Tally(positions=row["positions"], loss_usd=row["loss_usd"])
+                for row in of_users
+            },
+            limited_users=users,
+        )
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
         """Give the live positions of these accounts on a symbol, whoever opened them."""
@@ -71,6 +120,24 @@ class PostgresBooks:
             symbol,
         )
         return to_values(rows, Position)
+
+    async def foreign_quantities(
+        self, *, account_ids: Sequence[int], symbol: str
+    ) -> dict[tuple[int, PositionSide], Decimal]:
+        """Give what the venue holds on these accounts and symbol that is not ours."""
+        rows = await self._connection.fetch(
+            """
+            SELECT account_id, position_side, quantity FROM foreign_positions
+            WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
+            """,
+            account_ids,
+            symbol,
+        )
+        return {(row["account_id"], PositionSide(row["position_side"])): row["quantity"] for row in rows}
+
+    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
+        """Lock and give the bot's entries that wait until a position is closed."""
+        return to_values(await self._connection.fetch(WAITING_ENTRIES, bot_id), WaitingEntry)
 
     async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
         """Lock and give the bot's live positions on all symbols."""
@@ -91,6 +158,21 @@ class PostgresBooks:
             position_ids,
         )
         return frozenset(row["position_id"] for row in rows)
+
+    async def exits_on_the_way(self, position_ids: Sequence[int]) -> dict[int, Decimal | None]:
+        """Give how much the exits planned or waiting will close of each position; None is all it holds then."""
+        rows = await self._connection.fetch(
+            """
+            SELECT position_id, bool_or(status = 'deferred' AND share IS NULL) AS is_all,
+                   coalesce(sum(quantity - filled_quantity) FILTER (WHERE status <> 'deferred'), 0) AS quantity
+            FROM orders
+            WHERE position_id = ANY($1::bigint[]) AND leg = 'exit'
+              AND status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')
+            GROUP BY position_id
+            """,
+            position_ids,
+        )
+        return {row["position_id"]: None if row["is_all"] else row["quantity"] for row in rows}
 
     async def new_position_ids(self, count: int) -> list[int]:
         """Give so many fresh position ids."""
@@ -238,3 +320,30 @@ class PostgresBooks:
             position_ids,
         )
         return {row["position_id"]: to_value(row, Position) for row in rows}
+
+    async def waiting_exits(self, position_ids: Sequence[int]) -> dict[int, WaitingExit]:
+        """Give the oldest exit that waits, of each of these positions that has one; their rows must be locked."""
+        rows = await self._connection.fetch(
+            """
+            SELECT DISTINCT ON (position_id) position_id, signal_id, share FROM orders
+            WHERE position_id = ANY($1::bigint[]) AND status = 'deferred' AND leg = 'exit'
+            ORDER BY position_id, planned_at, signal_id
+            """,
+            position_ids,
+        )
+        return {row["position_id"]: to_value(row, WaitingExit) for row in rows}
+
+
+def _to_member(row: Mapping[str, Any]) -> Member:
+    columns = dict(row)
+    return Member(account=to_value(columns, Account), subscription=to_value(columns, Subscription))
+
+
+def _summed(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Tally]:
+    tallies: dict[UUID, Tally] = {}
+    for row in rows:
+        before = tallies.get(row["subscription_id"], NOTHING_USED)
+        tallies[row["subscription_id"]] = Tally(
+            positions=before.positions + row["positions"], loss_usd=before.loss_usd + row["loss_usd"]
+        )
+    return tallies

@@ -346,6 +346,7 @@ WITH planned AS MATERIALIZED (
     FROM planned
     ON CONFLICT (order_id) DO UPDATE
     SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
+        position_id = excluded.position_id, margin_usd = excluded.margin_usd, send_before = excluded.send_before,
         decision_price = excluded.decision_price, side = excluded.side, position_side = excluded.position_side,
         venue = excluded.venue, reduce_only = excluded.reduce_only, leverage = excluded.leverage,
         margin_mode = excluded.margin_mode, status = 'planned', is_dead = false, code = NULL, reason = NULL,
@@ -440,15 +441,17 @@ async def _(connection: Any, group: Sequence[facts.OrderDenied]) -> None:
 
 @folds(facts.OrderDeferred)
 async def _(connection: Any, group: Sequence[facts.OrderDeferred]) -> None:
+    """Write the order that waits; a position that is not being closed yet learns of the exit that will."""
     await connection.execute(
         """
-        INSERT INTO orders (order_id, attempt, signal_id, bot_id, subscription_id, account_id, leg, symbol, position_id,
-                            status, code, reason, planned_at, updated_at)
-        SELECT order_id, 0, signal_id, bot_id, subscription_id, account_id, 'exit', symbol, position_id,
-               'deferred', 'ENTRY_ON_ITS_WAY', reason, at, at
-        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[],
-                    $8::text[], $9::timestamptz[])
-             AS new (order_id, signal_id, bot_id, subscription_id, account_id, symbol, position_id, reason, at)
+        INSERT INTO orders (order_id, attempt, signal_id, bot_id, subscription_id, account_id, leg, symbol, side,
+                            position_id, send_before, share, status, code, reason, planned_at, updated_at)
+        SELECT order_id, 0, signal_id, bot_id, subscription_id, account_id, leg, symbol, side, position_id,
+               send_before, share, 'deferred', code, reason, at, at
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                    $9::bigint[], $10::timestamptz[], $11::numeric[], $12::text[], $13::text[], $14::timestamptz[])
+             AS new (order_id, signal_id, bot_id, subscription_id, account_id, leg, symbol, side, position_id,
+                     send_before, share, code, reason, at)
         ON CONFLICT (order_id) DO NOTHING
         """,
         _column(group, "order_id"),
@@ -456,20 +459,26 @@ async def _(connection: Any, group: Sequence[facts.OrderDeferred]) -> None:
         _column(group, "bot_id"),
         _column(group, "subscription_id"),
         _column(group, "account_id"),
+        _column(group, "leg"),
         _column(group, "symbol"),
+        _column(group, "side"),
         _column(group, "position_id"),
+        _column(group, "send_before"),
+        _column(group, "share"),
+        _column(group, "code"),
         _column(group, "reason"),
         _column(group, "happened_at"),
     )
+    exits = [fact for fact in group if fact.leg == "exit"]
     await connection.execute(
         """
-        UPDATE positions SET exit_signal_id = new.signal_id, updated_at = new.at
+        UPDATE positions SET exit_signal_id = coalesce(exit_signal_id, new.signal_id), updated_at = new.at
         FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) AS new (position_id, signal_id, at)
         WHERE positions.position_id = new.position_id
         """,
-        _column(group, "position_id"),
-        _column(group, "signal_id"),
-        _column(group, "happened_at"),
+        _column(exits, "position_id"),
+        _column(exits, "signal_id"),
+        _column(exits, "happened_at"),
     )
 
 
@@ -590,11 +599,11 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
         """
         INSERT INTO fills (account_id, symbol, trade_id, exchange_order_id, order_id, signal_id, position_id, side,
                            position_side, price, quantity, commission, commission_asset, fee, fee_rate, is_maker,
-                           traded_at, booked_at)
+                           traded_at, booked_at, foreign_quantity)
         SELECT * FROM unnest(
             $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bigint[], $8::text[],
             $9::text[], $10::numeric[], $11::numeric[], $12::numeric[], $13::text[], $14::numeric[], $15::numeric[],
-            $16::boolean[], $17::timestamptz[], $18::timestamptz[])
+            $16::boolean[], $17::timestamptz[], $18::timestamptz[], $19::numeric[])
         """,
         _column(group, "account_id"),
         _column(trades, "symbol"),
@@ -614,6 +623,7 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
         _column(trades, "is_maker"),
         _column(trades, "traded_at"),
         _column(group, "happened_at"),
+        _column(group, "foreign_quantity"),
     )
     ours = [fact for fact in group if fact.order_id is not None]
     if not ours:
@@ -652,6 +662,26 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
     )
     done = [row["signal_id"] for row in filled if row["status"] == "filled" and row["was_short"]]
     await _settle(connection, done, group)
+
+
+@folds(facts.ForeignPositionSeen)
+async def _(connection: Any, group: Sequence[facts.ForeignPositionSeen]) -> None:
+    """Write what is there now; of several sights in one batch the last counts."""
+    latest = {(fact.account_id, fact.symbol, fact.position_side): fact for fact in group}
+    rows = [latest[key] for key in sorted(latest)]
+    await connection.execute(
+        """
+        INSERT INTO foreign_positions (account_id, symbol, position_side, quantity, seen_at)
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::numeric[], $5::timestamptz[])
+        ON CONFLICT (account_id, symbol, position_side) DO UPDATE
+        SET quantity = excluded.quantity, seen_at = excluded.seen_at
+        """,
+        _column(rows, "account_id"),
+        _column(rows, "symbol"),
+        _column(rows, "position_side"),
+        _column(rows, "quantity"),
+        _column(rows, "happened_at"),
+    )
 
 
 # A position counts on the UTC day it closed: as it stood before is taken off its day, as it stands now is put on its

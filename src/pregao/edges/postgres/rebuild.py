@@ -29,6 +29,7 @@ STATE_TABLES = {
     "orders": ("check_at", "checks"),
     "attempts": (),
     "fills": (),
+    "foreign_positions": (),
 }
 FACTS_PER_FETCH = 2_000
 

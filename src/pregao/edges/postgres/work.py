@@ -19,7 +19,8 @@ from pregao.domain.facts import SignalAccepted
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.orders.ports import LiveOrder
+from pregao.orders.ports import LiveOrder, WaitingEntry
+from pregao.positions.compare import HeldHere
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
@@ -162,6 +163,22 @@ def _accepted(fact: str) -> SignalAccepted:
     return decoded
 
 
+async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
+    """Give entries whose position has nothing on its way any more, and where they trade, without locking them."""
+    rows = await connection.fetch(
+        """
+        SELECT o.order_id, o.signal_id, o.bot_id, o.subscription_id, o.account_id, o.symbol, o.side, o.position_id,
+               o.send_before, a.venue
+        FROM orders AS o JOIN positions AS p USING (position_id) JOIN accounts AS a ON a.account_id = o.account_id
+        WHERE o.status = 'deferred' AND o.leg = 'entry'
+          AND (p.status IN ('closed', 'abandoned') OR (p.status = 'open' AND p.exit_signal_id IS NULL))
+        ORDER BY o.planned_at LIMIT $1
+        """,
+        limit,
+    )
+    return [(Venue(row["venue"]), to_value(row, WaitingEntry)) for row in rows]
+
+
 LIVE_ORDER = """
 SELECT o.*, t.signed_at_ms, t.recv_window_ms
 FROM orders AS o JOIN attempts AS t ON t.order_id = o.order_id AND t.attempt = o.attempt
@@ -257,6 +274,34 @@ async def accounts_to_follow(connection: Connection) -> list[tuple[int, Venue]]:
         """,
     )
     return [(row["account_id"], Venue(row["venue"])) for row in rows]
+
+
+async def held_positions(connection: Connection, account_id: int) -> tuple[bool, list[HeldHere]]:
+    """
+    Give what the books hold on an account, ours and foreign, by symbol and position side, longs minus shorts.
+
+    The first value says whether nothing of the account is on its way: only then can it be compared with the venue's.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT symbol, position_side, sum(ours) AS ours, sum(seen) AS seen FROM (
+            SELECT symbol, position_side,
+                   (entered_quantity - exited_quantity) * CASE direction WHEN 'long' THEN 1 ELSE -1 END AS ours, 0 AS seen
+            FROM positions WHERE account_id = $1 AND status IN ('pending', 'open', 'closing')
+            UNION ALL
+            SELECT symbol, position_side, 0, quantity FROM foreign_positions WHERE account_id = $1
+        ) AS told GROUP BY symbol, position_side
+        """,
+        account_id,
+    )
+    is_busy = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM orders WHERE account_id = $1
+                       AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
+        """,
+        account_id,
+    )
+    return not is_busy, to_values(rows, HeldHere)
 
 
 async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Venue, str, datetime]]:

@@ -1,0 +1,457 @@
+"""
+Plan entries: what each account does with a signal depends on what it holds already.
+
+Takes EntryRequested, PositionChanged, and what an entry signal's DecisionApproved asks. Gives OrderPlanned,
+OrderDenied, OrderDeferred, EntryRequested.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from uuid import UUID
+
+from pregao.domain.account import Account
+from pregao.domain.bot import (
+    Bot,
+    BotStatus,
+    EffectiveSettings,
+    OppositeSide,
+    SameSide,
+    SubscriptionStatus,
+    effective_settings,
+)
+from pregao.domain.facts import (
+    DecisionApproved,
+    EntryRequested,
+    Fact,
+    OrderDeferred,
+    OrderDenied,
+    OrderPlanned,
+)
+from pregao.domain.market import Market, MarketView
+from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
+from pregao.domain.position import Direction, Position
+from pregao.orders.close import leaves_all, plan_close
+from pregao.orders.denial import NO_PRICE, Denial
+from pregao.orders.limits import (
+    Allowance,
+    denial_of_foreign,
+    denial_of_instrument,
+    denial_of_member,
+)
+from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member, WaitingEntry
+from pregao.orders.rows import Moment, Planned, Row, deny_again, deny_waiting, entry_id
+from pregao.orders.sizing import size_entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The entry that a signal asks of every account."""
+
+    signal_id: UUID
+    bot: Bot
+    symbol: str
+    side: Side
+    send_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is there on the symbol, on all accounts of the bot, under the transaction's locks."""
+
+    own: Mapping[UUID, Position]  # by subscription
+    owners: Mapping[tuple[int, PositionSide], Position]  # by place, whoever opened it
+    foreign: Mapping[tuple[int, PositionSide], Decimal]
+    entering: frozenset[int]
+    exits: Mapping[int, Decimal | None]
+    waiting: Mapping[UUID, WaitingEntry]  # by subscription
+    allowance: Allowance
+
+
+async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Moment) -> Planned:
+    """Give every account's rows for an entry; the newest signal takes the place of an entry that still waits."""
+    instruction = decision.instruction
+    assert instruction.side is not None, "an entry has a side"
+    members = await books.members(decision.bot_id)
+    members = [one for one in members if one.subscription.status is not SubscriptionStatus.CANCELED]
+    asked = Asked(
+        signal_id=decision.signal_id,
+        bot=await books.get_bot(decision.bot_id),
+        symbol=instruction.symbol or "",
+        side=instruction.side,
+        send_before=instruction.send_before,
+    )
+    standing = await _standing(asked.bot, members, symbol=asked.symbol, books=books, now=moment.now)
+    new_ids = iter(await books.new_position_ids(len(members)))
+    rows: list[Row] = []
+    superseded: list[OrderDenied] = []
+    for member in _rotated(members, by=decision.signal_id):
+        own = _plan_member(member, asked=asked, standing=standing, moment=moment, new_id=next(new_ids))
+        rows.extend(own)
+        waiting = standing.waiting.get(member.subscription.subscription_id)
+        if waiting is not None and not all(isinstance(row, OrderDenied) for row in own):
+            reason = (
+                f"signal={asked.signal_id}. A newer signal came while the entry waited; nothing was sent."
+            )
+            superseded.append(deny_waiting(waiting, code="SUPERSEDED", reason=reason, now=moment.now))
+    return Planned(rows, superseded)
+
+
+async def _standing(
+    bot: Bot, members: Sequence[Member], *, symbol: str, books: Books, now: datetime
+) -> Standing:
+    accounts = [member.account.account_id for member in members]
+    positions = await books.live_positions(account_ids=accounts, symbol=symbol)
+    own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
+    return Standing(
+        own={position.subscription_id: position for position in positions},
+        owners={(position.account_id, position.position_side): position for position in positions},
+        foreign=await books.foreign_quantities(account_ids=accounts, symbol=symbol),
+        entering=await books.entering_positions(own_ids) if own_ids else frozenset(),
+        exits=await books.exits_on_the_way(own_ids) if own_ids else {},
+        waiting={
+            one.subscription_id: one
+            for one in await books.waiting_entries(bot.bot_id)
+            if one.symbol == symbol
+        },
+        allowance=Allowance(
+            bot, symbol=symbol, usage=await books.usage(bot.bot_id, symbol=symbol, day=now.date())
+        ),
+    )
+
+
+def _rotated(members: Sequence[Member], *, by: UUID) -> list[Member]:
+    """Start with another account for every signal, so that nobody always trades last."""
+    start = by.int % len(members) if members else 0
+    return [*members[start:], *members[:start]]
+
+
+def _plan_member(
+    member: Member, *, asked: Asked, standing: Standing, moment: Moment, new_id: int
+) -> list[Row]:
+    own = standing.own.get(member.subscription.subscription_id)
+    if own is None:
+        return [_enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)]
+    settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
+    denial = denial_of_member(
+        member, bot=asked.bot, symbol=asked.symbol, send_before=asked.send_before, now=moment.now
+    ) or standing.allowance.denial_of_loss(member)
+    waits = (
+        _deny(member, denial, asked=asked, moment=moment)
+        if denial
+        else _wait(member, own, asked=asked, moment=moment)
+    )
+    if leaves_all(own, exits=standing.exits):
+        return [waits]
+    values = f"position={own.position_id} direction={own.direction} status={own.status}"
+    if own.direction.entry_side is asked.side:
+        if settings.same_side is SameSide.IGNORE:
+            stands = Denial(code="SAME_SIDE_OPEN", reason=f"{values}. The position stands; nothing is added.")
+            return [_deny(member, denial or stands, asked=asked, moment=moment)]
+        if denial is not None:
+            return [waits]
+        if settings.same_side is SameSide.ADD:
+            return [_add(member, own, asked=asked, standing=standing, moment=moment)]
+        return [_close(member, own, asked=asked, standing=standing, moment=moment), waits]
+    if settings.opposite_side is OppositeSide.IGNORE:
+        stands = Denial(
+            code="OPPOSITE_SIDE_OPEN", reason=f"{values}. The position stands; nothing is reversed."
+        )
+        return [_deny(member, denial or stands, asked=asked, moment=moment)]
+    exit_row = _close(member, own, asked=asked, standing=standing, moment=moment)
+    return [exit_row, waits] if settings.opposite_side is OppositeSide.REVERSE else [exit_row]
+
+
+def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment) -> Row:
+    return plan_close(
+        own,
+        signal_id=asked.signal_id,
+        share=None,
+        is_entering=own.position_id in standing.entering,
+        exits=standing.exits,
+        account=member.account,
+        moment=moment,
+    )
+
+
+def _add(
+    member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment
+) -> OrderPlanned | OrderDenied:
+    if own.position_id in standing.entering or own.position_id in standing.exits:
+        busy = Denial(
+            code="ORDER_IN_FLIGHT",
+            reason=f"position={own.position_id} status={own.status}. It is added to when nothing is on its way.",
+        )
+        return _deny(member, busy, asked=asked, moment=moment)
+    return _enter(
+        member, asked=asked, standing=standing, moment=moment, position_id=own.position_id, is_new=False
+    )
+
+
+def _enter(
+    member: Member,
+    *,
+    asked: Asked,
+    standing: Standing,
+    moment: Moment,
+    position_id: int,
+    is_new: bool = True,
+) -> OrderPlanned | OrderDenied:
+    settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
+    view = moment.view_of(member.account.venue, asked.symbol)
+    quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or _sized(
+        member.account, settings, view=view
+    )
+    if isinstance(quantity, Denial):
+        return _deny(member, quantity, asked=asked, moment=moment)
+    assert view is not None, "what has a size had a price"
+    if is_new:
+        standing.allowance.take(member)
+    account = member.account
+    identity = entry_id(asked.signal_id, account, desk=moment.desk)
+    return OrderPlanned(
+        happened_at=moment.now,
+        order_id=identity,
+        attempt=1,
+        client_order_id=client_order_id(identity, attempt=1),
+        signal_id=asked.signal_id,
+        bot_id=asked.bot.bot_id,
+        subscription_id=member.subscription.subscription_id,
+        account_id=account.account_id,
+        venue=account.venue,
+        leg=Leg.ENTRY,
+        position_id=position_id,
+        symbol=asked.symbol,
+        side=asked.side,
+        position_side=_position_side(account, asked.side),
+        quantity=quantity,
+        reduce_only=False,
+        leverage=settings.leverage,
+        margin_mode=account.margin_mode,
+        margin_usd=settings.margin_usd,
+        decision_price=view.quote.last_price,
+        send_before=asked.send_before,
+        signed_at_ms=moment.market.venue_now_ms[account.venue],
+        recv_window_ms=RECV_WINDOW_MS,
+        owner=moment.desk.owner,
+        lease_epoch=moment.desk.lease_epoch,
+    )
+
+
+def _denial(
+    member: Member, *, asked: Asked, standing: Standing, moment: Moment, is_new: bool
+) -> Denial | None:
+    """Give the first thing that keeps this account from entering now."""
+    denial = denial_of_member(
+        member, bot=asked.bot, symbol=asked.symbol, send_before=asked.send_before, now=moment.now
+    )
+    if denial is not None:
+        return denial
+    place = member.account.account_id, _position_side(member.account, asked.side)
+    owner = standing.owners.get(place)
+    if is_new and owner is not None:
+        return Denial(
+            code="SYMBOL_OWNED",
+            reason=f"position={owner.position_id} direction={owner.direction} status={owner.status} "
+            f"subscription={owner.subscription_id}. Another subscription trades this symbol here.",
+        )
+    if place in standing.foreign:
+        return denial_of_foreign(asked.symbol, position_side=place[1], quantity=standing.foreign[place])
+    allowance = standing.allowance
+    return allowance.denial_of_loss(member) or (allowance.denial_of_positions(member) if is_new else None)
+
+
+def _sized(account: Account, settings: EffectiveSettings, *, view: MarketView | None) -> Decimal | Denial:
+    if view is None:
+        return NO_PRICE
+    return denial_of_instrument(account, view=view) or size_entry(
+        margin_usd=settings.margin_usd,
+        leverage=settings.leverage,
+        price=view.quote.last_price,
+        instrument=view.instrument,
+    )
+
+
+def _position_side(account: Account, side: Side) -> PositionSide:
+    if account.position_mode is PositionMode.ONE_WAY:
+        return PositionSide.BOTH
+    return PositionSide.LONG if Direction.of_entry(side) is Direction.LONG else PositionSide.SHORT
+
+
+def _deny(member: Member, denial: Denial, *, asked: Asked, moment: Moment) -> OrderDenied:
+    return OrderDenied(
+        happened_at=moment.now,
+        order_id=entry_id(asked.signal_id, member.account, desk=moment.desk),
+        signal_id=asked.signal_id,
+        bot_id=asked.bot.bot_id,
+        subscription_id=member.subscription.subscription_id,
+        account_id=member.account.account_id,
+        leg=Leg.ENTRY,
+        symbol=asked.symbol,
+        side=asked.side,
+        position_id=None,
+        code=denial.code,
+        reason=denial.reason,
+    )
+
+
+def _wait(member: Member, own: Position, *, asked: Asked, moment: Moment) -> OrderDeferred:
+    return OrderDeferred(
+        happened_at=moment.now,
+        order_id=entry_id(asked.signal_id, member.account, desk=moment.desk),
+        signal_id=asked.signal_id,
+        bot_id=asked.bot.bot_id,
+        subscription_id=member.subscription.subscription_id,
+        account_id=member.account.account_id,
+        symbol=asked.symbol,
+        position_id=own.position_id,
+        leg=Leg.ENTRY,
+        side=asked.side,
+        send_before=asked.send_before,
+        code="EXIT_ON_ITS_WAY",
+        reason=f"position={own.position_id} direction={own.direction}. It is closed first; then this is entered.",
+    )
+
+
+# --- entries whose time comes later -----------------------------------------------------------------------
+
+
+async def request_waiting(settled: Sequence[WaitingEntry], *, now: datetime) -> list[EntryRequested]:
+    """Ask for the entries whose position has nothing on its way any more: it is closed, or could not be."""
+    return [
+        EntryRequested(
+            happened_at=now,
+            signal_id=one.signal_id,
+            bot_id=one.bot_id,
+            order_id=one.order_id,
+            attempt=1,
+            reason=f"position={one.position_id}: nothing of it is on its way any more",
+        )
+        for one in settled
+    ]
+
+
+async def plan_entry_again(
+    requests: Sequence[EntryRequested], *, books: Books, market: Market, desk: Desk, now: datetime
+) -> list[Fact]:
+    """
+    Plan an entry that has waited for a close, or the next attempt of one that provably died; or deny it.
+
+    Nothing follows from a request that is out of date: meanwhile the order went on.
+    """
+    moment = Moment(market=market, desk=desk, now=now)
+    waited = [request for request in requests if request.attempt == 1]
+    died = [request for request in requests if request.attempt > 1]
+    return [
+        *await _plan_waited(waited, books=books, moment=moment),
+        *await _plan_died(died, books=books, moment=moment),
+    ]
+
+
+async def _plan_waited(requests: Sequence[EntryRequested], *, books: Books, moment: Moment) -> list[Fact]:
+    wanted = {request.order_id for request in requests}
+    facts: list[Fact] = []
+    for bot_id in sorted({request.bot_id for request in requests if request.bot_id}):
+        # First the members, as every plan does: whoever has them plans alone for this bot.
+        members = await books.members(bot_id)
+        bot = await books.get_bot(bot_id)
+        waiting = [one for one in await books.waiting_entries(bot_id) if one.order_id in wanted]
+        waiting.sort(key=lambda one: (one.symbol, one.signal_id, one.account_id))
+        for _, together in groupby(waiting, key=lambda one: (one.symbol, one.signal_id)):
+            facts.extend(
+                await _plan_together(list(together), bot=bot, members=members, books=books, moment=moment)
+            )
+    return facts
+
+
+async def _plan_together(
+    waiting: Sequence[WaitingEntry],
+    *,
+    bot: Bot,
+    members: Sequence[Member],
+    books: Books,
+    moment: Moment,
+) -> list[Fact]:
+    """Plan the entries of one signal that have waited: every limit is looked at again."""
+    subscribed = {member.subscription.subscription_id: member for member in members}
+    symbol = waiting[0].symbol
+    entering = [subscribed[one.subscription_id] for one in waiting]
+    standing = await _standing(bot, entering, symbol=symbol, books=books, now=moment.now)
+    new_ids = await books.new_position_ids(len(waiting))
+    facts: list[Fact] = []
+    for one, member, new_id in zip(waiting, entering, new_ids, strict=True):
+        asked = Asked(
+            signal_id=one.signal_id, bot=bot, symbol=symbol, side=one.side, send_before=one.send_before
+        )
+        own = standing.own.get(one.subscription_id)
+        denial = _denial_of_bot(bot)
+        if denial is None and own is not None:
+            denial = Denial(
+                code="REVERSE_INCOMPLETE",
+                reason=f"position={own.position_id} direction={own.direction} quantity={own.quantity}. "
+                "It could not be closed whole; the rest stays open and nothing is entered.",
+            )
+        facts.append(
+            _deny(member, denial, asked=asked, moment=moment)
+            if denial
+            else _enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)
+        )
+    return facts
+
+
+def _denial_of_bot(bot: Bot) -> Denial | None:
+    if bot.status is BotStatus.ACTIVE:
+        return None
+    return Denial(code="BOT_STATUS", reason=f"status={bot.status}.")
+
+
+async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment: Moment) -> list[Fact]:
+    standing = await books.open_attempts(sorted({request.order_id for request in requests}))
+    current = {
+        request.order_id: request
+        for request in requests
+        if standing.get(request.order_id) == request.attempt - 1
+    }
+    last = await books.planned_orders(list(current))
+    members = await books.members_named({before.subscription_id for before in last.values()})
+    facts: list[Fact] = []
+    for request in current.values():
+        before = last[request.order_id]
+        bot = await books.get_bot(before.bot_id)
+        view = moment.view_of(before.venue, before.symbol)
+        assert before.send_before is not None, "only entries are requested again here"
+        denial = (
+            denial_of_member(
+                members[before.subscription_id],
+                bot=bot,
+                symbol=before.symbol,
+                send_before=before.send_before,
+                now=moment.now,
+            )
+            or _denial_of_bot(bot)
+            or (NO_PRICE if view is None else None)
+        )
+        facts.append(
+            deny_again(before, denial=denial, now=moment.now)
+            if denial
+            else _attempt_again(before, attempt=request.attempt, view=view, moment=moment)
+        )
+    return facts
+
+
+def _attempt_again(
+    before: OrderPlanned, *, attempt: int, view: MarketView | None, moment: Moment
+) -> OrderPlanned:
+    assert view is not None, "without a price it was denied"
+    return replace(
+        before,
+        happened_at=moment.now,
+        attempt=attempt,
+        client_order_id=client_order_id(before.order_id, attempt=attempt),
+        decision_price=view.quote.last_price,
+        signed_at_ms=moment.market.venue_now_ms[before.venue],
+        owner=moment.desk.owner,
+        lease_epoch=moment.desk.lease_epoch,
+    )

@@ -1,0 +1,84 @@
+"""The rows of a plan: one order, one denial or one order that waits, each as its fact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.facts import OrderDeferred, OrderDenied, OrderPlanned
+from pregao.domain.market import Market, MarketView
+from pregao.domain.order import Leg, order_id
+from pregao.orders.denial import Denial
+from pregao.orders.ports import Desk, WaitingEntry
+
+Row: TypeAlias = OrderPlanned | OrderDenied | OrderDeferred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What every row of a plan is made with: the market as it was seen, who plans, and when."""
+
+    market: Market
+    desk: Desk
+    now: datetime
+
+    def view_of(self, venue: Venue, symbol: str) -> MarketView | None:
+        """Give the symbol's price and rules, None where no fresh price was read."""
+        return self.market.views.get((venue, symbol))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A signal's own rows, and the end of what it made useless: orders of other signals that still waited."""
+
+    rows: Sequence[Row]
+    superseded: Sequence[OrderDenied] = ()
+
+
+def entry_id(signal_id: UUID, account: Account, *, desk: Desk) -> str:
+    """Give the id of a signal's entry on an account: the same for ever, whichever position it opens."""
+    return order_id(
+        desk_id=desk.desk_id,
+        signal_id=signal_id,
+        account_id=account.account_id,
+        leg=Leg.ENTRY,
+        position_id=0,
+    )
+
+
+def deny_waiting(waiting: WaitingEntry, *, code: str, reason: str, now: datetime) -> OrderDenied:
+    """End an entry that waited."""
+    return OrderDenied(
+        happened_at=now,
+        order_id=waiting.order_id,
+        signal_id=waiting.signal_id,
+        bot_id=waiting.bot_id,
+        subscription_id=waiting.subscription_id,
+        account_id=waiting.account_id,
+        leg=Leg.ENTRY,
+        symbol=waiting.symbol,
+        side=waiting.side,
+        position_id=None,
+        code=code,
+        reason=reason,
+    )
+
+
+def deny_again(before: OrderPlanned, *, denial: Denial, now: datetime) -> OrderDenied:
+    """End an order whose attempt died and that is not to be tried again; its position is given back."""
+    return OrderDenied(
+        happened_at=now,
+        order_id=before.order_id,
+        signal_id=before.signal_id,
+        bot_id=before.bot_id,
+        subscription_id=before.subscription_id,
+        account_id=before.account_id,
+        leg=before.leg,
+        symbol=before.symbol,
+        side=before.side,
+        position_id=before.position_id,
+        code=denial.code,
+        reason=denial.reason,
+    )
