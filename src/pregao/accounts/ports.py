@@ -1,14 +1,19 @@
-"""What this room needs from outside: the accounts in one open transaction, and where their credentials are kept."""
+"""What this room needs from outside: users and accounts in one open transaction, and where their secrets are kept."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias
+from uuid import UUID
 
+from pregao.accounts.principal import Principal
 from pregao.accounts.sealing import Credentials, SealedCredentials
+from pregao.accounts.sessions import ApiToken, Login, Session
 from pregao.domain.account import Account
 from pregao.domain.facts import Fact
 from pregao.domain.order import PositionMode
+from pregao.domain.user import User
 
 RegisterPaperAccount: TypeAlias = Callable[[Credentials, Decimal, PositionMode], Awaitable[None]]
 """Opens an account with a balance at the paper exchange; any exception means it may not be there."""
@@ -55,4 +60,104 @@ class CredentialStore(Protocol):
 
         :raises SealError: when one cannot be opened; then none was changed.
         """
+        ...
+
+
+class UserBook(Protocol):
+    """Users in one transaction: what was found here stays as it is until the transaction ends."""
+
+    async def find_user(self, user_id: UUID) -> User | None:
+        """Give the user, and keep others from changing him meanwhile."""
+        ...
+
+    async def find_user_at(self, email: str) -> User | None:
+        """Give the user with this e-mail, spelled as the desk does."""
+        ...
+
+    async def keep_password(self, user_id: UUID, password_hash: str, *, now: datetime) -> None:
+        """Keep the user's password, hashed, in place of a former one."""
+        ...
+
+    async def end_sessions(self, user_id: UUID, *, now: datetime, but: UUID | None = None) -> None:
+        """End all sessions of the user, ``but`` one."""
+        ...
+
+    async def revoke_tokens(self, user_id: UUID, *, now: datetime) -> None:
+        """Revoke all API tokens of the user."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """
+        Journal the facts and fold them into the state.
+
+        :raises ConflictError: when another transaction took the e-mail first.
+        """
+        ...
+
+
+class UserBooks(Protocol):
+    """Where a book of users is opened."""
+
+    def open(self) -> AbstractAsyncContextManager[UserBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
+
+
+class Logins(Protocol):
+    """Sessions and API tokens, and who comes in with them. Tokens are known by their SHA-256, in hex."""
+
+    async def find_principal(self, token_sha256: str, *, now: datetime) -> Principal | None:
+        """Give whose session or token this is, unless it ended or its user is not active; and note its use."""
+        ...
+
+    async def find_login(self, email: str) -> Login | None:
+        """Give an active user and what proves him, by his e-mail as the desk spells it."""
+        ...
+
+    async def addresses_of(self, email: str) -> Sequence[str]:
+        """Give the addresses this user's sessions of late were begun from, ended ones too."""
+        ...
+
+    async def start_session(self, session: Session, *, token_sha256: str, password_hash: str) -> bool:
+        """Keep a session, if the user is active and still has this password."""
+        ...
+
+    async def renew_password(self, user_id: UUID, *, former_hash: str, password_hash: str) -> None:
+        """Keep the same password under a stronger hash, unless it was changed meanwhile."""
+        ...
+
+    async def sessions(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
+        """Give the user's sessions that have not ended, latest first."""
+        ...
+
+    async def end_session(self, session_id: UUID, *, user_id: UUID, now: datetime) -> Session | None:
+        """End one session of the user; None when he has none such."""
+        ...
+
+    async def tokens(self, user_id: UUID) -> Sequence[ApiToken]:
+        """Give the user's API tokens, latest first, revoked ones too."""
+        ...
+
+    async def keep_token(self, token: ApiToken, *, token_sha256: str) -> bool:
+        """Keep an API token, if its user is active."""
+        ...
+
+    async def revoke_token(self, token_id: UUID, *, user_id: UUID, now: datetime) -> ApiToken | None:
+        """Revoke one API token of the user; None when he has none such. Twice is once."""
+        ...
+
+
+class Passwords(Protocol):
+    """How passwords are hashed: slowly, so that a stolen hash is worth little."""
+
+    async def hash(self, password: str) -> str:
+        """Give the hash, with a salt of its own."""
+        ...
+
+    async def verify(self, password: str, *, password_hash: str | None) -> bool:
+        """Say whether the hash is this password's; None takes as long and is nobody's."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Say whether the hash was made with weaker parameters than we use now."""
         ...

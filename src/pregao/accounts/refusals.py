@@ -1,10 +1,10 @@
-"""Why an account is not configured as asked; grouped by what the asker can do about it."""
+"""Why an account or a user is not configured as asked; grouped by what the asker can do about it."""
 
 from collections.abc import Mapping
 
 
 class AccountError(Exception):
-    """A command on an account was not carried out; nothing changed."""
+    """A command on an account or a user was not carried out; nothing changed."""
 
     def __init__(self, code: str, message: str, **details: object) -> None:
         """Keep the stable ``code``, the sentence with its remedy, and the values it talks about."""
@@ -19,7 +19,7 @@ class SettingUnusableError(AccountError):
 
 
 class UnknownError(AccountError):
-    """There is no such account."""
+    """There is no such account or user, or not for whoever asks."""
 
 
 class ConflictError(AccountError):

@@ -29,8 +29,12 @@ from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.people import PostgresPeople
+from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.processes.roles import web_socket
+from pregao.edges.vault.passwords import Argon2Passwords
 from pregao.settings import Settings
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 
@@ -51,6 +55,10 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         version=__version__,
         admin_token=settings.admin_token.get_secret_value(),
         public_url=settings.public_url,
+        users=PostgresUserBooks(journal),
+        logins=PostgresLogins(journal.pool),
+        passwords=Argon2Passwords(),
+        people=PostgresPeople(journal.pool),
         bots=PostgresBotBooks(journal, ring=partial(doorbell.ring, "bots")),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         vault=vault,
@@ -61,6 +69,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         health=PostgresHealth(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
+        trusted_proxies=settings.trusted_proxies,
         is_stopping=server_is_stopping.is_set,
     )
     arrivals = PostgresIntake(journal)

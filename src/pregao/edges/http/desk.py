@@ -1,15 +1,23 @@
 """What the API is given: the ports of the desk, bound by bootstrap, and the settings it shows."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from pregao.accounts.ports import AccountBooks, CredentialStore, RegisterPaperAccount
+from pregao.accounts.ports import (
+    AccountBooks,
+    CredentialStore,
+    Logins,
+    Passwords,
+    RegisterPaperAccount,
+    UserBooks,
+)
 from pregao.accounts.sealing import Vault
 from pregao.bots.ports import BotBooks
 from pregao.domain.clock import Clock
 from pregao.views.activity import Activity
 from pregao.views.configured import Configured
 from pregao.views.health import Health
+from pregao.views.people import People
 from pregao.views.receipts import Receipts
 
 
@@ -26,6 +34,10 @@ class Desk:
     version: str
     admin_token: str = field(repr=False)
     public_url: str  # empty: the address the request came to
+    users: UserBooks
+    logins: Logins
+    passwords: Passwords
+    people: People
     bots: BotBooks
     accounts: AccountBooks
     vault: Vault
@@ -36,4 +48,5 @@ class Desk:
     health: Health
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
+    trusted_proxies: Sequence[str] = ()
     is_stopping: Callable[[], bool] = _never

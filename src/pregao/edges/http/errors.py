@@ -47,6 +47,7 @@ HTTP_ERRORS = {
     413: ("BODY_TOO_LARGE", TOO_LARGE),
 }
 AWAY_RETRY_SECONDS = 2
+DATABASE_AWAY = "The database cannot be reached. Look whether a change was made before you ask for it again."
 
 log = structlog.get_logger()
 
@@ -81,9 +82,12 @@ class UnreadableBody(BaseModel):
 class ApiError(Exception):
     """An error the API itself finds; ``status`` is HTTP's."""
 
-    def __init__(self, status: int, code: str, message: str, **details: object) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_seconds: int = 0, **details: object
+    ) -> None:
         super().__init__(code)
         self.status = status
+        self.retry_seconds = retry_seconds
         self.code = code
         self.message = message
         self.details = details
@@ -115,16 +119,14 @@ def _answer(status: int) -> Any:
 
 
 def _api_error(_request: Request, error: Any) -> JSONResponse:
-    return JSONResponse(error_body(error.code, error.message, error.details), error.status)
+    headers = {"Retry-After": str(error.retry_seconds)} if error.retry_seconds else None
+    return JSONResponse(error_body(error.code, error.message, error.details), error.status, headers=headers)
 
 
 def _database_away(_request: Request, error: Exception) -> JSONResponse:
     log.warning("http.api.database_away", error=type(error).__name__)
     return JSONResponse(
-        error_body(
-            "DATABASE_AWAY",
-            "The database cannot be reached. Look whether a change was made before you ask for it again.",
-        ),
+        error_body("DATABASE_AWAY", DATABASE_AWAY),
         503,
         headers={"Retry-After": str(AWAY_RETRY_SECONDS)},
     )

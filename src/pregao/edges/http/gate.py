@@ -8,11 +8,11 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote_plus
 from uuid import UUID
 
@@ -42,6 +42,16 @@ def to_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     :raises ValueError: naming the first text that is neither
     """
     return tuple(ip_network(text, strict=False) for text in texts)
+
+
+def address_of(scope: Mapping[str, Any], trusted: tuple[Network, ...]) -> str:
+    """Give where a request comes from, by what our own proxies say of it."""
+    client = scope.get("client")
+    address: str = client[0] if client else "local"
+    if trusted:
+        hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        return source_address(address, hops.decode("latin-1"), trusted)
+    return address
 
 
 @lru_cache(maxsize=4096)

@@ -43,8 +43,8 @@ from pregao.edges.http.delivery import (
 from pregao.edges.http.gate import (
     Deliveries,
     Failures,
+    address_of,
     is_secret_right,
-    source_address,
     to_networks,
 )
 from pregao.edges.http.waiting import Deadlines, Settlements
@@ -177,7 +177,7 @@ class Intake:
         bot = self._find_bot(webhook_path)
         if bot is None:
             bot = await self._look_for_bot(webhook_path)
-        address = self._address(scope)
+        address = address_of(scope, self._trusted)
         in_query, wait_seconds = asked_of(scope["query_string"])
         parsed = parse(body)
         given = (find_secret(parsed), in_query, header_secret(headers))
@@ -215,14 +215,6 @@ class Intake:
                 404, "PATH_UNKNOWN", "No bot has this path. The alert may use an old webhook address."
             )
         return bot
-
-    def _address(self, scope: Scope) -> str:
-        client = scope["client"]
-        address: str = client[0] if client else "local"
-        if self._trusted:
-            hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-            return source_address(address, hops.decode("latin-1"), self._trusted)
-        return address
 
     async def _authenticate(self, delivery: Delivery) -> None:
         address, bot, now = delivery.address, delivery.bot, delivery.now

@@ -3,13 +3,15 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
 import httpx
+from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pregao.accounts.sealing import Credentials
 from pregao.domain.order import PositionMode
@@ -20,11 +22,20 @@ from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
+from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.people import PostgresPeople
+from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.vault.envelope import EnvelopeVault
+from pregao.edges.vault.passwords import Argon2Passwords
 from tests.builders import NOON
 
+QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+"""The real thing with parameters for tests: a hash in no time."""
+
 TOKEN = "words-of-the-admin-only"
+AUTH = "/api/v1/auth"
+USERS = "/api/v1/admin/users"
 BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
 ACCOUNTS = "/api/v1/exchange-accounts"
@@ -46,6 +57,21 @@ class Paper:
         return not self.is_away
 
 
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    """A user who has logged in."""
+
+    user_id: str
+    email: str
+    client: httpx.AsyncClient
+
+    async def made(self, path: str, **body) -> dict:
+        return made(await self.client.post(path, json=body))
+
+
 @dataclass
 class OwnDesk:
     """A desk of a test."""
@@ -56,6 +82,8 @@ class OwnDesk:
     master_key: bytes
     client: httpx.AsyncClient
     rings: list[str]
+    app: FastAPI
+    clients: AsyncExitStack
     now: datetime = NOON
 
     def later(self, **duration: float) -> None:
@@ -77,9 +105,26 @@ class OwnDesk:
         return await self.made(ACCOUNTS, name=name, **settings)
 
     async def made(self, path: str, **body) -> dict:
-        answer = await self.client.post(path, json=body)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
+        return made(await self.client.post(path, json=body))
+
+    async def coming_with(self, token: str, *, address: str = "192.0.2.1") -> httpx.AsyncClient:
+        """Speak to this desk with a token, from an address."""
+        return await self.clients.enter_async_context(app_client(self.app, token=token, address=address))
+
+    async def enroll(self, name: str = "ana", role: str = "trader", **settings) -> Person:
+        """Give a new user who has logged in."""
+        given = {"email": f"{name}@desk.test", "name": name, "role": role, "password": PASSWORD}
+        user = await self.made(USERS, **{**given, **settings})
+        login = await self.log_in(user["email"])
+        assert login.status_code == 200, login.text
+        client = await self.coming_with(login.json()["token"])
+        return Person(user["user_id"], user["email"], client)
+
+    async def log_in(
+        self, email: str, password: str = PASSWORD, *, address: str = "192.0.2.1"
+    ) -> httpx.Response:
+        stranger = await self.coming_with("", address=address)
+        return await stranger.post(f"{AUTH}/login", json={"email": email, "password": password})
 
     async def everything_stored(self) -> str:
         """All that any table holds, as one text: what a dump would tell."""
@@ -103,6 +148,10 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         version="0.0.test",
         admin_token=TOKEN,
         public_url="",
+        users=PostgresUserBooks(journal),
+        logins=PostgresLogins(journal.pool),
+        passwords=Argon2Passwords(QUICK),
+        people=PostgresPeople(journal.pool),
         bots=PostgresBotBooks(journal, ring=lambda: rings.append("bots")),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         vault=vault,
@@ -115,8 +164,10 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         paper_is_up=paper.is_up,
     )
     ports = replace(ports, **changes)
-    async with client_of(ports) as client:
-        desk = OwnDesk(journal, ports, paper, master_key, client, rings)
+    app = create_api(ports)
+    async with AsyncExitStack() as clients:
+        client = await clients.enter_async_context(app_client(app))
+        desk = OwnDesk(journal, ports, paper, master_key, client, rings, app, clients)
         try:
             yield desk
         finally:
@@ -124,10 +175,21 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
 
 
 def client_of(ports: Desk, *, token: str = TOKEN) -> httpx.AsyncClient:
-    """Speak to an API over these ports."""
-    transport = httpx.ASGITransport(create_api(ports), raise_app_exceptions=False)
-    headers = {"Authorization": f"Bearer {token}"}
+    """Speak to an API of one's own over these ports."""
+    return app_client(create_api(ports), token=token)
+
+
+def app_client(app: FastAPI, *, token: str = TOKEN, address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """Speak to an API."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://desk.test", headers=headers)
+
+
+def made(answer: httpx.Response) -> dict:
+    """Give what was made; a refusal is the test's failure."""
+    assert answer.status_code == 201, answer.text
+    return answer.json()
 
 
 def code_of(answer: httpx.Response) -> str:

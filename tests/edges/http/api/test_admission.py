@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from pregao.domain.user import Role
 from pregao.edges.http.api import create_api
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.views import PostgresHealth
-from tests.edges.http.api.own_desk import ACCOUNTS, AWAY, BOTS, TOKEN, client_of, code_of
+from tests.edges.http.api.own_desk import ACCOUNTS, AUTH, AWAY, BOTS, TOKEN, client_of, code_of
 
 
 def operations(app) -> list[tuple[str, str]]:
@@ -33,7 +34,7 @@ class TestAdmission:
             }
 
         opened = {path for (_, path), answer in answers.items() if answer.status_code != 401}
-        assert opened == {"/health", "/health/detailed", f"{BOTS}/health"}
+        assert opened == {"/health", "/health/detailed", f"{BOTS}/health", f"{AUTH}/login"}
         assert {code_of(answer) for answer in answers.values() if answer.status_code == 401} == {
             "TOKEN_WRONG"
         }
@@ -198,9 +199,11 @@ class TestDocument:
         for path, item in document["paths"].items():
             for operation in item.values():
                 assert operation["summary"]
-                assert bool(operation.get("security")) is ("health" not in path), path
+                is_open = "health" in path or path == f"{AUTH}/login"
+                assert bool(operation.get("security")) is not is_open, path
                 if operation.get("security"):
-                    assert {"401", "422", "503"} <= operation["responses"].keys()
+                    assert {"401", "403", "422", "503"} <= operation["responses"].keys()
+                    assert operation["x-needed-role"] in set(Role)
 
     async def test_takes_in_routes_that_are_served_beside_it(self, desk):
         app = create_api(desk.ports, other_paths={"/webhook/in": {"post": {"summary": "Queue."}}})

@@ -1,7 +1,8 @@
 """
-The API: bots, subscriptions, accounts, and what the desk did; everything but health takes the admin token.
+The API: people, bots, subscriptions, accounts, and what the desk did.
 
-`/docs` is FastAPI's page and loads its scripts from a CDN; `/openapi.json` needs nothing from outside.
+Everything but health and login takes a token, and each route says which role it needs. `/docs` is FastAPI's page and
+loads its scripts from a CDN; `/openapi.json` needs nothing from outside.
 """
 
 from typing import Any
@@ -10,14 +11,19 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from pregao.edges.http.admission import Admission
-from pregao.edges.http.api import accounts, activity, bots, health, subscriptions, symbols
+from pregao.edges.http.api import accounts, activity, auth, bots, health, subscriptions, symbols, users
+from pregao.edges.http.api.roles import check_roles
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
+from pregao.edges.http.login_limits import LoginFailures
 
 DESCRIPTION = "One signal comes in; every subscribed account trades it once, and anybody can see why."
 
 ROUTERS = (
     health.routes,
+    auth.open_routes,
+    auth.routes,
+    users.routes,
     bots.health_routes,  # before the bots: health is no bot's id
     bots.routes,
     symbols.bot_routes,
@@ -38,10 +44,19 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
         generate_unique_id_function=_operation_id,
     )
     app.state.desk = desk
+    app.state.login_failures = LoginFailures()
+    routes = [route for router in ROUTERS for route in router.routes]
+    check_roles(routes)
     for router in ROUTERS:
         app.include_router(router)
-    add_errors(app, routes=[route for router in ROUTERS for route in router.routes])
-    app.add_middleware(Admission, admin_token=desk.admin_token)
+    add_errors(app, routes=routes)
+    app.add_middleware(
+        Admission,
+        admin_token=desk.admin_token,
+        find_principal=desk.logins.find_principal,
+        clock=desk.clock,
+        trusted_proxies=desk.trusted_proxies,
+    )
     _document(app, other_paths or {})
     return app
 

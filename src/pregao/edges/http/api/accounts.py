@@ -24,6 +24,7 @@ from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.order import PositionMode
 from pregao.domain.venue import MarginMode
+from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
@@ -51,7 +52,7 @@ from pregao.views.configured import AccountLine
 PAPER_KEY_BYTES = 32  # 64 hex digits, as long as Binance's
 
 routes = APIRouter(
-    prefix="/api/v1/exchange-accounts", tags=["accounts"], dependencies=[TOKEN], responses=ERRORS
+    prefix="/api/v1/exchange-accounts", tags=["accounts"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
 )
 
 Name = Annotated[

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
+from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.shapes import (
     ERRORS,
     ID_MAX,
@@ -26,7 +27,7 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.errors import ApiError
 from pregao.views.activity import OrderLine, OrderPlace
 
-routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
+routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
 
 SignalStatus = Literal["received", "accepted", "approved", "planned", "settled", "refused", "declined"]
 CURSOR_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z0-9]+$"

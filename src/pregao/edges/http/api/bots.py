@@ -20,6 +20,7 @@ from pregao.bots.ranges import (
 )
 from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide
 from pregao.edges.http.api.activity import SignalShown
+from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     AllowedSymbols,
     Hours,
@@ -69,7 +70,7 @@ SECRET_BYTES = 32  # 256 bits: nobody finds one by trying
 PATH_BYTES = 18  # a path that nobody named: 24 characters
 RECENT_SIGNALS = 10
 
-routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN], responses=ERRORS)
+routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
 health_routes = APIRouter(prefix="/api/v1/bots", tags=["health"])  # open, and before /{bot_id}
 
 Name = Annotated[

@@ -12,6 +12,12 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from pregao.accounts.configure import PAPER_BALANCE_USDT_MAX, PAPER_BALANCE_USDT_MIN
+from pregao.accounts.enroll import (
+    DAILY_LOSS_USD_MAX,
+    DAILY_LOSS_USD_MIN,
+    POSITIONS_MAX,
+    POSITIONS_MIN,
+)
 from pregao.bots.ranges import (
     BOT_RANGES,
     LEVERAGE,
@@ -41,6 +47,7 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 # Answers every closed route may give, for the document.
 ERRORS: Responses = {
     401: {"model": ErrorBody, "description": "TOKEN_WRONG"},
+    403: {"model": ErrorBody, "description": "ROLE_FORBIDDEN"},
     413: {"model": ErrorBody, "description": "BODY_TOO_LARGE"},
     422: {"model": ErrorBody | UnreadableBody, "description": "A value cannot be read or used."},
     503: {"model": ErrorBody, "description": "DATABASE_AWAY"},
@@ -50,7 +57,9 @@ CONFLICT: Responses = {409: {"model": ErrorBody, "description": "What is there a
 UNREADABLE: Responses = {400: {"model": ErrorBody, "description": "REQUEST_UNREADABLE"}}
 
 # For the document: the token was looked at before the route was (admission.py).
-TOKEN = Security(HTTPBearer(auto_error=False, description="The admin token, PREGAO_ADMIN_TOKEN."))
+TOKEN = Security(
+    HTTPBearer(auto_error=False, description="PREGAO_ADMIN_TOKEN, a session's, or an API token.")
+)
 
 
 def _desk_of(request: Request) -> Desk:
@@ -176,3 +185,5 @@ MaxConcurrentPositions = Annotated[
     int, STRICT, COUNT, _whole(SUBSCRIPTION_RANGES["max_concurrent_positions"])
 ]
 BalanceUsdt = Annotated[Decimal, NUMBER, _decimal(Range(PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX))]
+UserLossUsd = Annotated[Decimal, NUMBER, _decimal(Range(DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX))]
+UserPositions = Annotated[int, STRICT, COUNT, _whole(Range(Decimal(POSITIONS_MIN), Decimal(POSITIONS_MAX)))]

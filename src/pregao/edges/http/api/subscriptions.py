@@ -29,6 +29,7 @@ from pregao.domain.bot import (
 from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
 from pregao.edges.http.api.bots import BotShown, shown_bot
+from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     EffectiveOnSymbolShown,
     EffectiveShown,
@@ -73,7 +74,10 @@ from pregao.views.configured import SubscriptionLine
 RECENT_EXECUTIONS = 20
 
 routes = APIRouter(
-    prefix="/api/v1/bot-subscriptions", tags=["subscriptions"], dependencies=[TOKEN], responses=ERRORS
+    prefix="/api/v1/bot-subscriptions",
+    tags=["subscriptions"],
+    dependencies=[TOKEN, OPERATOR],
+    responses=ERRORS,
 )
 
 NamedAccount = Annotated[

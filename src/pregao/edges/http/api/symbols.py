@@ -11,6 +11,7 @@ from pregao.bots.ports import BotBook
 from pregao.bots.subscribe import copy_symbols, remove_own_symbol, set_own_symbol, switch_symbol
 from pregao.bots.symbols import Rows, find_row, get_row
 from pregao.domain.bot import Bot, Subscription, SymbolSettings
+from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     SYMBOL_PATTERN,
     OwnSymbolAsked,
@@ -33,9 +34,12 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 
-bot_routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN], responses=ERRORS)
+bot_routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
 subscription_routes = APIRouter(
-    prefix="/api/v1/bot-subscriptions", tags=["subscriptions"], dependencies=[TOKEN], responses=ERRORS
+    prefix="/api/v1/bot-subscriptions",
+    tags=["subscriptions"],
+    dependencies=[TOKEN, OPERATOR],
+    responses=ERRORS,
 )
 
 NamedSymbol = Annotated[str, Path(json_schema_extra={"pattern": SYMBOL_PATTERN})]

@@ -1,0 +1,43 @@
+"""What a user can prove himself with: a password, a session after a login, tokens for his programs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pregao.domain.user import User
+
+SESSION_LASTS = timedelta(hours=12)  # a working day: whoever leaves a screen behind is out by tomorrow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A user and the hash of his password."""
+
+    user: User
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A login that lasts. Its token was shown once and is kept as SHA-256."""
+
+    session_id: UUID
+    user_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime
+    source_address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """What one program of a user comes in with. It was shown once and is kept as SHA-256."""
+
+    token_id: UUID
+    user_id: UUID
+    name: str
+    created_at: datetime
+    expires_at: datetime | None  # None: until it is revoked
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
