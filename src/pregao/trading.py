@@ -258,14 +258,18 @@ class Trading:
     async def decide_batch(self) -> int:
         """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
         waiting = await work.peek_accepted(self._journal.pool, limit=SIGNALS_PER_BATCH)
-        if not waiting:
-            return 0
+        return await self._decide_waiting(waiting) if waiting else 0
+
+    async def _decide_waiting(self, waiting: Sequence[work.WaitingSignal]) -> int:
         await self._read_prices(
             {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
         )
         done: list[Fact] = []
         async with self._journal.transaction() as transaction:
             claimed = await work.claim_accepted(transaction.connection, [one.signal_id for one in waiting])
+            bot_ids = {signal.bot_id for signal in claimed}
+            if len(bot_ids) > 1:
+                await work.lock_bots(transaction.connection, bot_ids)
             for signal in claimed:
                 # One after the other: each must see the positions that the one before it has reserved.
                 done.extend(await self._decide_one(signal, transaction))

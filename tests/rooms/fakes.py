@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from pregao.decisions.ports import NOTHING_DONE, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.clock import to_ms
@@ -17,6 +18,7 @@ from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.domain.signal import Instruction
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -84,6 +86,8 @@ class FakeBooks:
     waiting: list[WaitingEntry] = field(default_factory=list)
     exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
     exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
+    record: Record = NOTHING_DONE
+    locked_bots: set[UUID] = field(default_factory=set)
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
     def take(self, *positions: Position) -> FakeBooks:
@@ -107,6 +111,14 @@ class FakeBooks:
 
     async def get_bot(self, bot_id: UUID) -> Bot:
         return self.bots[bot_id]
+
+    async def lock_bot(self, bot_id: UUID) -> Bot:
+        self.locked_bots.add(bot_id)
+        return self.bots[bot_id]
+
+    async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
+        assert bot.bot_id in self.locked_bots, "what is counted must not change before it is used"
+        return self.record
 
     async def members(self, bot_id: UUID) -> list[Member]:
         return [

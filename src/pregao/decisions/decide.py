@@ -7,9 +7,9 @@ Takes SignalAccepted. Gives DecisionApproved or DecisionDeclined.
 from collections.abc import Sequence
 from datetime import datetime
 
-from pregao.decisions.checks import ENTRY_CHECKS
+from pregao.decisions.judge import judge, reason_of
 from pregao.decisions.ports import Bots
-from pregao.domain.facts import DecisionApproved, DecisionDeclined, Fact, SignalAccepted, Verdict
+from pregao.domain.facts import DecisionApproved, DecisionDeclined, Fact, SignalAccepted
 from pregao.domain.signal import Action
 
 
@@ -18,27 +18,29 @@ async def decide(signals: Sequence[SignalAccepted], *, bots: Bots, now: datetime
     return [await _decide(signal, bots=bots, now=now) for signal in signals]
 
 
-async def _decide(
-    signal: SignalAccepted, *, bots: Bots, now: datetime
-) -> DecisionApproved | DecisionDeclined:
-    verdicts: tuple[Verdict, ...] = ()
-    if signal.instruction.action is Action.ENTER:
-        bot = await bots.get_bot(signal.bot_id)
-        verdicts = tuple(check(bot, signal.instruction) for check in ENTRY_CHECKS)
-    failed = next((verdict for verdict in verdicts if not verdict.passed), None)
-    if failed is not None:
+async def _decide(signal: SignalAccepted, *, bots: Bots, now: datetime) -> Fact:
+    if signal.instruction.action is not Action.ENTER:
+        return DecisionApproved(
+            happened_at=now,
+            signal_id=signal.signal_id,
+            bot_id=signal.bot_id,
+            instruction=signal.instruction,
+            verdicts=(),
+        )
+    judgment = await judge(signal.instruction, bot_id=signal.bot_id, bots=bots, now=now)
+    if (failed := judgment.failed) is not None:
         return DecisionDeclined(
             happened_at=now,
             signal_id=signal.signal_id,
             bot_id=signal.bot_id,
             code=f"{failed.check}_DECLINED",
-            reason=" ".join(f"{name}={value}" for name, value in failed.numbers.items()),
-            verdicts=verdicts,
+            reason=reason_of(failed),
+            verdicts=judgment.verdicts,
         )
     return DecisionApproved(
         happened_at=now,
         signal_id=signal.signal_id,
         bot_id=signal.bot_id,
-        instruction=signal.instruction,
-        verdicts=verdicts,
+        instruction=judgment.instruction,
+        verdicts=judgment.verdicts,
     )

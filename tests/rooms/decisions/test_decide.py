@@ -1,5 +1,7 @@
 """Checks bind entries only, and say what they looked at."""
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -7,7 +9,8 @@ import pytest
 
 from pregao.decisions.checks import ENTRY_CHECKS
 from pregao.decisions.decide import decide
-from pregao.domain.bot import BotStatus, Directions
+from pregao.decisions.ports import NOTHING_DONE, Record
+from pregao.domain.bot import BotStatus, Directions, TradingHours
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, SignalAccepted
 from pregao.domain.order import Side
 from pregao.domain.signal import Action
@@ -15,9 +18,11 @@ from tests.builders import BOT_ID, NOON, bot, instruction
 from tests.rooms.fakes import books
 
 
-async def decided(asked, **bot_changes):
+async def decided(asked, *, record=NOTHING_DONE, now=NOON, **bot_changes):
     accepted = SignalAccepted(happened_at=NOON, signal_id=UUID(int=500), bot_id=BOT_ID, instruction=asked)
-    [fact] = await decide([accepted], bots=books(bots=[bot(**bot_changes)]), now=NOON)
+    desk = books(bots=[bot(**bot_changes)])
+    desk.record = record
+    [fact] = await decide([accepted], bots=desk, now=now)
     return fact
 
 
@@ -30,37 +35,112 @@ class TestDecide:
         assert all(verdict.passed for verdict in fact.verdicts)
 
     @pytest.mark.parametrize(
-        ("changes", "side", "code", "reason"),
+        ("changes", "record", "code", "reason"),
         [
-            ({"status": BotStatus.PAUSED}, Side.BUY, "BOT_STATUS_DECLINED", "status=paused"),
-            ({"status": BotStatus.ARCHIVED}, Side.BUY, "BOT_STATUS_DECLINED", "status=archived"),
+            ({"status": BotStatus.PAUSED}, {}, "BOT_STATUS_DECLINED", "status=paused"),
+            ({"status": BotStatus.ARCHIVED}, {}, "BOT_STATUS_DECLINED", "status=archived"),
             (
-                {"allowed_directions": Directions.SELL_ONLY}, Side.BUY,
-                "DIRECTION_DECLINED", "side=buy allowed_directions=sell_only",
+                {"allowed_directions": Directions.SELL_ONLY}, {},
+                "DIRECTION_DECLINED", "side=buy allowed_directions=sell_only positions_against=0",
             ),
             (
-                {"allowed_directions": Directions.BUY_ONLY}, Side.SELL,
-                "DIRECTION_DECLINED", "side=sell allowed_directions=buy_only",
-            ),
-            (
-                {"trading_symbol": "ETHUSDT"}, Side.BUY,
+                {"trading_symbol": "ETHUSDT"}, {},
                 "SYMBOL_DECLINED", "symbol=BTCUSDT trading_symbol=ETHUSDT",
+            ),
+            (
+                {"allowed_symbols": ("ETHUSDT", "LTCUSDT")}, {},
+                "ALLOW_LIST_DECLINED", "symbol=BTCUSDT allowed_symbols=ETHUSDT,LTCUSDT",
+            ),
+            (
+                {"trading_hours": (TradingHours(days=(1,), start=NOON.time(), end=NOON.time()),)}, {},
+                "TRADING_HOURS_DECLINED", "now=2026-11-21T12:00:00+00:00 trading_hours=1@12:00-12:00@UTC",
+            ),
+            (
+                {"cooldown_seconds": 300}, {"last_entry_at": NOON - timedelta(seconds=30)},
+                "COOLDOWN_DECLINED", "cooldown_seconds=300 since_last_entry_seconds=30.0",
+            ),
+            (
+                {"max_entries_per_day": 2}, {"entries_today": 2},
+                "DAILY_ENTRIES_DECLINED", "entries_today=2 max_entries_per_day=2",
+            ),
+            (
+                {"global_max_daily_loss_usd": Decimal(100)}, {"loss_today_usd": Decimal("120.50")},
+                "GLOBAL_LOSS_DECLINED", "loss_today_usd=120.5 global_max_daily_loss_usd=100",
+            ),
+            (
+                {"global_max_positions": 5}, {"live_positions": 7},
+                "GLOBAL_POSITIONS_DECLINED", "live_positions=7 global_max_positions=5",
             ),
         ],
     )  # fmt: skip
-    async def test_declines_with_the_numbers_of_the_check_that_failed(self, changes, side, code, reason):
-        fact = await decided(instruction(side=side), **changes)
+    async def test_declines_with_the_numbers_of_the_check_that_failed(self, changes, record, code, reason):
+        fact = await decided(instruction(), record=Record(**record), **changes)
 
         assert isinstance(fact, DecisionDeclined)
         assert (fact.code, fact.reason) == (code, reason)
-        assert [verdict.passed for verdict in fact.verdicts].count(False) >= 1
+        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+        assert [verdict.check for verdict in fact.verdicts if not verdict.passed] == [
+            code.removesuffix("_DECLINED")
+        ]
+
+    async def test_declines_what_has_become_too_old(self):
+        fact = await decided(instruction(), now=NOON + timedelta(seconds=61))
+
+        assert (fact.code, fact.reason) == (
+            "AGE_DECLINED",
+            "send_before=2026-11-21T12:01:00.000+00:00 left_seconds=-1.0",
+        )
+
+    async def test_runs_all_checks_and_names_the_first_that_failed(self):
+        fact = await decided(
+            instruction(), status=BotStatus.PAUSED, trading_symbol="ETHUSDT", allowed_symbols=("ETHUSDT",)
+        )
+
+        failed = [verdict.check for verdict in fact.verdicts if not verdict.passed]
+        assert (fact.code, failed) == ("BOT_STATUS_DECLINED", ["BOT_STATUS", "SYMBOL", "ALLOW_LIST"])
 
     @pytest.mark.parametrize("action", [Action.CLOSE, Action.CLOSE_ALL])
     async def test_never_checks_a_close(self, action):
         """A limit must not keep anybody in a position (B2.3 of the source systems did)."""
         fact = await decided(
             instruction(action, share=Decimal("0.5")),
+            record=Record(live_positions=9, entries_today=9, loss_today_usd=Decimal(900), last_entry_at=NOON),
+            now=NOON + timedelta(hours=1),
             status=BotStatus.PAUSED, allowed_directions=Directions.BUY_ONLY, trading_symbol="ETHUSDT",
+            allowed_symbols=("ETHUSDT",), cooldown_seconds=300, max_entries_per_day=0, global_max_positions=0,
+            global_max_daily_loss_usd=Decimal(0),
         )  # fmt: skip
 
         assert (type(fact), fact.verdicts) == (DecisionApproved, ())
+
+    @pytest.mark.parametrize(
+        ("allowed", "side"), [(Directions.BUY_ONLY, Side.SELL), (Directions.SELL_ONLY, Side.BUY)]
+    )
+    async def test_closes_what_is_held_when_a_signal_goes_the_way_that_is_not_allowed(self, allowed, side):
+        """F059: it is a close then: neither the pause nor any limit stands in its way."""
+        asked = instruction(side=side)
+
+        fact = await decided(
+            asked,
+            record=Record(positions_against=2, live_positions=9),
+            allowed_directions=allowed,
+            status=BotStatus.PAUSED,
+            global_max_positions=1,
+        )
+
+        assert isinstance(fact, DecisionApproved)
+        assert fact.instruction == replace(asked, action=Action.CLOSE)
+        [verdict] = fact.verdicts
+        assert (verdict.check, verdict.passed) == ("DIRECTION", False)
+        assert verdict.numbers["positions_against"] == "2"
+
+    @pytest.mark.parametrize("changes", [{}, {"trading_symbol": "BTCUSDT"}])
+    async def test_asks_nothing_of_the_past_of_a_bot_without_limits(self, changes):
+        desk = books(bots=[bot(**changes)])
+        accepted = SignalAccepted(
+            happened_at=NOON, signal_id=UUID(int=500), bot_id=BOT_ID, instruction=instruction()
+        )
+
+        await decide([accepted], bots=desk, now=NOON)
+
+        assert desk.locked_bots == set()

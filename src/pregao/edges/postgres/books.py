@@ -1,16 +1,19 @@
 """The books as planning, booking and updating need them: locked rows, read under the transaction they change in."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pregao.decisions.checks import goes_against
+from pregao.decisions.ports import Record
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.order import PositionSide
-from pregao.domain.position import Position
+from pregao.domain.position import Direction, Position
+from pregao.domain.signal import Instruction
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
@@ -64,6 +67,34 @@ FROM orders WHERE bot_id = $1 AND status = 'deferred' AND leg = 'entry'
 ORDER BY order_id FOR NO KEY UPDATE
 """
 
+# A part that nothing asks for is not read. The first two go by the index signals_entered.
+ENTERED = "action = 'enter' AND status IN ('approved', 'planned', 'settled')"
+RECORD = f"""
+SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
+           SELECT max(decided_at) FROM signals
+           WHERE bot_id = $1 AND symbol = $2 AND decided_at > $3 AND {ENTERED}) END AS last_entry_at,
+       CASE WHEN $5 THEN (
+           SELECT count(*)::int FROM signals WHERE bot_id = $1 AND decided_at >= $4 AND {ENTERED})
+       ELSE 0 END AS entries_today,
+       CASE WHEN $6 THEN (
+           SELECT count(*)::int FROM positions WHERE bot_id = $1 AND status IN {LIVE})
+       ELSE 0 END AS live_positions,
+       CASE WHEN $7 THEN (
+           SELECT coalesce(sum(counted_loss_usd), 0) FROM daily_results
+           WHERE bot_id = $1 AND day = ($4 AT TIME ZONE 'UTC')::date
+       ) + (
+           SELECT coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0)
+           FROM positions WHERE bot_id = $1 AND status IN {LIVE})
+       ELSE 0 END AS loss_today_usd,
+       CASE WHEN $8::text IS NOT NULL THEN (
+           SELECT count(*)::int FROM positions
+           WHERE bot_id = $1 AND symbol = $2 AND direction = $8 AND status IN {LIVE}
+       ) + (
+           SELECT count(*)::int FROM orders
+           WHERE bot_id = $1 AND symbol = $2 AND side = $9 AND status = 'deferred' AND leg = 'entry')
+       ELSE 0 END AS positions_against
+"""
+
 
 class PostgresBooks:
     """The ports of orders, fills, positions and decisions, over one open transaction."""
@@ -80,6 +111,33 @@ class PostgresBooks:
         row = await self._connection.fetchrow("SELECT * FROM bots WHERE bot_id = $1", bot_id)
         assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
         return to_value(row, Bot)
+
+    async def lock_bot(self, bot_id: UUID) -> Bot:
+        """Lock the bot's row, and give it as it stands then: before any account, as planning locks those."""
+        row = await self._connection.fetchrow(
+            "SELECT * FROM bots WHERE bot_id = $1 FOR NO KEY UPDATE", bot_id
+        )
+        assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
+        return to_value(row, Bot)
+
+    async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
+        """Give what the bot's settings ask of its past, in one statement."""
+        assert instruction.side is not None, "an entry has a side"
+        other_side = instruction.side.opposite
+        row = await self._connection.fetchrow(
+            RECORD,
+            bot.bot_id,
+            instruction.symbol,
+            now - timedelta(seconds=bot.cooldown_seconds) if bot.cooldown_seconds else None,
+            datetime.combine(now.astimezone(UTC), time(), UTC),
+            bot.max_entries_per_day is not None,
+            bot.global_max_positions is not None,
+            bot.global_max_daily_loss_usd is not None,
+            Direction.of_entry(other_side) if goes_against(bot, instruction) else None,
+            other_side,
+        )
+        assert row is not None, "one row of counts"
+        return to_value(row, Record)
 
     async def members(self, bot_id: UUID) -> list[Member]:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""

@@ -262,13 +262,15 @@ def _verdicts(fact: facts.DecisionApproved | facts.DecisionDeclined) -> str:
 async def _(connection: Any, group: Sequence[facts.DecisionApproved]) -> None:
     await connection.execute(
         """
-        UPDATE signals SET status = 'approved', decided_at = new.at, verdicts = new.verdicts::jsonb
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS new (signal_id, at, verdicts)
+        UPDATE signals
+        SET status = 'approved', decided_at = new.at, verdicts = new.verdicts::jsonb, action = new.action
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[]) AS new (signal_id, at, verdicts, action)
         WHERE signals.signal_id = new.signal_id AND signals.status = 'accepted'
         """,
         _column(group, "signal_id"),
         _column(group, "happened_at"),
         [_verdicts(fact) for fact in group],
+        [fact.instruction.action for fact in group],  # an entry may be traded as a close
     )
 
 

@@ -157,6 +157,18 @@ async def claim_accepted(connection: Connection, signal_ids: Sequence[UUID]) -> 
     return [_accepted(row["fact"]) for row in rows]
 
 
+async def lock_bots(connection: Connection, bot_ids: Collection[UUID]) -> None:
+    """
+    Lock the rows of several bots in one order, before anything else of theirs.
+
+    Deciding locks a bot where its limits need it, and its accounts after that: two batches that took them signal by
+    signal, in different orders, would wait for each other.
+    """
+    await connection.execute(
+        "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE", list(bot_ids)
+    )
+
+
 def _accepted(fact: str) -> SignalAccepted:
     decoded = decode("SignalAccepted", fact)
     assert isinstance(decoded, SignalAccepted), "the journal's kind says so"

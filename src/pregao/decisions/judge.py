@@ -1,0 +1,50 @@
+"""
+Judge an entry: lock what its checks hang on, read what they ask, run them all.
+
+Under buy_only a sell means: out of what is held long. It becomes a close, and closes are not checked.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from pregao.decisions.checks import ENTRY_CHECKS, direction_allowed, looks_back
+from pregao.decisions.ports import NOTHING_DONE, Bots
+from pregao.domain.bot import Bot
+from pregao.domain.facts import Verdict
+from pregao.domain.signal import Action, Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgment:
+    """What the checks say of an entry, and what is traded if they let it: possibly a close."""
+
+    bot: Bot
+    instruction: Instruction
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failed(self) -> Verdict | None:
+        """The verdict that stops it: the first that did not pass. Nothing stops a close."""
+        if self.instruction.action is not Action.ENTER:
+            return None
+        return next((verdict for verdict in self.verdicts if not verdict.passed), None)
+
+
+async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: datetime) -> Judgment:
+    """Judge an entry of a bot, with the bot locked where two at once could both take the last place."""
+    bot, record = await bots.get_bot(bot_id), NOTHING_DONE
+    if looks_back(bot):
+        bot = await bots.lock_bot(bot_id)
+        record = await bots.read_record(bot, instruction, now=now)
+    direction = direction_allowed(bot, instruction, record, now)
+    if not direction.passed and record.positions_against:
+        closing = replace(instruction, action=Action.CLOSE)
+        return Judgment(bot=bot, instruction=closing, verdicts=(direction,))
+    verdicts = tuple(check(bot, instruction, record, now) for check in ENTRY_CHECKS)
+    return Judgment(bot=bot, instruction=instruction, verdicts=verdicts)
+
+
+def reason_of(verdict: Verdict) -> str:
+    """Give the numbers of a verdict as one line."""
+    return " ".join(f"{name}={value}" for name, value in verdict.numbers.items())

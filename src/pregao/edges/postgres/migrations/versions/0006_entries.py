@@ -1,0 +1,11 @@
+"""Find a bot's approved entries by time."""
+
+from pregao.edges.postgres.migrations.script import run_beside
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file."""
+    run_beside(__file__)

@@ -1,0 +1,159 @@
+"""What a bot has done, counted from the state: only what its settings ask for, in one statement, by indexes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+
+from pregao.decisions.ports import NOTHING_DONE, Record
+from pregao.domain.bot import Directions
+from pregao.domain.facts import DecisionApproved, DecisionDeclined, OrderDeferred
+from pregao.domain.order import Leg, Side
+from pregao.domain.position import Direction, PositionStatus
+from pregao.domain.signal import Action
+from pregao.edges.postgres.books import RECORD, PostgresBooks
+from tests.builders import BOT_ID, NOON, arrival, bot, configured, held, instruction
+from tests.edges.postgres.test_daily_results import begin, change, closed
+
+OTHER_BOT = bot(bot_id=uuid4(), webhook_path="another-bots-webhook")
+
+
+async def put(journal, facts) -> None:
+    async with journal.transaction() as transaction:
+        await transaction.append(facts)
+
+
+async def decide(journal, *, at=NOON, bot_id=BOT_ID, action=Action.ENTER, code=None, **changes) -> None:
+    """Let a signal be decided at an instant."""
+    asked = instruction(now=at, **changes)
+    facts = arrival(asked, now=at, bot_id=bot_id)
+    about = {"happened_at": at, "signal_id": facts[0].signal_id, "bot_id": bot_id, "verdicts": ()}
+    decision = (
+        DecisionApproved(instruction=replace(asked, action=action), **about)
+        if code is None
+        else DecisionDeclined(code=code, reason="", **about)
+    )
+    await put(journal, [*facts, decision])
+
+
+async def record(journal, *, now=NOON, side=Side.BUY, symbol="BTCUSDT", **settings) -> Record:
+    books = PostgresBooks(journal.pool)
+    return await books.read_record(bot(**settings), instruction(side=side, symbol=symbol), now=now)
+
+
+class TestReadRecord:
+    async def test_counts_the_entries_approved_on_this_utc_day(self, journal):
+        midnight = datetime(2026, 11, 21, tzinfo=UTC)
+        await put(journal, configured(bots=[bot(), OTHER_BOT]))
+        await decide(journal, at=midnight - timedelta(microseconds=1))
+        await decide(journal, at=midnight)
+        await decide(journal, symbol="ETHUSDT")
+        await decide(journal, code="SYMBOL_DECLINED")
+        await decide(journal, action=Action.CLOSE)
+        await decide(journal, bot_id=OTHER_BOT.bot_id)
+
+        assert (await record(journal, max_entries_per_day=9)).entries_today == 2
+
+    async def test_gives_the_last_entry_on_the_symbol_within_the_cooldown(self, journal):
+        await put(journal, configured())
+        await decide(journal, at=NOON - timedelta(seconds=301))
+        before = await record(journal, cooldown_seconds=300)
+        await decide(journal, at=NOON - timedelta(seconds=20))
+        await decide(journal, at=NOON - timedelta(seconds=10))
+        await decide(journal, at=NOON - timedelta(seconds=5), symbol="ETHUSDT")
+        await decide(journal, at=NOON - timedelta(seconds=4), action=Action.CLOSE)
+        await decide(journal, at=NOON - timedelta(seconds=3), code="COOLDOWN_DECLINED")
+
+        told = await record(journal, cooldown_seconds=300)
+
+        assert before.last_entry_at is None
+        assert told.last_entry_at == NOON - timedelta(seconds=10)
+
+    async def test_counts_live_positions_and_those_the_signal_goes_against(self, journal):
+        positions = [
+            held(position_id=1),
+            held(position_id=2, account_id=2),
+            held(position_id=3, symbol="ETHUSDT"),
+            held(position_id=4, account_id=3, direction=Direction.SHORT),
+            held(position_id=5, account_id=4, bot_id=OTHER_BOT.bot_id),
+        ]
+        await put(journal, configured(bots=[bot(), OTHER_BOT]))
+        await begin(journal, *positions)
+        await change(journal, *positions)
+
+        told = await record(
+            journal, side=Side.SELL, allowed_directions=Directions.BUY_ONLY, global_max_positions=9
+        )
+        mirrored = await record(journal, allowed_directions=Directions.SELL_ONLY)
+
+        assert (told.live_positions, told.positions_against) == (4, 2)
+        assert mirrored.positions_against == 1
+
+    async def test_counts_an_entry_that_waits_for_its_turn_as_held(self, journal):
+        """A reverse on its way: the position it will open is what the signal would close."""
+        await put(journal, configured())
+        waiting = OrderDeferred(
+            happened_at=NOON, order_id="p" * 27, signal_id=uuid4(), bot_id=BOT_ID, subscription_id=UUID(int=1),
+            account_id=1, symbol="BTCUSDT", position_id=1, leg=Leg.ENTRY, side=Side.BUY, send_before=NOON,
+            code="CLOSING_FIRST", reason="",
+        )  # fmt: skip
+        await put(journal, [waiting])
+
+        told = await record(journal, side=Side.SELL, allowed_directions=Directions.BUY_ONLY)
+
+        assert told == Record(positions_against=1)
+
+    async def test_sums_what_was_lost_today_and_not_what_was_earned(self, journal):
+        positions = [held(position_id=number, account_id=number) for number in range(1, 5)]
+        await put(journal, configured(accounts=4))
+        await begin(journal, *positions)
+        for one, (pnl, at) in zip(
+            positions,
+            [("-30", NOON), ("-12.5", NOON), ("80", NOON), ("-9", NOON - timedelta(days=1))],
+            strict=True,
+        ):
+            await change(journal, one)
+            await change(journal, closed(one, pnl=pnl, at=at))
+        half_lost = replace(
+            closed(positions[3], pnl="-7"), status=PositionStatus.OPEN, closed_at=None, position_id=5
+        )
+        await begin(journal, half_lost)
+        await change(journal, half_lost)
+
+        told = await record(journal, global_max_daily_loss_usd=Decimal(100))
+
+        assert told.loss_today_usd == Decimal("49.5")
+
+    @pytest.mark.parametrize("side", list(Side))
+    async def test_reads_nothing_that_no_setting_asks_for(self, journal, side):
+        await put(journal, configured())
+        await decide(journal)
+        positions = [held(position_id=1), held(position_id=2, account_id=2)]
+        await begin(journal, *positions)
+        await change(journal, positions[0], closed(positions[1], pnl="-5"))
+
+        assert await record(journal, side=side) == NOTHING_DONE
+
+    async def test_reads_the_past_by_index(self, journal):
+        """A bot with a million signals behind it decides as quickly as a new one."""
+        await put(journal, configured())
+        async with journal.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            plan = await connection.fetch(
+                f"EXPLAIN {RECORD}",
+                BOT_ID,
+                "BTCUSDT",
+                NOON - timedelta(seconds=300),
+                NOON,
+                True,
+                True,
+                True,
+                "long",
+                "buy",
+            )
+
+        text = "\n".join(row[0] for row in plan)
+        assert "Seq Scan" not in text
+        assert text.count("signals_entered") == 2
