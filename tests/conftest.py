@@ -1,16 +1,11 @@
 """What tests at every level may ask for: a real PostgreSQL, shared by the run, and a fresh database in it."""
 
-import itertools
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 import pytest
 
-from tests.shared_database import ensure_template, shared_server, with_database
-
-_numbers = itertools.count(1)
+from tests.shared_database import ensure_template, fresh_database, shared_server
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +24,5 @@ def database_template(database_server: str) -> str:
 @pytest.fixture
 async def database(database_server: str, database_template: str) -> AsyncIterator[str]:
     """Give the address of a fresh, migrated database that nobody else uses."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(database_server)
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {database_template}")
-        yield with_database(database_server, name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    async with fresh_database(database_server, database_template) as address:
+        yield address

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import importlib
 import importlib.util
+import itertools
 import os
 import shutil
 import signal
@@ -18,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 PASSWORD = "only-for-tests"
 START_SECONDS_MAX = 60
+
+_numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -97,6 +100,21 @@ def ensure_template(dsn: str) -> str:
                 importlib.import_module("pregao.edges.postgres.migrate").migrate(with_database(dsn, draft))
             asyncio.run(run(f"ALTER DATABASE {draft} RENAME TO {name}"))
     return name
+
+
+@contextlib.asynccontextmanager
+async def fresh_database(dsn: str, template: str) -> AsyncIterator[str]:
+    """Give the address of a copy of the template that nobody else uses."""
+    import asyncpg
+
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield with_database(dsn, name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
 
 
 def _migrations_digest() -> str:

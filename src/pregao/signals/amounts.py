@@ -246,6 +246,11 @@ def is_flag(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and plain(value) in _FLAGS)
 
 
+def says_yes(value: object) -> bool:
+    """Say whether a value is a yes."""
+    return value is True or (isinstance(value, (str, int)) and _FLAGS.get(plain(str(value))) is True)
+
+
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "1", "sim", "on"), True),
     **dict.fromkeys(("false", "no", "0", "nao", "off", ""), False),

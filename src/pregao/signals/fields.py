@@ -6,6 +6,7 @@ Names are compared without case, accents, spaces, dots, dashes and underscores: 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -75,6 +76,35 @@ _NOT_USED = re.compile(
     r"|marginmode|risk|breakeven|alvo)(?:s|price|loss|pips|percent|percentage|pct|points|offset|usd|configuration"
     r"|targets|stop|mode|usdt|usdc|level|preco|limit|activation|callback|entry|\d)*",
 )
+_DECIDING = frozenset(
+    {"action", "side", "position_side", "position_now", "position", "position_before", "sentiment"}
+)
+_FLAGS = frozenset({"reduce_only", "close_position", "close_all"})
+_HINTS = frozenset(
+    ["order", "signal", "sinal", "operation", "operacao", "command", "comando", "ordem", "signaltype"]
+)
+_CUT_SHORT = ("action", "side", "direction", "signal", "order", "position", "marketposition")
+_LETTERS_MIN = 4  # a shorter name is almost everything
+
+
+def _with_one_lost(name: str) -> set[str]:
+    return {name[:at] + name[at + 1 :] for at in range(len(name))}
+
+
+def _almost(names: Iterable[str]) -> frozenset[str]:
+    # The names, and each with one letter lost: two names that share one of these differ by one slip of the hand.
+    kept = {name for name in names if len(name) >= _LETTERS_MIN}
+    return frozenset(kept.union(*map(_with_one_lost, kept)))
+
+
+_ALMOST: dict[str, frozenset[str]] = {
+    "almost_word": _almost(name for name, of in MEANINGS.items() if of in _DECIDING or name in _HINTS)
+    | {name[:length] for name in _CUT_SHORT for length in range(3, len(name))},
+    "almost_flag": _almost(name for name, of in MEANINGS.items() if of in _FLAGS),
+}
+_ALMOST_CONTAINERS = _almost(CONTAINERS)
+_ALMOST_CHARACTERS_MAX = 1 + max(len(name) for names in _ALMOST.values() for name in names)
+
 _SEPARATORS = str.maketrans("", "", " _-.\t")
 NAME_CHARACTERS_MAX = 64  # longer names are no names we know, and would fill the cache
 
@@ -92,7 +122,12 @@ def _plain(name: str) -> str:
 
 
 def meaning_of(name: str) -> str | None:
-    """Give what a field of this name means; "not_used" for the sender's own risk settings, None for the rest."""
+    """
+    Give what a field of this name means; None when it says nothing to us.
+
+    "not_used" are the sender's own risk settings; "almost_word" and "almost_flag" are one slip of the hand away
+    from a name that decides.
+    """
     return _meaning_of(name) if len(name) <= NAME_CHARACTERS_MAX else None
 
 
@@ -100,9 +135,17 @@ def meaning_of(name: str) -> str | None:
 def _meaning_of(name: str) -> str | None:
     spelling = _plain(name)
     meaning = MEANINGS.get(spelling)
-    if meaning is None and _NOT_USED.fullmatch(spelling):
+    if meaning is not None:
+        return meaning
+    if _NOT_USED.fullmatch(spelling):
         return "not_used"
-    return meaning
+    return next((kind for kind, names in _ALMOST.items() if _is_almost(spelling, names)), None)
+
+
+def _is_almost(name: str, names: frozenset[str]) -> bool:
+    if len(name) > _ALMOST_CHARACTERS_MAX:
+        return False
+    return name in names or not names.isdisjoint(_with_one_lost(name))
 
 
 def gather(document: dict[str, object]) -> Found:
@@ -136,5 +179,10 @@ def _gather_within(path: str, document: dict[str, object], *, found: Found, dept
             meaning = CONTAINERS.get(container) or meaning
         elif meaning == "id":
             meaning = "note"  # strategy.order.id names the order in the script, not this event
-        if meaning is not None and (belongs or (meaning == "secret" and depth == 1)):
+        if not belongs and (meaning in _DECIDING or meaning in _FLAGS):
+            if _is_almost(container, _ALMOST_CONTAINERS) or _is_almost(plain(path), _ALMOST_CONTAINERS):
+                found.setdefault("almost_flag" if meaning in _FLAGS else "almost_word", []).append(
+                    (path, value)
+                )
+        elif meaning is not None and (belongs or (meaning == "secret" and depth == 1)):
             found.setdefault(meaning, []).append((f"{path}.{name}", value))

@@ -9,11 +9,11 @@ import re
 
 from pregao.domain.order import Side
 from pregao.domain.signal import AlertReading, Intent
-from pregao.signals.amounts import HUNDRED, is_flag, is_set, read_price, read_quantity, read_sent_at
+from pregao.signals.amounts import HUNDRED, is_flag, is_set, read_price, read_quantity, read_sent_at, says_yes
 from pregao.signals.bodies import Parsed, find_secret, parse, to_text, without_secrets
 from pregao.signals.fields import Found, plain
-from pregao.signals.holdings import meaning_of_holdings, read_holdings, with_holdings
-from pregao.signals.symbols import SYMBOL_CHARACTERS_MAX, to_symbol
+from pregao.signals.holdings import is_holding, meaning_of_holdings, read_holdings, with_holdings
+from pregao.signals.symbols import SYMBOL_CHARACTERS_MAX, names_base_of, to_symbol
 from pregao.signals.texts import find_sentence, has_command
 from pregao.signals.unreadable import Unreadable, has_placeholder, shown, unfilled
 from pregao.signals.words import (
@@ -59,11 +59,12 @@ _ORDER_TYPES = frozenset(
 )
 
 
-def read_alert(body: bytes | Parsed) -> AlertReading:
+def read_alert(body: bytes | Parsed, *, trading_symbol: str | None = None) -> AlertReading:
     """
     Say what an alert asks for.
 
     A buy or sell whose ``target_position`` is 0 only closes. Everything uncertain is refused, never guessed.
+    ``trading_symbol`` is the only symbol the alert's bot trades: it completes one that is named without its quote.
 
     :raises Unreadable: with a stable code and a reason, when the body does not say for certain what to do
     """
@@ -71,14 +72,16 @@ def read_alert(body: bytes | Parsed) -> AlertReading:
     try:
         if parsed.refusal is not None:
             raise parsed.refusal
-        return _read(parsed.found)
+        return _read(parsed.found, trading_symbol=trading_symbol)
     except Unreadable as refusal:
         raise without_secrets(refusal, parsed=parsed) from None
 
 
-def _read(found: Found) -> AlertReading:
+def _read(found: Found, *, trading_symbol: str | None) -> AlertReading:
     if "orders" in found and any(isinstance(value, list) and value for _, value in found["orders"]):
         raise Unreadable("SEVERAL_ORDERS", "The body holds a list of orders. Send one alert for each.")
+    if "almost_word" in found or "almost_flag" in found:
+        _refuse_misspelled(found)
     if "message" in found:
         found = _with_sentence(found)
     holdings = read_holdings(found)
@@ -95,7 +98,7 @@ def _read(found: Found) -> AlertReading:
     price, offsets = read_price(found)
     return AlertReading(
         intent=intent,
-        symbol=_symbol(found, intent),
+        symbol=_symbol(found, intent, trading_symbol=trading_symbol),
         side=side,
         quantity=quantity,
         quantity_kind=kind,
@@ -107,6 +110,22 @@ def _read(found: Found) -> AlertReading:
         explicit_id=_explicit_id(found),
         not_used=_not_used(found, offsets, sized=intent in _ENTRIES),
     )
+
+
+def _refuse_misspelled(found: Found) -> None:
+    # {"acton": "close", "side": "short"} would open what it was to close, were the one field just passed over.
+    words = [
+        (name, value)
+        for name, value in found.get("almost_word", ())
+        if isinstance(value, str) and (find_word(value) is not None or is_holding(value))
+    ]
+    flags = [(name, value) for name, value in found.get("almost_flag", ()) if says_yes(value)]
+    for name, value in (*words, *flags):
+        raise Unreadable(
+            "FIELD_MISSPELLED",
+            f"field={shown(name)} value={shown(value)}. The name is almost one that decides; correct it, "
+            "such as action, side, market_position or reduce_only, or leave the field out.",
+        )
 
 
 def _with_sentence(found: Found) -> Found:
@@ -229,14 +248,17 @@ def _unsaid(found: Found) -> Meaning:
     )
 
 
-def _symbol(found: Found, intent: Intent) -> str | None:
+def _symbol(found: Found, intent: Intent, *, trading_symbol: str | None) -> str | None:
     fields = found.get("symbol") or found.get("base") or []
     symbol = None
     try:
         for name, value in fields:
             if value is None or value == "":
                 continue
-            spelled = _one_symbol(value, name=name, certain="symbol" in found)
+            if trading_symbol is not None and isinstance(value, str) and names_base_of(value, trading_symbol):
+                spelled = trading_symbol
+            else:
+                spelled = _one_symbol(value, name=name, certain="symbol" in found)
             if symbol is not None and symbol != spelled:
                 raise Unreadable(
                     "SYMBOL_AMBIGUOUS", f"symbol={shown(symbol)} and {shown(spelled)}. Name one."

@@ -88,6 +88,11 @@ def _one_of(found: Found, *meanings: str) -> Holding | None:
     return next(iter(holdings), None)
 
 
+def is_holding(text: str) -> bool:
+    """Say whether a text names a position: long, short or flat."""
+    return text.strip().lower() in _NAMES
+
+
 def _holding(value: object, *, name: str) -> Holding:
     if isinstance(value, str):
         holding = _NAMES.get(value.strip().lower())

@@ -75,6 +75,15 @@ def to_symbol(spelling: str, *, field: str) -> str:
     return _joined(text, spelling=spelling, field=field, needs_quote=_says_only_perpetual(perpetual))
 
 
+def names_base_of(spelling: str, symbol: str) -> bool:
+    """Say whether a spelling without a quote names the base of a symbol: ETH-PERP, or ETH, that of ETHUSDT."""
+    text = spelling.strip().upper()
+    exchange = _EXCHANGE.match(text)
+    text = text[exchange.end() :] if exchange else text
+    base = _PERPETUAL.sub("", text)
+    return spelling.isascii() and any(symbol == base + quote for quote in DOLLARS)
+
+
 def is_pair(symbol: str) -> bool:
     """Say whether the symbol certainly ends in its quote asset."""
     if len(symbol) == 6 and symbol[:3] in FIAT and symbol[3:] in FIAT:

@@ -106,8 +106,11 @@ def _pairs(text: str) -> Text | None:
 
 def _pair(text: str) -> tuple[str, str] | None:
     name, equals, value = text.partition("=")
-    name = name.strip()
-    return (name, value.strip()) if equals and _NAME.fullmatch(name) else None
+    name, value = name.strip(), value.strip()
+    if not equals or not _NAME.fullmatch(name):
+        return None
+    # Two fields run into one are no field; a secret in base64 ends in "=", and an address may hold one.
+    return None if "=" in value.rstrip("=") and "://" not in value else (name, value)
 
 
 def _as_orders(found: Found) -> Found:

@@ -195,22 +195,6 @@ class TestSignal:
 
         assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "SIGNAL_UNKNOWN")
 
-    async def test_reads_an_alert_without_a_desk(self, tmp_path):
-        file = tmp_path / "alert.json"
-        file.write_text('{"ticker": "BTCUSDT.P", "action": "buy", "price": 95200}')
-
-        fields = await Shell({}).read(signals.app, "read", "--file", str(file))
-
-        assert (fields["intent"], fields["symbol"], fields["side"]) == ("buy", "BTCUSDT", "buy")
-
-    async def test_says_why_an_alert_cannot_be_read(self):
-        result = await Shell({}).run(
-            signals.app, "read", "--body", '{"ticker": "BTCUSDT", "action": "maybe"}'
-        )
-
-        assert result.exit_code == 1
-        assert result.stderr.partition(":")[0].isupper()
-
     async def test_sends_a_body_as_it_is(self, tmp_path):
         """The bytes are the sender's: they arrive unchanged, with the secret beside them."""
         seen = {}
@@ -233,8 +217,8 @@ class TestSignal:
         assert f"pregao signal trace {SIGNAL_ID}" in result.stdout
 
     @pytest.mark.parametrize("words", [[], ["--body", "x", "--file", "y"]])
-    async def test_wants_one_body(self, words):
-        result = await Shell({}).run(signals.app, "read", *words)
+    async def test_sends_one_body(self, words):
+        result = await Shell({}).run(signals.app, "send", "bot-ema-cross-15m", *words)
 
         assert (result.exit_code, result.stderr.partition(":")[0]) == (2, "BODY_UNCERTAIN")
 

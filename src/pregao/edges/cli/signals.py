@@ -19,6 +19,10 @@ File = Annotated[
     Path | None, typer.Option("--file", help="The file with the alert's body; - is standard input.")
 ]
 
+STANDARD_INPUT = Path("-")
+
+READING = ("symbol", "venue_symbol", "side", "intent", "quantity", "quantity_kind", "price", "refusal")
+
 COLUMNS = {
     "received_at": "received",
     "signal_id": "signal",
@@ -129,37 +133,55 @@ def send_signal(
 
 
 @app.command()
-def read(*, body: Body = None, file: File = None, as_json: Json = False) -> None:
-    """Say how an alert's body is understood; nothing is sent, and the desk need not run."""
+def read(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE|-]", help="The file with the alert's body; - or nothing is standard input."
+        ),
+    ] = None,
+    *,
+    body: Body = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="The only symbol its bot trades: it completes one without a quote.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how an alert's body is understood; nothing is sent, and the desk need not run. Exit 1 when refused."""
     from pregao.signals.formats import read_alert
     from pregao.signals.unreadable import Unreadable
 
+    if file is None and body is None and not sys.stdin.isatty():
+        file = STANDARD_INPUT
     try:
-        reading = read_alert(_body_of(body, file))
+        reading = read_alert(_body_of(body, file), trading_symbol=symbol and symbol.upper())
     except Unreadable as refusal:
         if as_json:
-            show_json({"code": refusal.code, "reason": refusal.reason})
+            nothing = dict.fromkeys(READING)
+            show_json({**nothing, "refusal": {"code": refusal.code, "reason": refusal.reason}})
             raise typer.Exit(1) from None
         fail(f"{refusal.code}: {refusal.reason}")
-    fields = {name: _plain(value) for name, value in dataclasses.asdict(reading).items()}
+    # The reading spells symbols as the venues do.
+    told = {**dataclasses.asdict(reading), "venue_symbol": reading.symbol, "refusal": None}
+    fields = {name: _plain(value) for name, value in told.items()}
     if as_json:
-        show_json(fields)
+        show_json({name: fields[name] for name in READING})
         return
     show_fields((name, value) for name, value in fields.items() if value is not None)
 
 
 def _body_of(body: str | None, file: Path | None) -> bytes:
     if (body is None) == (file is None):
-        fail("BODY_UNCERTAIN: give either --body or --file.", code=2)
+        fail("BODY_UNCERTAIN: give either --body or a file; - is standard input.", code=2)
     if body is not None:
-        return body.encode()
+        return body.encode(errors="surrogateescape")  # bytes on a command line need not be UTF-8
     assert file is not None
-    if str(file) == "-":
+    if file == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     try:
         return file.read_bytes()
     except OSError as error:
-        fail(f"FILE_UNREADABLE: file={file} reason={error.strerror}.")
+        fail(f"FILE_UNREADABLE: file={file} reason={error.strerror}.", code=2)
 
 
 def _quantity(row: dict[str, Any]) -> str | None:
@@ -172,5 +194,8 @@ def _quantity(row: dict[str, Any]) -> str | None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or None
-    return None if value is None else str(value)
+        value = ", ".join(map(str, value)) or None
+    if value is None:
+        return None
+    # A sender's text must not steer the terminal it is shown on.
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))

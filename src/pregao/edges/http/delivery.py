@@ -101,7 +101,7 @@ def source_of(address: str, *, is_master: bool) -> str:
 
 
 def _read(delivery: Delivery) -> AlertReading:
-    reading = read_alert(delivery.parsed)
+    reading = read_alert(delivery.parsed, trading_symbol=delivery.bot.trading_symbol)
     if reading.symbol is not None:
         for secret in delivery.secrets:
             if secret.strip().upper() == reading.symbol:
