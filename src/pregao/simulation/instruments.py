@@ -6,11 +6,12 @@ venue, cut down to a dozen well-known symbols. Starting prices are rounded and o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from pregao.domain.instrument import Instrument
+from pregao.domain.money import ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,3 +164,41 @@ def _listing(row: tuple[str, str, str, int, int, int, str, tuple[tuple[int, int,
 
 LISTINGS: Final[dict[str, Listing]] = {row[0]: _listing(row) for row in _ROWS}
 """Every built-in contract by its symbol."""
+
+_CHANGES: Final = {
+    "step": ("quantity_step", "quantity_min", "market_quantity_step", "market_quantity_min"),
+    "notional_min": ("notional_min",),
+}
+"""What of a contract may be listed otherwise, by the word it is written with."""
+
+
+def read_listings(changes: Iterable[str]) -> dict[str, Listing]:
+    """
+    Give the built-in contracts with some listed otherwise, each written ``SYMBOL:step=0.00001,notional_min=5``.
+
+    :raises ValueError: when a symbol or a word is unknown or a value is no positive number, saying which.
+    """
+    listings = dict(LISTINGS)
+    for text in changes:
+        symbol, _, words = text.partition(":")
+        if symbol not in listings:
+            raise ValueError(f"LISTING_UNKNOWN: symbol={symbol} known={','.join(LISTINGS)}")
+        for word in words.split(","):
+            listings[symbol] = _changed(listings[symbol], *word.partition("=")[::2])
+    return listings
+
+
+def _changed(listing: Listing, word: str, value: str) -> Listing:
+    try:
+        fields, number = _CHANGES[word], Decimal(value)
+    except (KeyError, ArithmeticError):
+        number = ZERO
+    if not (number.is_finite() and number > ZERO):
+        raise ValueError(
+            f"LISTING_MALFORMED: symbol={listing.symbol} word={word} value={value} known={','.join(_CHANGES)}"
+        )
+    values: dict[str, Any] = dict.fromkeys(fields, number)
+    step = values.get("quantity_step", listing.instrument.quantity_step)
+    return replace(
+        listing, instrument=replace(listing.instrument, **values), quantity_digits=_digits(f"{step:f}")
+    )

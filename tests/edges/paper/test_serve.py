@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from pregao.edges.paper.ledger import Ledger
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.paper.tapes import load_tape
-from tests.edges.paper.signed_client import SignedClient, heard
+from pregao.simulation.instruments import read_listings
+from tests.edges.paper.signed_client import KEY, SignedClient, heard
 
 REPOSITORY = Path(__file__).parents[3]
 TICKS = REPOSITORY.parent / "shared" / "data" / "ticks"
@@ -94,3 +98,41 @@ class TestServe:
     def test_refuses_a_tape_without_a_symbol(self, tmp_path):
         with pytest.raises(ValueError, match="TAPE_SYMBOL_UNKNOWN"):
             load_tape(tmp_path / "prices.csv")
+
+
+class TestListings:
+    async def test_a_contract_may_be_listed_with_a_finer_step_and_a_lower_minimum(self, tmp_path):
+        changes = ("BTCUSDT:step=0.00001,notional_min=5",)
+        server = PaperServer(PaperSettings(still=True, state_dir=tmp_path, listings=changes))
+        await server.start()
+        async with SignedClient(server) as client:
+            info = await client.get("/fapi/v1/exchangeInfo")
+            status, _ = await client.order(quantity="0.00105")
+            [position] = await client.get("/fapi/v3/positionRisk")
+            copy = shutil.copytree(tmp_path, tmp_path / "copy")
+        await server.stop()
+        reader = Ledger(copy)
+        replayed = reader.restore(read_listings(changes))
+        reader.close()
+
+        [contract] = [one for one in info["symbols"] if one["symbol"] == "BTCUSDT"]
+        filters = {one["filterType"]: one for one in contract["filters"]}
+        assert filters["MARKET_LOT_SIZE"]["stepSize"] == filters["LOT_SIZE"]["minQty"] == "0.00001"
+        assert contract["quantityPrecision"] == 5
+        assert filters["MIN_NOTIONAL"]["notional"] == "5"
+        assert (status, position["positionAmt"]) == (200, "0.00105")
+        assert [one.quantity for one in replayed.accounts[KEY].fills] == [Decimal("0.00105")]
+
+    @pytest.mark.parametrize(
+        ("change", "code"),
+        [
+            ("BTCEUR:step=1", "LISTING_UNKNOWN"),
+            ("BTCUSDT", "LISTING_MALFORMED"),
+            ("BTCUSDT:tick=1", "LISTING_MALFORMED"),
+            ("BTCUSDT:step=0", "LISTING_MALFORMED"),
+            ("BTCUSDT:step=fine", "LISTING_MALFORMED"),
+        ],
+    )
+    async def test_refuses_a_listing_it_cannot_read(self, change, code):
+        with pytest.raises(ValueError, match=code):
+            await PaperServer(PaperSettings(still=True, listings=(change,))).start()

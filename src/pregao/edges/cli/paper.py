@@ -36,6 +36,12 @@ def serve(
         list[str] | None,
         typer.Option(help="KEY:SECRET:BALANCE, its signatures verified; may be given again."),
     ] = None,
+    listing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A contract listed otherwise: SYMBOL:step=0.00001,notional_min=5; may be given again."
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse keys nobody registered.")] = False,
     state: Annotated[Path | None, typer.Option(help="Folder where the books survive a restart.")] = None,
 ) -> None:
@@ -56,6 +62,7 @@ def serve(
         still=still,
         faults=tuple(faults or ()),
         accounts=tuple(account or ()),
+        listings=tuple(listing or ()),
         strict=strict,
         state_dir=state,
         log=typer.echo,

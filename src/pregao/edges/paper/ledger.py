@@ -6,6 +6,7 @@ Without a folder everything is kept in memory only.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from pregao.simulation import commands
 from pregao.simulation.books import Books
 from pregao.simulation.commands import Command
 from pregao.simulation.exchange import Exchange
+from pregao.simulation.instruments import LISTINGS, Listing
 
 ROTATE_BYTES: Final = 32_000_000  # a longer log makes the next start slow
 _TYPES: Final[dict[str, type]] = {
@@ -35,8 +37,8 @@ class Ledger:
         self._bytes = 0
         self._rotate_at = ROTATE_BYTES
 
-    def restore(self) -> Books:
-        """Read the newest snapshot and carry out the commands written after it."""
+    def restore(self, listings: Mapping[str, Listing] = LISTINGS) -> Books:
+        """Read the newest snapshot and carry out the commands written after it, under these listings."""
         if self._folder is None:
             return Books()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -45,7 +47,7 @@ class Ledger:
         books = Books()
         if numbers:
             books = msgspec.msgpack.decode(self._snapshot_path.read_bytes(), type=Books)
-        exchange = Exchange(books)
+        exchange = Exchange(books, listings=listings)
         if self._log_path.exists():
             _cut_torn_tail(self._log_path)
             for line in self._log_path.read_bytes().splitlines():

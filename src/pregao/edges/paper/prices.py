@@ -12,7 +12,7 @@ from pregao.edges.paper.venue import FUNDING_RATE, Venue
 from pregao.edges.paper.wire import Json, amount_text, price_text, quantity_text
 from pregao.simulation.books import OrderKind, Quote
 from pregao.simulation.history import INTERVALS, Candle
-from pregao.simulation.instruments import LISTINGS, Listing
+from pregao.simulation.instruments import Listing
 from pregao.simulation.limits import ORDERS_PER_10S_MAX, ORDERS_PER_MINUTE_MAX, WEIGHT_MAX
 from pregao.simulation.refusals import ExchangeError
 from pregao.simulation.risk import FUNDING_EVERY_MS
@@ -49,7 +49,7 @@ def show_exchange(call: Call) -> Json:
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-        "symbols": [_contract(LISTINGS[symbol]) for symbol in call.venue.books.quotes],
+        "symbols": [_contract(call.venue.listings[symbol]) for symbol in call.venue.books.quotes],
     }
 
 

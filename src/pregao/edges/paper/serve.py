@@ -25,7 +25,7 @@ from pregao.edges.paper.venue import BALANCE_DEFAULT, Venue
 from pregao.simulation.books import DEPTH_USDT
 from pregao.simulation.commands import OpenAccount
 from pregao.simulation.faults import Faults, read_faults
-from pregao.simulation.instruments import LISTINGS
+from pregao.simulation.instruments import read_listings
 from pregao.simulation.limits import WEIGHT_MAX
 from pregao.simulation.market import Market, RecordedTape, SimulatedMarket, StillMarket
 
@@ -51,6 +51,7 @@ class PaperSettings:
     still: bool = False  # prices stand until POST /paper/prices sets them
     faults: tuple[str, ...] = ()  # e.g. "lose:probability=0.05,endpoint=POST /fapi/v1/order"
     accounts: tuple[str, ...] = ()  # KEY:SECRET:BALANCE
+    listings: tuple[str, ...] = ()  # listed otherwise, e.g. "BTCUSDT:step=0.00001,notional_min=5"
     strict: bool = False  # refuse unknown keys (-2015) instead of opening an account for them
     state_dir: Path | None = None  # books survive a restart and a kill -9 there
     weight_max: int = WEIGHT_MAX  # per address and minute
@@ -170,11 +171,12 @@ async def serve(settings: PaperSettings, *, bound_socket: socket.socket | None =
 
 
 def _market(settings: PaperSettings) -> Market:
+    listings = read_listings(settings.listings).values()
     if settings.tape is not None:
         return RecordedTape(load_tape(settings.tape), speed=settings.speed, loops=settings.loop)
     if settings.still:
-        return StillMarket(LISTINGS.values())
-    return SimulatedMarket(LISTINGS.values(), seed=settings.simulate_seed)
+        return StillMarket(listings)
+    return SimulatedMarket(listings, seed=settings.simulate_seed)
 
 
 def _open_venue(settings: PaperSettings, market: Market, *, now_ms: Callable[[], int]) -> Venue:
@@ -188,6 +190,7 @@ def _open_venue(settings: PaperSettings, market: Market, *, now_ms: Callable[[],
         is_strict=settings.strict,
         weight_max=settings.weight_max,
         depth_usdt=settings.depth_usdt,
+        listings=read_listings(settings.listings),
     )
 
 

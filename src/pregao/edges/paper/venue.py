@@ -4,7 +4,7 @@ The running exchange: the engine, its ledger, the market that moves it and the l
 Everything that changes the books goes through ``execute``: carried out, written down, then answered.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import overload
 
@@ -25,7 +25,7 @@ from pregao.simulation.commands import (
 from pregao.simulation.exchange import Exchange
 from pregao.simulation.faults import Faults
 from pregao.simulation.history import History
-from pregao.simulation.instruments import LISTINGS
+from pregao.simulation.instruments import LISTINGS, Listing
 from pregao.simulation.limits import AddressLimit, OrderLimit
 from pregao.simulation.market import Market, Tick, quote_after
 from pregao.simulation.refusals import ExchangeError
@@ -48,6 +48,7 @@ class Venue:
         is_strict: bool,
         weight_max: int,
         depth_usdt: Decimal,
+        listings: Mapping[str, Listing] = LISTINGS,
     ) -> None:
         """Open on what the ledger remembers."""
         self.ledger = ledger
@@ -55,13 +56,13 @@ class Venue:
         self.faults = faults
         self.now_ms = now_ms
         self.is_strict = is_strict
-        self.books = ledger.restore()
+        self.books = ledger.restore(listings)
         if self.books.depth_usdt != depth_usdt:
             self.books.depth_usdt = depth_usdt
             ledger.rotate(self.books)  # what is already logged was filled at the old depth
-        self.exchange = Exchange(self.books)
-        self.listings = LISTINGS
-        self.histories = {symbol: History(listing, seed=seed) for symbol, listing in LISTINGS.items()}
+        self.exchange = Exchange(self.books, listings=listings)
+        self.listings = listings
+        self.histories = {symbol: History(listing, seed=seed) for symbol, listing in listings.items()}
         self.order_limits: dict[str, OrderLimit] = {}
         self.address_limits: dict[str, AddressLimit] = {}
         self.listen_keys: dict[str, str] = {}

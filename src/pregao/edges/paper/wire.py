@@ -32,8 +32,9 @@ def price_text(symbol: str, price: Decimal) -> str:
 
 
 def quantity_text(symbol: str, quantity: Decimal) -> str:
-    """Write a quantity with the symbol's digits."""
-    return f"{quantity:.{LISTINGS[symbol].quantity_digits}f}"
+    """Write a quantity with the symbol's digits, and with more where it is listed with a finer step."""
+    text = f"{quantity:.{LISTINGS[symbol].quantity_digits}f}"
+    return text if Decimal(text) == quantity else to_text(quantity)
 
 
 def average_text(symbol: str, price: Decimal) -> str:
