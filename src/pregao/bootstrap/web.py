@@ -59,7 +59,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(),
         people=PostgresPeople(journal.pool),
-        bots=PostgresBotBooks(journal, ring=partial(doorbell.ring, "bots")),
+        bots=PostgresBotBooks(
+            journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
+        ),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),

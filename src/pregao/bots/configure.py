@@ -83,7 +83,7 @@ async def remove_symbol(bot_id: UUID, symbol: str, *, book: BotBook, now: dateti
 
 async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
     """
-    Archive a bot and cancel its subscriptions. It takes no signals any more, closing ones included. Twice is once.
+    Archive a bot and cancel its subscriptions. It takes closes while it holds something. Twice is once.
 
     :raises UnknownError: when there is no such bot.
     """

@@ -37,6 +37,10 @@ class BotBook(Protocol):
         """Give the account, and keep others from changing it meanwhile."""
         ...
 
+    async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:
+        """Say whether the bot, or this one of its subscriptions, has a live position."""
+        ...
+
     async def append(self, facts: Iterable[Fact]) -> None:
         """
         Journal the facts and fold them into the state.

@@ -19,7 +19,7 @@ class BotStatus(StrEnum):
 
     ACTIVE = "active"
     PAUSED = "paused"  # close-only
-    ARCHIVED = "archived"  # takes nothing any more
+    ARCHIVED = "archived"  # takes closes while it holds something, then nothing any more
 
 
 class SubscriptionStatus(StrEnum):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from pregao.domain.order import Side
 
@@ -69,6 +70,7 @@ class Instruction:
 
     ``side`` is the side of the entry order; for a close it is the side of the *exit* order where the alert
     said which position it means, else None. ``send_before`` binds entries only: later they are denied.
+    ``subscription_id`` limits a close to what one subscription holds; only the desk itself asks that.
     """
 
     action: Action
@@ -78,3 +80,4 @@ class Instruction:
     price: Decimal | None
     send_before: datetime
     not_used: tuple[str, ...] = ()
+    subscription_id: UUID | None = None

@@ -36,12 +36,21 @@ async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Momen
     An entry that still waits for its turn never comes: whoever closes wants to be out.
     """
     asked = decision.instruction
-    members = await books.members(decision.bot_id)
+    members = [
+        member
+        for member in await books.members(decision.bot_id)
+        if asked.subscription_id in (None, member.subscription.subscription_id)
+    ]
     accounts = {member.account.account_id: member.account for member in members}
     positions = [
         position
         for position in await books.live_positions_of_bot(decision.bot_id)
-        if _is_meant(asked, symbol=position.symbol, entry_side=position.direction.entry_side)
+        if _is_meant(
+            asked,
+            symbol=position.symbol,
+            entry_side=position.direction.entry_side,
+            subscription_id=position.subscription_id,
+        )
     ]
     ids = [position.position_id for position in positions]
     entering = await books.entering_positions(ids)
@@ -74,13 +83,15 @@ async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Momen
             now=moment.now,
         )
         for one in waiting
-        if _is_meant(asked, symbol=one.symbol, entry_side=one.side)
+        if _is_meant(asked, symbol=one.symbol, entry_side=one.side, subscription_id=one.subscription_id)
     ]
     return Planned(rows, superseded)
 
 
-def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side) -> bool:
+def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription_id: UUID) -> bool:
     """Say whether a close means what is entered on this side: by symbol unless it closes all, by side where it names one."""
+    if asked.subscription_id not in (None, subscription_id):
+        return False
     if asked.action is Action.CLOSE_ALL:
         return asked.symbol in (None, symbol)
     return symbol == asked.symbol and asked.side in (None, entry_side.opposite)

@@ -56,6 +56,14 @@ class Arrivals(Protocol):
         """Give those of the signals that nothing more will happen to."""
         ...
 
+    async def is_holding(self, bot_id: UUID) -> bool:
+        """
+        Say whether the bot has a live position.
+
+        :raises StoreAway: when the database cannot be asked
+        """
+        ...
+
     async def count_undecided(self, *, at_most: int) -> int:
         """Count the accepted signals nobody has decided about yet, up to ``at_most``."""
         ...

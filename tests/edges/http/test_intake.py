@@ -11,6 +11,7 @@ import pytest
 
 from pregao.domain.bot import BotStatus
 from pregao.views.receipts import ReceiptRow
+from tests.edges.http.api.test_receipts import planned
 from tests.edges.http.intake_desk import NOON, PATH, SECRET, alert, open_desk, receipt
 
 
@@ -141,6 +142,24 @@ class TestBadInput:
         response = await desk.post(alert())
 
         assert (response.status_code, code(response)) == (400, "BOT_NOT_ACTIVE")
+        assert await desk.rows() == []
+
+    @pytest.mark.parametrize("action", ["close", "close_all"])
+    async def test_archived_bot_takes_closes_while_it_holds_something(self, desk, action):
+        """Who archived it and kept what was open counts on its closes."""
+        made = await desk.add_bot(status=BotStatus.ARCHIVED)
+        before = await desk.post(alert(action))
+        async with desk.journal.transaction() as transaction:
+            await transaction.append([planned(1, bot_id=made.bot_id)])
+
+        taken, entry = await desk.post(alert(action)), await desk.post(alert("buy"))
+
+        assert taken.status_code == 202
+        assert [(answer.status_code, code(answer)) for answer in (before, entry)] == [
+            (400, "BOT_NOT_ACTIVE")
+        ] * 2
+        (row,) = await desk.rows()
+        assert (row["status"], row["action"]) == ("accepted", action)
 
     @pytest.mark.parametrize(
         ("body", "expected"),

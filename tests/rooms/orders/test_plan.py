@@ -293,6 +293,23 @@ class TestPlanClose:
         ]
         assert len({row.order_id for row in rows}) == 2
 
+    async def test_closes_one_subscription_alone_when_asked_for_it(self):
+        """The others' positions stay, and nobody else stands in the receipt."""
+        on_second = held(position_id=2, account_id=2, subscription_id=UUID(int=2))
+        desk = books(accounts=3).take(held(), on_second)
+        asked = instruction(Action.CLOSE_ALL, symbol=None, subscription_id=UUID(int=2))
+
+        rows = await planned(asked, on=desk)
+
+        assert [(type(row), row.position_id, row.account_id) for row in rows] == [(OrderPlanned, 2, 2)]
+
+    async def test_says_that_the_one_subscription_asked_for_holds_nothing(self):
+        asked = instruction(Action.CLOSE_ALL, symbol=None, subscription_id=UUID(int=2))
+
+        [row] = await planned(asked, on=books(accounts=3).take(held()))
+
+        assert (row.account_id, row.code) == (2, "NOTHING_OPEN")
+
 
 def exit_id(of, *, signal_id=SIGNAL):
     return order_id(

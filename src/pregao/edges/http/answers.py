@@ -159,7 +159,7 @@ def _kind_of(row: ReceiptRow) -> str:
 ERRORS = {
     "401": "SECRET_WRONG: the secret in body, `?secret=` or `X-Pregao-Secret` is not the bot's.",
     "404": "PATH_UNKNOWN: no bot has this path.",
-    "400": "BOT_NOT_ACTIVE: the bot is archived.",
+    "400": "BOT_NOT_ACTIVE: the bot is archived, and takes closes only while it holds something.",
     "413": "BODY_TOO_LARGE: more than 64 KiB.",
     "422": "The body cannot be read for certain; the code says why. The signal is stored as refused.",
     "429": "AUTHENTICATION_LIMIT: too many failed authentications from this address within a minute.",

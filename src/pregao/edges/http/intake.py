@@ -17,6 +17,7 @@ import structlog
 from pregao.domain.bot import Bot, BotStatus
 from pregao.domain.clock import Clock
 from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused
+from pregao.domain.signal import Action
 from pregao.edges.http.answers import (
     JSON_HEADER,
     MASTER_PATH,
@@ -249,8 +250,6 @@ class Intake:
         )
 
     def _limit(self, bot: Bot, *, now: datetime) -> None:
-        if bot.status is BotStatus.ARCHIVED:
-            raise Answer(400, "BOT_NOT_ACTIVE", "The bot is archived and takes no signals.")
         if self.queue_size >= self._queue_max:
             raise queue_full(self.queue_size, retry_seconds=AWAY_RETRY_SECONDS)
         if retry_seconds := self._deliveries.retry_seconds(bot, now=now):
@@ -260,6 +259,8 @@ class Intake:
 
     async def _take(self, delivery: Delivery, *, is_master: bool) -> tuple[int, bytes]:
         arrival = await arrival_of(delivery, age_seconds_max=self._age_seconds_max)
+        if delivery.bot.status is BotStatus.ARCHIVED:
+            await self._let_close(arrival)
         recorded = await self._keep_arrival(arrival)
         if recorded.code is not None:
             raise Answer(
@@ -279,6 +280,15 @@ class Intake:
         return 202, encode(
             Queued(queued=True, queue_size=self.queue_size, signal_id=recorded.signal_id, ticker=ticker)
         )
+
+    async def _let_close(self, arrival: Arrival) -> None:
+        # Whoever archived it chose to keep what was open: its closes are still wanted.
+        outcome = arrival.outcome
+        is_close = isinstance(outcome, SignalAccepted) and outcome.instruction.action is not Action.ENTER
+        if not is_close or not await self._arrivals.is_holding(arrival.received.bot_id):
+            raise Answer(
+                400, "BOT_NOT_ACTIVE", "The bot is archived: it takes closes only, while it holds something."
+            )
 
     async def _keep_arrival(self, arrival: Arrival) -> Recorded:
         try:

@@ -9,9 +9,15 @@ import asyncpg
 from pregao.bots.configure import path_taken
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import BotConfigured, Fact
+from pregao.domain.facts import BotConfigured, Fact, SignalAccepted
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
+
+HOLDING = """
+SELECT EXISTS (
+    SELECT FROM positions
+    WHERE bot_id = $1 AND ($2::uuid IS NULL OR subscription_id = $2) AND status IN ('pending', 'open', 'closing'))
+"""
 
 
 def _nobody() -> None:
@@ -21,10 +27,17 @@ def _nobody() -> None:
 class PostgresBotBooks:
     """Opens books over the journal."""
 
-    def __init__(self, journal: Journal, *, ring: Callable[[], None] = _nobody) -> None:
-        """Call ``ring`` after each commit that changed something, so that others read it soon."""
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        ring: Callable[[], None] = _nobody,
+        ring_signals: Callable[[], None] = _nobody,
+    ) -> None:
+        """Call ``ring`` after each commit that changed something, ``ring_signals`` where a signal is among it."""
         self._journal = journal
         self._ring = ring
+        self._ring_signals = ring_signals
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["PostgresBotBook"]:
@@ -34,6 +47,8 @@ class PostgresBotBooks:
             yield book
         if book.is_changed:
             self._ring()
+        if book.has_signal:
+            self._ring_signals()
 
 
 class PostgresBotBook:
@@ -42,6 +57,7 @@ class PostgresBotBook:
     def __init__(self, transaction: Transaction) -> None:
         """Read under ``transaction`` and append to it."""
         self.is_changed = False
+        self.has_signal = False
         self._transaction = transaction
         self._connection = transaction.connection
 
@@ -82,6 +98,9 @@ class PostgresBotBook:
         )
         return None if row is None else to_value(row, Account)
 
+    async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:
+        return bool(await self._connection.fetchval(HOLDING, bot_id, subscription_id))
+
     async def append(self, facts: Iterable[Fact]) -> None:
         kept = list(facts)
         try:
@@ -92,3 +111,4 @@ class PostgresBotBook:
                 raise path_taken(paths[0]) from violation
             raise
         self.is_changed = self.is_changed or bool(kept)
+        self.has_signal = self.has_signal or any(isinstance(fact, SignalAccepted) for fact in kept)

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from pregao.domain.facts import DeliveryTurnedAway, Fact, SignalAccepted, SignalRefused, SignalRepeated
+from pregao.edges.postgres.bots import HOLDING
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 
@@ -118,6 +119,12 @@ class PostgresIntake:
         except AWAY as away:
             raise StoreAway("DATABASE_AWAY") from away
         return {row["signal_id"] for row in rows}
+
+    async def is_holding(self, bot_id: UUID) -> bool:
+        try:
+            return bool(await self._journal.pool.fetchval(HOLDING, bot_id, None))
+        except AWAY as away:
+            raise StoreAway("DATABASE_AWAY") from away
 
     async def count_undecided(self, *, at_most: int) -> int:
         try:

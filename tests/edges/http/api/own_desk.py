@@ -152,7 +152,9 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(QUICK),
         people=PostgresPeople(journal.pool),
-        bots=PostgresBotBooks(journal, ring=lambda: rings.append("bots")),
+        bots=PostgresBotBooks(
+            journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
+        ),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),

@@ -9,8 +9,9 @@ import pytest
 
 from pregao.bots.ranges import BOT_RANGES, Range
 from pregao.edges.postgres.views import PostgresHealth
-from tests.builders import arrival, instruction
+from tests.builders import BOT_ID, arrival, instruction
 from tests.edges.http.api.own_desk import AWAY, BOTS, SUBSCRIPTIONS, client_of, code_of
+from tests.edges.http.api.test_receipts import approved, planned
 
 AMOUNTS = {name for name in BOT_RANGES if name.endswith(("_usd", "_pct"))}
 
@@ -273,6 +274,35 @@ class TestArchiveBot:
 
         assert (answer.json()["status"], answer.json()["active_subscriptions"]) == ("archived", 0)
         assert shown.json()["status"] == "canceled"
+
+    async def test_has_what_is_open_closed_by_a_signal_of_the_desk(self, desk):
+        await desk.append(*approved(accounts=2, orders=2), planned(1), planned(2))
+
+        answer = await desk.client.delete(f"{BOTS}/{BOT_ID}", params={"open_positions": "close"})
+
+        *_, received, accepted = await desk.journaled()
+        assert answer.json()["close_signal_id"] == str(received.signal_id) == str(accepted.signal_id)
+        assert (received.source, received.body) == ("desk", b'{"action": "close_all"}')
+        assert (accepted.instruction.action, accepted.instruction.subscription_id) == ("close_all", None)
+        assert desk.rings == ["bots", "signals"]
+
+    async def test_closes_nothing_where_nothing_is_open_or_that_is_not_asked(self, desk):
+        await desk.append(*approved(accounts=1, orders=1), planned(1))
+        empty = await desk.make_bot()
+
+        answers = [
+            await desk.client.delete(f"{BOTS}/{empty['bot_id']}", params={"open_positions": "close"}),
+            await desk.client.delete(f"{BOTS}/{BOT_ID}"),
+            await desk.client.delete(f"{BOTS}/{BOT_ID}", params={"open_positions": "keep"}),
+        ]
+
+        assert [answer.json()["close_signal_id"] for answer in answers] == [None] * 3
+        assert "signals" not in desk.rings
+
+    async def test_refuses_another_word_for_it(self, desk):
+        answer = await desk.client.delete(f"{BOTS}/{'0' * 32}", params={"open_positions": "sell"})
+
+        assert answer.status_code == 422
 
     async def test_done_twice_is_done_once(self, desk):
         made = await desk.make_bot()

@@ -1,13 +1,15 @@
 """Subscriptions over HTTP (F041)."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from pregao.domain.account import Venue
-from pregao.domain.facts import AccountConfigured, BotConfigured
+from pregao.domain.facts import AccountConfigured, BotConfigured, SignalAccepted
 from tests.builders import BOT_ID, account, bot
 from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, SUBSCRIPTIONS, code_of
+from tests.edges.http.api.test_receipts import approved, planned
 
 
 @pytest.fixture
@@ -247,6 +249,17 @@ class TestChangeSubscription:
 
         assert canceled.json()["status"] == "canceled"
         assert (answer.status_code, code_of(answer)) == (409, "SUBSCRIPTION_CANCELED")
+
+    async def test_has_its_own_positions_closed_where_that_is_asked(self, desk):
+        await desk.append(*approved(accounts=3, orders=2), planned(1), planned(2))
+        paths = [f"{SUBSCRIPTIONS}/{UUID(int=number)}" for number in (2, 3)]
+
+        answer, empty = [await desk.client.delete(path, params={"open_positions": "close"}) for path in paths]
+
+        accepted = [fact for fact in await desk.journaled() if isinstance(fact, SignalAccepted)][-1]
+        assert answer.json()["close_signal_id"] == str(accepted.signal_id)
+        assert accepted.instruction.subscription_id == UUID(int=2)
+        assert empty.json()["close_signal_id"] is None
 
     async def test_shows_one_with_its_executions(self, desk, joined):
         _, join = joined

@@ -20,6 +20,7 @@ from pregao.bots.ranges import (
 )
 from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide
 from pregao.edges.http.api.activity import SignalShown
+from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     AllowedSymbols,
@@ -185,6 +186,12 @@ class BotShown(Shown):
     updated_at: datetime
 
 
+class BotArchived(BotShown):
+    """A bot just archived; null where no position was to be closed."""
+
+    close_signal_id: UUID | None
+
+
 class BotMade(BotShown):
     """A bot just created, with the secret of its webhook: shown this once, kept as a hash."""
 
@@ -285,12 +292,15 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
 
 
 @routes.delete("/{bot_id:uuid}", responses=UNKNOWN)
-async def delete_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotShown:
-    """Archive a bot and cancel its subscriptions. It takes no signals any more: close what is open first."""
+async def delete_bot(
+    bot_id: UUID, desk: DeskGiven, request: Request, open_positions: OpenPositions = "keep"
+) -> BotArchived:
+    """Archive a bot and cancel its subscriptions; it takes closes only, and only while it holds something."""
     async with desk.bots.open() as book:
         await book.append(await archive_bot(bot_id, book=book, now=desk.clock()))
-    line = await _get_line(bot_id, desk=desk)
-    return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
+        signal_id = await close_if_asked(open_positions, bot_id=bot_id, book=book, desk=desk)
+    shown = shown_bot(await _get_line(bot_id, desk=desk), desk=desk, request=request)
+    return BotArchived.model_validate({**shown, "close_signal_id": signal_id})
 
 
 def shown_bot(line: BotLine, *, desk: Desk, request: Request) -> dict[str, object]:

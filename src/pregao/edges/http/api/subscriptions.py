@@ -29,6 +29,7 @@ from pregao.domain.bot import (
 from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
 from pregao.edges.http.api.bots import BotShown, shown_bot
+from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     EffectiveOnSymbolShown,
@@ -180,6 +181,12 @@ class SubscriptionWithExecutions(SubscriptionShown):
     recent_executions: list[OrderShown]
 
 
+class SubscriptionCanceled(SubscriptionShown):
+    """A subscription just canceled; null where no position was to be closed."""
+
+    close_signal_id: UUID | None
+
+
 class SubscriptionsMade(Shown):
     """The subscriptions just made."""
 
@@ -293,11 +300,18 @@ async def patch_subscription(
 
 
 @routes.delete("/{subscription_id:uuid}", responses=UNKNOWN)
-async def delete_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionShown:
-    """Cancel a subscription; what is open is still closed by closing signals."""
+async def delete_subscription(
+    subscription_id: UUID, desk: DeskGiven, open_positions: OpenPositions = "keep"
+) -> SubscriptionCanceled:
+    """Cancel a subscription; what is open is still closed by closing signals, or now."""
+    bot_id = (await _get_line(subscription_id, desk=desk)).bot.bot_id
     async with desk.bots.open() as book:
         await book.append(await cancel_subscription(subscription_id, book=book, now=desk.clock()))
-    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
+        signal_id = await close_if_asked(
+            open_positions, bot_id=bot_id, subscription_id=subscription_id, book=book, desk=desk
+        )
+    shown = _shown(await _get_line(subscription_id, desk=desk))
+    return SubscriptionCanceled.model_validate({**shown, "close_signal_id": signal_id})
 
 
 def _wanted(
