@@ -1,5 +1,6 @@
 """Values and facts with one line of difference."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -129,6 +130,20 @@ def held(quantity: str = "0.005", *, price: str = "95200", position_id: int = 1,
         "opened_at": NOON,
     }
     return position(position_id, **{**given, **changes})
+
+
+def closed(position: Position, *, at: datetime = NOON, pnl: str = "0", fees: str = "0") -> Position:
+    """Give the position closed with such a result after fees."""
+    earned = Decimal(pnl) + Decimal(fees)
+    return replace(
+        position,
+        status=PositionStatus.CLOSED,
+        exited_quantity=position.entered_quantity,
+        exit_notional=position.entry_notional + (earned if position.direction is Direction.LONG else -earned),
+        fees=Decimal(fees),
+        closed_at=at,
+        close_reason="signal",
+    )
 
 
 def trade(trade_id: str = "1", **changes) -> VenueTrade:

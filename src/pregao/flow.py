@@ -12,6 +12,7 @@ from pregao.domain.facts import (
     ActionTaken,
     BotConfigured,
     BotForgotten,
+    DailyLossForgiven,
     DecisionApproved,
     DecisionDeclined,
     DeliveryTurnedAway,
@@ -56,6 +57,7 @@ APART = True
 ENTRANCES: Facts = (
     UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
+    DailyLossForgiven,                                         # an operator forgives
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
@@ -29,6 +29,7 @@ SIMPLE = {
     bytes: st.binary(max_size=40),
     Decimal: decimals,
     datetime: instants,
+    date: st.dates(),
     time: st.times().map(lambda told: told.replace(fold=0)),
     UUID: st.uuids(),
     types.NoneType: st.none(),

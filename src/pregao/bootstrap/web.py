@@ -31,6 +31,7 @@ from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.people import PostgresPeople
+from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.processes.roles import web_socket
@@ -68,6 +69,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         configured=PostgresConfigured(journal.pool),
         activity=PostgresActivity(journal.pool),
         receipts=PostgresReceipts(journal.pool),
+        performances=PostgresPerformances(journal.pool),
         health=PostgresHealth(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,

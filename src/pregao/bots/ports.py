@@ -1,7 +1,9 @@
 """What this room needs from outside: the bots and subscriptions in one open transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import date
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
@@ -39,6 +41,10 @@ class BotBook(Protocol):
 
     async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:
         """Say whether the bot, or this one of its subscriptions, has a live position."""
+        ...
+
+    async def counted_losses(self, subscription_id: UUID, *, day: date) -> Mapping[str, Decimal]:
+        """Give by symbol what limits count as lost on a UTC day, and keep others from changing it meanwhile."""
         ...
 
     async def append(self, facts: Iterable[Fact]) -> None:

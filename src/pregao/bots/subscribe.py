@@ -1,12 +1,12 @@
 """
-Subscribe accounts to a bot; change, pause and cancel subscriptions.
+Subscribe accounts to a bot; change, pause and cancel subscriptions; forgive what they lost today.
 
 Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownErr
 from pregao.bots.symbols import find_row, get_row, with_row, without_row
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, BotStatus, Subscription, SubscriptionStatus, SymbolSettings
-from pregao.domain.facts import Fact, SubscriptionConfigured
+from pregao.domain.facts import DailyLossForgiven, Fact, SubscriptionConfigured
 
 ACCOUNTS_AT_ONCE_MAX = 3  # B3: one request subscribes up to three accounts
+REASON_CHARACTERS_MIN, REASON_CHARACTERS_MAX = 3, 500
 
 CHANGEABLE = frozenset(
     {
@@ -156,6 +157,42 @@ async def cancel_subscription(subscription_id: UUID, *, book: BotBook, now: date
         return []
     canceled = replace(subscription, status=SubscriptionStatus.CANCELED)
     return [SubscriptionConfigured(happened_at=now, subscription=canceled)]
+
+
+async def forgive_daily_loss(
+    subscription_id: UUID, *, reason: str, forgiven_by: str, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Have limits count nothing of what a subscription has lost so far today; its results stay as they are.
+
+    Nothing lost, or all of it forgiven before, gives no fact. What is lost later today counts again.
+
+    :raises SettingUnusableError: when the reason says nothing.
+    :raises UnknownError: when there is no such subscription.
+    """
+    said = reason.strip()
+    if not REASON_CHARACTERS_MIN <= len(said) <= REASON_CHARACTERS_MAX or not said.isprintable():
+        raise SettingUnusableError(
+            "REASON_UNUSABLE",
+            f"characters={len(said)} minimum={REASON_CHARACTERS_MIN} maximum={REASON_CHARACTERS_MAX}. "
+            "Say in one line why the loss is forgiven.",
+            field="reason",
+        )
+    await _get_subscription(subscription_id, book=book)
+    day = now.astimezone(UTC).date()
+    lost = await book.counted_losses(subscription_id, day=day)
+    return [
+        DailyLossForgiven(
+            happened_at=now,
+            subscription_id=subscription_id,
+            day=day,
+            symbol=symbol,
+            amount_usd=amount_usd,
+            forgiven_by=forgiven_by,
+            reason=said,
+        )
+        for symbol, amount_usd in sorted(lost.items())
+    ]
 
 
 async def _get_open_bot(bot_id: UUID, *, book: BotBook) -> Bot:

@@ -6,7 +6,7 @@ last decimal. Instants are aware and in UTC; ``happened_at`` is our clock unless
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
@@ -356,6 +356,18 @@ class PositionChanged(Fact):
     position: Position
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyLossForgiven(Fact):
+    """An operator forgave what a subscription lost on a symbol on a UTC day: limits count that much less of it."""
+
+    subscription_id: UUID
+    day: date
+    symbol: str
+    amount_usd: Decimal
+    forgiven_by: str  # the operator, or how they came in
+    reason: str
+
+
 # --- back up the river ------------------------------------------------------------------------------------
 
 
@@ -412,6 +424,7 @@ FACTS: dict[str, type[Fact]] = {
         FillBooked,
         ForeignPositionSeen,
         PositionChanged,
+        DailyLossForgiven,
         ExitRequested,
         EntryRequested,
     )

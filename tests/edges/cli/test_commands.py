@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from pregao.edges.cli import accounts, bots, signals, subscriptions, trading
 from pregao.edges.http.api import create_api
-from tests.builders import BOT_ID
+from tests.builders import BOT_ID, NOON, closed, configured, held
 from tests.edges.http.api.own_desk import TOKEN, own_desk
+from tests.edges.http.api.test_performance import trade as traded
 from tests.edges.http.api.test_receipts import SIGNAL_ID, accepted, approved, denied, filled, planned
 
 SECRET = "a-very-secret-secret"
@@ -108,6 +110,50 @@ class TestBot:
         assert [result.exit_code for result in results] == [1, 1]
         assert "BOT_UNCERTAIN: bot=twin found=2." in results[0].stderr
         assert "found=0" in results[1].stderr
+
+
+class TestPerformance:
+    async def test_is_shown_for_a_subscription_and_for_a_bot(self, shell):
+        """F061."""
+        desk, here = shell
+        await desk.append(*configured())
+        await traded(desk, closed(held("1", price="100"), at=NOON, pnl="-3.5"))
+
+        text = (await here.run(subscriptions.app, "performance", str(UUID(int=1)), "--days", "7")).stdout
+        ours = await here.read(subscriptions.app, "performance", str(UUID(int=1)), "--days", "7")
+        of_bot = (await here.run(bots.app, "performance", str(BOT_ID))).stdout
+        bots_own = await here.read(bots.app, "performance", str(BOT_ID), "--days", "7")
+
+        assert "3.5 of 200" in text
+        assert "2026-11-21" in text
+        assert "1 received: 0 executed, 0 failed, 0 skipped, 1 pending" in text
+        assert (len(ours["daily"]), ours["today"]["pnl_usd"]) == (7, "-3.5")
+        assert "account 1" in of_bot
+        assert bots_own["top_subscribers"][0]["pnl_usd"] == "-3.5"
+
+    async def test_says_that_nothing_closed(self, shell):
+        desk, here = shell
+        await desk.append(*configured())
+
+        result = await here.run(subscriptions.app, "performance", str(UUID(int=1)))
+
+        assert result.exit_code == 0, result.stderr
+        assert "No position closed in this time." in result.stdout
+
+    async def test_forgives_what_was_lost_today(self, shell):
+        desk, here = shell
+        await desk.append(*configured())
+        await traded(desk, closed(held("1", price="100"), at=NOON, pnl="-3.5"))
+
+        result = await here.run(
+            subscriptions.app, "forgive-loss", str(UUID(int=1)), "--reason", "venue outage"
+        )
+        again = await here.read(
+            subscriptions.app, "forgive-loss", str(UUID(int=1)), "--reason", "venue outage"
+        )
+
+        assert result.stdout == "Lost today 3.5 USD, forgiven 3.5, counted 0 of 200.\n"
+        assert again["today"]["forgiven_usd"] == "3.5"
 
 
 class TestAccount:

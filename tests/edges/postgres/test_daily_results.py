@@ -6,30 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
-from pregao.domain.facts import PositionChanged
+from pregao.domain.facts import DailyLossForgiven, PositionChanged
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.edges.postgres import migrations
-from tests.builders import BOT_ID, NOON, held
+from pregao.edges.postgres.rebuild import compare_with_journal
+from tests.builders import BOT_ID, NOON, closed, held
+from tests.edges.http.api.test_receipts import planned
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 SATURDAY, SUNDAY = date(2026, 11, 21), date(2026, 11, 22)
 MIGRATION = Path(migrations.__file__).parent / "versions" / "0004_daily_results.sql"
 FIGURES = "closed, wins, losses, pnl_usd, gross_pnl_usd, fees_usd, loss_usd, notional_usd"
-
-
-def closed(position: Position, *, at: datetime = NOON, pnl: str = "0", fees: str = "0") -> Position:
-    """Give the position closed with such a result after fees."""
-    earned = Decimal(pnl) + Decimal(fees)
-    sign = 1 if position.direction is Direction.LONG else -1
-    return replace(
-        position,
-        status=PositionStatus.CLOSED,
-        exited_quantity=position.entered_quantity,
-        exit_notional=position.entry_notional + sign * earned,
-        fees=Decimal(fees),
-        closed_at=at,
-        close_reason="signal",
-    )
 
 
 async def begin(journal, *positions: Position) -> None:
@@ -53,6 +40,18 @@ async def begin(journal, *positions: Position) -> None:
 async def change(journal, *positions: Position) -> None:
     async with journal.transaction() as transaction:
         await transaction.append([PositionChanged(happened_at=NOON, position=one) for one in positions])
+
+
+def forgiven(amount: str, *, reason: str = "venue outage") -> DailyLossForgiven:
+    return DailyLossForgiven(
+        happened_at=NOON,
+        subscription_id=UUID(int=1),
+        day=SATURDAY,
+        symbol="BTCUSDT",
+        amount_usd=Decimal(amount),
+        forgiven_by="admin token",
+        reason=reason,
+    )
 
 
 async def results(journal) -> dict[tuple[int, date, str], tuple]:
@@ -147,6 +146,48 @@ class TestDailyResults:
 
         assert (await results(journal))[1, SATURDAY, "BTCUSDT"][:4] == (1, 1, 0, Decimal(1))
 
+    async def test_are_the_fold_of_the_journal(self, journal):
+        """Forgiven, reopened, closed again elsewhere: a rebuild gives the same rows."""
+        one = held()
+        lost = closed(one, pnl="-4")
+        async with journal.transaction() as transaction:
+            await transaction.append([planned(1, position_id=1)])
+        await change(journal, lost)
+        async with journal.transaction() as transaction:
+            await transaction.append([forgiven("4")])
+        await change(journal, one)
+        await change(journal, closed(one, at=MIDNIGHT, pnl="-3"))
+
+        found = await compare_with_journal(journal)
+
+        rows = await journal.pool.fetch("SELECT * FROM daily_results ORDER BY day")
+        assert [
+            (row["day"], row["closed"], row["forgiven_usd"], row["counted_loss_usd"]) for row in rows
+        ] == [
+            (SATURDAY, 0, 4, 0),  # what was forgiven stays in sight
+            (SUNDAY, 1, 0, 3),
+        ]
+        assert found.differences == ()
+
+
+class TestForgiveness:
+    async def test_is_taken_off_what_limits_count_and_off_nothing_else(self, journal):
+        one, other = held(position_id=1), held(position_id=2)
+        await begin(journal, one, other)
+        await change(journal, closed(one, pnl="-4"))
+        before = await results(journal)
+
+        async with journal.transaction() as transaction:
+            await transaction.append([forgiven("3"), forgiven("1", reason="the rest")])
+        row = await journal.pool.fetchrow("SELECT * FROM daily_results")
+        await change(journal, closed(other, pnl="-2.5"))
+
+        counted = await journal.pool.fetchval("SELECT counted_loss_usd FROM daily_results")
+        assert before == {(1, SATURDAY, "BTCUSDT"): tuple(row[name] for name in FIGURES.split(", "))}
+        assert (row["forgiven_usd"], row["counted_loss_usd"]) == (4, 0)
+        assert (row["forgiven_by"], row["forgiven_reason"]) == ("admin token", "the rest")
+        assert counted == Decimal("2.5")
+
 
 class TestMigration:
     async def test_counts_what_had_closed_before_it(self, journal):
@@ -161,7 +202,7 @@ class TestMigration:
               for n, one in enumerate(many)),
         )  # fmt: skip
         folded = await results(journal)
-        await journal.pool.execute("DROP TABLE daily_results; DROP INDEX positions_closed")
+        await journal.pool.execute("DROP TABLE daily_results CASCADE; DROP INDEX positions_closed")
 
         await journal.pool.execute(MIGRATION.read_text())
 

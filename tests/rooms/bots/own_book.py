@@ -1,11 +1,19 @@
 """The book of bots in memory, with the rules of the real one: paths are unique, what is appended is there."""
 
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import AccountConfigured, BotConfigured, Fact, SubscriptionConfigured
+from pregao.domain.facts import (
+    AccountConfigured,
+    BotConfigured,
+    DailyLossForgiven,
+    Fact,
+    SubscriptionConfigured,
+)
 
 
 @dataclass
@@ -13,6 +21,7 @@ class MemoryBook:
     bots: dict[UUID, Bot] = field(default_factory=dict)
     subscriptions: dict[UUID, Subscription] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
+    losses: dict[tuple[UUID, date, str], Decimal] = field(default_factory=dict)
 
     async def find_bot(self, bot_id):
         return self.bots.get(bot_id)
@@ -35,6 +44,13 @@ class MemoryBook:
     async def find_account(self, account_id):
         return self.accounts.get(account_id)
 
+    async def counted_losses(self, subscription_id, *, day):
+        return {
+            symbol: lost
+            for (whose, when, symbol), lost in self.losses.items()
+            if (whose, when) == (subscription_id, day) and lost > 0
+        }
+
     async def append(self, facts):
         for fact in facts:
             self.fold(fact)
@@ -47,6 +63,8 @@ class MemoryBook:
                 self.subscriptions[subscription.subscription_id] = subscription
             case AccountConfigured(account=account):
                 self.accounts[account.account_id] = account
+            case DailyLossForgiven(subscription_id=whose, day=day, symbol=symbol, amount_usd=amount):
+                self.losses[whose, day, symbol] -= amount
 
 
 def book_with(*facts: Fact) -> MemoryBook:

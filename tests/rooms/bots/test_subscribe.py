@@ -1,13 +1,19 @@
 """Commands on subscriptions: facts out, or a reason (F041)."""
 
 from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 
 from pregao.bots.ranges import SUBSCRIPTION_RANGES
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
-from pregao.bots.subscribe import cancel_subscription, change_subscription, subscribe
+from pregao.bots.subscribe import (
+    cancel_subscription,
+    change_subscription,
+    forgive_daily_loss,
+    subscribe,
+)
 from pregao.domain.account import Venue
 from pregao.domain.bot import BotStatus, SubscriptionStatus
 from pregao.domain.facts import AccountConfigured, BotConfigured, SubscriptionConfigured
@@ -129,3 +135,54 @@ class TestCancelSubscription:
     async def test_tells_an_unknown_one(self):
         with pytest.raises(UnknownError, match="SUBSCRIPTION_UNKNOWN"):
             await cancel_subscription(subscription().subscription_id, book=desk(), now=NOON)
+
+
+class TestForgiveDailyLoss:
+    async def test_run_twice_gives_its_facts_once_for_today_only(self):
+        book, whose = joined(), subscription().subscription_id
+        today, yesterday = NOON.date(), NOON.date() - timedelta(days=1)
+        book.losses = {
+            (whose, today, "ETHUSDT"): Decimal("3.5"),
+            (whose, today, "BTCUSDT"): Decimal(12),
+            (whose, today, "LTCUSDT"): Decimal(0),
+            (whose, yesterday, "BTCUSDT"): Decimal(40),
+            (subscription(2).subscription_id, today, "BTCUSDT"): Decimal(50),
+        }
+
+        first = await forgive_daily_loss(
+            whose, reason=" venue outage ", forgiven_by="admin token", book=book, now=NOON
+        )
+        await book.append(first)
+        again = await forgive_daily_loss(
+            whose, reason="once more", forgiven_by="admin token", book=book, now=NOON
+        )
+
+        assert [(fact.symbol, fact.amount_usd, fact.reason) for fact in first] == [
+            ("BTCUSDT", Decimal(12), "venue outage"),
+            ("ETHUSDT", Decimal("3.5"), "venue outage"),
+        ]
+        assert {fact.day for fact in first} == {today}
+        assert again == []
+
+    async def test_takes_the_day_of_utc_wherever_the_clock_is(self):
+        """22:30 on Friday in Sao Paulo is Saturday."""
+        book, whose = joined(), subscription().subscription_id
+        friday_evening = datetime(2026, 11, 20, 22, 30, tzinfo=timezone(timedelta(hours=-3)))
+        book.losses = {(whose, date(2026, 11, 21), "BTCUSDT"): Decimal(1)}
+
+        assert await forgive_daily_loss(
+            whose, reason="tested", forgiven_by="admin token", book=book, now=friday_evening
+        )
+
+    @pytest.mark.parametrize("reason", ["", " ok ", "two\nlines", "nul\x00", "x" * 501])
+    async def test_wants_a_reason_that_says_something(self, reason):
+        with pytest.raises(SettingUnusableError, match="REASON_UNUSABLE"):
+            await forgive_daily_loss(
+                subscription().subscription_id, reason=reason, forgiven_by="x", book=joined(), now=NOON
+            )
+
+    async def test_tells_an_unknown_one(self):
+        with pytest.raises(UnknownError, match="SUBSCRIPTION_UNKNOWN"):
+            await forgive_daily_loss(
+                subscription().subscription_id, reason="tested", forgiven_by="x", book=desk(), now=NOON
+            )

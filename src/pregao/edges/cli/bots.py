@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from pregao.edges.cli.desk import Json, call, call_all, find_bot_id
+from pregao.edges.cli.performance import Days, show_bot
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Bots: the channels signals come in by.", no_args_is_help=True)
@@ -96,6 +97,16 @@ def show(bot: Named, *, as_json: Json = False) -> None:
     show_fields(shown.items())
     print()
     show_rows(signals, SIGNAL_COLUMNS, empty="It has had no signals yet.")
+
+
+@app.command()
+def performance(bot: Named, *, days: Days = 30, as_json: Json = False) -> None:
+    """Show what a bot earned and lost for all who follow it, and how well its signals were carried out."""
+    found = call("GET", f"/bots/{find_bot_id(bot)}/performance", days=days)
+    if as_json:
+        show_json(found)
+        return
+    show_bot(found)
 
 
 @app.command()

@@ -1,11 +1,15 @@
 """`pregao subscription`: have accounts follow bots."""
 
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from pregao.edges.cli.desk import Json, call, call_all, find_account_id, find_bot_id
+from pregao.edges.cli.performance import Days, show_subscription
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
+
+Named = Annotated[UUID, typer.Argument(metavar="ID", help="Of the subscription.")]
 
 app = typer.Typer(help="Subscriptions: which accounts follow a bot.", no_args_is_help=True)
 
@@ -70,3 +74,32 @@ def list_subscriptions(
         return
     shown = [{**row, **row["effective"]} for row in rows]
     show_rows(shown, COLUMNS, empty="Nobody follows. `pregao subscription add BOT ACCOUNT` changes that.")
+
+
+@app.command()
+def performance(subscription: Named, *, days: Days = 30, as_json: Json = False) -> None:
+    """Show what a subscription earned and lost, day by day and symbol by symbol."""
+    found = call("GET", f"/bot-subscriptions/{subscription}/performance", days=days)
+    if as_json:
+        show_json(found)
+        return
+    show_subscription(found)
+
+
+@app.command(name="forgive-loss")
+def forgive_loss(
+    subscription: Named,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept with who did it.")],
+    as_json: Json = False,
+) -> None:
+    """Have limits count nothing of what a subscription has lost so far today."""
+    forgiven = call("POST", f"/bot-subscriptions/{subscription}/reset-daily-loss", body={"reason": reason})
+    if as_json:
+        show_json(forgiven)
+        return
+    today = forgiven["today"]
+    print(
+        f"Lost today {today['loss_usd']} USD, forgiven {today['forgiven_usd']}, "
+        f"counted {today['counted_loss_usd']} of {today['max_daily_loss_usd']}."
+    )

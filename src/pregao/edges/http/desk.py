@@ -18,6 +18,7 @@ from pregao.views.activity import Activity
 from pregao.views.configured import Configured
 from pregao.views.health import Health
 from pregao.views.people import People
+from pregao.views.performance import Performances
 from pregao.views.receipts import Receipts
 
 
@@ -45,6 +46,7 @@ class Desk:
     configured: Configured
     activity: Activity
     receipts: Receipts
+    performances: Performances
     health: Health
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]

@@ -1,7 +1,9 @@
 """The book of bots and subscriptions, as operators change it."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
@@ -100,6 +102,18 @@ class PostgresBotBook:
 
     async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:
         return bool(await self._connection.fetchval(HOLDING, bot_id, subscription_id))
+
+    async def counted_losses(self, subscription_id: UUID, *, day: date) -> Mapping[str, Decimal]:
+        rows = await self._connection.fetch(
+            """
+            SELECT symbol, counted_loss_usd FROM daily_results
+            WHERE subscription_id = $1 AND day = $2 AND counted_loss_usd > 0
+            ORDER BY symbol FOR NO KEY UPDATE
+            """,
+            subscription_id,
+            day,
+        )
+        return {row["symbol"]: row["counted_loss_usd"] for row in rows}
 
     async def append(self, facts: Iterable[Fact]) -> None:
         kept = list(facts)

@@ -754,6 +754,24 @@ async def _(connection: Any, group: Sequence[facts.PositionChanged]) -> None:
         )
 
 
+@folds(facts.DailyLossForgiven)
+async def _(connection: Any, group: Sequence[facts.DailyLossForgiven]) -> None:
+    """Add to what was forgiven there; the last word on why stays."""
+    for fact in sorted(group, key=attrgetter("subscription_id", "day", "symbol")):
+        await connection.execute(
+            """
+            UPDATE daily_results SET forgiven_usd = forgiven_usd + $4, forgiven_by = $5, forgiven_reason = $6
+            WHERE subscription_id = $1 AND day = $2 AND symbol = $3
+            """,
+            fact.subscription_id,
+            fact.day,
+            fact.symbol,
+            fact.amount_usd,
+            fact.forgiven_by,
+            fact.reason,
+        )
+
+
 @folds(facts.ExitRequested)
 async def _(_connection: Any, _group: Sequence[facts.ExitRequested]) -> None:
     """Nothing: the order that follows it, or its denial, is what changes the state."""

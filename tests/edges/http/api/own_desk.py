@@ -24,6 +24,7 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.people import PostgresPeople
+from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.vault.envelope import EnvelopeVault
@@ -161,6 +162,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         configured=PostgresConfigured(journal.pool),
         activity=PostgresActivity(journal.pool),
         receipts=PostgresReceipts(journal.pool),
+        performances=PostgresPerformances(journal.pool),
         health=PostgresHealth(journal.pool),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,

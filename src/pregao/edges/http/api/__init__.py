@@ -11,7 +11,17 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from pregao.edges.http.admission import Admission
-from pregao.edges.http.api import accounts, activity, auth, bots, health, subscriptions, symbols, users
+from pregao.edges.http.api import (
+    accounts,
+    activity,
+    auth,
+    bots,
+    health,
+    performance,
+    subscriptions,
+    symbols,
+    users,
+)
 from pregao.edges.http.api.roles import check_roles
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
@@ -29,6 +39,8 @@ ROUTERS = (
     symbols.bot_routes,
     subscriptions.routes,
     symbols.subscription_routes,
+    performance.bot_routes,
+    performance.subscription_routes,
     accounts.routes,
     activity.routes,
 )

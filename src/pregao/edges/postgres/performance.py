@@ -1,0 +1,193 @@
+"""What was earned and lost, read from the daily results; and what became of the orders."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pregao.edges.postgres.rows import to_value
+from pregao.views.performance import (
+    RESULTS,
+    BotPerformance,
+    Execution,
+    Executions,
+    ForgivenLine,
+    Period,
+    Results,
+    SubscriberLine,
+    SubscriptionPerformance,
+    to_period,
+)
+
+TOP_SUBSCRIBERS = 10
+ONE_DAY = timedelta(days=1)
+
+SUMS = ", ".join(
+    f"coalesce(sum(d.{name}), 0)::{'int' if kind is int else 'numeric'} AS {name}"
+    for name, kind in ((name, type(getattr(Results(), name))) for name in RESULTS)
+)
+
+SUBSCRIPTION = """
+SELECT s.subscription_id, s.bot_id, b.name AS bot_name, s.account_id, a.name AS account_name, s.max_daily_loss_usd
+FROM subscriptions AS s JOIN bots AS b USING (bot_id) JOIN accounts AS a USING (account_id)
+WHERE s.subscription_id = $1 AND ($2::uuid IS NULL OR a.user_id = $2)
+"""
+
+FORGIVEN = """
+SELECT day, symbol, forgiven_usd, forgiven_by, forgiven_reason AS reason FROM daily_results
+WHERE subscription_id = $1 AND day BETWEEN $2 AND $3 AND forgiven_usd > 0
+ORDER BY day, symbol
+"""
+
+# Positions of the subscriptions that have results in these days: found by the index of what closed.
+EXTREMES = """
+SELECT max(p.realized_pnl) AS best, min(p.realized_pnl) AS worst
+FROM (SELECT DISTINCT subscription_id FROM daily_results WHERE {subject} = $1 AND day BETWEEN $2 AND $3) AS d
+JOIN positions AS p USING (subscription_id)
+WHERE p.status = 'closed' AND p.closed_at >= $4 AND p.closed_at < $5
+"""
+
+TOP = f"""
+SELECT d.subscription_id, d.account_id, coalesce(a.name, '') AS account_name, {SUMS}
+FROM daily_results AS d LEFT JOIN accounts AS a USING (account_id)
+WHERE d.bot_id = $1 AND d.day BETWEEN $2 AND $3 AND d.closed > 0
+GROUP BY d.subscription_id, d.account_id, a.name
+ORDER BY pnl_usd DESC, d.subscription_id LIMIT {TOP_SUBSCRIBERS}
+"""
+
+SIGNALS = """
+SELECT status, count(*)::int AS times FROM signals
+WHERE bot_id = $1 AND received_at >= $2 AND received_at < $3
+GROUP BY status ORDER BY status
+"""
+
+COUNTS = """
+count(*)::int AS received, count(*) FILTER (WHERE did = 'success')::int AS executed,
+count(*) FILTER (WHERE did = 'failed')::int AS failed, count(*) FILTER (WHERE did = 'skipped')::int AS skipped,
+count(*) FILTER (WHERE did = 'pending')::int AS pending
+"""
+
+EXECUTIONS = f"SELECT {COUNTS} FROM executions WHERE subscription_id = $1"
+
+EXECUTIONS_OF_BOT = f"""
+SELECT {COUNTS}, round(avg(slippage_bps), 2) AS slippage_bps, round(avg(sent_ms))::int AS sent_ms,
+       round(avg(acknowledged_ms))::int AS acknowledged_ms, round(avg(booked_ms))::int AS booked_ms
+FROM (
+    SELECT execution_status(o.status, o.filled_quantity) AS did,
+           CASE WHEN o.filled_quantity > 0 THEN
+               CASE o.side WHEN 'buy' THEN 10000 ELSE -10000 END
+               * (o.filled_notional / o.filled_quantity - o.decision_price) / nullif(o.decision_price, 0) END
+               AS slippage_bps,
+           CASE WHEN o.filled_quantity > 0 THEN extract(epoch FROM o.sent_at - s.received_at) * 1000 END AS sent_ms,
+           CASE WHEN o.filled_quantity > 0 THEN extract(epoch FROM o.acknowledged_at - s.received_at) * 1000 END
+               AS acknowledged_ms,
+           CASE WHEN o.filled_quantity > 0 THEN extract(epoch FROM o.booked_at - s.received_at) * 1000 END AS booked_ms
+    FROM signals AS s JOIN orders AS o USING (signal_id)
+    WHERE s.bot_id = $1 AND s.received_at >= $2 AND s.received_at < $3
+) AS one
+"""
+
+
+class PostgresPerformances:
+    """The port `views.performance.Performances`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def find_subscription_performance(
+        self, subscription_id: UUID, *, owner: UUID | None, first_day: date, last_day: date
+    ) -> SubscriptionPerformance | None:
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            named = await connection.fetchrow(SUBSCRIPTION, subscription_id, owner)
+            if named is None:
+                return None
+            period = await _period(
+                connection, "subscription_id", subscription_id, first_day=first_day, last_day=last_day
+            )
+            forgiven = await connection.fetch(FORGIVEN, subscription_id, first_day, last_day)
+            executions = await connection.fetchrow(EXECUTIONS, subscription_id)
+        return SubscriptionPerformance(
+            **named,
+            period=period,
+            forgiven=tuple(to_value(row, ForgivenLine) for row in forgiven),
+            executions=to_value(executions, Executions),
+        )
+
+    async def find_bot_performance(
+        self, bot_id: UUID, *, first_day: date, last_day: date
+    ) -> BotPerformance | None:
+        days = {"first_day": first_day, "last_day": last_day}
+        instants = _instants(**days)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            name = await connection.fetchval("SELECT name FROM bots WHERE bot_id = $1", bot_id)
+            if name is None:
+                return None
+            period = await _period(connection, "bot_id", bot_id, **days)
+            top = await connection.fetch(TOP, bot_id, first_day, last_day)
+            signals = await connection.fetch(SIGNALS, bot_id, *instants)
+            executions = await connection.fetchrow(EXECUTIONS_OF_BOT, bot_id, *instants)
+        return BotPerformance(
+            bot_id=bot_id,
+            bot_name=name,
+            period=period,
+            top_subscribers=tuple(_subscriber(row) for row in top),
+            signals={row["status"]: row["times"] for row in signals},
+            executions=to_value(executions, Executions),
+            average=to_value(executions, Execution),
+        )
+
+
+async def _period(
+    connection: Any, subject: str, subject_id: UUID, *, first_day: date, last_day: date
+) -> Period:
+    rows: Sequence[Any] = await connection.fetch(
+        f"""
+        SELECT d.day, d.symbol, {SUMS} FROM daily_results AS d
+        WHERE d.{subject} = $1 AND d.day BETWEEN $2 AND $3 GROUP BY d.day, d.symbol
+        """,
+        subject_id,
+        first_day,
+        last_day,
+    )
+    before = await connection.fetchrow(
+        f"SELECT {SUMS} FROM daily_results AS d WHERE d.{subject} = $1 AND d.day < $2", subject_id, first_day
+    )
+    extremes = await connection.fetchrow(
+        EXTREMES.format(subject=subject),
+        subject_id,
+        first_day,
+        last_day,
+        *_instants(first_day=first_day, last_day=last_day),
+    )
+    return to_period(
+        [(row["day"], row["symbol"], to_value(row, Results)) for row in rows],
+        before=to_value(before, Results),
+        first_day=first_day,
+        last_day=last_day,
+        best_pnl_usd=extremes["best"],
+        worst_pnl_usd=extremes["worst"],
+    )
+
+
+def _instants(*, first_day: date, last_day: date) -> tuple[datetime, datetime]:
+    """Give the first instant of the days and the first after them."""
+    begin = datetime.combine(first_day, time(), UTC)
+    return begin, datetime.combine(last_day, time(), UTC) + ONE_DAY
+
+
+def _subscriber(row: Any) -> SubscriberLine:
+    return SubscriberLine(
+        subscription_id=row["subscription_id"],
+        account_id=row["account_id"],
+        account_name=row["account_name"],
+        results=to_value(row, Results),
+    )

@@ -1,0 +1,261 @@
+"""
+What was earned and lost: figures of closed positions by UTC day and symbol, and where they are fetched.
+
+A position counts on the day it closed. Amounts are in the account's margin asset; shares and rates are rounded once,
+at the end, halves away from zero.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import reduce
+from itertools import accumulate
+from operator import add
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from pregao.domain.money import AMOUNT_STEP, ZERO
+
+Key = TypeVar("Key", date, str)
+
+HUNDRED = Decimal(100)
+RATE_STEP = Decimal("0.01")
+SHARE_STEP = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Sums over closed positions; two of them can be added."""
+
+    closed: int = 0
+    wins: int = 0  # earned more than 0
+    losses: int = 0  # earned less than 0; 0 itself is neither
+    pnl_usd: Decimal = ZERO  # after fees
+    gross_pnl_usd: Decimal = ZERO  # before fees
+    fees_usd: Decimal = ZERO
+    loss_usd: Decimal = ZERO  # of the losing ones only, positive: a win takes nothing off it
+    notional_usd: Decimal = ZERO  # what the entries cost
+    forgiven_usd: Decimal = ZERO  # of the loss, by an operator
+    counted_loss_usd: Decimal = (
+        ZERO  # what limits compare: loss less what was forgiven, day by day and symbol
+    )
+
+    def __add__(self, other: "Results") -> "Results":
+        """Give the sums over both."""
+        return Results(**{name: getattr(self, name) + getattr(other, name) for name in RESULTS})
+
+    @property
+    def win_rate_pct(self) -> Decimal | None:
+        """Give wins / (wins + losses) * 100, two decimals; None when there was neither."""
+        return _share(Decimal(self.wins), Decimal(self.wins + self.losses), step=RATE_STEP)
+
+    @property
+    def pnl_pct(self) -> Decimal | None:
+        """Give pnl / notional * 100, four decimals: on what was bought, not on the margin."""
+        return _share(self.pnl_usd, self.notional_usd, step=SHARE_STEP)
+
+    @property
+    def average_pnl_usd(self) -> Decimal | None:
+        """Give pnl / closed positions, eight decimals."""
+        if not self.closed:
+            return None
+        return (self.pnl_usd / self.closed).quantize(AMOUNT_STEP, ROUND_HALF_UP)
+
+    @property
+    def profit_factor(self) -> Decimal | None:
+        """Give what the winning ones earned / what the losing ones lost, four decimals; None without a loss."""
+        if not self.loss_usd:
+            return None
+        return ((self.pnl_usd + self.loss_usd) / self.loss_usd).quantize(SHARE_STEP, ROUND_HALF_UP)
+
+
+RESULTS = tuple(field.name for field in fields(Results))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyLine:
+    """One UTC day: its results, and those of all days up to it since the first result of all."""
+
+    day: date
+    results: Results
+    cumulative: Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolLine:
+    """What one symbol gave."""
+
+    symbol: str
+    results: Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """
+    Some days in a row, every one of them listed, and what they come to.
+
+    ``best_pnl_usd`` and ``worst_pnl_usd`` are single positions'.
+    """
+
+    first_day: date
+    last_day: date
+    today: Results  # of the last day alone
+    results: Results
+    all_time: Results  # from the first result of all to the last day
+    daily: tuple[DailyLine, ...]
+    symbols: tuple[SymbolLine, ...]
+    best_pnl_usd: Decimal | None
+    worst_pnl_usd: Decimal | None
+
+    @property
+    def drawdown_max_usd(self) -> Decimal:
+        """
+        Give how far the cumulative daily pnl fell at most below its highest point before, positive.
+
+        The first point is where it stood before the first day; falls within a day do not show.
+        """
+        if not self.daily:
+            return ZERO
+        first = self.daily[0]
+        before = first.cumulative.pnl_usd - first.results.pnl_usd
+        points = [before, *(line.cumulative.pnl_usd for line in self.daily)]
+        return max(peak - point for peak, point in zip(accumulate(points, max), points, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executions:
+    """What became of orders; every one is in exactly one of the four counts after ``received``."""
+
+    received: int
+    executed: int  # something filled
+    failed: int  # rejected, canceled or expired without a fill
+    skipped: int  # denied by a limit of ours: the venue never saw it
+    pending: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgivenLine:
+    """A loss an operator forgave: limits no longer count it, the results do."""
+
+    day: date
+    symbol: str
+    forgiven_usd: Decimal
+    forgiven_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionPerformance:
+    """How one subscription did; its executions are counted since it began."""
+
+    subscription_id: UUID
+    bot_id: UUID
+    bot_name: str
+    account_id: int
+    account_name: str
+    max_daily_loss_usd: Decimal
+    period: Period
+    forgiven: tuple[ForgivenLine, ...]
+    executions: Executions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberLine:
+    """What one subscription of a bot came to."""
+
+    subscription_id: UUID
+    account_id: int
+    account_name: str
+    results: Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """
+    How well orders were filled, on average over those with a fill; None without one.
+
+    ``slippage_bps`` compares the average price with the price at the decision: positive is worse for the account.
+    The ``_ms`` fields count from the signal's arrival.
+    """
+
+    slippage_bps: Decimal | None
+    sent_ms: int | None
+    acknowledged_ms: int | None
+    booked_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotPerformance:
+    """How a bot did for all its subscribers; signals and executions are those that arrived in the period."""
+
+    bot_id: UUID
+    bot_name: str
+    period: Period
+    top_subscribers: tuple[SubscriberLine, ...]  # by what they earned in the period, most first
+    signals: Mapping[str, int]  # how many stand at which status
+    executions: Executions
+    average: Execution
+
+
+class Performances(Protocol):
+    """Where they are fetched; each is seen at one moment."""
+
+    async def find_subscription_performance(
+        self, subscription_id: UUID, *, owner: UUID | None, first_day: date, last_day: date
+    ) -> SubscriptionPerformance | None:
+        """Give a subscription's; None when there is none, or its account is not the owner's (None: anybody's)."""
+        ...
+
+    async def find_bot_performance(
+        self, bot_id: UUID, *, first_day: date, last_day: date
+    ) -> BotPerformance | None:
+        """Give a bot's; None when there is no such bot."""
+        ...
+
+
+def to_period(
+    rows: Sequence[tuple[date, str, Results]],
+    *,
+    before: Results,
+    first_day: date,
+    last_day: date,
+    best_pnl_usd: Decimal | None,
+    worst_pnl_usd: Decimal | None,
+) -> Period:
+    """Put together what each day and symbol gave; ``before`` is the sum over all days before the first."""
+    by_day = _grouped((day, results) for day, _, results in rows)
+    by_symbol = _grouped((symbol, results) for _, symbol, results in rows)
+    days = [first_day + timedelta(number) for number in range((last_day - first_day).days + 1)]
+    daily = [by_day.get(day, Results()) for day in days]
+    cumulative = list(accumulate(daily, initial=before))
+    return Period(
+        first_day=first_day,
+        last_day=last_day,
+        today=daily[-1],
+        results=sum_of(daily),
+        all_time=cumulative[-1],
+        daily=tuple(
+            DailyLine(day=day, results=one, cumulative=so_far)
+            for day, one, so_far in zip(days, daily, cumulative[1:], strict=True)
+        ),
+        symbols=tuple(SymbolLine(symbol=symbol, results=by_symbol[symbol]) for symbol in sorted(by_symbol)),
+        best_pnl_usd=best_pnl_usd,
+        worst_pnl_usd=worst_pnl_usd,
+    )
+
+
+def sum_of(results: Iterable[Results]) -> Results:
+    """Give the sums over all of them."""
+    return reduce(add, results, Results())
+
+
+def _grouped(results: Iterable[tuple[Key, Results]]) -> dict[Key, Results]:
+    grouped: dict[Key, Results] = {}
+    for key, one in results:
+        grouped[key] = grouped.get(key, Results()) + one
+    return grouped
+
+
+def _share(part: Decimal, whole: Decimal, *, step: Decimal) -> Decimal | None:
+    return (part / whole * HUNDRED).quantize(step, ROUND_HALF_UP) if whole else None
