@@ -73,7 +73,7 @@ class DemoDesk:
                     SubscriptionConfigured(happened_at=now, subscription=_follow(bot, account, follower, now))
                 )
             await transaction.append(facts)
-            book = PostgresAccountBook(transaction)
+            book = PostgresAccountBook(transaction, owner=None)
             for account, credentials in opened:
                 sealed = self._vault.seal(credentials, account_id=account.account_id)
                 await book.keep_credentials(account.account_id, sealed)

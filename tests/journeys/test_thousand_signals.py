@@ -224,7 +224,7 @@ class TestThousandSignals:
         receipts = PostgresReceipts(desk.journal.pool)
         outcomes: Counter[str] = Counter()
         for signal_id, bot_id in signals.items():
-            receipt = await receipts.find_receipt(signal_id)
+            receipt = await receipts.find_receipt(signal_id, owner=None)
             outcomes.update(row.outcome for row in receipt.rows)
             success = receipt.count("filled")
             failed = receipt.count("rejected", "expired", "canceled", "partially_filled")

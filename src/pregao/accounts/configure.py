@@ -21,20 +21,33 @@ NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 1, 255
 PAPER_BALANCE_USDT_DEFAULT = Decimal(10_000)  # what the paper exchange gives an unknown key too
 PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX = Decimal(1), Decimal(1_000_000_000)
 
-CHANGEABLE = frozenset({"name", "position_mode", "margin_mode", "is_active"})
+CHANGEABLE = frozenset({"name", "position_mode", "margin_mode", "is_active", "is_main"})
 QUIET_ONLY = frozenset({"position_mode", "margin_mode", "is_active"})
 """What must not change under an open position: a venue refuses it, or nobody would close the position."""
 
 
-def open_account(account: Account, *, now: datetime) -> list[Fact]:
+async def open_account(account: Account, *, book: AccountBook, now: datetime) -> list[Fact]:
     """
-    Open an account.
+    Open an account; where it is its owner's main one, the former main account is that no more.
 
     :raises SettingUnusableError: when a setting cannot be used.
     """
+    account = spelled(account)
+    return [
+        *await _former_main(account, book=book, now=now),
+        AccountConfigured(happened_at=now, account=account),
+    ]
+
+
+def spelled(account: Account) -> Account:
+    """
+    Give the account with its name as the desk writes it.
+
+    :raises SettingUnusableError: when the name cannot be used.
+    """
     account = replace(account, name=account.name.strip())
     _check_name(account.name)
-    return [AccountConfigured(happened_at=now, account=account)]
+    return account
 
 
 async def change_account(
@@ -49,9 +62,7 @@ async def change_account(
     """
     assert CHANGEABLE.issuperset(changes)
     account = await get_account(account_id, book=book)
-    changed = replace(account, **changes)
-    changed = replace(changed, name=changed.name.strip())
-    _check_name(changed.name)
+    changed = spelled(replace(account, **changes))
     if changed == account:
         return []
     differing = sorted(name for name in QUIET_ONLY if getattr(changed, name) != getattr(account, name))
@@ -65,7 +76,8 @@ async def change_account(
             "ACCOUNT_TRADING",
             f"account={account_id} changes={','.join(differing)}. Pause its subscriptions and close its positions first.",
         )
-    return [AccountConfigured(happened_at=now, account=changed)]
+    former = [] if account.is_main else await _former_main(changed, book=book, now=now)
+    return [*former, AccountConfigured(happened_at=now, account=changed)]
 
 
 async def get_account(account_id: int, *, book: AccountBook) -> Account:
@@ -122,6 +134,13 @@ async def register_on_paper(
         raise VenueAwayError(
             "PAPER_AWAY", "The paper exchange did not open the account. See `pregao doctor`; then try again."
         ) from cause
+
+
+async def _former_main(account: Account, *, book: AccountBook, now: datetime) -> list[Fact]:
+    former = await book.find_main_account(account.user_id) if account.is_main else None
+    if former is None:
+        return []
+    return [AccountConfigured(happened_at=now, account=replace(former, is_main=False))]
 
 
 def _check_name(name: str) -> None:

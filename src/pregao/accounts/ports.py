@@ -26,6 +26,10 @@ class AccountBook(Protocol):
         """Give the account, and keep others from changing it meanwhile."""
         ...
 
+    async def find_main_account(self, user_id: UUID | None) -> Account | None:
+        """Give the main account of a user, or of the desk, and keep others from choosing another meanwhile."""
+        ...
+
     async def is_trading(self, account_id: int) -> bool:
         """Say whether the account has a live position or an order that may still trade."""
         ...
@@ -46,8 +50,12 @@ class AccountBooks(Protocol):
         """Give a number no account has had."""
         ...
 
-    def open(self) -> AbstractAsyncContextManager[AccountBook]:
-        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+    def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[AccountBook]:
+        """
+        Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
+
+        What is not ``owner``'s is not there; None opens everybody's.
+        """
         ...
 
 

@@ -13,7 +13,11 @@ from pregao.domain.facts import Fact
 
 
 class BotBook(Protocol):
-    """Bots and subscriptions in one transaction: what was found here stays as it is until the transaction ends."""
+    """
+    Bots and subscriptions in one transaction: what was found here stays as it is until the transaction ends.
+
+    Bots are the desk's and everybody's to find; of subscriptions and accounts only the owner's are in the book.
+    """
 
     async def find_bot(self, bot_id: UUID) -> Bot | None:
         """Give the bot, and keep others from changing it or subscribing to it meanwhile."""
@@ -59,6 +63,10 @@ class BotBook(Protocol):
 class BotBooks(Protocol):
     """Where a book is opened."""
 
-    def open(self) -> AbstractAsyncContextManager[BotBook]:
-        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+    def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[BotBook]:
+        """
+        Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
+
+        What is not ``owner``'s is not there; None opens everybody's.
+        """
         ...

@@ -32,4 +32,4 @@ class Account:
     margin_asset: str = "USDT"
     is_active: bool = True
     user_id: UUID | None = None  # None: the desk's own, seen by staff only
-    is_main: bool = False  # the one its owner means when none is named; at most one of each owner's
+    is_main: bool = False  # its owner's first choice, at most one of each owner's; all are traded alike

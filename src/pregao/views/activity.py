@@ -100,17 +100,28 @@ class OrderPlace:
 
 
 class Activity(Protocol):
-    """Where they are fetched, newest first; ``before`` is where the page before ended."""
+    """
+    Where they are fetched, newest first; ``before`` is where the page before ended.
+
+    Only what concerns ``owner``'s accounts is found, and counts count nothing else; None finds everybody's.
+    """
 
     async def signals(
-        self, *, bot_id: UUID | None, status: str | None, before: UUID | None, limit: int
+        self,
+        *,
+        owner: UUID | None,
+        bot_id: UUID | None,
+        status: str | None,
+        before: UUID | None,
+        limit: int,
     ) -> Sequence[SignalLine]:
-        """Give signals by the time they arrived."""
+        """Give signals by the time they arrived; to an owner those he had a part in, or would have had."""
         ...
 
     async def orders(
         self,
         *,
+        owner: UUID | None,
         account_id: int | None,
         subscription_id: UUID | None,
         signal_id: UUID | None,
@@ -124,6 +135,7 @@ class Activity(Protocol):
     async def positions(
         self,
         *,
+        owner: UUID | None,
         account_id: int | None,
         bot_id: UUID | None,
         status: str | None,

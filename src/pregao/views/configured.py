@@ -43,7 +43,11 @@ class AccountLine:
 
 
 class Configured(Protocol):
-    """Where they are fetched. Lists are ordered by id; ``after`` is the last id of the page before."""
+    """
+    Where they are fetched. Lists are ordered by id; ``after`` is the last id of the page before.
+
+    Of subscriptions and accounts only ``owner``'s are found; None finds everybody's. Bots are the desk's.
+    """
 
     async def bots(
         self, *, status: str | None, market_type: str | None, after: UUID | None, limit: int
@@ -58,6 +62,7 @@ class Configured(Protocol):
     async def subscriptions(
         self,
         *,
+        owner: UUID | None,
         bot_id: UUID | None,
         account_id: int | None,
         status: str | None,
@@ -67,16 +72,18 @@ class Configured(Protocol):
         """Give subscriptions, oldest first."""
         ...
 
-    async def find_subscription(self, subscription_id: UUID) -> SubscriptionLine | None:
+    async def find_subscription(
+        self, subscription_id: UUID, *, owner: UUID | None
+    ) -> SubscriptionLine | None:
         """Give one subscription."""
         ...
 
     async def accounts(
-        self, *, is_active: bool | None, after: int | None, limit: int
+        self, *, owner: UUID | None, is_active: bool | None, after: int | None, limit: int
     ) -> Sequence[AccountLine]:
         """Give accounts, oldest first."""
         ...
 
-    async def find_account(self, account_id: int) -> AccountLine | None:
+    async def find_account(self, account_id: int, *, owner: UUID | None) -> AccountLine | None:
         """Give one account."""
         ...

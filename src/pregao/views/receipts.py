@@ -72,6 +72,10 @@ class Receipt:
 class Receipts(Protocol):
     """Where receipts are fetched."""
 
-    async def find_receipt(self, signal_id: UUID) -> Receipt | None:
-        """Give the receipt of a signal, None when there is no such signal."""
+    async def find_receipt(self, signal_id: UUID, *, owner: UUID | None) -> Receipt | None:
+        """
+        Give the receipt of a signal, None when there is no such signal.
+
+        An owner's has the rows of his accounts only, and is complete when they are; None gives everybody's.
+        """
         ...

@@ -42,7 +42,8 @@ class Receipts:
 
     kept: dict[UUID, Receipt] = field(default_factory=dict)
 
-    async def find_receipt(self, signal_id: UUID) -> Receipt | None:
+    async def find_receipt(self, signal_id: UUID, *, owner: UUID | None) -> Receipt | None:
+        assert owner is None, "a webhook speaks for the whole bot"
         return self.kept.get(signal_id)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -21,24 +22,38 @@ CREDENTIALS = Credentials(key="the-key", secret="the-secret")
 class MemoryBook:
     account: Account | None
     trading: bool = False
+    main: Account | None = None
 
     async def find_account(self, account_id):
         return self.account if self.account and self.account.account_id == account_id else None
+
+    async def find_main_account(self, user_id):
+        return self.main if self.main and self.main.user_id == user_id else None
 
     async def is_trading(self, _account_id):
         return self.trading
 
 
 class TestOpenAccount:
-    def test_gives_the_whole_account(self):
-        facts = open_account(account(name=" main "), now=NOON)
+    async def test_gives_the_whole_account(self):
+        facts = await open_account(account(name=" main "), book=MemoryBook(None), now=NOON)
 
         assert facts == [AccountConfigured(happened_at=NOON, account=account(name="main"))]
 
+    async def test_leaves_one_main_account_of_an_owner(self):
+        former = account(1, is_main=True)
+        book = MemoryBook(None, main=former)
+
+        facts = await open_account(account(2, is_main=True), book=book, now=NOON)
+        of_another = await open_account(account(3, is_main=True, user_id=UUID(int=7)), book=book, now=NOON)
+
+        assert [(fact.account.account_id, fact.account.is_main) for fact in facts] == [(1, False), (2, True)]
+        assert [fact.account.account_id for fact in of_another] == [3]
+
     @pytest.mark.parametrize("name", ["", "  ", "x" * 256, "two\nlines", "nul\x00"])
-    def test_refuses_what_is_no_name(self, name):
+    async def test_refuses_what_is_no_name(self, name):
         with pytest.raises(SettingUnusableError, match="NAME_UNUSABLE"):
-            open_account(account(name=name), now=NOON)
+            await open_account(account(name=name), book=MemoryBook(None), now=NOON)
 
 
 class TestChangeAccount:

@@ -342,7 +342,7 @@ class Intake:
 
     async def _receipt(self, delivery: Delivery, recorded: Recorded) -> Broadcast | None:
         try:
-            receipt = await self._receipts.find_receipt(recorded.signal_id)
+            receipt = await self._receipts.find_receipt(recorded.signal_id, owner=None)
         except Exception as failure:
             # The signal is committed: it must not be sent again because its receipt cannot be shown.
             log.warning(

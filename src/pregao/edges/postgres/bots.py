@@ -21,6 +21,11 @@ SELECT EXISTS (
     WHERE bot_id = $1 AND ($2::uuid IS NULL OR subscription_id = $2) AND status IN ('pending', 'open', 'closing'))
 """
 
+# $2 is whose subscriptions there are; an account never changes its owner, so it need not be locked to ask.
+IS_OWN = """
+($2::uuid IS NULL OR EXISTS (SELECT FROM accounts AS a WHERE a.account_id = subscriptions.account_id AND a.user_id = $2))
+"""
+
 
 def _nobody() -> None:
     """Ring for nobody."""
@@ -42,10 +47,10 @@ class PostgresBotBooks:
         self._ring_signals = ring_signals
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["PostgresBotBook"]:
+    async def open(self, *, owner: UUID | None) -> AsyncIterator["PostgresBotBook"]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         async with self._journal.transaction() as transaction:
-            book = PostgresBotBook(transaction)
+            book = PostgresBotBook(transaction, owner=owner)
             yield book
         if book.is_changed:
             self._ring()
@@ -56,10 +61,11 @@ class PostgresBotBooks:
 class PostgresBotBook:
     """The port `bots.ports.BotBook`, over one open transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        """Read under ``transaction`` and append to it."""
+    def __init__(self, transaction: Transaction, *, owner: UUID | None) -> None:
+        """Read under ``transaction`` what is ``owner``'s, or everybody's, and append to it."""
         self.is_changed = False
         self.has_signal = False
+        self._owner = owner
         self._transaction = transaction
         self._connection = transaction.connection
 
@@ -76,27 +82,34 @@ class PostgresBotBook:
     async def subscriptions_of(self, bot_id: UUID) -> Sequence[Subscription]:
         # Planning locks in the order of accounts too.
         rows = await self._connection.fetch(
-            "SELECT * FROM subscriptions WHERE bot_id = $1 ORDER BY account_id FOR NO KEY UPDATE", bot_id
+            f"SELECT * FROM subscriptions WHERE bot_id = $1 AND {IS_OWN} ORDER BY account_id FOR NO KEY UPDATE",
+            bot_id,
+            self._owner,
         )
         return to_values(rows, Subscription)
 
     async def find_subscription(self, subscription_id: UUID) -> Subscription | None:
         row = await self._connection.fetchrow(
-            "SELECT * FROM subscriptions WHERE subscription_id = $1 FOR NO KEY UPDATE", subscription_id
+            f"SELECT * FROM subscriptions WHERE subscription_id = $1 AND {IS_OWN} FOR NO KEY UPDATE",
+            subscription_id,
+            self._owner,
         )
         return None if row is None else to_value(row, Subscription)
 
     async def find_subscription_of(self, account_id: int, *, bot_id: UUID) -> Subscription | None:
         row = await self._connection.fetchrow(
-            "SELECT * FROM subscriptions WHERE bot_id = $1 AND account_id = $2 FOR NO KEY UPDATE",
-            bot_id,
+            f"SELECT * FROM subscriptions WHERE account_id = $1 AND {IS_OWN} AND bot_id = $3 FOR NO KEY UPDATE",
             account_id,
+            self._owner,
+            bot_id,
         )
         return None if row is None else to_value(row, Subscription)
 
     async def find_account(self, account_id: int) -> Account | None:
         row = await self._connection.fetchrow(
-            "SELECT * FROM accounts WHERE account_id = $1 FOR SHARE", account_id
+            "SELECT * FROM accounts WHERE account_id = $1 AND ($2::uuid IS NULL OR user_id = $2) FOR SHARE",
+            account_id,
+            self._owner,
         )
         return None if row is None else to_value(row, Account)
 

@@ -67,6 +67,7 @@ class PostgresConfigured:
     async def subscriptions(
         self,
         *,
+        owner: UUID | None,
         bot_id: UUID | None,
         account_id: int | None,
         status: str | None,
@@ -78,6 +79,7 @@ class PostgresConfigured:
             {SUBSCRIPTIONS}
             WHERE ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::bigint IS NULL OR s.account_id = $2)
               AND ($3::text IS NULL OR s.status = $3) AND ($4::uuid IS NULL OR s.subscription_id > $4)
+              AND ($6::uuid IS NULL OR a.user_id = $6)
             ORDER BY s.subscription_id LIMIT $5
             """,
             bot_id,
@@ -85,30 +87,41 @@ class PostgresConfigured:
             status,
             after,
             limit,
+            owner,
         )
         return [_subscription(row) for row in rows]
 
-    async def find_subscription(self, subscription_id: UUID) -> SubscriptionLine | None:
-        row = await self._pool.fetchrow(f"{SUBSCRIPTIONS} WHERE s.subscription_id = $1", subscription_id)
+    async def find_subscription(
+        self, subscription_id: UUID, *, owner: UUID | None
+    ) -> SubscriptionLine | None:
+        row = await self._pool.fetchrow(
+            f"{SUBSCRIPTIONS} WHERE s.subscription_id = $1 AND ($2::uuid IS NULL OR a.user_id = $2)",
+            subscription_id,
+            owner,
+        )
         return None if row is None else _subscription(row)
 
     async def accounts(
-        self, *, is_active: bool | None, after: int | None, limit: int
+        self, *, owner: UUID | None, is_active: bool | None, after: int | None, limit: int
     ) -> Sequence[AccountLine]:
         rows = await self._pool.fetch(
             f"""
             {ACCOUNTS}
             WHERE ($1::boolean IS NULL OR a.is_active = $1) AND ($2::bigint IS NULL OR a.account_id > $2)
+              AND ($4::uuid IS NULL OR a.user_id = $4)
             ORDER BY a.account_id LIMIT $3
             """,
             is_active,
             after,
             limit,
+            owner,
         )
         return [_account(row) for row in rows]
 
-    async def find_account(self, account_id: int) -> AccountLine | None:
-        row = await self._pool.fetchrow(f"{ACCOUNTS} WHERE a.account_id = $1", account_id)
+    async def find_account(self, account_id: int, *, owner: UUID | None) -> AccountLine | None:
+        row = await self._pool.fetchrow(
+            f"{ACCOUNTS} WHERE a.account_id = $1 AND ($2::uuid IS NULL OR a.user_id = $2)", account_id, owner
+        )
         return None if row is None else _account(row)
 
 

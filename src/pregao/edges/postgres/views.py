@@ -9,8 +9,10 @@ import asyncpg
 import msgspec
 
 from pregao.domain.clock import to_ms
+from pregao.domain.order import LIVE
 from pregao.domain.position import Position
 from pregao.edges.postgres.rows import to_value
+from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, Worker
 from pregao.views.receipts import Receipt, ReceiptRow
@@ -25,28 +27,61 @@ o.symbol, o.side, o.code, o.reason, o.quantity, o.filled_quantity, o.filled_noti
 o.planned_at, o.sent_at, o.acknowledged_at, o.filled_at, o.booked_at
 """
 
+LIVE_STATUSES = ", ".join(f"'{status}'" for status in sorted(LIVE))
+
+# What a signal is to one owner ($1): his orders alone say how far it is. None ($1 is null) sees all of it.
+OWN = f"""
+LEFT JOIN LATERAL (
+    SELECT count(DISTINCT o.account_id)::int AS accounts,
+           count(*) FILTER (WHERE o.status <> 'denied' OR o.attempt > 0)::int AS orders,
+           count(*) FILTER (WHERE o.status IN ({LIVE_STATUSES}))::int AS orders_live, max(o.updated_at) AS updated_at
+    FROM orders AS o JOIN accounts AS a USING (account_id)
+    WHERE o.signal_id = s.signal_id AND a.user_id = $1 AND $1::uuid IS NOT NULL
+) AS own ON true
+"""
+# What the desk itself asks may be meant for one subscription only: it shows to whom it did something.
+IS_OWN = f"""
+($1::uuid IS NULL OR own.accounts > 0 OR s.source <> '{DESK}' AND EXISTS (
+    SELECT FROM subscriptions AS m JOIN accounts AS a USING (account_id)
+    WHERE m.bot_id = s.bot_id AND a.user_id = $1 AND m.status <> 'canceled' AND m.created_at <= s.received_at))
+"""
+STATUS = """
+CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.status
+     WHEN own.orders_live = 0 THEN 'settled' ELSE 'planned' END
+"""
+SETTLED_AT = """
+CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.settled_at
+     WHEN own.orders_live = 0 THEN greatest(s.planned_at, own.updated_at) END
+"""
+PART = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.{0} ELSE own.{0} END AS {0}"
+
 # One statement, so that the signal and its orders are seen at the same moment; the verdicts travel once.
 RECEIPT = f"""
-SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.status AS signal_status, s.action,
+SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS signal_status, s.action,
        s.symbol AS signal_symbol, s.side AS signal_side, s.code AS signal_code, s.reason AS signal_reason,
-       s.not_used, s.deliveries, s.received_at, s.decided_at, s.settled_at,
+       s.not_used, s.deliveries, s.received_at, s.decided_at, {SETTLED_AT} AS settled_at,
        CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN s.verdicts::text END AS verdicts,
-       a.name AS account, {ORDER}
+       o.account, {ORDER}
 FROM signals AS s
 LEFT JOIN bots AS b ON b.bot_id = s.bot_id
-LEFT JOIN orders AS o ON o.signal_id = s.signal_id
-LEFT JOIN accounts AS a ON a.account_id = o.account_id
-WHERE s.signal_id = $1
+{OWN}
+LEFT JOIN LATERAL (
+    SELECT o.*, a.name AS account FROM orders AS o LEFT JOIN accounts AS a ON a.account_id = o.account_id
+    WHERE o.signal_id = s.signal_id AND ($1::uuid IS NULL OR a.user_id = $1)
+) AS o ON true
+WHERE s.signal_id = $2 AND {IS_OWN}
 ORDER BY o.account_id, o.leg, o.order_id
 """
 
-SIGNALS = """
-SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.status, s.received_at, s.settled_at, s.source,
-       s.deliveries, s.action, s.symbol, s.side, s.price, s.code, s.reason, s.accounts, s.orders, s.orders_live
+SIGNALS = f"""
+SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS status, s.received_at,
+       {SETTLED_AT} AS settled_at, s.source, s.deliveries, s.action, s.symbol, s.side, s.price, s.code, s.reason,
+       {PART.format("accounts")}, {PART.format("orders")}, {PART.format("orders_live")}
 FROM signals AS s LEFT JOIN bots AS b ON b.bot_id = s.bot_id
-WHERE ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::text IS NULL OR s.status = $2)
-  AND ($3::uuid IS NULL OR s.signal_id < $3)
-ORDER BY s.signal_id DESC LIMIT $4
+{OWN}
+WHERE ($2::uuid IS NULL OR s.bot_id = $2) AND ($3::text IS NULL OR {STATUS} = $3)
+  AND ($4::uuid IS NULL OR s.signal_id < $4) AND {IS_OWN}
+ORDER BY s.signal_id DESC LIMIT $5
 """
 
 ORDERS = f"""
@@ -55,6 +90,7 @@ FROM orders AS o
 WHERE ($1::bigint IS NULL OR o.account_id = $1) AND ($2::uuid IS NULL OR o.subscription_id = $2)
   AND ($3::uuid IS NULL OR o.signal_id = $3) AND ($4::text IS NULL OR o.status = $4)
   AND ($5::uuid IS NULL OR (o.signal_id, o.order_id) < ($5, $6::text))
+  AND ($8::uuid IS NULL OR o.account_id IN (SELECT account_id FROM accounts WHERE user_id = $8))
 ORDER BY o.signal_id DESC, o.order_id DESC LIMIT $7
 """
 
@@ -63,6 +99,7 @@ SELECT * FROM positions
 WHERE ($1::bigint IS NULL OR account_id = $1) AND ($2::uuid IS NULL OR bot_id = $2)
   AND ($3::text IS NULL OR status = $3) AND (NOT $4 OR status IN ('pending', 'open', 'closing'))
   AND ($5::bigint IS NULL OR position_id < $5)
+  AND ($7::uuid IS NULL OR account_id IN (SELECT account_id FROM accounts WHERE user_id = $7))
 ORDER BY position_id DESC LIMIT $6
 """
 
@@ -85,8 +122,8 @@ class PostgresReceipts:
         """Read from ``pool``, whose search path must be our schema."""
         self._pool = pool
 
-    async def find_receipt(self, signal_id: UUID) -> Receipt | None:
-        rows = await self._pool.fetch(RECEIPT, signal_id)
+    async def find_receipt(self, signal_id: UUID, *, owner: UUID | None) -> Receipt | None:
+        rows = await self._pool.fetch(RECEIPT, owner, signal_id)
         if not rows:
             return None
         signal = rows[0]
@@ -118,14 +155,21 @@ class PostgresActivity:
         self._pool = pool
 
     async def signals(
-        self, *, bot_id: UUID | None, status: str | None, before: UUID | None, limit: int
+        self,
+        *,
+        owner: UUID | None,
+        bot_id: UUID | None,
+        status: str | None,
+        before: UUID | None,
+        limit: int,
     ) -> Sequence[SignalLine]:
-        rows = await self._pool.fetch(SIGNALS, bot_id, status, before, limit)
+        rows = await self._pool.fetch(SIGNALS, owner, bot_id, status, before, limit)
         return [to_value(row, SignalLine) for row in rows]
 
     async def orders(
         self,
         *,
+        owner: UUID | None,
         account_id: int | None,
         subscription_id: UUID | None,
         signal_id: UUID | None,
@@ -134,12 +178,15 @@ class PostgresActivity:
         limit: int,
     ) -> Sequence[OrderLine]:
         place = (None, None) if before is None else (before.signal_id, before.order_id)
-        rows = await self._pool.fetch(ORDERS, account_id, subscription_id, signal_id, status, *place, limit)
+        rows = await self._pool.fetch(
+            ORDERS, account_id, subscription_id, signal_id, status, *place, limit, owner
+        )
         return [to_value({**row, **_prices(row)}, OrderLine) for row in rows]
 
     async def positions(
         self,
         *,
+        owner: UUID | None,
         account_id: int | None,
         bot_id: UUID | None,
         status: str | None,
@@ -147,7 +194,7 @@ class PostgresActivity:
         before: int | None,
         limit: int,
     ) -> Sequence[PositionLine]:
-        rows = await self._pool.fetch(POSITIONS, account_id, bot_id, status, live_only, before, limit)
+        rows = await self._pool.fetch(POSITIONS, account_id, bot_id, status, live_only, before, limit, owner)
         return [_position(row) for row in rows]
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, SecretStr
@@ -18,13 +19,16 @@ from pregao.accounts.configure import (
     get_account,
     open_account,
     register_on_paper,
+    spelled,
 )
+from pregao.accounts.principal import Principal
 from pregao.accounts.refusals import SettingUnusableError
 from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.order import PositionMode
+from pregao.domain.user import Role
 from pregao.domain.venue import MarginMode
-from pregao.edges.http.api.roles import OPERATOR
+from pregao.edges.http.api.roles import Admin, Trader, Viewer, role_forbidden
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
@@ -52,7 +56,7 @@ from pregao.views.configured import AccountLine
 PAPER_KEY_BYTES = 32  # 64 hex digits, as long as Binance's
 
 routes = APIRouter(
-    prefix="/api/v1/exchange-accounts", tags=["accounts"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
+    prefix="/api/v1/exchange-accounts", tags=["accounts"], dependencies=[TOKEN], responses=ERRORS
 )
 
 Name = Annotated[
@@ -80,6 +84,11 @@ class NewAccount(Asked):
     venue: Venue = Venue.PAPER
     position_mode: PositionMode = PositionMode.ONE_WAY
     margin_mode: MarginMode = MarginMode.CROSSED
+    is_main: bool = False
+    user_id: Annotated[
+        UUID | None,
+        Field(description="Whose it is: staff may say; null is the desk's own. A trader's is his."),
+    ] = None
     api_key: ApiKey | None = None
     secret_key: SecretKey | None = None
     balance_usdt: BalanceUsdt | None = None
@@ -94,6 +103,7 @@ class AccountChanges(Changes):
     position_mode: PositionMode = unset()
     margin_mode: MarginMode = unset()
     is_active: bool = unset()
+    is_main: bool = unset()
     api_key: ApiKey = unset()
     secret_key: SecretKey = unset()
 
@@ -102,12 +112,14 @@ class AccountShown(Shown):
     """An account; of its credentials only whether there are any."""
 
     account_id: int
+    user_id: UUID | None
     name: str
     venue: Venue
     position_mode: PositionMode
     margin_mode: MarginMode
     margin_asset: str
     is_active: bool
+    is_main: bool
     has_credentials: bool
     created_at: datetime
     updated_at: datetime
@@ -124,17 +136,18 @@ class Rewrapped(Shown):
 async def list_accounts(
     *,
     desk: DeskGiven,
+    who: Viewer,
     is_active: bool | None = None,
     cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
     limit: Limit = PAGE_ITEMS,
 ) -> Page[AccountShown]:
     """Give the accounts, oldest first."""
-    lines = await desk.configured.accounts(is_active=is_active, after=cursor, limit=limit)
+    lines = await desk.configured.accounts(owner=who.owner, is_active=is_active, after=cursor, limit=limit)
     return page_of([_shown(line) for line in lines], limit=limit, cursor=lambda last: last.account_id)
 
 
-@routes.post("", status_code=201, responses=UNREADABLE)
-async def post_account(body: NewAccount, desk: DeskGiven) -> AccountShown:
+@routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_account(body: NewAccount, desk: DeskGiven, who: Trader) -> AccountShown:
     """Open an account; its credentials are sealed before they are stored."""
     credentials = _credentials_of(body.api_key, body.secret_key)
     check_credentials(credentials, venue=body.venue)
@@ -144,57 +157,62 @@ async def post_account(body: NewAccount, desk: DeskGiven) -> AccountShown:
             "Only a paper account whose credentials the desk makes is opened with a balance.",
             field="balance_usdt",
         )
-    account = Account(
-        account_id=await desk.accounts.next_account_id(),
-        name=body.name,
-        venue=body.venue,
-        position_mode=body.position_mode,
-        margin_mode=body.margin_mode,
+    account = spelled(
+        Account(
+            account_id=await desk.accounts.next_account_id(),
+            name=body.name,
+            venue=body.venue,
+            position_mode=body.position_mode,
+            margin_mode=body.margin_mode,
+            user_id=await _owner_of_new(body, who=who, desk=desk),
+            is_main=body.is_main,
+        )
     )
-    facts = open_account(account, now=desk.clock())
     if credentials is None:
         credentials = await _open_on_paper(account, balance_usdt=body.balance_usdt, desk=desk)
     sealed = desk.vault.seal(credentials, account_id=account.account_id)
-    async with desk.accounts.open() as book:
-        await book.append(facts)
+    async with desk.accounts.open(owner=who.owner) as book:
+        await book.append(await open_account(account, book=book, now=desk.clock()))
         await book.keep_credentials(account.account_id, sealed)
-    return _shown(await _get_line(account.account_id, desk=desk))
+    return _shown(await _get_line(account.account_id, who=who, desk=desk))
 
 
 @routes.post("/rewrap")
-async def post_rewrap(desk: DeskGiven) -> Rewrapped:
+async def post_rewrap(desk: DeskGiven, _who: Admin) -> Rewrapped:
     """Put every account's data key under the present master key, after it was changed."""
     return Rewrapped(rewrapped=await desk.credentials.rewrap(), master_key=desk.vault.master_key)
 
 
 @routes.get("/{account_id:int}", responses=UNKNOWN)
-async def get_one_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
+async def get_one_account(account_id: AccountId, desk: DeskGiven, who: Viewer) -> AccountShown:
     """Give one account."""
-    return _shown(await _get_line(account_id, desk=desk))
+    return _shown(await _get_line(account_id, who=who, desk=desk))
 
 
 @routes.patch("/{account_id:int}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
-async def patch_account(account_id: AccountId, body: AccountChanges, desk: DeskGiven) -> AccountShown:
+async def patch_account(
+    account_id: AccountId, body: AccountChanges, desk: DeskGiven, who: Trader
+) -> AccountShown:
     """Change an account or replace its credentials."""
     changes = body.model_dump(exclude_unset=True, exclude={"api_key", "secret_key"})
     credentials = _credentials_of(body.api_key, body.secret_key)
-    async with desk.accounts.open() as book:
+    async with desk.accounts.open(owner=who.owner) as book:
         await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
         if credentials is not None:
             account = await get_account(account_id, book=book)
             check_credentials(credentials, venue=account.venue)
             sealed = desk.vault.seal(credentials, account_id=account_id)
             await book.keep_credentials(account_id, sealed)
-    return _shown(await _get_line(account_id, desk=desk))
+    return _shown(await _get_line(account_id, who=who, desk=desk))
 
 
 @routes.delete("/{account_id:int}", responses={**UNKNOWN, **CONFLICT})
-async def delete_account(account_id: AccountId, desk: DeskGiven) -> AccountShown:
+async def delete_account(account_id: AccountId, desk: DeskGiven, who: Trader) -> AccountShown:
     """Deactivate an account that has nothing open; its history stays."""
-    async with desk.accounts.open() as book:
+    async with desk.accounts.open(owner=who.owner) as book:
         changes = {"is_active": False}
         await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
-    return _shown(await _get_line(account_id, desk=desk))
+    return _shown(await _get_line(account_id, who=who, desk=desk))
 
 
 def _credentials_of(key: SecretStr | None, secret: SecretStr | None) -> Credentials | None:
@@ -212,8 +230,19 @@ async def _open_on_paper(account: Account, *, balance_usdt: Decimal | None, desk
     return made
 
 
-async def _get_line(account_id: int, *, desk: Desk) -> AccountLine:
-    line = await desk.configured.find_account(account_id)
+async def _owner_of_new(body: NewAccount, *, who: Principal, desk: Desk) -> UUID | None:
+    if who.owner is not None:
+        if body.user_id not in (None, who.owner):
+            raise role_forbidden(who, Role.OPERATOR)
+        return who.owner
+    line = None if body.user_id is None else await desk.people.find_user(body.user_id)
+    if body.user_id is not None and line is None:
+        raise ApiError(404, "USER_UNKNOWN", f"user={body.user_id}. There is no such user.")
+    return body.user_id
+
+
+async def _get_line(account_id: int, *, who: Principal, desk: Desk) -> AccountLine:
+    line = await desk.configured.find_account(account_id, owner=who.owner)
     if line is None:
         raise ApiError(404, "ACCOUNT_UNKNOWN", f"account={account_id}. There is no such account.")
     return line

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
-from pregao.edges.http.api.roles import OPERATOR
+from pregao.edges.http.api.roles import Viewer
 from pregao.edges.http.api.shapes import (
     ERRORS,
     ID_MAX,
@@ -27,7 +27,7 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.errors import ApiError
 from pregao.views.activity import OrderLine, OrderPlace
 
-routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
+routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
 SignalStatus = Literal["received", "accepted", "approved", "planned", "settled", "refused", "declined"]
 CURSOR_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z0-9]+$"
@@ -166,23 +166,27 @@ class PositionShown(Shown):
 
 @routes.get("/signals")
 async def list_signals(
+    *,
     desk: DeskGiven,
+    who: Viewer,
     bot_id: UUID | None = None,
     status: SignalStatus | None = None,
     cursor: UUID | None = None,
     limit: Limit = PAGE_ITEMS,
 ) -> Page[SignalShown]:
     """Give the latest signals."""
-    lines = await desk.activity.signals(bot_id=bot_id, status=status, before=cursor, limit=limit)
+    lines = await desk.activity.signals(
+        owner=who.owner, bot_id=bot_id, status=status, before=cursor, limit=limit
+    )
     return page_of(
         [SignalShown.model_validate(line) for line in lines], limit=limit, cursor=lambda last: last.signal_id
     )
 
 
 @routes.get("/signals/{signal_id:uuid}/receipt", responses=UNKNOWN)
-async def get_receipt(signal_id: UUID, desk: DeskGiven) -> ReceiptShown:
-    """Say what one signal did on every account, and why."""
-    receipt = await desk.receipts.find_receipt(signal_id)
+async def get_receipt(signal_id: UUID, desk: DeskGiven, who: Viewer) -> ReceiptShown:
+    """Say what one signal did on every account one may see, and why."""
+    receipt = await desk.receipts.find_receipt(signal_id, owner=who.owner)
     if receipt is None:
         raise ApiError(404, "SIGNAL_UNKNOWN", f"signal={signal_id}. There is no such signal.")
     return ReceiptShown.model_validate(receipt)
@@ -192,6 +196,7 @@ async def get_receipt(signal_id: UUID, desk: DeskGiven) -> ReceiptShown:
 async def list_orders(
     *,
     desk: DeskGiven,
+    who: Viewer,
     account_id: AccountFilter = None,
     subscription_id: UUID | None = None,
     signal_id: UUID | None = None,
@@ -201,6 +206,7 @@ async def list_orders(
 ) -> Page[OrderShown]:
     """Give the orders of the latest signals."""
     lines = await desk.activity.orders(
+        owner=who.owner,
         account_id=account_id,
         subscription_id=subscription_id,
         signal_id=signal_id,
@@ -215,6 +221,7 @@ async def list_orders(
 async def list_positions(
     *,
     desk: DeskGiven,
+    who: Viewer,
     account_id: AccountFilter = None,
     bot_id: UUID | None = None,
     status: PositionStatus | None = None,
@@ -224,7 +231,13 @@ async def list_positions(
 ) -> Page[PositionShown]:
     """Give the latest positions."""
     lines = await desk.activity.positions(
-        account_id=account_id, bot_id=bot_id, status=status, live_only=live_only, before=cursor, limit=limit
+        owner=who.owner,
+        account_id=account_id,
+        bot_id=bot_id,
+        status=status,
+        live_only=live_only,
+        before=cursor,
+        limit=limit,
     )
     return page_of(
         [PositionShown.model_validate(line) for line in lines],

@@ -264,7 +264,7 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
         settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
     secret_sha256 = hashlib.sha256(secret.encode()).hexdigest()
     bot = Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=None) as book:
         await book.append(await create_bot(bot, book=book, now=now))
     line = await _get_line(bot.bot_id, desk=desk)
     return BotMade.model_validate({**shown_bot(line, desk=desk, request=request), "secret": secret})
@@ -274,7 +274,9 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
 async def get_bot(bot_id: UUID, desk: DeskGiven, request: Request) -> BotWithSignals:
     """Give one bot and its ten latest signals."""
     line = await _get_line(bot_id, desk=desk)
-    signals = await desk.activity.signals(bot_id=bot_id, status=None, before=None, limit=RECENT_SIGNALS)
+    signals = await desk.activity.signals(
+        owner=None, bot_id=bot_id, status=None, before=None, limit=RECENT_SIGNALS
+    )
     shown = {**shown_bot(line, desk=desk, request=request), "recent_signals": signals}
     return BotWithSignals.model_validate(shown)
 
@@ -285,7 +287,7 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
     changes = asked_of(body, only_sent=True)
     if "status" in changes:
         changes["status"] = BotStatus(changes["status"])
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=None) as book:
         await book.append(await change_bot(bot_id, changes, book=book, now=desk.clock()))
     line = await _get_line(bot_id, desk=desk)
     return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
@@ -296,7 +298,7 @@ async def delete_bot(
     bot_id: UUID, desk: DeskGiven, request: Request, open_positions: OpenPositions = "keep"
 ) -> BotArchived:
     """Archive a bot and cancel its subscriptions; it takes closes only, and only while it holds something."""
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=None) as book:
         await book.append(await archive_bot(bot_id, book=book, now=desk.clock()))
         signal_id = await close_if_asked(open_positions, bot_id=bot_id, book=book, desk=desk)
     shown = shown_bot(await _get_line(bot_id, desk=desk), desk=desk, request=request)

@@ -26,14 +26,19 @@ class Needs:
         """Give who is asking."""
         principal: Principal = request.scope["principal"]
         if not principal.role.includes(self.role):
-            raise ApiError(
-                403,
-                "ROLE_FORBIDDEN",
-                f"role={principal.role} needed={self.role}. An admin may give you the role.",
-                role=principal.role,
-                needed=self.role,
-            )
+            raise role_forbidden(principal, self.role)
         return principal
+
+
+def role_forbidden(principal: Principal, needed: Role) -> ApiError:
+    """Give the refusal of what takes a larger role."""
+    return ApiError(
+        403,
+        "ROLE_FORBIDDEN",
+        f"role={principal.role} needed={needed}. An admin may give you the role.",
+        role=principal.role,
+        needed=needed,
+    )
 
 
 Viewer = Annotated[Principal, Depends(Needs(Role.VIEWER))]

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import AliasChoices, Field
 
+from pregao.accounts.principal import Principal
 from pregao.bots.ranges import to_symbol
 from pregao.bots.refusals import SettingUnusableError
 from pregao.bots.subscribe import (
@@ -20,6 +21,7 @@ from pregao.bots.subscribe import (
 from pregao.domain.account import Venue
 from pregao.domain.bot import (
     BotStatus,
+    Directions,
     OppositeSide,
     SameSide,
     Subscription,
@@ -28,15 +30,16 @@ from pregao.domain.bot import (
 )
 from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
-from pregao.edges.http.api.bots import BotShown, shown_bot
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
-from pregao.edges.http.api.roles import OPERATOR
+from pregao.edges.http.api.roles import Trader, Viewer
 from pregao.edges.http.api.rules import (
     EffectiveOnSymbolShown,
     EffectiveShown,
+    HoursShown,
     OwnSymbolRows,
     OwnSymbolShown,
     Symbol,
+    SymbolShown,
     asked_of,
     effective_by_symbol,
     effective_on,
@@ -77,7 +80,7 @@ RECENT_EXECUTIONS = 20
 routes = APIRouter(
     prefix="/api/v1/bot-subscriptions",
     tags=["subscriptions"],
-    dependencies=[TOKEN, OPERATOR],
+    dependencies=[TOKEN],
     responses=ERRORS,
 )
 
@@ -187,6 +190,28 @@ class SubscriptionCanceled(SubscriptionShown):
     close_signal_id: UUID | None
 
 
+class AvailableBot(Shown):
+    """A bot as those see it who may follow it."""
+
+    bot_id: UUID
+    name: str
+    description: str
+    market_type: str
+    status: BotStatus
+    allowed_directions: Directions
+    trading_symbol: str | None
+    allowed_symbols: tuple[str, ...]
+    trading_hours: tuple[HoursShown, ...]
+    default_leverage: int
+    default_margin_usd: Amount
+    default_stop_loss_pct: Amount
+    default_take_profit_pct: Amount
+    default_max_positions: int
+    same_side: SameSide
+    opposite_side: OppositeSide
+    symbols: tuple[SymbolShown, ...]
+
+
 class SubscriptionsMade(Shown):
     """The subscriptions just made."""
 
@@ -195,11 +220,11 @@ class SubscriptionsMade(Shown):
 
 @routes.get("/available-bots")
 async def list_available_bots(
-    desk: DeskGiven, request: Request, cursor: UUID | None = None, limit: Limit = PAGE_ITEMS
-) -> Page[BotShown]:
-    """Give the bots that take subscriptions and signals."""
+    desk: DeskGiven, _who: Viewer, cursor: UUID | None = None, limit: Limit = PAGE_ITEMS
+) -> Page[AvailableBot]:
+    """Give the bots that take subscriptions and signals; where their signals come in is the desk's to know."""
     lines = await desk.configured.bots(status=BotStatus.ACTIVE, market_type=None, after=cursor, limit=limit)
-    bots = [BotShown.model_validate(shown_bot(line, desk=desk, request=request)) for line in lines]
+    bots = [AvailableBot.model_validate(line.bot) for line in lines]
     return page_of(bots, limit=limit, cursor=lambda last: last.bot_id)
 
 
@@ -207,6 +232,7 @@ async def list_available_bots(
 async def list_subscriptions(
     *,
     desk: DeskGiven,
+    who: Viewer,
     bot_id: UUID | None = None,
     account_id: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
     status: SubscriptionStatus | None = None,
@@ -215,23 +241,23 @@ async def list_subscriptions(
 ) -> Page[SubscriptionShown]:
     """Give the subscriptions, oldest first."""
     lines = await desk.configured.subscriptions(
-        bot_id=bot_id, account_id=account_id, status=status, after=cursor, limit=limit
+        owner=who.owner, bot_id=bot_id, account_id=account_id, status=status, after=cursor, limit=limit
     )
     shown = [SubscriptionShown.model_validate(_shown(line)) for line in lines]
     return page_of(shown, limit=limit, cursor=lambda last: last.subscription_id)
 
 
 @routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
-async def post_subscription(body: NewSubscription, desk: DeskGiven) -> SubscriptionShown:
+async def post_subscription(body: NewSubscription, desk: DeskGiven, who: Trader) -> SubscriptionShown:
     """Have an account follow a bot; a canceled subscription lives again."""
     (made,) = await _subscribe(
-        [_wanted(body, bot_id=body.bot_id, account_id=body.account_id, desk=desk)], desk
+        [_wanted(body, bot_id=body.bot_id, account_id=body.account_id, desk=desk)], who=who, desk=desk
     )
     return made
 
 
 @routes.post("/multi", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
-async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> SubscriptionsMade:
+async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven, who: Trader) -> SubscriptionsMade:
     """Have up to three accounts follow a bot: all or none, under one `config_group_id`."""
     individual = {one.account_id: one for one in body.individual_configs}
     is_matching = individual.keys() == set(body.account_ids) and len(individual) == len(
@@ -254,14 +280,15 @@ async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven) -> Subscri
         )
         for account_id in body.account_ids
     ]
-    return SubscriptionsMade(subscriptions=await _subscribe(wanted, desk))
+    return SubscriptionsMade(subscriptions=await _subscribe(wanted, who=who, desk=desk))
 
 
 @routes.get("/{subscription_id:uuid}", responses=UNKNOWN)
-async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> SubscriptionWithExecutions:
+async def get_subscription(subscription_id: UUID, desk: DeskGiven, who: Viewer) -> SubscriptionWithExecutions:
     """Give one subscription and its twenty latest orders."""
-    line = await _get_line(subscription_id, desk=desk)
+    line = await _get_line(subscription_id, who=who, desk=desk)
     orders = await desk.activity.orders(
+        owner=who.owner,
         account_id=line.account.account_id,
         subscription_id=subscription_id,
         signal_id=None,
@@ -277,10 +304,11 @@ async def get_subscription(subscription_id: UUID, desk: DeskGiven) -> Subscripti
 async def get_effective_settings(
     subscription_id: UUID,
     desk: DeskGiven,
+    who: Viewer,
     symbol: Annotated[Symbol | None, Query(description="Without one: what counts where no row is.")] = None,
 ) -> EffectiveOnSymbolShown:
     """Say what a subscription trades a symbol with, wherever it is set."""
-    line = await _get_line(subscription_id, desk=desk)
+    line = await _get_line(subscription_id, who=who, desk=desk)
     return effective_on(
         None if symbol is None else to_symbol(symbol), bot=line.bot, subscription=line.subscription
     )
@@ -288,29 +316,29 @@ async def get_effective_settings(
 
 @routes.patch("/{subscription_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_subscription(
-    subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven
+    subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven, who: Trader
 ) -> SubscriptionShown:
     """Change a subscription; `status` pauses it or makes it active again."""
     changes = asked_of(body, only_sent=True)
     if "status" in changes:
         changes["status"] = SubscriptionStatus(changes["status"])
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=who.owner) as book:
         await book.append(await change_subscription(subscription_id, changes, book=book, now=desk.clock()))
-    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, desk=desk)))
+    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, who=who, desk=desk)))
 
 
 @routes.delete("/{subscription_id:uuid}", responses=UNKNOWN)
 async def delete_subscription(
-    subscription_id: UUID, desk: DeskGiven, open_positions: OpenPositions = "keep"
+    subscription_id: UUID, desk: DeskGiven, who: Trader, open_positions: OpenPositions = "keep"
 ) -> SubscriptionCanceled:
     """Cancel a subscription; what is open is still closed by closing signals, or now."""
-    bot_id = (await _get_line(subscription_id, desk=desk)).bot.bot_id
-    async with desk.bots.open() as book:
+    bot_id = (await _get_line(subscription_id, who=who, desk=desk)).bot.bot_id
+    async with desk.bots.open(owner=who.owner) as book:
         await book.append(await cancel_subscription(subscription_id, book=book, now=desk.clock()))
         signal_id = await close_if_asked(
             open_positions, bot_id=bot_id, subscription_id=subscription_id, book=book, desk=desk
         )
-    shown = _shown(await _get_line(subscription_id, desk=desk))
+    shown = _shown(await _get_line(subscription_id, who=who, desk=desk))
     return SubscriptionCanceled.model_validate({**shown, "close_signal_id": signal_id})
 
 
@@ -331,17 +359,19 @@ def _wanted(
     )
 
 
-async def _subscribe(wanted: Sequence[Subscription], desk: Desk) -> list[SubscriptionShown]:
-    async with desk.bots.open() as book:
+async def _subscribe(
+    wanted: Sequence[Subscription], *, who: Principal, desk: Desk
+) -> list[SubscriptionShown]:
+    async with desk.bots.open(owner=who.owner) as book:
         facts = await subscribe(wanted, book=book, now=desk.clock())
         await book.append(facts)
     made = [fact.subscription for fact in facts if isinstance(fact, SubscriptionConfigured)]
-    lines = [await _get_line(subscription.subscription_id, desk=desk) for subscription in made]
+    lines = [await _get_line(subscription.subscription_id, who=who, desk=desk) for subscription in made]
     return [SubscriptionShown.model_validate(_shown(line)) for line in lines]
 
 
-async def _get_line(subscription_id: UUID, *, desk: Desk) -> SubscriptionLine:
-    line = await desk.configured.find_subscription(subscription_id)
+async def _get_line(subscription_id: UUID, *, who: Principal, desk: Desk) -> SubscriptionLine:
+    line = await desk.configured.find_subscription(subscription_id, owner=who.owner)
     if line is None:
         raise ApiError(
             404, "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."

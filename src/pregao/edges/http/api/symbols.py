@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
+from pregao.accounts.principal import Principal
 from pregao.bots.configure import remove_symbol, set_symbol
 from pregao.bots.ports import BotBook
 from pregao.bots.subscribe import copy_symbols, remove_own_symbol, set_own_symbol, switch_symbol
 from pregao.bots.symbols import Rows, find_row, get_row
-from pregao.domain.bot import Bot, Subscription, SymbolSettings
-from pregao.edges.http.api.roles import OPERATOR
+from pregao.domain.bot import Bot, BotStatus, Subscription, SymbolSettings
+from pregao.edges.http.api.roles import OPERATOR, Trader, Viewer
 from pregao.edges.http.api.rules import (
     SYMBOL_PATTERN,
     OwnSymbolAsked,
@@ -38,7 +39,7 @@ bot_routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN
 subscription_routes = APIRouter(
     prefix="/api/v1/bot-subscriptions",
     tags=["subscriptions"],
-    dependencies=[TOKEN, OPERATOR],
+    dependencies=[TOKEN],
     responses=ERRORS,
 )
 
@@ -75,7 +76,7 @@ async def get_symbol(bot_id: UUID, symbol: NamedSymbol, desk: DeskGiven) -> Symb
 async def put_symbol(bot_id: UUID, symbol: NamedSymbol, body: SymbolValues, desk: DeskGiven) -> SymbolShown:
     """Say what counts on one symbol, in place of what was said before."""
     row = SymbolSettings(symbol=symbol, **body.model_dump())
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=None) as book:
         await book.append(await set_symbol(bot_id, row, book=book, now=desk.clock()))
         rows = await _rows_of_bot(bot_id, book=book)
     return SymbolShown.model_validate(get_row(rows, symbol))
@@ -84,28 +85,33 @@ async def put_symbol(bot_id: UUID, symbol: NamedSymbol, body: SymbolValues, desk
 @bot_routes.delete("/{bot_id:uuid}/symbol-configs/{symbol}", responses={**UNKNOWN, **CONFLICT})
 async def delete_symbol(bot_id: UUID, symbol: NamedSymbol, desk: DeskGiven) -> Page[SymbolShown]:
     """Take a symbol's row away, and give those that are left."""
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=None) as book:
         await book.append(await remove_symbol(bot_id, symbol, book=book, now=desk.clock()))
         rows = await _rows_of_bot(bot_id, book=book)
     return _page(rows)
 
 
 @subscription_routes.get("/bot/{bot_id:uuid}/symbol-configs", responses=UNKNOWN)
-async def list_symbols_of_bot(bot_id: UUID, desk: DeskGiven) -> Page[SymbolShown]:
+async def list_symbols_of_bot(bot_id: UUID, desk: DeskGiven, who: Viewer) -> Page[SymbolShown]:
     """Give all symbol rows of a bot one may follow, on one page."""
-    return _page((await _get_bot(bot_id, desk=desk)).symbols)
+    bot = await _get_bot(bot_id, desk=desk)
+    if bot.status is BotStatus.ARCHIVED and not who.role.is_staff:
+        raise _bot_unknown(bot_id)
+    return _page(bot.symbols)
 
 
 @subscription_routes.get("/{subscription_id:uuid}/symbol-configs", responses=UNKNOWN)
-async def list_own_symbols(subscription_id: UUID, desk: DeskGiven) -> Page[OwnSymbolShown]:
+async def list_own_symbols(subscription_id: UUID, desk: DeskGiven, who: Viewer) -> Page[OwnSymbolShown]:
     """Give all symbol rows of a subscription, on one page."""
-    return _own_page((await _get_subscription(subscription_id, desk=desk)).symbols)
+    return _own_page((await _get_subscription(subscription_id, who=who, desk=desk)).symbols)
 
 
 @subscription_routes.get("/{subscription_id:uuid}/symbol-configs/{symbol}", responses=UNKNOWN)
-async def get_own_symbol(subscription_id: UUID, symbol: NamedSymbol, desk: DeskGiven) -> OwnSymbolShown:
+async def get_own_symbol(
+    subscription_id: UUID, symbol: NamedSymbol, desk: DeskGiven, who: Viewer
+) -> OwnSymbolShown:
     """Give one symbol's row."""
-    rows = (await _get_subscription(subscription_id, desk=desk)).symbols
+    rows = (await _get_subscription(subscription_id, who=who, desk=desk)).symbols
     return OwnSymbolShown.model_validate(get_row(rows, symbol))
 
 
@@ -120,11 +126,11 @@ async def get_own_symbol(subscription_id: UUID, symbol: NamedSymbol, desk: DeskG
     },
 )
 async def post_own_symbol(
-    subscription_id: UUID, body: OwnSymbolAsked, desk: DeskGiven, response: Response
+    subscription_id: UUID, body: OwnSymbolAsked, desk: DeskGiven, who: Trader, response: Response
 ) -> OwnSymbolShown:
     """Say what counts on one symbol, in place of what was said before."""
     row = SymbolSettings(**body.model_dump())
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=who.owner) as book:
         facts = await set_own_symbol(subscription_id, row, book=book, now=desk.clock())
         former = await _rows_of(subscription_id, book=book)
         await book.append(facts)
@@ -138,10 +144,10 @@ async def post_own_symbol(
     "/{subscription_id:uuid}/symbol-configs/{symbol}", responses={**UNKNOWN, **CONFLICT}
 )
 async def delete_own_symbol(
-    subscription_id: UUID, symbol: NamedSymbol, desk: DeskGiven
+    subscription_id: UUID, symbol: NamedSymbol, desk: DeskGiven, who: Trader
 ) -> Page[OwnSymbolShown]:
     """Take a symbol's row away, and give those that are left."""
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=who.owner) as book:
         await book.append(await remove_own_symbol(subscription_id, symbol, book=book, now=desk.clock()))
         rows = await _rows_of(subscription_id, book=book)
     return _own_page(rows)
@@ -150,10 +156,10 @@ async def delete_own_symbol(
 @subscription_routes.post(
     "/{subscription_id:uuid}/symbol-configs/sync-from-bot", responses={**UNKNOWN, **CONFLICT}
 )
-async def sync_symbols_from_bot(subscription_id: UUID, desk: DeskGiven) -> SymbolsCopied:
+async def sync_symbols_from_bot(subscription_id: UUID, desk: DeskGiven, who: Trader) -> SymbolsCopied:
     """Copy the bot's rows that the subscription lacks, as rows with `use_bot_default`; limits are not copied."""
-    bot_id = (await _get_subscription(subscription_id, desk=desk)).bot_id
-    async with desk.bots.open() as book:
+    bot_id = (await _get_subscription(subscription_id, who=who, desk=desk)).bot_id
+    async with desk.bots.open(owner=who.owner) as book:
         facts = await copy_symbols(subscription_id, bot_id=bot_id, book=book, now=desk.clock())
         former = await _rows_of(subscription_id, book=book)
         await book.append(facts)
@@ -165,9 +171,11 @@ async def sync_symbols_from_bot(subscription_id: UUID, desk: DeskGiven) -> Symbo
 @subscription_routes.post(
     "/{subscription_id:uuid}/symbol-configs/toggle-symbol", responses={**UNKNOWN, **CONFLICT, **UNREADABLE}
 )
-async def toggle_symbol(subscription_id: UUID, body: SymbolSwitch, desk: DeskGiven) -> OwnSymbolShown:
+async def toggle_symbol(
+    subscription_id: UUID, body: SymbolSwitch, desk: DeskGiven, who: Trader
+) -> OwnSymbolShown:
     """Open nothing more on a symbol, or open again; what is open is still closed."""
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=who.owner) as book:
         await book.append(
             await switch_symbol(
                 subscription_id, body.symbol, is_active=body.is_active, book=book, now=desk.clock()
@@ -180,12 +188,16 @@ async def toggle_symbol(subscription_id: UUID, body: SymbolSwitch, desk: DeskGiv
 async def _get_bot(bot_id: UUID, *, desk: Desk) -> Bot:
     line = await desk.configured.find_bot(bot_id)
     if line is None:
-        raise ApiError(404, "BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
+        raise _bot_unknown(bot_id)
     return line.bot
 
 
-async def _get_subscription(subscription_id: UUID, *, desk: Desk) -> Subscription:
-    line = await desk.configured.find_subscription(subscription_id)
+def _bot_unknown(bot_id: UUID) -> ApiError:
+    return ApiError(404, "BOT_UNKNOWN", f"bot={bot_id}. There is no such bot.")
+
+
+async def _get_subscription(subscription_id: UUID, *, who: Principal, desk: Desk) -> Subscription:
+    line = await desk.configured.find_subscription(subscription_id, owner=who.owner)
     if line is None:
         raise ApiError(
             404, "SUBSCRIPTION_UNKNOWN", f"subscription={subscription_id}. There is no such subscription."
