@@ -228,7 +228,7 @@ async def post_reset_daily_loss(
 ) -> ForgivenessShown:
     """Forgive what the subscription lost so far today: limits count it no more, the figures keep it."""
     forgiven_by = await _name_of(who, desk=desk)
-    async with desk.bots.open() as book:
+    async with desk.bots.open(owner=who.owner) as book:
         facts = await forgive_daily_loss(
             subscription_id, reason=body.reason, forgiven_by=forgiven_by, book=book, now=desk.clock()
         )
