@@ -316,28 +316,40 @@ class TestEffectiveSettings:
         assert others == seen[2]
         assert unset == seen[0]
 
-    async def test_f046_f047_the_seeds_two_users_trade_5x_20_and_10x_50(self, desk):
-        """F047: floored to the step of 0.001; 0.001 BTC is worth less than this venue's least order of 100 USD."""
-        bot, followers = await joined(desk)
-        await set_price(desk, "BTCUSDT", "95200")
-        await set_price(desk, "LTCUSDT", "95.2")
+    @pytest.mark.parametrize(
+        ("step", "quantities"),
+        [
+            ("0.00001", {"Ana": "0.00105", "Bruno": "0.00525"}),
+            ("0.001", {"Ana": "0.001", "Bruno": "0.005"}),
+        ],
+    )
+    async def test_f046_f047_the_seeds_two_users_trade_5x_20_and_10x_50(
+        self, database, tmp_path, step, quantities
+    ):
+        paper = PaperSettings(still=True, listings=(f"BTCUSDT:step={step},notional_min=5",))
+        async with running_desk(database, tmp_path, paper=paper) as desk:
+            bot, followers = await joined(desk)
+            await set_price(desk, "BTCUSDT", "95200")
 
-        on_btc = await signal(desk, bot, "buy", "BTCUSDT")
-        on_ltc = await signal(desk, bot, "buy", "LTCUSDT")
+            receipt = await signal(desk, bot, "buy", "BTCUSDT")
 
         effective = {name: one["effective"] for name, one in followers.items()}
         assert {name: (one["leverage"], one["margin_usd"]) for name, one in effective.items()} == {
             "Ana": (5, "20"),
             "Bruno": (10, "50"),
         }
-        assert outcomes(on_btc) == {"Ana": ("denied", "NOTIONAL_BELOW_MINIMUM"), "Bruno": ("filled", None)}
-        assert {row["account"]: row["quantity"] for row in on_btc["rows"]}["Bruno"] == "0.005"
-        [ana] = [row for row in on_btc["rows"] if row["account"] == "Ana"]
-        assert "notional=95.2 minimum=100" in ana["reason"], "0.001 BTC"
-        assert {row["account"]: row["quantity"] for row in on_ltc["rows"]} == {
-            "Ana": "1.05",
-            "Bruno": "5.252",
-        }
+        assert outcomes(receipt) == dict.fromkeys(("Ana", "Bruno"), ("filled", None))
+        assert {row["account"]: row["filled_quantity"] for row in receipt["rows"]} == quantities
+
+    async def test_f047_below_the_venues_minimum_is_skipped_with_the_numbers(self, desk):
+        bot, _ = await joined(desk)
+        await set_price(desk, "BTCUSDT", "95200")
+
+        receipt = await signal(desk, bot, "buy", "BTCUSDT")
+
+        [ana] = [row for row in receipt["rows"] if row["account"] == "Ana"]
+        assert outcomes(receipt) == {"Ana": ("denied", "NOTIONAL_BELOW_MINIMUM"), "Bruno": ("filled", None)}
+        assert "notional=95.2 minimum=100" in ana["reason"]
 
     async def test_f046_a_symbols_row_trades_with_its_own_size(self, desk):
         bot, followers = await joined(desk)
@@ -391,3 +403,46 @@ class TestSymbolRows:
             "ETHUSDT": False,
         }
         assert shown["effective_by_symbol"]["BTCUSDT"]["leverage"] == 3
+
+    async def test_f058_a_disabled_symbol_is_skipped_by_that_subscription_and_still_closed(self, desk):
+        bot, followers = await joined(desk)
+        path = f"{SUBSCRIPTIONS}/{followers['Ana']['subscription_id']}/symbol-configs/toggle-symbol"
+        await signal(desk, bot, "buy", "ETHUSDT")
+
+        await desk.ask("POST", path, json={"symbol": "ETHUSDT", "is_active": False})
+        closed = await signal(desk, bot, "close", "ETHUSDT")
+        skipped = await signal(desk, bot, "sell", "ETHUSDT")
+        other = await signal(desk, bot, "buy", "SOLUSDT")
+        await desk.ask("POST", path, json={"symbol": "ETHUSDT", "is_active": True})
+        await signal(desk, bot, "close", "ETHUSDT")
+        again = await signal(desk, bot, "buy", "ETHUSDT")
+
+        both = dict.fromkeys(("Ana", "Bruno"), ("filled", None))
+        assert outcomes(closed) == outcomes(other) == outcomes(again) == both
+        assert outcomes(skipped) == {"Ana": ("denied", "SYMBOL_DISABLED"), "Bruno": ("filled", None)}
+        [ana] = [row for row in skipped["rows"] if row["account"] == "Ana"]
+        assert "symbol=ETHUSDT level=subscription" in ana["reason"]
+
+    async def test_f058_a_symbol_the_bot_disables_is_skipped_by_everybody(self, desk):
+        bot, followers = await joined(desk)
+        own = f"{SUBSCRIPTIONS}/{followers['Ana']['subscription_id']}/symbol-configs"
+        await desk.ask("POST", own, json={"symbol": "ETHUSDT", "leverage": 3})
+        await desk.ask("PUT", f"{BOTS}/{bot['bot_id']}/symbol-configs/eth-usdt", json={"is_active": False})
+
+        skipped = await signal(desk, bot, "buy", "ETHUSDT")
+
+        assert outcomes(skipped) == dict.fromkeys(("Ana", "Bruno"), ("denied", "SYMBOL_DISABLED"))
+        assert {"level=bot" in row["reason"] for row in skipped["rows"]} == {True}
+
+    async def test_f058_a_symbols_own_limit_of_positions_counts(self, desk):
+        """0 is a limit: nothing is opened, and other symbols are."""
+        bot, followers = await joined(desk)
+        own = f"{SUBSCRIPTIONS}/{followers['Ana']['subscription_id']}/symbol-configs"
+        await desk.ask("POST", own, json={"symbol": "ETHUSDT", "max_positions": 0})
+
+        limited = await signal(desk, bot, "buy", "ETHUSDT")
+        other = await signal(desk, bot, "buy", "SOLUSDT")
+
+        assert outcomes(limited)["Ana"][0] == "denied"
+        assert outcomes(limited)["Bruno"] == ("filled", None)
+        assert outcomes(other) == dict.fromkeys(("Ana", "Bruno"), ("filled", None))

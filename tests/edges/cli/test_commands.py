@@ -1,60 +1,19 @@
 """The commands against a desk that listens: what a person sees, what a machine reads, what both are told."""
 
-import asyncio
 import json
 import socket
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
-import uvicorn
-from typer.testing import CliRunner
 
 from pregao.edges.cli import accounts, bots, signals, subscriptions, trading
-from pregao.edges.http.api import create_api
 from tests.builders import BOT_ID, NOON, closed, configured, held
-from tests.edges.http.api.own_desk import TOKEN, own_desk
+from tests.edges.cli.own_shell import Shell, listening
+from tests.edges.http.api.own_desk import TOKEN
 from tests.edges.http.api.test_performance import trade as traded
 from tests.edges.http.api.test_receipts import SIGNAL_ID, accepted, approved, denied, filled, planned
 
 SECRET = "a-very-secret-secret"
-
-
-@asynccontextmanager
-async def listening(app):
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
-        listener.close()
-
-
-@pytest.fixture
-async def shell(database, tmp_path):
-    """A desk that listens, and a shell on its machine."""
-    async with own_desk(database) as desk, listening(create_api(desk.ports)) as port:
-        yield (
-            desk,
-            Shell({"SERVER_PORT": str(port), "PREGAO_STATE_DIR": str(tmp_path), "PREGAO_ADMIN_TOKEN": TOKEN}),
-        )
-
-
-class Shell:
-    def __init__(self, environment):
-        self.environment = {**dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY")), **environment}
-
-    async def run(self, app, *words, **options):
-        runner = CliRunner()
-        return await asyncio.to_thread(runner.invoke, app, words, env=self.environment, **options)
-
-    async def read(self, app, *words, **options):
-        result = await self.run(app, *words, "--json", **options)
-        assert result.exit_code == 0, result.stderr
-        return json.loads(result.stdout)
 
 
 class TestBot:

@@ -60,7 +60,6 @@ app = typer.Typer(
     help="One signal comes in; every subscribed account trades it once, and anybody can see why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
@@ -145,7 +144,7 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def main() -> None:
-    app()
+    app(prog_name="pregao")  # `python -m pregao` too: completion is kept under this name
 
 
 def _settings() -> Any:

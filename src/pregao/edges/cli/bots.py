@@ -1,14 +1,16 @@
-"""`pregao bot`: create, list, show, pause, resume and archive bots."""
+"""`pregao bot`: create, change, list, show, pause, resume and archive bots."""
 
 from typing import Annotated, Any
 
 import typer
 
+from pregao.edges.cli import rules, symbols
 from pregao.edges.cli.desk import Json, call, call_all, find_bot_id
 from pregao.edges.cli.performance import Days, show_bot
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Bots: the channels signals come in by.", no_args_is_help=True)
+app.add_typer(symbols.bot_app, name="symbol")
 
 Named = Annotated[str, typer.Argument(metavar="BOT", help="Its id, webhook path or name.")]
 
@@ -41,18 +43,31 @@ def create(
     path: Annotated[
         str | None, typer.Option(help="Webhook path, 16 characters or more; else random.")
     ] = None,
-    description: Annotated[str | None, typer.Option(help="What it trades, for people.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="Trade this symbol only.")] = None,
-    directions: Annotated[str | None, typer.Option(help="both, buy_only or sell_only.")] = None,
-    leverage: Annotated[int | None, typer.Option(help="Default leverage, 1 to 125.")] = None,
-    margin_usd: Annotated[str | None, typer.Option(help="Default margin of an entry, 5 USD or more.")] = None,
-    stop_loss_pct: Annotated[str | None, typer.Option(help="Default stop, 0.1 to 50 percent.")] = None,
-    take_profit_pct: Annotated[str | None, typer.Option(help="Default target, 0.1 to 100 percent.")] = None,
-    max_positions: Annotated[int | None, typer.Option(help="Default of open positions, 1 to 20.")] = None,
+    description: rules.Description = None,
+    symbol: rules.Symbol = None,
+    directions: rules.Directions = None,
+    leverage: rules.Leverage = None,
+    margin_usd: rules.MarginUsd = None,
+    stop_loss_pct: rules.StopLossPct = None,
+    take_profit_pct: rules.TakeProfitPct = None,
+    max_positions: rules.MaxPositions = None,
+    signals_per_minute_max: rules.SignalsPerMinuteMax = None,
+    approval: rules.Approval = None,
+    approval_seconds: rules.ApprovalSeconds = None,
+    approval_price_move_pct: rules.ApprovalPriceMovePct = None,
+    allow_symbol: rules.AllowSymbol = None,
+    hours: rules.Hours = None,
+    cooldown_seconds: rules.CooldownSeconds = None,
+    max_entries_per_day: rules.MaxEntriesPerDay = None,
+    global_max_daily_loss_usd: rules.GlobalMaxDailyLossUsd = None,
+    global_max_positions: rules.GlobalMaxPositions = None,
+    same_side: rules.SameSide = None,
+    opposite_side: rules.OppositeSide = None,
     as_json: Json = False,
 ) -> None:
     """Create a bot; its secret is printed this once."""
     given = {
+        "name": name,
         "webhook_path": path,
         "description": description,
         "trading_symbol": symbol,
@@ -62,14 +77,83 @@ def create(
         "default_stop_loss_pct": stop_loss_pct,
         "default_take_profit_pct": take_profit_pct,
         "default_max_positions": max_positions,
+        "signals_per_minute_max": signals_per_minute_max,
+        "approval": approval,
+        "approval_seconds": approval_seconds,
+        "approval_price_move_pct": approval_price_move_pct,
+        "allowed_symbols": rules.symbols_of(allow_symbol),
+        "trading_hours": rules.hours_of(hours),
+        "cooldown_seconds": cooldown_seconds,
+        "max_entries_per_day": max_entries_per_day,
+        "global_max_daily_loss_usd": global_max_daily_loss_usd,
+        "global_max_positions": global_max_positions,
+        "same_side": same_side,
+        "opposite_side": opposite_side,
     }
-    settings = {field: value for field, value in given.items() if value is not None}
-    bot = call("POST", "/bots", body={"name": name, **settings})
+    bot = call("POST", "/bots", body=rules.asked(given))
     if as_json:
         show_json(bot)
         return
     show_fields((field, bot[field]) for field in ("bot_id", "name", "webhook_url", "secret"))
     print('\nThe secret is shown this once: it belongs into the alert\'s body as "secret".')
+
+
+@app.command()
+def change(
+    bot: Named,
+    *,
+    name: Annotated[str | None, typer.Option(help="3 to 255 characters.")] = None,
+    description: rules.Description = None,
+    symbol: rules.Symbol = None,
+    directions: rules.Directions = None,
+    leverage: rules.Leverage = None,
+    margin_usd: rules.MarginUsd = None,
+    stop_loss_pct: rules.StopLossPct = None,
+    take_profit_pct: rules.TakeProfitPct = None,
+    max_positions: rules.MaxPositions = None,
+    signals_per_minute_max: rules.SignalsPerMinuteMax = None,
+    approval: rules.Approval = None,
+    approval_seconds: rules.ApprovalSeconds = None,
+    approval_price_move_pct: rules.ApprovalPriceMovePct = None,
+    allow_symbol: rules.AllowSymbol = None,
+    hours: rules.Hours = None,
+    cooldown_seconds: rules.CooldownSeconds = None,
+    max_entries_per_day: rules.MaxEntriesPerDay = None,
+    global_max_daily_loss_usd: rules.GlobalMaxDailyLossUsd = None,
+    global_max_positions: rules.GlobalMaxPositions = None,
+    same_side: rules.SameSide = None,
+    opposite_side: rules.OppositeSide = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is named and leave the rest."""
+    given = {
+        "name": name,
+        "description": description,
+        "trading_symbol": symbol,
+        "allowed_directions": directions,
+        "default_leverage": leverage,
+        "default_margin_usd": margin_usd,
+        "default_stop_loss_pct": stop_loss_pct,
+        "default_take_profit_pct": take_profit_pct,
+        "default_max_positions": max_positions,
+        "signals_per_minute_max": signals_per_minute_max,
+        "approval": approval,
+        "approval_seconds": approval_seconds,
+        "approval_price_move_pct": approval_price_move_pct,
+        "allowed_symbols": rules.symbols_of(allow_symbol),
+        "trading_hours": rules.hours_of(hours),
+        "cooldown_seconds": cooldown_seconds,
+        "max_entries_per_day": max_entries_per_day,
+        "global_max_daily_loss_usd": global_max_daily_loss_usd,
+        "global_max_positions": global_max_positions,
+        "same_side": same_side,
+        "opposite_side": opposite_side,
+    }
+    changed = call("PATCH", f"/bots/{find_bot_id(bot)}", body=rules.asked(given))
+    if as_json:
+        show_json(changed)
+        return
+    show_fields(rules.readable(changed).items())
 
 
 @app.command(name="list")
@@ -93,9 +177,11 @@ def show(bot: Named, *, as_json: Json = False) -> None:
     if as_json:
         show_json(shown)
         return
-    signals = shown.pop("recent_signals")
-    show_fields(shown.items())
+    signals, rows = shown.pop("recent_signals"), shown["symbols"]
+    show_fields(rules.readable(shown).items())
     print()
+    if rows:
+        show_rows(rows, rules.ROW_COLUMNS, empty="")
     show_rows(signals, SIGNAL_COLUMNS, empty="It has had no signals yet.")
 
 
@@ -122,9 +208,13 @@ def resume(bot: Named, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def archive(bot: Named, *, as_json: Json = False) -> None:
-    """End a bot and cancel its subscriptions; it takes no signals any more, so close first."""
-    _say(call("DELETE", f"/bots/{find_bot_id(bot)}"), as_json=as_json)
+def archive(bot: Named, *, close: rules.Close = False, as_json: Json = False) -> None:
+    """End a bot and cancel its subscriptions; it takes closes while it holds something, and nothing else."""
+    open_positions = "close" if close else "keep"
+    ended = call("DELETE", f"/bots/{find_bot_id(bot)}", open_positions=open_positions)
+    _say(ended, as_json=as_json)
+    if not as_json:
+        rules.say_closing(ended, was_asked=close)
 
 
 def _say(bot: Any, *, as_json: bool) -> None:

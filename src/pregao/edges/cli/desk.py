@@ -22,6 +22,16 @@ def call(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
     return answer.json()
 
 
+def find(path: str, *, missing: str) -> Any:
+    """Ask for one thing; None where the desk answers that this is not there, with its code."""
+    answer = send("GET", f"{API}{path}", headers=_admin())
+    if answer.status_code == 404 and reasons(answer)[0].startswith(f"{missing}:"):
+        return None
+    if not answer.is_success:
+        fail("\n".join(reasons(answer)))
+    return answer.json()
+
+
 def call_all(path: str, **query: Any) -> list[Any]:
     """Give all items of a list, page after page."""
     items: list[Any] = []
@@ -91,6 +101,18 @@ def find_account_id(words: str) -> int:
         return int(words)
     found = [account for account in call_all("/exchange-accounts") if account["name"] == words]
     return int(_only(found, words, kind="account")["account_id"])
+
+
+def find_subscription_id(words: str) -> str:
+    """Give the id of the subscription with this id, or of BOT/ACCOUNT by their ids or names."""
+    if _is_uuid(words):
+        return words
+    bot, _, account = words.rpartition("/")
+    if not bot or not account:
+        fail(f"SUBSCRIPTION_UNCERTAIN: subscription={words}. Name it by its id, or as BOT/ACCOUNT.")
+    path = "/bot-subscriptions/my-subscriptions"
+    found = call_all(path, bot_id=find_bot_id(bot), account_id=find_account_id(account))
+    return str(_only(found, words, kind="subscription")["subscription_id"])
 
 
 def _only(found: list[Any], words: str, *, kind: str) -> Any:

@@ -1,0 +1,207 @@
+"""The options bots, subscriptions and symbol rows share; trading hours as people write them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from pregao.edges.cli.desk import fail
+
+NOTHING = frozenset({"none", "any", "always", "default"})
+"""What takes a setting away again: a limit, the one symbol, the hours, a value in place of the bot's."""
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_NUMBERS = {
+    **{name: number for number, name in enumerate(DAYS, start=1)},
+    **{
+        name: number for number, name in enumerate(("seg", "ter", "qua", "qui", "sex", "sab", "dom"), start=1)
+    },
+    **{str(number): number for number in range(1, 8)},
+}
+HOURS = re.compile(r"(?P<days>\S+)\s+(?P<start>[0-9:]+)-(?P<end>[0-9:]+)(?:\s+(?P<timezone>\S+))?")
+
+TEXTS = frozenset({"name", "webhook_path", "description"})
+"""Fields whose words are only words."""
+
+Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
+Description: TypeAlias = Annotated[str | None, typer.Option(help="What it trades, for people.")]
+Directions: TypeAlias = Annotated[str | None, typer.Option(help="both, buy_only or sell_only.")]
+Leverage: TypeAlias = Annotated[int | None, typer.Option(help="Default leverage, 1 to 125.")]
+MarginUsd: TypeAlias = Annotated[str | None, typer.Option(help="Default margin of an entry, 5 USD or more.")]
+StopLossPct: TypeAlias = Annotated[str | None, typer.Option(help="Default stop, 0.1 to 50 percent.")]
+TakeProfitPct: TypeAlias = Annotated[str | None, typer.Option(help="Default target, 0.1 to 100 percent.")]
+MaxPositions: TypeAlias = Annotated[int | None, typer.Option(help="Default of open positions, 1 to 20.")]
+SignalsPerMinuteMax: TypeAlias = Annotated[
+    str | None, typer.Option(help="Signals taken in a minute; none is no limit.")
+]
+Approval: TypeAlias = Annotated[
+    str | None, typer.Option(help="automatic, or manual: a person says yes to each entry.")
+]
+ApprovalSeconds: TypeAlias = Annotated[
+    int | None, typer.Option(help="How long the person may take, 5 to 86400.")
+]
+ApprovalPriceMovePct: TypeAlias = Annotated[
+    str | None, typer.Option(help="How far the price may have gone meanwhile, 0.01 to 50 percent.")
+]
+AllowSymbol: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Trade only these: give it again for each; any takes the list away.")
+]
+Hours: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Enter only then: 'mon-fri 09:00-17:30 America/Sao_Paulo'. Give it again for each window; "
+        "always takes them away."
+    ),
+]
+CooldownSeconds: TypeAlias = Annotated[
+    int | None, typer.Option(help="Least time between two entries on one symbol, 0 to 86400.")
+]
+MaxEntriesPerDay: TypeAlias = Annotated[
+    str | None, typer.Option(help="Entries in a UTC day; 0 is none at all, none is no limit.")
+]
+GlobalMaxDailyLossUsd: TypeAlias = Annotated[
+    str | None, typer.Option(help="Lost by all subscribers in a UTC day; none is no limit.")
+]
+GlobalMaxPositions: TypeAlias = Annotated[
+    str | None, typer.Option(help="Open for all subscribers at once; none is no limit.")
+]
+SameSide: TypeAlias = Annotated[
+    str | None, typer.Option(help="On a position of the same side: ignore, add or replace.")
+]
+OppositeSide: TypeAlias = Annotated[
+    str | None, typer.Option(help="On a position of the other side: reverse, close or ignore.")
+]
+Close: TypeAlias = Annotated[
+    bool, typer.Option("--close", help="Close what is open now; else it is kept, guarded, for its signals.")
+]
+RowLeverage: TypeAlias = Annotated[str | None, typer.Option(help="1 to 125; none takes it away.")]
+RowMarginUsd: TypeAlias = Annotated[str | None, typer.Option(help="5 USD or more; none takes it away.")]
+RowStopLossPct: TypeAlias = Annotated[
+    str | None, typer.Option(help="0.1 to 50 percent; 0 is no stop, none takes the setting away.")
+]
+RowTakeProfitPct: TypeAlias = Annotated[
+    str | None, typer.Option(help="0.1 to 100 percent; 0 is no target, none takes the setting away.")
+]
+RowMaxPositions: TypeAlias = Annotated[
+    str | None, typer.Option(help="Open on the symbol at once, 0 or more; none takes it away.")
+]
+RowMaxDailyLossUsd: TypeAlias = Annotated[
+    str | None, typer.Option(help="Lost on the symbol in a UTC day, 0 or more; none takes it away.")
+]
+Active: TypeAlias = Annotated[
+    bool | None, typer.Option("--active/--inactive", help="Whether positions are opened on the symbol.")
+]
+
+ROW_COLUMNS = {
+    "symbol": "symbol",
+    "is_active": "active",
+    "leverage": "leverage",
+    "margin_usd": "margin USD",
+    "stop_loss_pct": "stop %",
+    "take_profit_pct": "target %",
+    "max_positions": "positions",
+    "max_daily_loss_usd": "daily loss USD",
+}
+OWN_ROW_COLUMNS = {**ROW_COLUMNS, "use_bot_default": "bot's values"}
+
+
+def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the body for the options that were given: digits as numbers, and null for what is taken away."""
+    return {
+        field: value if field in TEXTS else _value(value)
+        for field, value in given.items()
+        if value is not None
+    }
+
+
+def say_closing(ended: Mapping[str, Any], *, was_asked: bool) -> None:
+    """Say what becomes of open positions after a bot or a subscription was ended."""
+    signal_id = ended["close_signal_id"]
+    if signal_id is not None:
+        print(f"What is open is being closed: `pregao signal trace {signal_id}` shows the receipt.")
+    elif was_asked:
+        print("Nothing was open.")
+
+
+def symbols_of(words: Sequence[str] | None) -> list[str] | None:
+    """Give the symbols of a repeated option; `any` alone is an empty list."""
+    return None if words is None else [] if _is_nothing(words) else list(words)
+
+
+def hours_of(texts: Sequence[str] | None) -> list[dict[str, Any]] | None:
+    """Give the windows of a repeated option; `always` alone is an empty list."""
+    return None if texts is None else [] if _is_nothing(texts) else [_window(text) for text in texts]
+
+
+def hours_text(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Write windows as they may be given."""
+    texts = [
+        f"{_days_text(one['days'])} {_time_text(one['start'])}-{_time_text(one['end'])} {one['timezone']}"
+        for one in windows
+    ]
+    return "; ".join(texts) or "always"
+
+
+def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a bot's or a subscription's fields as people read them: lists in words, symbol rows left out."""
+    shown = {
+        name: value for name, value in settings.items() if name not in ("symbols", "effective_by_symbol")
+    }
+    if "trading_hours" in shown:
+        shown["trading_hours"] = hours_text(shown["trading_hours"])
+    if "allowed_symbols" in shown:
+        shown["allowed_symbols"] = ", ".join(shown["allowed_symbols"]) or "any"
+    return shown
+
+
+def _value(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() in NOTHING:
+        return None
+    # Whole numbers must be numbers in JSON; amounts may be either.
+    return int(value) if re.fullmatch(r"-?[0-9]{1,18}", value) else value
+
+
+def _is_nothing(words: Sequence[str]) -> bool:
+    return len(words) == 1 and words[0].strip().lower() in NOTHING
+
+
+def _window(text: str) -> dict[str, Any]:
+    found = HOURS.fullmatch(text.strip())
+    days = None if found is None else _days(found["days"])
+    if found is None or days is None:
+        fail(
+            f"HOURS_UNREADABLE: hours={text}. Write days, times and a zone: 'mon-fri 09:00-17:30 America/Sao_Paulo'.",
+            code=2,
+        )
+    window = {"days": days, "start": found["start"], "end": found["end"]}
+    return window if found["timezone"] is None else {**window, "timezone": found["timezone"]}
+
+
+def _days(text: str) -> list[int] | None:
+    if text.lower() == "daily":
+        return [DAY_NUMBERS[name] for name in DAYS]
+    days: list[int] = []
+    for part in text.lower().split(","):
+        first, _, last = part.partition("-")
+        if first not in DAY_NUMBERS or (last or first) not in DAY_NUMBERS:
+            return None
+        start, end = DAY_NUMBERS[first], DAY_NUMBERS[last or first]
+        # fri-mon goes over the end of the week.
+        days += [(start + step - 1) % 7 + 1 for step in range((end - start) % 7 + 1)]
+    return days
+
+
+def _days_text(days: Sequence[int]) -> str:
+    ordered = sorted(days)
+    if len(ordered) == len(DAYS):
+        return "daily"
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{DAYS[ordered[0] - 1]}-{DAYS[ordered[-1] - 1]}"
+    return ",".join(DAYS[day - 1] for day in ordered)
+
+
+def _time_text(time: str) -> str:
+    return time.removesuffix(":00") if time.count(":") == 2 else time
