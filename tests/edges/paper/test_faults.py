@@ -6,6 +6,7 @@ import time
 import aiohttp
 import pytest
 
+from pregao.simulation.refusals import MESSAGES
 from tests.edges.paper.signed_client import heard
 
 ORDER = "POST /fapi/v1/order"
@@ -62,10 +63,11 @@ class TestAnswerFaults:
         assert (status, body["code"]) == (400, -5028)
         assert (await paper.books())["fills"] == []
 
-    async def test_refuse_gives_the_code(self, paper):
-        await with_fault(paper, f"refuse:code=-2010,count=1,endpoint={ORDER}")
+    @pytest.mark.parametrize("code", MESSAGES)
+    async def test_refuse_gives_the_code(self, paper, code):
+        await with_fault(paper, f"refuse:code={code},count=1,endpoint={ORDER}")
 
-        assert (await paper.order())[1]["code"] == -2010
+        assert (await paper.order())[1]["code"] == code
 
     @pytest.mark.parametrize("status", [429, 418])
     async def test_throttle_says_when_to_come_back(self, paper, status):

@@ -154,7 +154,7 @@ def _before(request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamRes
         return _response(503, DOWN_TEXT.encode(), {})
     if kind is FaultKind.UNCERTAIN:
         return _response(503, msgspec.json.encode({"code": -1000, "msg": UNKNOWN_TEXT}), {})
-    refusal = ExchangeError(fault.code)
+    refusal = ExchangeError(fault.code, "", "")  # some sentences name a number; on purpose there is none
     if kind is FaultKind.THROTTLE:
         until_ms = venue.now_ms() + int(fault.seconds * 1_000)
         refusal = BannedError(until_ms) if fault.status == 418 else ExchangeError(-1003, 2_400)
