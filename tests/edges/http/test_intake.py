@@ -431,7 +431,7 @@ class TestReceipt:
                 "skipped_executions": 1, "pending_executions": 0,
             }  # fmt: skip
             assert answer["executions"][0] == {
-                "account": "main", "outcome": "filled", "code": None, "quantity": "0.005", "average_price": "64000.1",
+                "account": "main", "leg": "entry", "outcome": "filled", "code": None, "quantity": "0.005", "average_price": "64000.1",
             }  # fmt: skip
 
     async def test_is_found_without_the_bell(self, database):

@@ -70,8 +70,12 @@ def signal_limit(per_minute_max: int | None, *, retry_seconds: int) -> Answer:
     )
 
 
+KINDS = ("pending", "failed", "successful", "skipped")
+"""How a signal may end for a subscriber; of several orders the first of these counts."""
+
+
 class BroadcastStats(msgspec.Struct):
-    """How many accounts a signal reached, by how it ended there; the four kinds add up to the total."""
+    """How many subscribers a signal reached, by how it ended for them; the four kinds add up to the total."""
 
     total_subscribers: int = 0
     successful_executions: int = 0
@@ -82,9 +86,10 @@ class BroadcastStats(msgspec.Struct):
 
 
 class Execution(msgspec.Struct):
-    """One account's part of the answer."""
+    """One order of the answer; a reverse has two on an account."""
 
     account: str
+    leg: str
     outcome: str
     code: str | None
     quantity: Decimal | None
@@ -117,7 +122,7 @@ class Queued(msgspec.Struct):
 
 def broadcast_of(receipt: Receipt, *, repeated: bool, duration_ms: int, now: datetime) -> Broadcast:
     """Give what a master webhook says about a signal, from its receipt."""
-    kinds = [_kind_of(row) for row in receipt.rows]
+    kinds = _kinds_by_subscriber(receipt.rows)
     return Broadcast(
         success=True,
         bot_name=receipt.bot_name,
@@ -134,7 +139,12 @@ def broadcast_of(receipt: Receipt, *, repeated: bool, duration_ms: int, now: dat
         ),
         executions=[
             Execution(
-                row.account, row.outcome, row.code, row.filled_quantity or row.quantity, row.average_price
+                row.account,
+                row.leg,
+                row.outcome,
+                row.code,
+                row.filled_quantity or row.quantity,
+                row.average_price,
             )
             for row in receipt.rows
         ],
@@ -142,6 +152,14 @@ def broadcast_of(receipt: Receipt, *, repeated: bool, duration_ms: int, now: dat
         code=receipt.code,
         reason=receipt.reason,
     )
+
+
+def _kinds_by_subscriber(rows: Sequence[ReceiptRow]) -> list[str]:
+    """Give each subscriber's kind once, however many orders he has: a reverse has two, closing all has many."""
+    kinds: dict[UUID, set[str]] = {}
+    for row in rows:
+        kinds.setdefault(row.subscription_id, set()).add(_kind_of(row))
+    return [next(kind for kind in KINDS if kind in own) for own in kinds.values()]
 
 
 def _kind_of(row: ReceiptRow) -> str:
