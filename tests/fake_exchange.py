@@ -144,6 +144,9 @@ class FakeExchange:
 
     # --- the port ---
 
+    async def prepare(self, attempt: OrderAttempt) -> None:
+        """Nothing leaves before it is submitted."""
+
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         sent_at = self.clock()
         self.submitted.append(attempt)

@@ -28,6 +28,10 @@ Bound = Callable[[Sequence[Fact], Tx], Awaitable[Sequence[Fact]]]
 """A dry step, bound: facts of one kind and the transaction they are in; gives the facts that follow."""
 
 
+def _nobody(_facts: Sequence[Fact]) -> None:
+    """Tell nobody."""
+
+
 class Runner(Generic[Tx]):
     """Runs the dry steps of the journey inside the transaction of the facts they take."""
 
@@ -36,11 +40,17 @@ class Runner(Generic[Tx]):
         begin: Callable[[], AbstractAsyncContextManager[Tx]],
         *,
         steps: dict[type[Fact], Bound[Tx]],
+        foresee: Callable[[Sequence[Fact]], None] = _nobody,
     ) -> None:
-        """``steps`` may leave out lines of the journey that another process runs."""
+        """
+        ``steps`` may leave out lines of the journey that another process runs.
+
+        ``foresee`` is told facts before they are committed: it may get ready for them, and must do nothing yet.
+        """
         assert all(not STEPS[fact].stands_apart for fact in steps), "what stands apart shares no transaction"
         self._begin = begin
         self._steps = steps
+        self._foresee = foresee
 
     async def advance(self, facts: Sequence[Fact]) -> list[Fact]:
         """Commit the facts and all that follows from them in one transaction; give everything committed, in order."""
@@ -60,6 +70,7 @@ class Runner(Generic[Tx]):
         for _hop in range(HOPS_MAX):
             if not waiting:
                 return done
+            self._foresee(waiting)
             await transaction.append(waiting)
             done.extend(waiting)
             waiting = await self._follow(transaction, waiting)

@@ -40,7 +40,7 @@ from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
 from pregao.domain.position import PositionStatus
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError, VenueTrade
 from pregao.edges.postgres import work
-from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.books import KnownMembers, PostgresBooks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
@@ -51,7 +51,7 @@ from pregao.orders import close, enter, plan
 from pregao.orders.ports import Desk, Exchange, LiveOrder, WaitingEntry
 from pregao.orders.resolve import resolve_order
 from pregao.orders.rows import deny_waiting
-from pregao.orders.send import send_order
+from pregao.orders.send import attempt_of, send_order
 from pregao.positions import update
 from pregao.positions.compare import find_foreign
 from pregao.runner import Bound, Runner
@@ -66,6 +66,8 @@ GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
 COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weight that exits may need
 COMPARE_AGAIN_SECONDS = 5.0  # a venue's reads lag by seconds: what it says counts when it says it twice
 WAITING_PER_BATCH = 500
+BURST_ORDERS = 16  # so many at once are prepared while they are committed
+HOLD_SECONDS = 0.1  # booking takes the time that a burst of orders needs to leave
 
 Place = tuple[str, PositionSide, Decimal]
 ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
@@ -108,11 +110,14 @@ class Trading:
         self._clock = clock
         self._desk = desk
         self.market = LiveMarket(exchanges, clock=clock)
+        self._known_members = KnownMembers()
         self._rates: dict[tuple[str, str], Decimal] = {}
         # A slow venue takes no place from another, and no entry takes one from an exit.
         self._wires: defaultdict[tuple[Venue, Leg], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(orders_in_flight_max)
         )
+        self._unsent = 0  # planned orders that wait for their turn on the wire
+        self._all_left = asyncio.Event()
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
@@ -123,7 +128,7 @@ class Trading:
         self._settled = (
             asyncio.Event()
         )  # a position that an entry may wait for has nothing on its way any more
-        self._runner = Runner(self._begin, steps=self._bound_steps())
+        self._runner = Runner(self._begin, steps=self._bound_steps(), foresee=self._foresee)
         doorbell.listen("signals", lambda _words: self._arrived.set())
 
     async def run(self) -> None:
@@ -203,7 +208,7 @@ class Trading:
 
         def planned(step: Callable[..., Awaitable[list[Fact]]]) -> Bound[Transaction]:
             async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
-                books = PostgresBooks(tx.connection)
+                books = PostgresBooks(tx.connection, known_members=self._known_members)
                 return await step(
                     facts, books=books, market=self.market.seen(), desk=self._desk, now=self._clock()
                 )
@@ -300,10 +305,24 @@ class Trading:
             await transaction.append([declined])
             return [declined]
 
+    def _foresee(self, facts: Sequence[Fact]) -> None:
+        """While the database commits a burst of orders, their requests are written and signed."""
+        orders = [fact for fact in facts if isinstance(fact, OrderPlanned)]
+        if len(orders) >= BURST_ORDERS:
+            self._spawn(self._prepare(orders))
+
+    async def _prepare(self, orders: Sequence[OrderPlanned]) -> None:
+        for number, order in enumerate(orders, start=1):
+            with contextlib.suppress(VenueError, *AWAY):  # who sends it will say what is wrong
+                await self._exchanges[order.venue].prepare(attempt_of(order))
+            if number % BURST_ORDERS == 0:
+                await asyncio.sleep(0)  # the database's answers are not kept waiting
+
     def _go_on(self, done: Sequence[Fact]) -> None:
         """After a commit: send what was planned, and say which signals may be settled."""
         for fact in done:
             if isinstance(fact, OrderPlanned):
+                self._unsent += 1
                 self._spawn(self._send(fact))
             elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
                 self._settled.set()
@@ -364,6 +383,9 @@ class Trading:
     async def _send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
         async with self._wires[order.venue, order.leg]:
+            self._unsent -= 1
+            if not self._unsent:
+                self._all_left.set()
             outcome = await send_order(order, exchange=self._exchanges[order.venue], clock=self._clock)
         try:
             await self._outcomes.submit([outcome])
@@ -371,7 +393,12 @@ class Trading:
             log.error("orders.outcome.unwritten", order_id=order.order_id, error=type(away).__name__)
 
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
-        """Commit what became known, with all that follows from it."""
+        """Commit what became known, with all that follows from it; orders that still wait for the wire go first."""
+        if self._unsent:
+            self._all_left.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_SECONDS):
+                    await self._all_left.wait()
         done = await self._runner.advance([fact for facts in batch for fact in facts])
         self._go_on(done)
         return [None] * len(batch)

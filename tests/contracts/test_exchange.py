@@ -137,6 +137,23 @@ class TestOneOrder:
             *(trade.exchange_order_id for trade in stage.filled(close.client_order_id)[1]),
         }
 
+    async def test_sends_what_was_prepared_and_never_what_was_planned_before_it(self, stage):
+        """A plan that was never committed may have had the same id and another quantity."""
+        await stage.follow(1)
+        first = stage.attempt("entry", quantity=QUANTITY * 3)
+        entry = stage.attempt("entry")
+        await stage.exchange.prepare(first)
+        await asyncio.sleep(0.05)
+        assert await stage.exchange.positions(account_id=1) == []  # nothing leaves ahead
+
+        await stage.exchange.submit(entry)
+
+        await stage.until(lambda: stage.filled(entry.client_order_id)[0] == QUANTITY)
+        close = stage.attempt("close", side=Side.SELL, reduce_only=True)
+        await stage.exchange.prepare(close)
+        await stage.exchange.submit(close)
+        await stage.until(lambda: stage.filled(close.client_order_id)[0] == QUANTITY)
+
     async def test_is_known_by_the_venue_s_id_too(self, stage):
         """A trade in a query names the venue's id only; whose it is, its order says."""
         entry = stage.attempt("entry")

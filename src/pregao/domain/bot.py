@@ -198,8 +198,14 @@ def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | No
 
 def settings_of(symbols: Sequence[SymbolSettings], symbol: str | None) -> SymbolSettings:
     """Give the row of a symbol; one that sets nothing when it has none."""
-    return next((row for row in symbols if row.symbol == symbol), NOTHING_SET)
+    for row in symbols:
+        if row.symbol == symbol:
+            return row
+    return NOTHING_SET
 
 
 def _first_set(*own: T | None, default: T) -> T:
-    return next((value for value in own if value is not None), default)
+    for value in own:
+        if value is not None:
+            return value
+    return default

@@ -6,13 +6,13 @@ OrderDenied, OrderDeferred, EntryRequested.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
 
-from pregao.domain.account import Account
+from pregao.domain.account import Account, Venue
 from pregao.domain.bot import (
     Bot,
     BotStatus,
@@ -68,6 +68,8 @@ class Standing:
     exits: Mapping[int, Decimal | None]
     waiting: Mapping[UUID, WaitingEntry]  # by subscription
     allowance: Allowance
+    sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial] = field(default_factory=dict)
+    """What was sized for one account holds for all that ask the same: (venue, margin asset, margin, leverage)."""
 
 
 async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Moment) -> Planned:
@@ -137,7 +139,7 @@ def _plan_member(
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     denial = denial_of_member(
         member, bot=asked.bot, symbol=asked.symbol, send_before=asked.send_before, now=moment.now
-    ) or standing.allowance.denial_of_loss(member)
+    ) or standing.allowance.denial(member, takes_place=False)
     waits = (
         _deny(member, denial, asked=asked, moment=moment)
         if denial
@@ -202,7 +204,7 @@ def _enter(
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     view = moment.view_of(member.account.venue, asked.symbol)
     quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or _sized(
-        member.account, settings, view=view
+        member.account, settings, view=view, sizes=standing.sizes
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
@@ -259,19 +261,27 @@ def _denial(
         )
     if place in standing.foreign:
         return denial_of_foreign(asked.symbol, position_side=place[1], quantity=standing.foreign[place])
-    allowance = standing.allowance
-    return allowance.denial_of_loss(member) or (allowance.denial_of_positions(member) if is_new else None)
+    return standing.allowance.denial(member, takes_place=is_new)
 
 
-def _sized(account: Account, settings: EffectiveSettings, *, view: MarketView | None) -> Decimal | Denial:
+def _sized(
+    account: Account,
+    settings: EffectiveSettings,
+    *,
+    view: MarketView | None,
+    sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial],
+) -> Decimal | Denial:
     if view is None:
         return NO_PRICE
-    return denial_of_instrument(account, view=view) or size_entry(
-        margin_usd=settings.margin_usd,
-        leverage=settings.leverage,
-        price=view.quote.last_price,
-        instrument=view.instrument,
-    )
+    key = account.venue, account.margin_asset, settings.margin_usd, settings.leverage
+    if key not in sizes:
+        sizes[key] = denial_of_instrument(account, view=view) or size_entry(
+            margin_usd=settings.margin_usd,
+            leverage=settings.leverage,
+            price=view.quote.last_price,
+            instrument=view.instrument,
+        )
+    return sizes[key]
 
 
 def _position_side(account: Account, side: Side) -> PositionSide:

@@ -1,10 +1,10 @@
 """What stops an entry on one account: each limit answers with its code and its numbers. Exits know no limits."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from pregao.domain.account import REAL_VENUES, Account
 from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
@@ -12,7 +12,7 @@ from pregao.domain.market import MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
 from pregao.orders.denial import Denial
-from pregao.orders.ports import NOTHING_USED, Member, Usage
+from pregao.orders.ports import Member, Usage
 
 
 def denial_of_member(
@@ -76,8 +76,7 @@ def expired(send_before: datetime, *, now: datetime) -> Denial:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """One subject of limits: who it is, and how much of each it may use; None is no limit."""
 
     name: str
@@ -118,21 +117,26 @@ class Allowance:
             if level.positions_max is not None or level.loss_max is not None
         ]
 
-    def denial_of_loss(self, member: Member) -> Denial | None:
-        """Give the first level whose losses of the day have reached their limit."""
-        for level in self._levels(member):
-            lost = self._losses.get((level.name, level.subject), NOTHING_USED.loss_usd)
-            if level.loss_max is not None and lost >= level.loss_max:
+    def denial(self, member: Member, *, takes_place: bool) -> Denial | None:
+        """
+        Give the first limit that stops an entry: the losses of the day, then the places for another position.
+
+        An entry into a position that is there already takes no place.
+        """
+        levels = self._levels(member)
+        for level in levels:
+            if level.loss_max is None:
+                continue
+            lost = self._losses.get((level.name, level.subject), ZERO)
+            if lost >= level.loss_max:
                 return Denial(
                     code="DAILY_LOSS_AT_LIMIT",
                     reason=f"level={level.name} loss_usd={to_text(lost)} maximum={to_text(level.loss_max)}. "
                     "Daily loss limit reached; the next UTC day starts at 0.",
                 )
-        return None
-
-    def denial_of_positions(self, member: Member) -> Denial | None:
-        """Give the first level that has no place for another position."""
-        for level in self._levels(member):
+        if not takes_place:
+            return None
+        for level in levels:
             live = self._positions[level.name, level.subject]
             if level.positions_max is not None and live >= level.positions_max:
                 return Denial(
@@ -147,23 +151,28 @@ class Allowance:
         for level in self._levels(member):
             self._positions[level.name, level.subject] += 1
 
-    def _levels(self, member: Member) -> Iterator[Level]:
+    def _levels(self, member: Member) -> list[Level]:
         subscription = member.subscription
-        yield Level(
-            "subscription",
-            subscription.subscription_id,
-            subscription.max_concurrent_positions,
-            subscription.max_daily_loss_usd,
-        )
+        levels = [
+            Level(
+                "subscription",
+                subscription.subscription_id,
+                subscription.max_concurrent_positions,
+                subscription.max_daily_loss_usd,
+            ),
+        ]
         if subscription.symbols:
             row = settings_of(subscription.symbols, self._symbol)
-            yield Level(
-                "subscription_symbol",
-                subscription.subscription_id,
-                row.max_positions,
-                row.max_daily_loss_usd,
+            levels.append(
+                Level(
+                    "subscription_symbol",
+                    subscription.subscription_id,
+                    row.max_positions,
+                    row.max_daily_loss_usd,
+                )
             )
-        yield from self._wide
+        levels.extend(self._wide)
         user = self._users.get(member.account.user_id) if member.account.user_id else None
         if user is not None:
-            yield Level("user", user.user_id, user.max_positions, user.max_daily_loss_usd)
+            levels.append(Level("user", user.user_id, user.max_positions, user.max_daily_loss_usd))
+        return levels

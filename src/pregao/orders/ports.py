@@ -37,6 +37,16 @@ class Exchange(Protocol):
     and an unreadable answer included). No call takes longer than ten seconds.
     """
 
+    async def prepare(self, attempt: OrderAttempt) -> None:
+        """
+        Write and sign the attempt's request ahead; nothing leaves.
+
+        It may be called before the attempt is committed, and need not be: ``submit`` writes what was not prepared.
+
+        :raises VenueError: when it cannot be signed now.
+        """
+        ...
+
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         """Send the attempt, exactly as signed, once."""
         ...

@@ -44,7 +44,7 @@ async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -
             )
     sent_at = clock()
     try:
-        acknowledgement = await exchange.submit(_attempt(order))
+        acknowledgement = await exchange.submit(attempt_of(order))
     except (Refused, OperatorNeeded) as refusal:
         return _rejected(order, code=refusal.code, reason=refusal.message, now=clock())
     except RetryLater as trouble:
@@ -62,7 +62,8 @@ async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -
     )
 
 
-def _attempt(order: OrderPlanned) -> OrderAttempt:
+def attempt_of(order: OrderPlanned) -> OrderAttempt:
+    """Give what the venue is sent: the attempt exactly as it was planned."""
     return OrderAttempt(
         client_order_id=order.client_order_id,
         account_id=order.account_id,

@@ -22,6 +22,8 @@ from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import NOTHING_USED, Member, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 
+KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
+
 LIVE = "('pending', 'open', 'closing')"
 
 # Whose limits hold for several accounts: the user's row is the lock that makes them hold.
@@ -37,8 +39,13 @@ MEMBERS = """
 SELECT s.*, a.name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active, a.user_id
 FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 """
-# Planning for an account is one at a time: its row is the lock that makes every limit on it hold.
-LOCK_MEMBERS = f"{MEMBERS} WHERE s.bot_id = $1 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s"
+# Planning for an account is one at a time: its row is the lock that makes every limit on it hold. Of each row only
+# its version is read: what has not changed since is known.
+LOCK_MEMBERS = """
+SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version
+FROM subscriptions AS s JOIN accounts AS a USING (account_id)
+WHERE s.bot_id = $1 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
+"""
 
 # What is lost is known when a position closes; what a part of it has lost already counts before.
 LIVE_OF_BOT = f"""
@@ -96,12 +103,34 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
 """
 
 
+class KnownMembers:
+    """Members as last read, by the version of their rows: a thousand that nobody changed need not be read again."""
+
+    def __init__(self, *, members_max: int = KNOWN_MEMBERS_MAX) -> None:
+        """Know nobody yet, and ``members_max`` at most."""
+        self._members_max = members_max
+        self._members: dict[UUID, tuple[str, Member]] = {}
+
+    def find(self, subscription_id: UUID, *, version: str) -> Member | None:
+        """Give the member if it is known in this version."""
+        known = self._members.get(subscription_id)
+        return known[1] if known is not None and known[0] == version else None
+
+    def keep(self, subscription_id: UUID, member: Member, *, version: str) -> None:
+        """Know a member in this version; the one that has been known longest may be forgotten for it."""
+        self._members.pop(subscription_id, None)
+        if len(self._members) >= self._members_max:
+            del self._members[next(iter(self._members))]
+        self._members[subscription_id] = version, member
+
+
 class PostgresBooks:
     """The ports of orders, fills, positions and decisions, over one open transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Use the transaction open on ``connection``."""
+    def __init__(self, connection: Connection, *, known_members: "KnownMembers | None" = None) -> None:
+        """Use the transaction open on ``connection``; ``known_members`` outlive it."""
         self._connection = connection
+        self._known_members = known_members or KnownMembers()
         self._limited_users: dict[UUID, User] = {}
 
     # --- decisions and orders ---
@@ -143,7 +172,14 @@ class PostgresBooks:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""
         users = to_values(await self._connection.fetch(LOCK_USERS, bot_id), User)
         self._limited_users = {user.user_id: user for user in users}
-        return [_to_member(row) for row in await self._connection.fetch(LOCK_MEMBERS, bot_id)]
+        known = self._known_members
+        versions = {row[0]: row[1] for row in await self._connection.fetch(LOCK_MEMBERS, bot_id)}
+        members = {one: known.find(one, version=version) for one, version in versions.items()}
+        changed = [one for one, member in members.items() if member is None]
+        read = await self.members_named(changed) if changed else {}
+        for subscription_id, member in read.items():
+            known.keep(subscription_id, member, version=versions[subscription_id])
+        return [member or read[subscription_id] for subscription_id, member in members.items()]
 
     async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
         """Give members by subscription, without locking them."""

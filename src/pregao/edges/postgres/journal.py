@@ -1,5 +1,6 @@
 """The append-only journal: facts go in with their fold, in one transaction; readers follow without missing one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -83,25 +84,35 @@ class Transaction:
         kept = [fact for fact in facts if fact.is_journaled]
         if not kept:
             return
-        for kind, group in groupby(kept, key=type):
-            await fold(kind, list(group), connection=self.connection)
-        await self._write(kept)
-
-    async def _write(self, facts: Sequence[Fact]) -> None:
-        columns = (
-            [type(fact).__name__ for fact in facts],
-            [fact.happened_at for fact in facts],
-            [getattr(fact, "signal_id", None) for fact in facts],
-            [getattr(fact, "account_id", None) for fact in facts],
-            [encode(fact) for fact in facts],
-        )
-        if len(facts) < COPY_FACTS_MIN:
-            await self.connection.execute(APPEND, self._epoch, *columns)
+        if len(kept) < COPY_FACTS_MIN:
+            await self._fold(kept)
+            await self.connection.execute(APPEND, self._epoch, *_columns(kept))
             return
-        epochs = [self._epoch] * len(facts)
-        await self.connection.copy_records_to_table(
-            "journal", columns=COLUMNS, records=zip(epochs, *columns, strict=True)
-        )
+        folding = asyncio.create_task(self._fold(kept))
+        try:
+            await asyncio.sleep(
+                0
+            )  # the database is at work from here on: what the journal takes is written meanwhile
+            epochs = [self._epoch] * len(kept)
+            records = list(zip(epochs, *_columns(kept), strict=True))
+        finally:
+            await folding
+        await self.connection.copy_records_to_table("journal", columns=COLUMNS, records=records)
+
+    async def _fold(self, facts: Sequence[Fact]) -> None:
+        for kind, group in groupby(facts, key=type):
+            await fold(kind, list(group), connection=self.connection)
+
+
+def _columns(facts: Sequence[Fact]) -> tuple[list[Any], ...]:
+    """Give the journal's columns of the facts."""
+    return (
+        [type(fact).__name__ for fact in facts],
+        [fact.happened_at for fact in facts],
+        [getattr(fact, "signal_id", None) for fact in facts],
+        [getattr(fact, "account_id", None) for fact in facts],
+        [encode(fact) for fact in facts],
+    )
 
 
 class Journal:

@@ -49,6 +49,7 @@ from pregao.orders.ports import Exchange
 
 T = TypeVar("T")
 
+PREPARED_MAX = 20_000  # requests written ahead
 ORDER = "/fapi/v1/order"
 FIND_ORDER = Call(method="GET", path=ORDER, weight=1, is_vital=True)
 TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_vital=True)
@@ -124,6 +125,7 @@ class BinanceExchange(Exchange):
             user_agent=self.settings.user_agent,
         )
         self._line = wire.line(addresses.rest)
+        self._prepared: dict[str, tuple[OrderAttempt, bytes]] = {}  # by client order id
         self._instruments: tuple[float, dict[str, Instrument]] | None = None
         self._flights: dict[str, asyncio.Task[Any]] = {}
         self._upkeep: asyncio.Task[None] | None = None
@@ -155,13 +157,28 @@ class BinanceExchange(Exchange):
         """Give the venue's clock, in milliseconds."""
         return self.rest.clock.now_ms()
 
+    async def prepare(self, attempt: OrderAttempt) -> None:
+        """Write and sign the attempt's request ahead; nothing leaves."""
+        while len(self._prepared) >= PREPARED_MAX:
+            del self._prepared[next(iter(self._prepared))]  # its transaction failed: nobody came for it
+        self._prepared[attempt.client_order_id] = attempt, await self._request_of(attempt)
+
+    async def _request_of(self, attempt: OrderAttempt) -> bytes:
+        return await self.rest.signed_order(
+            ORDER, query_of(_order_parameters(attempt)), account_id=attempt.account_id
+        )
+
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         """Send the attempt, exactly as signed, once."""
         is_exit = attempt.reduce_only or (attempt.side, attempt.position_side) in EXITS
+        # The same number may have been planned with other content before, and never committed.
+        planned, request = self._prepared.pop(attempt.client_order_id, (None, b""))
+        if planned != attempt:
+            request = await self._request_of(attempt)
         try:
             answer = await self.rest.order(
-                ORDER,
-                query_of(_order_parameters(attempt)),
+                request,
+                what=ORDER,
                 account_id=attempt.account_id,
                 priority=Priority.EXIT if is_exit else Priority.ENTRY,
             )

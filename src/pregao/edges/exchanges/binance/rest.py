@@ -53,13 +53,15 @@ class BinanceRest:
         self._tail = f"Host: {line.host_header}\r\nUser-Agent: {user_agent}\r\nAccept: application/json\r\n"
         self._resync: asyncio.Task[None] | None = None
 
-    async def order(self, path: str, query: str, *, account_id: int, priority: Priority) -> Answer:
-        """Sign and send an order as it stands, once; give the answer of a success."""
+    async def signed_order(self, path: str, query: str, *, account_id: int) -> bytes:
+        """Write and sign an order's request as it stands; nothing leaves."""
         key = await self._key_of(account_id)
-        now_ms = self.clock.now_ms()
-        self.limits.check_pause(account_id=account_id, now_ms=now_ms)
-        payload = self._payload("POST", path, signed(query, secret=key.secret), key=key.key)
-        return await self._ask(payload, priority=priority, account_id=account_id, what=path)
+        return self._payload("POST", path, signed(query, secret=key.secret), key=key.key)
+
+    async def order(self, request: bytes, *, what: str, account_id: int, priority: Priority) -> Answer:
+        """Send an order's request, once; give the answer of a success."""
+        self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
+        return await self._ask(request, priority=priority, account_id=account_id, what=what)
 
     async def read(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
         """Ask something of an account; give the decoded body."""
