@@ -347,6 +347,7 @@ class Trading:
 
     async def enter_waiting(self) -> int:
         """Plan the entries whose position has nothing on its way any more, then send; give how many there were."""
+        await self._exit_waiting()
         found = await work.peek_waiting_entries(self._journal.pool, limit=WAITING_PER_BATCH)
         if not found:
             return 0
@@ -358,6 +359,14 @@ class Trading:
             for entry in entries:
                 await self._enter_or_deny(entry)
         return len(found)
+
+    async def _exit_waiting(self) -> None:
+        """Ask for exits whose turn came with nobody there to see it: the exit before them was denied, a trader died."""
+        for waiting in await work.peek_waiting_exits(self._journal.pool, limit=WAITING_PER_BATCH):
+            try:
+                self._go_on(await self._runner.advance(update.request_exits([waiting], now=self._clock())))
+            except OUR_MISTAKES:
+                log.exception("trader.exit.failed", position_id=waiting.position_id)
 
     async def _enter(self, entries: Sequence[WaitingEntry]) -> None:
         requests = await enter.request_waiting(entries, now=self._clock())

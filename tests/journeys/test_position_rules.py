@@ -219,6 +219,37 @@ class TestShares:
 
         assert await story.positions() == [("long", "open", Decimal("0.003"))]
 
+    async def test_a_share_too_small_to_close_holds_up_nobody_behind_it(self, story):
+        await story.begin()
+        held_back = story.desk.exchange.hold_next()
+        entry = await story.desk.signal(instruction(now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders")
+        small = await story.desk.signal(instruction(Action.CLOSE, share=Decimal("0.1"), now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders WHERE status = 'deferred'")
+        whole = await story.desk.signal(instruction(Action.CLOSE, now=now()))
+        await story.desk.until("SELECT count(*) = 2 FROM orders WHERE status = 'deferred'")
+
+        held_back.set()
+        await story.desk.settled(entry, small, whole)
+
+        assert await story.rows_of(small) == [("exit", "denied", "QUANTITY_BELOW_MINIMUM")]
+        assert await story.rows_of(whole) == [("exit", "filled", None)]
+        assert await story.positions() == [("long", "closed", 0)]
+
+    async def test_a_share_too_small_to_close_leaves_the_position_closable(self, story):
+        await story.begin()
+        held_back = story.desk.exchange.hold_next()
+        entry = await story.desk.signal(instruction(now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders")
+        small = await story.desk.signal(instruction(Action.CLOSE, share=Decimal("0.1"), now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders WHERE status = 'deferred'")
+        held_back.set()
+        await story.desk.settled(entry, small)
+
+        await story.say(Action.CLOSE)
+
+        assert await story.positions() == [("long", "closed", 0)]
+
 
 class TestForeign:
     async def test_what_somebody_bought_by_hand_keeps_entries_out_until_it_is_sold(self, story):

@@ -243,9 +243,7 @@ def _exit_quantity(
     position: Position, *, signal_id: UUID, attempt: int, share: Decimal | None, view: MarketView | None
 ) -> Decimal | Denial:
     """Give what to close; no price is needed for that, so a silent market never keeps anybody in."""
-    if position.exit_signal_id not in (None, signal_id) or (
-        position.status is PositionStatus.CLOSING and attempt == 1
-    ):
+    if position.status is PositionStatus.CLOSING and (attempt == 1 or position.exit_signal_id != signal_id):
         return Denial(
             code="EXIT_IN_FLIGHT", reason=f"signal={position.exit_signal_id}. That exit closes the position."
         )

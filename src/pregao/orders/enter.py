@@ -32,7 +32,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
-from pregao.domain.position import Direction, Position
+from pregao.domain.position import LIVE_STATUSES, Direction, Position
 from pregao.orders.close import leaves_all, plan_close
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
@@ -107,6 +107,11 @@ async def _standing(
     accounts = [member.account.account_id for member in members]
     positions = await books.live_positions(account_ids=accounts, symbol=symbol)
     own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
+    if own_ids:
+        # Under their locks, or what an order waits for may have happened before it began to wait.
+        locked = await books.lock_positions(sorted(own_ids))
+        positions = [locked.get(position.position_id, position) for position in positions]
+        positions = [position for position in positions if position.status in LIVE_STATUSES]
     return Standing(
         own={position.subscription_id: position for position in positions},
         owners={(position.account_id, position.position_side): position for position in positions},

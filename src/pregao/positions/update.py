@@ -19,7 +19,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.money import ZERO
 from pregao.domain.position import Position, PositionStatus, after_fill
-from pregao.positions.ports import Positions
+from pregao.positions.ports import Positions, WaitingExit
 
 
 async def update_position(fills: Sequence[FillBooked], *, positions: Positions, now: datetime) -> list[Fact]:
@@ -74,16 +74,21 @@ async def _waited_exits(
 ) -> list[ExitRequested]:
     """Ask for the oldest exit that waits at each position; the next one waits for that."""
     waiting = await positions.waiting_exits(sorted(position_ids)) if position_ids else {}
+    return request_exits([one for _, one in sorted(waiting.items())], now=now)
+
+
+def request_exits(waiting: Sequence[WaitingExit], *, now: datetime) -> list[ExitRequested]:
+    """Ask for exits that have waited."""
     return [
         ExitRequested(
             happened_at=now,
             signal_id=one.signal_id,
-            position_id=position_id,
+            position_id=one.position_id,
             attempt=1,
             reason="nothing else of the position is on its way any more",
             share=one.share,
         )
-        for position_id, one in sorted(waiting.items())
+        for one in waiting
     ]
 
 

@@ -21,6 +21,7 @@ from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.positions.compare import HeldHere
+from pregao.positions.ports import WaitingExit
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
@@ -183,12 +184,29 @@ async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tu
                o.send_before, a.venue
         FROM orders AS o JOIN positions AS p USING (position_id) JOIN accounts AS a ON a.account_id = o.account_id
         WHERE o.status = 'deferred' AND o.leg = 'entry'
-          AND (p.status IN ('closed', 'abandoned') OR (p.status = 'open' AND p.exit_signal_id IS NULL))
+          AND (p.status IN ('closed', 'abandoned') OR (p.status = 'open' AND NOT EXISTS (
+              SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'
+              AND x.status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled'))))
         ORDER BY o.planned_at LIMIT $1
         """,
         limit,
     )
     return [(Venue(row["venue"]), to_value(row, WaitingEntry)) for row in rows]
+
+
+async def peek_waiting_exits(connection: Connection, *, limit: int) -> list[WaitingExit]:
+    """Give the oldest waiting exit of each position that has nothing on its way, without locking them."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (o.position_id) o.position_id, o.signal_id, o.share FROM orders AS o
+        WHERE o.status = 'deferred' AND o.leg = 'exit' AND NOT EXISTS (
+            SELECT FROM orders AS x WHERE x.position_id = o.position_id
+            AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
+        ORDER BY o.position_id, o.planned_at, o.signal_id LIMIT $1
+        """,
+        limit,
+    )
+    return to_values(rows, WaitingExit)
 
 
 LIVE_ORDER = """
