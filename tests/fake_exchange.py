@@ -66,6 +66,9 @@ class FakeExchange:
     trades: list[tuple[int, VenueTrade]] = field(default_factory=list)
     leverages: dict[tuple[int, str], int] = field(default_factory=dict)
     fills_per_order: int = 1
+    held: list[asyncio.Event] = field(
+        default_factory=list
+    )  # set when the story ends, or its failure would hang
     before_each: Callable[[OrderAttempt], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class FakeExchange:
     def hold_next(self, account_id: int | None = None) -> asyncio.Event:
         """Answer the next order only once the event is set."""
         answer = asyncio.Event()
+        self.held.append(answer)
 
         async def wait(_attempt: OrderAttempt) -> None:
             await answer.wait()

@@ -92,6 +92,8 @@ class RunningDesk:
         await self.stop()
 
     async def stop(self) -> None:
+        for held in self.exchange.held:
+            held.set()
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

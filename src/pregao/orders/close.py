@@ -20,6 +20,7 @@ from pregao.domain.facts import (
     OrderPlanned,
 )
 from pregao.domain.market import Market, MarketView
+from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
@@ -126,7 +127,7 @@ def leaves_all(position: Position, *, exits: Mapping[int, Decimal | None]) -> bo
     if position.position_id not in exits:
         return False
     leaving = exits[position.position_id]
-    return leaving is None or leaving >= position.quantity
+    return leaving is None or ZERO < position.quantity <= leaving
 
 
 def plan_close(
