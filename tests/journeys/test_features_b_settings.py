@@ -20,6 +20,7 @@ WHOLE_NUMBERS = {
     "max_entries_per_day", "global_max_positions", "custom_leverage", "max_concurrent_positions", "leverage",
     "max_positions",
 }  # fmt: skip
+ALERTS = itertools.count()
 SEED_USERS = (("Ana", 5, "20"), ("Bruno", 10, "50"))
 
 
@@ -45,9 +46,11 @@ async def refusal(desk: WholeDesk, method: str, path: str, **body: Any) -> tuple
 async def signal(
     desk: WholeDesk, bot: dict[str, Any], action: str, symbol: str = "BTCUSDT"
 ) -> dict[str, Any]:
-    """Send an alert and give its complete receipt."""
-    answer = await desk.post(bot, json.dumps({"ticker": symbol, "action": action}))
+    """Send an alert, always another one, and give its complete receipt."""
+    body = {"ticker": symbol, "action": action, "alert_id": f"alert {next(ALERTS)}"}
+    answer = await desk.post(bot, json.dumps(body))
     assert answer.status_code in (200, 202), answer.text
+    assert not answer.json()["repeated"]
     return await desk.receipt(answer.json()["signal_id"])
 
 
@@ -150,6 +153,17 @@ class TestBots:
         assert len(still_held) == 2
         assert outcomes(closed) == {"Ana": ("filled", None), "Bruno": ("filled", None)}
         assert await held(desk) == []
+
+    async def test_f040_a_paused_bot_only_closes(self, desk):
+        bot, _ = await joined(desk)
+        await signal(desk, bot, "buy", "ETHUSDT")
+        await desk.ask("PATCH", f"{BOTS}/{bot['bot_id']}", json={"status": "paused"})
+
+        entry = await signal(desk, bot, "buy", "SOLUSDT")
+        close = await signal(desk, bot, "close", "ETHUSDT")
+
+        assert (entry["status"], entry["code"], entry["rows"]) == ("declined", "BOT_STATUS_DECLINED", [])
+        assert outcomes(close) == dict.fromkeys(("Ana", "Bruno"), ("filled", None))
 
     async def test_f040_archiving_closes_everything_where_that_is_asked(self, desk):
         bot, _ = await joined(desk)
@@ -443,6 +457,99 @@ class TestSymbolRows:
         limited = await signal(desk, bot, "buy", "ETHUSDT")
         other = await signal(desk, bot, "buy", "SOLUSDT")
 
-        assert outcomes(limited)["Ana"][0] == "denied"
+        assert outcomes(limited)["Ana"] == ("denied", "POSITIONS_AT_LIMIT")
         assert outcomes(limited)["Bruno"] == ("filled", None)
         assert outcomes(other) == dict.fromkeys(("Ana", "Bruno"), ("filled", None))
+
+
+WIDE = {"custom_leverage": 5, "custom_margin_usd": "2000", "max_daily_loss_usd": "1000000"}
+
+
+class TestLimits:
+    """F051: what is set over HTTP stops entries at its level, with its reason, and lets closes pass."""
+
+    async def _lose(self, desk: WholeDesk, bot: dict[str, Any]) -> None:
+        """Lose about 100 USD on ETHUSDT, and hold SOLUSDT."""
+        await set_price(desk, "ETHUSDT", "3000")
+        await signal(desk, bot, "buy", "SOLUSDT")
+        await signal(desk, bot, "buy", "ETHUSDT")
+        await set_price(desk, "ETHUSDT", "2970")
+        await signal(desk, bot, "close", "ETHUSDT")
+
+    @pytest.mark.parametrize(
+        ("level", "stops_others"),
+        [("subscription", True), ("bot", True), ("subscription_symbol", False), ("bot_symbol", False)],
+    )
+    async def test_f051_the_daily_loss_of_each_level(self, desk, level, stops_others):
+        bot = await desk.create_bot()
+        made = await desk.subscribe(bot, await desk.open_account("Ana"), **WIDE)
+        own = f"{SUBSCRIPTIONS}/{made['subscription_id']}"
+        limit = {
+            "subscription": ("PATCH", own, {"max_daily_loss_usd": "50"}),
+            "bot": ("PATCH", f"{BOTS}/{bot['bot_id']}", {"global_max_daily_loss_usd": "50"}),
+            "subscription_symbol": (
+                "POST",
+                f"{own}/symbol-configs",
+                {"symbol": "ETHUSDT", "max_daily_loss_usd": "50"},
+            ),
+            "bot_symbol": (
+                "PUT",
+                f"{BOTS}/{bot['bot_id']}/symbol-configs/ETHUSDT",
+                {"max_daily_loss_usd": "50"},
+            ),
+        }
+        await self._lose(desk, bot)
+        before = await signal(desk, bot, "buy", "ETHUSDT")
+        await signal(desk, bot, "close", "ETHUSDT")
+
+        method, path, body = limit[level]
+        await desk.ask(method, path, json=body)
+        stopped = await signal(desk, bot, "buy", "ETHUSDT")
+        other = await signal(desk, bot, "buy", "XRPUSDT")
+        close = await signal(desk, bot, "close", "SOLUSDT")
+
+        assert outcomes(before) == outcomes(close) == {"Ana": ("filled", None)}
+        assert reason_of(stopped) == (
+            "GLOBAL_LOSS_DECLINED" if level == "bot" else f"DAILY_LOSS_AT_LIMIT level={level}"
+        )
+        assert (reason_of(other) == reason_of(stopped)) is stops_others
+
+    @pytest.mark.parametrize(
+        ("level", "stops_others"),
+        [("subscription", True), ("bot", True), ("subscription_symbol", False), ("bot_symbol", False)],
+    )
+    async def test_f051_the_positions_of_each_level(self, desk, level, stops_others):
+        bot = await desk.create_bot()
+        made = await desk.subscribe(bot, await desk.open_account("Ana"), max_concurrent_positions=10)
+        own = f"{SUBSCRIPTIONS}/{made['subscription_id']}"
+        limit = {
+            "subscription": ("PATCH", own, {"max_concurrent_positions": 1}),
+            "bot": ("PATCH", f"{BOTS}/{bot['bot_id']}", {"global_max_positions": 1}),
+            "subscription_symbol": (
+                "POST",
+                f"{own}/symbol-configs",
+                {"symbol": "ETHUSDT", "max_positions": 0},
+            ),
+            "bot_symbol": ("PUT", f"{BOTS}/{bot['bot_id']}/symbol-configs/ETHUSDT", {"max_positions": 0}),
+        }
+        await signal(desk, bot, "buy", "SOLUSDT")
+
+        method, path, body = limit[level]
+        await desk.ask(method, path, json=body)
+        stopped = await signal(desk, bot, "buy", "ETHUSDT")
+        other = await signal(desk, bot, "buy", "XRPUSDT")
+        close = await signal(desk, bot, "close", "SOLUSDT")
+
+        assert reason_of(stopped) == (
+            "GLOBAL_POSITIONS_DECLINED" if level == "bot" else f"POSITIONS_AT_LIMIT level={level}"
+        )
+        assert (reason_of(other) == reason_of(stopped)) is stops_others
+        assert outcomes(close) == {"Ana": ("filled", None)}
+
+
+def reason_of(receipt: dict[str, Any]) -> str | None:
+    """Give why a signal was declined, or its one order denied: the code, and the level where there is one."""
+    if receipt["code"] is not None:
+        return str(receipt["code"])
+    [row] = receipt["rows"]
+    return None if row["code"] is None else f"{row['code']} {row['reason'].split()[0]}"
