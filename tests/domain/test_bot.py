@@ -1,6 +1,7 @@
 """A subscriber's own setting wins; null is not set, 0 is a value."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from pregao.domain.bot import (
     Subscription,
     SymbolSettings,
     effective_settings,
+    secrets_taken,
 )
 
 BOT = Bot(
@@ -89,3 +91,19 @@ class TestRulesOfTheSides:
         assert (effective().same_side, effective().opposite_side) == (SameSide.IGNORE, OppositeSide.REVERSE)
         assert effective(BOT, own).same_side is SameSide.ADD
         assert effective(BOT, own).opposite_side is OppositeSide.IGNORE
+
+
+class TestSecretsTaken:
+    NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    @pytest.mark.parametrize(("seconds", "taken"), [(-1, ("new", "former")), (0, ("new",)), (1, ("new",))])
+    def test_has_the_former_one_until_its_time_has_come(self, seconds, taken):
+        bot = replace(BOT, secret_sha256="new", former_secret_sha256="former", former_secret_until=self.NOON)
+
+        assert secrets_taken(bot, now=self.NOON + timedelta(seconds=seconds)) == taken
+
+    @pytest.mark.parametrize(
+        "former", [{}, {"former_secret_sha256": "x"}, {"former_secret_until": NOON + timedelta(days=1)}]
+    )
+    def test_has_its_own_only_where_half_of_a_former_one_is_known(self, former):
+        assert secrets_taken(replace(BOT, secret_sha256="new", **former), now=self.NOON) == ("new",)

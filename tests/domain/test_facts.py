@@ -95,3 +95,14 @@ class TestFacts:
 
     def test_are_named_by_themselves(self):
         assert all(name == kind.__name__ for name, kind in FACTS.items())
+
+    def test_reads_a_bot_written_before_secrets_could_be_rotated(self):
+        """A journal is read for ever: what came later has the value it had before there was a word for it."""
+        written = (
+            '{"happened_at": "2026-11-21T12:00:00Z", "bot": {"bot_id": "00000000-0000-0000-0000-000000000001", '
+            '"name": "EMA", "webhook_path": "bot-ema-cross-15m", "secret_sha256": "ab"}}'
+        )
+
+        bot = decode("BotConfigured", written).bot
+
+        assert (bot.secret_sha256, bot.former_secret_sha256, bot.former_secret_until) == ("ab", None, None)

@@ -1,9 +1,13 @@
 """F042, F043: who may send a signal, and what each form of it makes a running desk do."""
 
 import asyncio
+import hashlib
+import hmac
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -107,6 +111,45 @@ class TestWhoMaySend:
         answer = await desk.post(bot, alert(), secret=other["secret"])
 
         assert (answer.status_code, code_of(answer)) == (401, "SECRET_WRONG")
+
+    async def test_f042_rotated_secret_and_the_former_one_are_both_right_for_a_while(self, desk, bot):
+        """X-3: alerts are changed one after the other, and none is lost meanwhile."""
+        path = f"/api/v1/bots/{bot['bot_id']}"
+        rotated = await desk.ask("POST", f"{path}/rotate-secret", json={"overlap_seconds": 3})
+
+        during = [
+            await desk.post(bot, alert(), secret=secret) for secret in (bot["secret"], rotated["secret"])
+        ]
+        shown = await desk.client.get(path)
+        async with asyncio.timeout(10):
+            while (await desk.ask("GET", path))["former_secret_until"] is not None:
+                await asyncio.sleep(0.1)
+        after = [
+            await desk.post(bot, alert(), secret=secret) for secret in (bot["secret"], rotated["secret"])
+        ]
+
+        assert [answer.status_code for answer in (*during, *after)] == [200, 200, 401, 200]
+        assert shown.json()["former_secret_until"] == rotated["former_secret_until"]
+        assert rotated["secret"] not in shown.text
+
+    async def test_f042_signed_delivery_is_taken_once(self, desk):
+        bot, account = await bot_with_account(desk)
+        body, t = alert(), int(time.time())
+        key = hashlib.sha256(bot["secret"].encode()).hexdigest().encode()
+        code = hmac.digest(key, f"{t}.{body}".encode(), "sha256").hex()
+        send = partial(
+            desk.client.post,
+            f"/api/v1/bots/webhook/master/{bot['webhook_path']}",
+            headers={"X-Pregao-Signature": f"t={t},v1={code}"},
+        )
+
+        first, replayed = await send(content=body), await send(content=body)
+        other = await send(content=body.replace("buy", "sell"))
+
+        assert first.json()["signal_id"] == replayed.json()["signal_id"]
+        assert (other.status_code, code_of(other)) == (401, "SIGNATURE_WRONG")
+        await desk.receipt(first.json()["signal_id"])
+        assert len(await orders_of(desk, account)) == 1
 
     async def test_f042_unknown_path_is_404(self, desk, bot):
         answer = await desk.post({**bot, "webhook_path": "nobody-has-this-path"}, alert())

@@ -1,17 +1,17 @@
 """
-Create, change, pause and archive bots.
+Create, change, pause and archive bots; give them new secrets.
 
 Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from pregao.bots.ports import BotBook
-from pregao.bots.ranges import check_bot, spelled, spelled_rows, to_symbol
+from pregao.bots.ranges import check_bot, check_overlap, spelled, spelled_rows, to_symbol
 from pregao.bots.refusals import ConflictError, UnknownError
 from pregao.bots.symbols import get_row, with_row, without_row
 from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus, SymbolSettings
@@ -26,7 +26,7 @@ CHANGEABLE = frozenset(
         "same_side", "opposite_side", "symbols",
     },
 )  # fmt: skip
-"""What may change once a bot exists: its address and its secret stand in other people's alerts."""
+"""What may change once a bot exists: its address stands in other people's alerts, its secret is rotated."""
 
 
 async def create_bot(bot: Bot, *, book: BotBook, now: datetime) -> list[Fact]:
@@ -79,6 +79,27 @@ async def remove_symbol(bot_id: UUID, symbol: str, *, book: BotBook, now: dateti
     bot = await _get_standing_bot(bot_id, book=book)
     row = get_row(bot.symbols, symbol)
     return _changed(bot, {"symbols": without_row(bot.symbols, row.symbol)}, now=now)
+
+
+async def rotate_secret(
+    bot_id: UUID, *, secret_sha256: str, overlap: timedelta, book: BotBook, now: datetime
+) -> list[Fact]:
+    """
+    Give a bot a new secret; its former one is taken too until ``overlap`` has passed. One older still is dropped.
+
+    :raises SettingUnusableError: when the overlap is too long.
+    :raises UnknownError: when there is no such bot.
+    :raises ConflictError: when the bot is archived.
+    """
+    check_overlap(overlap)
+    bot = await _get_standing_bot(bot_id, book=book)
+    rotated = replace(
+        bot,
+        secret_sha256=secret_sha256,
+        former_secret_sha256=bot.secret_sha256 if overlap else None,
+        former_secret_until=now + overlap if overlap else None,
+    )
+    return [BotConfigured(happened_at=now, bot=rotated)]
 
 
 async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -71,6 +72,7 @@ BOT_RANGES = {
     "global_max_daily_loss_usd": LOSS_USD,
     "global_max_positions": POSITIONS,
 }
+OVERLAP_SECONDS = _range(0, 30 * 86_400)  # whoever takes longer to change his alerts has not begun
 SUBSCRIPTION_RANGES = {
     "custom_leverage": LEVERAGE,
     "custom_margin_usd": MARGIN_USD,
@@ -131,6 +133,24 @@ def check_bot(bot: Bot) -> None:
             "SETTING_MISPLACED",
             "use_bot_default stands on symbol rows of subscriptions only; leave it out on a bot.",
             field="symbols",
+        )
+
+
+def check_overlap(overlap: timedelta) -> None:
+    """
+    See that a former secret may be taken for so long.
+
+    :raises SettingUnusableError: naming the range.
+    """
+    seconds = overlap.total_seconds()
+    if not OVERLAP_SECONDS.minimum <= seconds <= OVERLAP_SECONDS.maximum:
+        raise SettingUnusableError(
+            "SETTING_OUT_OF_RANGE",
+            f"overlap_seconds={seconds:.0f} minimum={OVERLAP_SECONDS.minimum} maximum={OVERLAP_SECONDS.maximum}. "
+            "0 ends the former secret at once.",
+            field="overlap_seconds",
+            minimum=str(OVERLAP_SECONDS.minimum),
+            maximum=str(OVERLAP_SECONDS.maximum),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -129,6 +129,10 @@ class Bot:
     same_side: SameSide = SameSide.IGNORE
     opposite_side: OppositeSide = OppositeSide.REVERSE
     symbols: tuple[SymbolSettings, ...] = ()
+    former_secret_sha256: str | None = (
+        None  # taken beside the present one, so that alerts can be changed in peace
+    )
+    former_secret_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +165,14 @@ class EffectiveSettings:
     take_profit_pct: Decimal
     same_side: SameSide
     opposite_side: OppositeSide
+
+
+def secrets_taken(bot: Bot, *, now: datetime) -> tuple[str, ...]:
+    """Give the SHA-256 of every secret the bot takes: its own, and the former one until its time has come."""
+    until = bot.former_secret_until
+    if until is None or bot.former_secret_sha256 is None or now >= until:
+        return (bot.secret_sha256,)
+    return (bot.secret_sha256, bot.former_secret_sha256)
 
 
 def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | None) -> EffectiveSettings:

@@ -47,6 +47,12 @@ def find_secret(body: bytes | Parsed) -> str | None:
     return _first_secret(fields) or parsed.secret
 
 
+def secrets_named(parsed: Parsed) -> tuple[str, ...]:
+    """Give every text that stands under a name for secrets."""
+    named = (to_text(value) for _, value in parsed.found.get("secret", ()))
+    return tuple(text for text in (parsed.secret, *named) if text)
+
+
 def _keep_decimal(text: str) -> Decimal:
     return Decimal(text) if len(text) <= 64 else Decimal("NaN")  # refused as a number wherever it matters
 

@@ -10,7 +10,7 @@ import re
 from pregao.domain.order import Side
 from pregao.domain.signal import AlertReading, Intent
 from pregao.signals.amounts import HUNDRED, is_flag, is_set, read_price, read_quantity, read_sent_at, says_yes
-from pregao.signals.bodies import Parsed, find_secret, parse, to_text, without_secrets
+from pregao.signals.bodies import Parsed, find_secret, parse, secrets_named, to_text, without_secrets
 from pregao.signals.fields import Found, plain
 from pregao.signals.holdings import is_holding, meaning_of_holdings, read_holdings, with_holdings
 from pregao.signals.symbols import SYMBOL_CHARACTERS_MAX, names_base_of, to_symbol
@@ -34,7 +34,7 @@ from pregao.signals.words import (
     settle,
 )
 
-__all__ = ["Parsed", "Unreadable", "find_secret", "parse", "read_alert"]
+__all__ = ["Parsed", "Unreadable", "find_secret", "parse", "read_alert", "secrets_named"]
 
 _ENTRIES = frozenset(
     {

@@ -20,6 +20,7 @@ class Arrival:
 
     received: SignalReceived
     outcome: SignalAccepted | SignalRefused
+    signature: str | None = None  # one that was here before is the same delivery, replayed
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,21 @@ class TestBot:
 
         assert texts == ["EMA cross is paused.\n", "EMA cross is active.\n", "EMA cross is archived.\n"]
 
+    async def test_gets_a_new_secret_that_is_printed_once(self, shell):
+        desk, here = shell
+        made = await desk.make_bot("EMA cross")
+
+        rotated = await here.read(bots.app, "rotate-secret", "EMA cross", "--overlap-seconds", "60")
+        told = await here.run(bots.app, "rotate-secret", "EMA cross", "--overlap-seconds", "0")
+        shown = await here.run(bots.app, "show", "EMA cross")
+
+        assert rotated["secret"] not in (made["secret"], told.stdout)
+        assert rotated["former_secret_until"] == "2026-11-21T12:01:00Z"
+        assert "The secret is shown this once" in told.stdout
+        assert "former_secret_until  -" in told.stdout
+        assert "former_secret_until" in shown.stdout
+        assert rotated["secret"] not in shown.stdout
+
     async def test_says_which_setting_is_out_of_range(self, shell):
         _, here = shell
 

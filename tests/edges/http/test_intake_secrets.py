@@ -66,9 +66,17 @@ class TestIsSecretRight:
     def test_needs_the_very_secret(self):
         digest = hashlib.sha256(b"a").hexdigest()
 
-        assert is_secret_right(digest, ["b", "a"])
-        assert not is_secret_right(digest, ["b", digest, ""])
-        assert not is_secret_right("", ["", "a"])
+        assert is_secret_right([digest], ["b", "a"])
+        assert not is_secret_right([digest], ["b", digest, ""])
+        assert not is_secret_right([""], ["", "a"])
+
+    def test_takes_each_of_two(self):
+        digests = [hashlib.sha256(secret).hexdigest() for secret in (b"new", b"former")]
+
+        assert is_secret_right(digests, ["former"])
+        assert is_secret_right(digests, ["x", "new"])
+        assert not is_secret_right(digests, ["x", ""])
+        assert not is_secret_right([], ["new"])
 
 
 class TestSecrets:

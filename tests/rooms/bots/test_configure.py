@@ -1,10 +1,11 @@
 """Commands on bots: facts out, or a reason (F040)."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from pregao.bots.configure import archive_bot, change_bot, create_bot
+from pregao.bots.configure import archive_bot, change_bot, create_bot, rotate_secret
 from pregao.bots.ranges import BOT_RANGES
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
 from pregao.domain.bot import BotStatus, SubscriptionStatus, SymbolSettings
@@ -116,6 +117,65 @@ class TestChangeBot:
 
         with pytest.raises(ConflictError, match="BOT_ARCHIVED"):
             await change_bot(BOT_ID, {"status": BotStatus.ACTIVE}, book=book, now=NOON)
+
+
+class TestRotateSecret:
+    DAY = timedelta(days=1)
+
+    async def rotated(self, book, secret_sha256: str, overlap: timedelta, now=NOON):
+        facts = await rotate_secret(BOT_ID, secret_sha256=secret_sha256, overlap=overlap, book=book, now=now)
+        await book.append(facts)
+        return facts
+
+    async def test_gives_the_bot_with_both_secrets(self):
+        book = book_with(*configured(bots=[bot(secret_sha256="first")]))
+
+        facts = await self.rotated(book, "second", self.DAY)
+
+        expected = bot(
+            secret_sha256="second", former_secret_sha256="first", former_secret_until=NOON + self.DAY
+        )
+        assert facts == [BotConfigured(happened_at=NOON, bot=expected)]
+
+    async def test_drops_the_older_one_when_it_is_rotated_again(self):
+        book = book_with(*configured(bots=[bot(secret_sha256="first")]))
+        await self.rotated(book, "second", self.DAY)
+
+        (fact,) = await self.rotated(book, "third", timedelta(hours=1), now=NOON + timedelta(minutes=1))
+
+        assert (fact.bot.secret_sha256, fact.bot.former_secret_sha256) == ("third", "second")
+        assert fact.bot.former_secret_until == NOON + timedelta(minutes=61)
+
+    async def test_keeps_no_former_one_without_an_overlap(self):
+        book = book_with(*configured(bots=[bot(secret_sha256="first")]))
+        await self.rotated(book, "second", self.DAY)
+
+        (fact,) = await self.rotated(book, "third", timedelta(0))
+
+        assert (fact.bot.former_secret_sha256, fact.bot.former_secret_until) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("overlap", "is_fine"),
+        [
+            (timedelta(days=30), True),
+            (timedelta(days=30, seconds=1), False),
+            (timedelta(seconds=-1), False),
+        ],
+    )
+    async def test_overlaps_for_thirty_days_at_most(self, overlap, is_fine):
+        book = book_with(*configured())
+
+        if is_fine:
+            assert await self.rotated(book, "second", overlap)
+        else:
+            with pytest.raises(SettingUnusableError, match="SETTING_OUT_OF_RANGE: overlap_seconds="):
+                await self.rotated(book, "second", overlap)
+
+    async def test_leaves_an_archived_bot_as_it_is_and_tells_an_unknown_one(self):
+        with pytest.raises(ConflictError, match="BOT_ARCHIVED"):
+            await self.rotated(book_with(*configured(bots=[bot(status=BotStatus.ARCHIVED)])), "new", self.DAY)
+        with pytest.raises(UnknownError, match="BOT_UNKNOWN"):
+            await self.rotated(book_with(), "new", self.DAY)
 
 
 class TestArchiveBot:

@@ -1,4 +1,4 @@
-"""`pregao bot`: create, change, list, show, pause, resume and archive bots."""
+"""`pregao bot`: create, change, list, show, pause, resume and archive bots; give them new secrets."""
 
 from typing import Annotated, Any
 
@@ -205,6 +205,28 @@ def pause(bot: Named, *, as_json: Json = False) -> None:
 def resume(bot: Named, *, as_json: Json = False) -> None:
     """Let a paused bot open positions again."""
     _say(call("PATCH", f"/bots/{find_bot_id(bot)}", body={"status": "active"}), as_json=as_json)
+
+
+@app.command(name="rotate-secret")
+def rotate_secret(
+    bot: Named,
+    *,
+    overlap_seconds: Annotated[
+        int | None,
+        typer.Option(help="How long the former secret is taken too; a day if not said, 0 not at all."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give a bot a new secret, printed this once; the former one is taken too for a while."""
+    body = {} if overlap_seconds is None else {"overlap_seconds": overlap_seconds}
+    rotated = call("POST", f"/bots/{find_bot_id(bot)}/rotate-secret", body=body)
+    if as_json:
+        show_json(rotated)
+        return
+    show_fields(rotated.items())
+    print('\nThe secret is shown this once: it belongs into the alert\'s body as "secret".')
+    if rotated["former_secret_until"] is not None:
+        print("Until then the former one is taken too: change your alerts in time.")
 
 
 @app.command()

@@ -59,6 +59,36 @@ def queue_full(queue_size: int, *, retry_seconds: int) -> Answer:
     )
 
 
+def secret_wrong() -> Answer:
+    """Give the answer for a secret that is not the bot's, or none."""
+    return Answer(
+        401,
+        "SECRET_WRONG",
+        'The bot has another secret. Send it as "secret" in the body, as ?secret= or as X-Pregao-Secret.',
+    )
+
+
+def signature_wrong() -> Answer:
+    """Give the answer for a signature that is not of this body by one of the bot's secrets."""
+    return Answer(
+        401,
+        "SIGNATURE_WRONG",
+        "Send X-Pregao-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 over t.body>, keyed by the lowercase hex "
+        "SHA-256 of the bot's secret, over the very bytes that are sent.",
+    )
+
+
+def signature_stale(age_seconds: int, *, age_seconds_max: int) -> Answer:
+    """Give the answer for a signature of another time; negative is ahead of ours."""
+    return Answer(
+        401,
+        "SIGNATURE_STALE",
+        "The body was signed too long ago, or ahead of time. Sign at each sending, and set the sender's clock.",
+        age_seconds=age_seconds,
+        age_seconds_max=age_seconds_max,
+    )
+
+
 def signal_limit(per_minute_max: int | None, *, retry_seconds: int) -> Answer:
     """Give the answer for a bot over its limit."""
     return Answer(
@@ -239,12 +269,20 @@ def _operation(
 ) -> dict[str, Any]:
     secret = _parameter("secret", "The bot's secret, where the body cannot carry it.", {"type": "string"})
     header = {**secret, "name": "X-Pregao-Secret", "in": "header"}
+    signature = {
+        **_parameter(
+            "X-Pregao-Signature",
+            "Instead of the secret: HMAC-SHA256 over t.body, keyed by the lowercase hex SHA-256 of the secret.",
+            {"type": "string", "pattern": "^t=[1-9][0-9]{0,10},v1=[0-9A-Fa-f]{64}$"},
+        ),
+        "in": "header",
+    }
     told = {status: (text, ERROR_SCHEMA) for status, text in ERRORS.items()}
     return {
         "operationId": name,
         "summary": summary,
         "tags": ["webhooks"],
-        "parameters": [*parameters, secret, header],
+        "parameters": [*parameters, secret, header, signature],
         "requestBody": {
             "required": True,
             "content": {

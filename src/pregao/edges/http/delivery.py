@@ -3,17 +3,18 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from pregao.domain.bot import Bot
+from pregao.domain.clock import from_ms
 from pregao.domain.facts import SignalAccepted, SignalReceived, SignalRefused
 from pregao.domain.signal import AlertReading
 from pregao.edges.http.answers import Answer
-from pregao.edges.http.gate import masked, masked_text
+from pregao.edges.http.gate import Signature, masked, masked_text
 from pregao.edges.ids import uuid7
 from pregao.signals.accept import accept_signal
 from pregao.signals.formats import Parsed, Unreadable, find_secret, read_alert
@@ -38,7 +39,8 @@ class Delivery:
     bot: Bot
     body: bytes
     parsed: Parsed
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...]  # to be masked wherever they stand
+    signature: Signature | None
     content_type: str
     source: str
     address: str
@@ -56,6 +58,8 @@ async def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
     try:
         reading = _read(delivery)
         explicit_id = reading.explicit_id
+        if reading.sent_at is None and delivery.signature is not None:
+            reading = replace(reading, sent_at=from_ms(delivery.signature.signed_at * 1000))
     except Unreadable as unreadable:
         reading = Unreadable(unreadable.code, masked_text(unreadable.reason, delivery.secrets))
         explicit_id = None
@@ -84,7 +88,9 @@ async def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
         (received,), now=delivery.now, age_seconds_max=age_seconds_max, read=read
     )
     assert isinstance(outcome, SignalAccepted | SignalRefused)
-    return Arrival(received, outcome)
+    return Arrival(
+        received, outcome, signature=None if delivery.signature is None else delivery.signature.code
+    )
 
 
 def header_secret(headers: dict[bytes, bytes]) -> str | None:

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -24,6 +25,7 @@ FAILURES_PER_MINUTE_MAX = 10  # per address; an honest sender fails once and the
 ADDRESSES_MAX = 10_000  # remembered; the longest silent is forgotten first
 MINUTE = timedelta(minutes=1)
 MASK = b"***"
+_SECRET_WORD = re.compile(rb"[A-Za-z0-9_-]{20,}")  # the secrets we make have 43 such characters
 MASK_OF_DIGITS = b"0"  # a secret of digits may stand unquoted in JSON, which has no other way to stay JSON
 
 BACKSLASHES = rb"\\{1,4}"  # JSON within JSON doubles them; without a bound, a body of them would cost seconds
@@ -81,13 +83,28 @@ def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
 # The secret ----------------------------------------------------------------------------------------------------
 
 
-def is_secret_right(secret_sha256: str, secrets: Iterable[str]) -> bool:
-    """Say whether one of the secrets is the bot's, taking the same time whichever and whether."""
+def is_secret_right(taken: Iterable[str], secrets: Iterable[str]) -> bool:
+    """Say whether one of the secrets has one of the SHA-256 taken, in the same time whichever and whether."""
     right = False
     for secret in secrets:
-        digest = hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
-        right |= hmac.compare_digest(digest, secret_sha256)
+        digest = _sha256(secret.encode(errors="surrogatepass"))
+        for secret_sha256 in taken:
+            right |= hmac.compare_digest(digest, secret_sha256)
     return right
+
+
+def secrets_in(body: bytes, named: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
+    """
+    Give every secret taken that stands in a body: under a name for secrets, or as a word anywhere.
+
+    While two secrets are taken, a sender may prove itself with the one and tell the other.
+    """
+    words = {word.decode() for word in _SECRET_WORD.findall(body)}
+    return tuple(word for word in {*words, *named} if _sha256(word.encode(errors="surrogatepass")) in taken)
+
+
+def _sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def masked(body: bytes, secrets: Iterable[str]) -> bytes:
@@ -126,6 +143,43 @@ def _spellings_of(character: str) -> bytes:
     if character in SHORT_ESCAPES:
         forms.add(BACKSLASHES + re.escape(SHORT_ESCAPES[character]))
     return b"(?:%s)" % b"|".join(sorted(forms))
+
+
+# The signature -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a sender signed with instead of telling the secret: ``code`` covers the instant and the body."""
+
+    signed_at: int  # seconds since 1970, as the sender's clock has it
+    code: str
+
+
+NO_SIGNATURE = Signature(0, "")  # of a header that cannot be read: never right
+_SIGNATURE = re.compile(rb"t=([1-9]\d{0,10}),[ ]?v1=([0-9A-Fa-f]{64})")
+
+
+def read_signature(header: bytes | None) -> Signature | None:
+    """Give what `X-Pregao-Signature` says, ``t=<unix seconds>,v1=<hex>``; None when there is none."""
+    if header is None:
+        return None
+    found = _SIGNATURE.fullmatch(header.strip())
+    return NO_SIGNATURE if found is None else Signature(int(found[1]), found[2].decode().lower())
+
+
+def is_signature_right(taken: Iterable[str], signature: Signature, body: bytes) -> bool:
+    """
+    Say whether the body was signed with one of the secrets taken, in the same time whichever and whether.
+
+    We keep a secret's SHA-256 only, so its lowercase hex digits are the key: HMAC-SHA256 over ``t.body``.
+    """
+    right = False
+    signed = b"%d." % signature.signed_at + body
+    for secret_sha256 in taken:
+        code = hmac.digest(secret_sha256.encode(), signed, "sha256").hex()
+        right |= hmac.compare_digest(code, signature.code)
+    return right
 
 
 # How often -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from pregao.domain.bot import Bot, BotStatus
+from pregao.domain.bot import Bot, BotStatus, secrets_taken
 from pregao.domain.clock import Clock
 from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused
 from pregao.domain.signal import Action
@@ -30,7 +30,10 @@ from pregao.edges.http.answers import (
     encode,
     over_failures,
     queue_full,
+    secret_wrong,
     signal_limit,
+    signature_stale,
+    signature_wrong,
 )
 from pregao.edges.http.delivery import (
     Delivery,
@@ -46,10 +49,13 @@ from pregao.edges.http.gate import (
     Failures,
     address_of,
     is_secret_right,
+    is_signature_right,
+    read_signature,
+    secrets_in,
     to_networks,
 )
 from pregao.edges.http.waiting import Deadlines, Settlements
-from pregao.signals.formats import find_secret, parse
+from pregao.signals.formats import find_secret, parse, secrets_named
 from pregao.signals.ports import Arrival, Arrivals, BotBook, Record, Recorded, StoreAway
 from pregao.views.receipts import Receipts
 
@@ -65,6 +71,9 @@ TURNED_AWAY_SECONDS = 0.2
 COUNT_SECONDS = 1.0
 CONTENT_TYPE_CHARACTERS_MAX = 100
 DEFAULT_BOT = "default"
+SIGNATURE_SECONDS_MAX = (
+    300  # either way: what a sender's clock may be off; a replay within it is known as one
+)
 
 UVICORN_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
@@ -188,6 +197,7 @@ class Intake:
             body=body,
             parsed=parsed,
             secrets=secrets,
+            signature=None if bot.is_open else read_signature(headers.get(b"x-pregao-signature")),
             content_type=headers.get(b"content-type", b"").decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX],
             source=source_of(address, is_master=webhook_path is not None),
             address=address,
@@ -199,6 +209,9 @@ class Intake:
         )
         if not bot.is_open:
             await self._authenticate(delivery)
+        taken = secrets_taken(delivery.bot, now=now)
+        if len(taken) > 1:
+            delivery.secrets += secrets_in(body, secrets_named(parsed), taken)
         self._limit(delivery.bot, now=now)
         return delivery
 
@@ -221,16 +234,25 @@ class Intake:
         address, bot, now = delivery.address, delivery.bot, delivery.now
         if retry_seconds := self._failures.retry_seconds(address, bot.webhook_path, now=now):
             raise over_failures(retry_seconds)
-        if not is_secret_right(bot.secret_sha256, delivery.secrets):
+        if not _is_proven(bot, delivery):
             # It may have been changed this very second.
             await self._book.look_again()
             changed = self._book.find_bot_by_path(bot.webhook_path)
-            if changed is None or not is_secret_right(changed.secret_sha256, delivery.secrets):
-                raise self._turn_away(delivery)
+            if changed is None or not _is_proven(changed, delivery):
+                raise self._turn_away(delivery, signature_wrong() if delivery.signature else secret_wrong())
             delivery.bot = changed
+        if delivery.signature is not None:
+            self._check_age(delivery, signed_at=delivery.signature.signed_at)
         self._failures.proved(address, bot.webhook_path)
 
-    def _turn_away(self, delivery: Delivery) -> Answer:
+    def _check_age(self, delivery: Delivery, *, signed_at: int) -> None:
+        age_seconds = int(delivery.now.timestamp()) - signed_at
+        if abs(age_seconds) > SIGNATURE_SECONDS_MAX:
+            raise self._turn_away(
+                delivery, signature_stale(age_seconds, age_seconds_max=SIGNATURE_SECONDS_MAX)
+            )
+
+    def _turn_away(self, delivery: Delivery, answer: Answer) -> Answer:
         if self._failures.is_over(delivery.address, now=delivery.now):
             return over_failures(self._failures.retry_seconds(delivery.address, "", now=delivery.now))
         self._failures.failed(delivery.address, now=delivery.now)
@@ -243,11 +265,7 @@ class Intake:
                 source_address=delivery.address,
             )
         )
-        return Answer(
-            401,
-            "SECRET_WRONG",
-            'The bot has another secret. Send it as "secret" in the body, as ?secret= or as X-Pregao-Secret.',
-        )
+        return answer
 
     def _limit(self, bot: Bot, *, now: datetime) -> None:
         if self.queue_size >= self._queue_max:
@@ -310,7 +328,7 @@ class Intake:
             code="VALUE_UNUSABLE",
             reason="A value of the alert is too large or too long to be kept. Send plain numbers and names.",
         )
-        return await self._recorded(Arrival(received, refused))
+        return await self._recorded(Arrival(received, refused, signature=arrival.signature))
 
     async def _recorded(self, arrival: Arrival) -> Recorded:
         future = self._record(arrival)
@@ -377,6 +395,14 @@ class Intake:
             except Exception as failure:
                 log.warning("intake.count.missed", error=type(failure).__name__)
             await asyncio.sleep(COUNT_SECONDS)
+
+
+def _is_proven(bot: Bot, delivery: Delivery) -> bool:
+    # A signature that is sent must be right: beside a wrong one, the secret proves nothing about the body.
+    taken = secrets_taken(bot, now=delivery.now)
+    if delivery.signature is not None:
+        return is_signature_right(taken, delivery.signature, delivery.body)
+    return is_secret_right(taken, delivery.secrets)
 
 
 def _answer_of(failure: Exception) -> Answer:

@@ -1,7 +1,8 @@
 """
 Arrivals become rows: claimed, received, accepted or refused, in one transaction for a whole batch.
 
-A delivery is the first one if its key is free, or if the key is a hash whose first delivery is a minute old.
+A delivery is the first one if its key is free, or if the key is a hash whose first delivery is a minute old. A signed
+one must have a signature that was not here before, too: it may be replayed for as long as it is fresh.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 
 DEDUPE_WINDOW = timedelta(seconds=60)  # from the first delivery; TradingView's three more come within 15 s
+SIGNATURE_MEMORY = timedelta(minutes=15)  # fresh 5 minutes before and after it is made, and a margin
 BATCH_SECONDS_MAX = 2.0  # TradingView waits 3 s; a database this slow is as good as away
 WRITERS = (
     2  # batches under way at once: while one waits for the disk, the next is written; a third adds nothing
@@ -43,6 +45,26 @@ JOIN deliveries USING (bot_id, dedupe_key)
 LEFT JOIN LATERAL (
     SELECT code, reason FROM signals WHERE signals.signal_id = deliveries.signal_id AND status = 'refused'
 ) AS refused ON true
+"""
+
+# Not part of the journal: what is older than any signature that is still fresh is forgotten.
+REPLAYS = """
+SELECT bot_id, signature, signal_id, code, reason
+FROM unnest($1::uuid[], $2::text[]) AS asked (bot_id, signature)
+JOIN signatures_taken USING (bot_id, signature)
+LEFT JOIN LATERAL (
+    SELECT code, reason FROM signals WHERE signals.signal_id = signatures_taken.signal_id AND status = 'refused'
+) AS refused ON true
+"""
+REMEMBER = """
+INSERT INTO signatures_taken (bot_id, signature, signal_id, taken_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
+ON CONFLICT (bot_id, signature) DO NOTHING
+"""
+FORGET = """
+DELETE FROM signatures_taken WHERE (bot_id, signature) IN (
+    SELECT bot_id, signature FROM signatures_taken WHERE taken_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED
+)
 """
 
 SETTLED = "SELECT signal_id FROM signals WHERE signal_id = ANY($1::uuid[]) AND settled_at IS NOT NULL"
@@ -134,9 +156,12 @@ class PostgresIntake:
 
 
 async def _record(arrivals: Sequence[Arrival], *, transaction: Transaction) -> list[Recorded]:
+    signed = [arrival for arrival in arrivals if arrival.signature is not None]
+    replayed = await _find_replayed(signed, transaction=transaction) if signed else {}
     firsts: dict[Key, Arrival] = {}
     for arrival in arrivals:
-        firsts.setdefault(_key(arrival), arrival)
+        if _signature(arrival) not in replayed:
+            firsts.setdefault(_key(arrival), arrival)
     holders = await _claim(firsts, transaction=transaction)
     received: list[Fact] = []
     accepted: list[Fact] = []
@@ -146,17 +171,50 @@ async def _record(arrivals: Sequence[Arrival], *, transaction: Transaction) -> l
     for arrival in arrivals:
         fact, outcome = arrival.received, arrival.outcome
         key = _key(arrival)
-        first = firsts[key]
+        first = firsts.get(key)
+        replay = replayed.get(_signature(arrival))
         if first is arrival and key not in holders:
             received.append(fact)
             (accepted if isinstance(outcome, SignalAccepted) else refused).append(outcome)
             results.append(_recorded(fact.signal_id, outcome, is_first=True))
             continue
-        result = holders.get(key) or _recorded(first.received.signal_id, first.outcome, is_first=False)
+        result = replay or holders.get(key)
+        if result is None:
+            assert first is not None, "what is no replay has a first delivery"
+            result = _recorded(first.received.signal_id, first.outcome, is_first=False)
         repeated.append(_repeated(result.signal_id, source_address=fact.source_address, now=fact.happened_at))
         results.append(result)
     await transaction.append([*received, *accepted, *refused, *repeated])
+    if signed:
+        await _remember(zip(arrivals, results, strict=True), transaction=transaction)
     return results
+
+
+async def _find_replayed(
+    signed: Sequence[Arrival], *, transaction: Transaction
+) -> dict[tuple[int, str | None], Recorded]:
+    rows = await transaction.connection.fetch(
+        REPLAYS, [arrival.received.bot_id for arrival in signed], [arrival.signature for arrival in signed]
+    )
+    return {
+        (row["bot_id"].int, row["signature"]): Recorded(
+            row["signal_id"], is_first=False, code=row["code"], reason=row["reason"]
+        )
+        for row in rows
+    }
+
+
+async def _remember(recorded: Iterable[tuple[Arrival, Recorded]], *, transaction: Transaction) -> None:
+    rows = sorted(
+        (arrival.received.bot_id.int, arrival.signature, result.signal_id, arrival.received.happened_at)
+        for arrival, result in recorded
+        if arrival.signature is not None
+    )
+    bots, signatures, signals, instants = zip(*rows, strict=True)
+    await transaction.connection.execute(
+        REMEMBER, [UUID(int=bot) for bot in bots], signatures, signals, instants
+    )
+    await transaction.connection.execute(FORGET, max(instants) - SIGNATURE_MEMORY)
 
 
 async def _claim(firsts: dict[Key, Arrival], *, transaction: Transaction) -> dict[Key, Recorded]:
@@ -187,6 +245,10 @@ async def _claim(firsts: dict[Key, Arrival], *, transaction: Transaction) -> dic
 
 def _key(arrival: Arrival) -> Key:
     return arrival.received.bot_id.int, arrival.received.dedupe_key
+
+
+def _signature(arrival: Arrival) -> tuple[int, str | None]:
+    return arrival.received.bot_id.int, arrival.signature
 
 
 def _recorded(signal_id: UUID, outcome: SignalAccepted | SignalRefused, *, is_first: bool) -> Recorded:

@@ -45,7 +45,7 @@ class TestCreateBot:
         shown = await desk.client.get(f"{BOTS}/{made['bot_id']}")
         stored = await desk.everything_stored()
 
-        assert "secret" not in shown.text
+        assert '"secret"' not in shown.text
         assert made["secret"] not in stored
         assert hashlib.sha256(made["secret"].encode()).hexdigest() in stored
 
@@ -335,6 +335,75 @@ class TestShowBot:
         assert len(shown["recent_signals"]) == 10
         assert shown["recent_signals"][0]["price"] == "95000"
         assert shown["last_signal_at"] == "2026-11-21T12:00:12Z"
+
+
+class TestRotateSecret:
+    async def rotated(self, desk, made, **body):
+        return await desk.client.post(f"{BOTS}/{made['bot_id']}/rotate-secret", json=body or None)
+
+    async def test_shows_the_new_secret_once_and_says_until_when_the_former_one_is_taken(self, desk):
+        """X-3: rotatable, and never shown again."""
+        made = await desk.make_bot()
+
+        answer = await self.rotated(desk, made, overlap_seconds=3600)
+
+        assert answer.status_code == 200
+        rotated = answer.json()
+        assert rotated.keys() == {"secret", "former_secret_until"}
+        assert rotated["former_secret_until"] == "2026-11-21T13:00:00Z"
+        assert len(rotated["secret"]) >= 43
+        assert rotated["secret"] != made["secret"]
+        shown = await desk.client.get(f"{BOTS}/{made['bot_id']}")
+        listed = await desk.client.get(BOTS)
+        for told in (shown.text, listed.text, await desk.everything_stored()):
+            assert rotated["secret"] not in told
+            assert made["secret"] not in told
+        for told in (shown.text, listed.text):
+            assert hashlib.sha256(made["secret"].encode()).hexdigest() not in told
+        assert shown.json()["former_secret_until"] == "2026-11-21T13:00:00Z"
+        desk.later(hours=1)
+        assert (await desk.client.get(f"{BOTS}/{made['bot_id']}")).json()["former_secret_until"] is None
+
+    async def test_overlaps_for_a_day_when_nothing_is_said(self, desk):
+        answers = [await self.rotated(desk, await desk.make_bot()) for _ in range(2)]
+        answers.append(
+            await desk.client.post(f"{BOTS}/{(await desk.make_bot())['bot_id']}/rotate-secret", json={})
+        )
+
+        assert {answer.json()["former_secret_until"] for answer in answers} == {"2026-11-22T12:00:00Z"}
+
+    @pytest.mark.parametrize("seconds", [-1, 2_592_001, 10**30])
+    async def test_refuses_an_overlap_out_of_range(self, desk, seconds):
+        made = await desk.make_bot()
+
+        answer = await self.rotated(desk, made, overlap_seconds=seconds)
+
+        assert answer.status_code == 422
+        assert len(await desk.journaled()) == 1
+
+    @pytest.mark.parametrize("body", [{"overlap_seconds": "1"}, {"overlap_seconds": True}, {"overlap": 1}])
+    async def test_refuses_what_it_cannot_read(self, desk, body):
+        answer = await self.rotated(desk, await desk.make_bot(), **body)
+
+        assert answer.status_code == 422
+
+    async def test_tells_an_unknown_and_an_archived_bot(self, desk):
+        made = await desk.make_bot()
+        await desk.client.delete(f"{BOTS}/{made['bot_id']}")
+
+        archived = await self.rotated(desk, made)
+        unknown = await desk.client.post(f"{BOTS}/{BOT_ID}/rotate-secret")
+
+        assert (archived.status_code, code_of(archived)) == (409, "BOT_ARCHIVED")
+        assert (unknown.status_code, code_of(unknown)) == (404, "BOT_UNKNOWN")
+
+    async def test_rings_so_that_the_gates_hear_of_it(self, desk):
+        made = await desk.make_bot()
+        desk.rings.clear()
+
+        await self.rotated(desk, made)
+
+        assert desk.rings == ["bots"]
 
 
 class TestListBots:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,14 +11,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, Field
 
-from pregao.bots.configure import archive_bot, change_bot, create_bot
+from pregao.bots.configure import archive_bot, change_bot, create_bot, rotate_secret
 from pregao.bots.ranges import (
     DESCRIPTION_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
     NAME_CHARACTERS_MIN,
     WEBHOOK_PATH_PATTERN,
 )
-from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide
+from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide, secrets_taken
 from pregao.edges.http.api.activity import SignalShown
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
@@ -51,6 +51,7 @@ from pregao.edges.http.api.shapes import (
     MarginUsd,
     MaxEntriesPerDay,
     MaxPositions,
+    OverlapSeconds,
     Page,
     Positions,
     Shown,
@@ -70,6 +71,7 @@ MASTER_PATH = "/api/v1/bots/webhook/master"
 SECRET_BYTES = 32  # 256 bits: nobody finds one by trying
 PATH_BYTES = 18  # a path that nobody named: 24 characters
 RECENT_SIGNALS = 10
+OVERLAP_SECONDS_DEFAULT = 86_400  # a day to change the alerts
 
 routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
 health_routes = APIRouter(prefix="/api/v1/bots", tags=["health"])  # open, and before /{bot_id}
@@ -180,6 +182,7 @@ class BotShown(Shown):
     opposite_side: OppositeSide
     symbols: tuple[SymbolShown, ...]
     is_open: bool
+    former_secret_until: datetime | None  # null when only the present secret is taken
     active_subscriptions: int
     last_signal_at: datetime | None
     created_at: datetime
@@ -196,6 +199,19 @@ class BotMade(BotShown):
     """A bot just created, with the secret of its webhook: shown this once, kept as a hash."""
 
     secret: str
+
+
+class SecretRotation(Asked):
+    """For how long the former secret is taken too."""
+
+    overlap_seconds: OverlapSeconds = OVERLAP_SECONDS_DEFAULT
+
+
+class SecretRotated(Shown):
+    """The new secret, shown this once, and until when the former one is taken too; null is no more."""
+
+    secret: str
+    former_secret_until: datetime | None
 
 
 class BotWithSignals(BotShown):
@@ -258,11 +274,10 @@ async def list_bots(
 async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
     """Create a bot. Its secret is shown in this answer and never again."""
     now = desk.clock()
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret, secret_sha256 = _new_secret()
     settings = asked_of(body)
     if body.webhook_path is None:
         settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
-    secret_sha256 = hashlib.sha256(secret.encode()).hexdigest()
     bot = Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
     async with desk.bots.open(owner=None) as book:
         await book.append(await create_bot(bot, book=book, now=now))
@@ -293,6 +308,26 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
     return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
 
 
+@routes.post("/{bot_id:uuid}/rotate-secret", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_rotate_secret(
+    bot_id: UUID, desk: DeskGiven, body: SecretRotation | None = None
+) -> SecretRotated:
+    """Give a bot a new secret, shown in this answer and never again. The former one is taken too for a while."""
+    asked = SecretRotation() if body is None else body
+    secret, secret_sha256 = _new_secret()
+    async with desk.bots.open(owner=None) as book:
+        facts = await rotate_secret(
+            bot_id,
+            secret_sha256=secret_sha256,
+            overlap=_overlap_of(asked.overlap_seconds),
+            book=book,
+            now=desk.clock(),
+        )
+        await book.append(facts)
+    line = await _get_line(bot_id, desk=desk)
+    return SecretRotated(secret=secret, former_secret_until=line.bot.former_secret_until)
+
+
 @routes.delete("/{bot_id:uuid}", responses=UNKNOWN)
 async def delete_bot(
     bot_id: UUID, desk: DeskGiven, request: Request, open_positions: OpenPositions = "keep"
@@ -308,14 +343,26 @@ async def delete_bot(
 def shown_bot(line: BotLine, *, desk: Desk, request: Request) -> dict[str, object]:
     """Give the fields of a bot as the API shows it."""
     base = (desk.public_url or str(request.base_url)).rstrip("/")
+    takes_two = len(secrets_taken(line.bot, now=desk.clock())) > 1
     return {
         **asdict(line.bot),
+        "former_secret_until": line.bot.former_secret_until if takes_two else None,
         "webhook_url": f"{base}{MASTER_PATH}/{line.bot.webhook_path}",
         "active_subscriptions": line.active_subscriptions,
         "last_signal_at": line.last_signal_at,
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }
+
+
+def _overlap_of(seconds: int) -> timedelta:
+    # What no calendar holds is out of range as well.
+    return timedelta(seconds=max(-1, min(seconds, 10**9)))
+
+
+def _new_secret() -> tuple[str, str]:
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    return secret, hashlib.sha256(secret.encode()).hexdigest()
 
 
 async def _get_line(bot_id: UUID, *, desk: Desk) -> BotLine:

@@ -23,6 +23,7 @@ from pregao.bots.ranges import (
     LEVERAGE,
     LOSS_USD,
     MARGIN_USD,
+    OVERLAP_SECONDS,
     OWN_STOP_LOSS_PCT,
     OWN_TAKE_PROFIT_PCT,
     POSITIONS,
@@ -167,6 +168,7 @@ Leverage = Annotated[int, STRICT, COUNT, _whole(LEVERAGE)]
 MarginUsd = Annotated[Decimal, NUMBER, _decimal(MARGIN_USD)]
 StopLossPct = Annotated[Decimal, NUMBER, _decimal(STOP_LOSS_PCT)]
 TakeProfitPct = Annotated[Decimal, NUMBER, _decimal(TAKE_PROFIT_PCT)]
+OverlapSeconds = Annotated[int, STRICT, COUNT, _whole(OVERLAP_SECONDS)]
 MaxPositions = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["default_max_positions"])]
 OwnStopLossPct = Annotated[Decimal, NUMBER, _decimal(OWN_STOP_LOSS_PCT)]
 OwnTakeProfitPct = Annotated[Decimal, NUMBER, _decimal(OWN_TAKE_PROFIT_PCT)]

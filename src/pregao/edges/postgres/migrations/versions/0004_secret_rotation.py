@@ -1,0 +1,11 @@
+"""Secrets that are changed while both are good: of bots, and of the vault."""
+
+from pregao.edges.postgres.migrations.script import run_beside
+
+revision = "0004_secret_rotation"
+down_revision = "0007_figures"
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file."""
+    run_beside(__file__)
