@@ -21,6 +21,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
+from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
@@ -51,6 +52,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     vault = build_vault(settings, desk=await desk_id(journal))
     book = PostgresBotBook(journal.pool)
     server_is_stopping = asyncio.Event()
+    actions = PostgresActions(journal)
     desk = Desk(
         clock=clock,
         version=__version__,
@@ -60,6 +62,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(),
         people=PostgresPeople(journal.pool),
+        actions=actions,
+        record_action=actions.record,
         bots=PostgresBotBooks(
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),

@@ -14,6 +14,8 @@ from pregao.accounts.ports import (
 from pregao.accounts.sealing import Vault
 from pregao.bots.ports import BotBooks
 from pregao.domain.clock import Clock
+from pregao.edges.http.audit import RecordAction
+from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.configured import Configured
 from pregao.views.health import Health
@@ -39,6 +41,8 @@ class Desk:
     logins: Logins
     passwords: Passwords
     people: People
+    actions: Actions
+    record_action: RecordAction
     bots: BotBooks
     accounts: AccountBooks
     vault: Vault

@@ -18,6 +18,7 @@ from pregao.domain.order import PositionMode
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.postgres.accounts import PostgresAccountBooks
+from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
@@ -37,6 +38,7 @@ QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
 TOKEN = "words-of-the-admin-only"
 AUTH = "/api/v1/auth"
 USERS = "/api/v1/admin/users"
+ACTIONS = "/api/v1/admin/actions"
 BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
 ACCOUNTS = "/api/v1/exchange-accounts"
@@ -95,9 +97,17 @@ class OwnDesk:
             await transaction.append(facts)
 
     async def journaled(self) -> list:
-        """Give every fact in the journal; a tail would wait for transactions of other tests' databases."""
-        rows = await self.journal.pool.fetch("SELECT kind, fact::text FROM journal ORDER BY seq")
+        """Give every fact in the journal but the audit's; a tail would wait for transactions of other databases."""
+        rows = await self.journal.pool.fetch(
+            "SELECT kind, fact::text FROM journal WHERE kind <> 'ActionTaken' ORDER BY seq"
+        )
         return [decode(row["kind"], row["fact"]) for row in rows]
+
+    async def actions(self, **wanted) -> list[dict]:
+        """Give the audit log, oldest first."""
+        answer = await self.client.get(f"{ACTIONS}", params=wanted)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["items"][::-1]
 
     async def make_bot(self, name: str = "EMA cross", **settings) -> dict:
         return await self.made(BOTS, name=name, **settings)
@@ -153,6 +163,8 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(QUICK),
         people=PostgresPeople(journal.pool),
+        actions=PostgresActions(journal),
+        record_action=PostgresActions(journal).record,
         bots=PostgresBotBooks(
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),

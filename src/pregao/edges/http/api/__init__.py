@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pregao.edges.http.admission import Admission
 from pregao.edges.http.api import (
     accounts,
+    actions,
     activity,
     auth,
     bots,
@@ -23,6 +24,7 @@ from pregao.edges.http.api import (
     users,
 )
 from pregao.edges.http.api.roles import check_roles
+from pregao.edges.http.audit import Audit
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
 from pregao.edges.http.login_limits import LoginFailures
@@ -34,6 +36,7 @@ ROUTERS = (
     auth.open_routes,
     auth.routes,
     users.routes,
+    actions.routes,
     bots.health_routes,  # before the bots: health is no bot's id
     bots.routes,
     symbols.bot_routes,
@@ -69,6 +72,7 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
         clock=desk.clock,
         trusted_proxies=desk.trusted_proxies,
     )
+    app.add_middleware(Audit, record=desk.record_action, clock=desk.clock, routes=routes)  # around admission
     _document(app, other_paths or {})
     return app
 

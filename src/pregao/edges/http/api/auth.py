@@ -171,6 +171,8 @@ async def post_login(body: LoginAsked, desk: DeskGiven, request: Request) -> Log
     now, email, address = desk.clock(), spelled(body.email), request.scope["source_address"]
     await _begin(request, desk=desk, email=email)
     login = await desk.logins.find_login(email)
+    if login is not None:  # the audit log tells admins whose login failed; the caller is not told
+        request.scope["action_targets"] = {"user_id": str(login.user.user_id)}
     password = body.password.get_secret_value()
     known_hash = None if login is None else login.password_hash
     # Whether there is such a user takes as long to say as whether it is his password.
@@ -192,6 +194,13 @@ async def post_login(body: LoginAsked, desk: DeskGiven, request: Request) -> Log
     ):
         raise _login_wrong()  # he was deactivated, or his password changed, this very moment
     _failures(request).forgive(address=address, email=email, began_at=now)
+    request.scope["principal"] = Principal(
+        role=login.user.role,
+        label="session",
+        user_id=login.user.user_id,
+        session_id=session.session_id,
+    )
+    request.scope["action_targets"] = {"session_id": str(session.session_id)}
     if desk.passwords.is_outdated(login.password_hash):
         await desk.logins.renew_password(
             login.user.user_id,
