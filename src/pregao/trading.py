@@ -38,6 +38,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
 from pregao.domain.position import PositionStatus
+from pregao.domain.signal import Action
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError, VenueTrade
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import KnownMembers, PostgresBooks
@@ -88,6 +89,8 @@ OUR_MISTAKES = (
     asyncpg.DataError,
 )
 """What fails again however often it is tried."""
+BROKEN = (asyncpg.SyntaxOrAccessError, asyncpg.InternalServerError, asyncpg.PLPGSQLError)
+"""What a database says that answers, but lacks a column, a right, a sound index: until somebody mends it."""
 
 
 class Trading:
@@ -289,7 +292,9 @@ class Trading:
         try:
             async with transaction.connection.transaction():
                 return await self._runner.advance_in(transaction, [], standing=[signal])
-        except OUR_MISTAKES as mistake:
+        except (*OUR_MISTAKES, *BROKEN) as mistake:
+            if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:
+                raise  # what cannot be checked is not entered; a close is tried until it can be planned
             # It would fail again, and hold up every signal behind it: it ends here, and its receipt says so.
             log.exception(
                 "trader.decide.failed", signal_id=str(signal.signal_id), error=type(mistake).__name__
@@ -355,7 +360,7 @@ class Trading:
         entries = [entry for _, entry in found]
         try:
             await self._enter(entries)
-        except OUR_MISTAKES:
+        except (*OUR_MISTAKES, *BROKEN):
             for entry in entries:
                 await self._enter_or_deny(entry)
         return len(found)
@@ -375,7 +380,7 @@ class Trading:
     async def _enter_or_deny(self, entry: WaitingEntry) -> None:
         try:
             await self._enter([entry])
-        except OUR_MISTAKES as mistake:
+        except (*OUR_MISTAKES, *BROKEN) as mistake:
             # It would fail again, and hold up every entry behind it.
             log.exception("trader.enter.failed", order_id=entry.order_id, error=type(mistake).__name__)
             reason = "The desk could not plan this entry; nothing was sent. The log has the cause."

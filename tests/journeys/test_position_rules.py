@@ -149,6 +149,20 @@ class TestReverse:
         assert await story.positions() == [("long", "closed", 0)]
         assert await story.agrees()
 
+    async def test_f051_a_reverse_whose_limits_cannot_be_looked_up_closes_and_does_not_enter(self, story):
+        await story.begin()
+        await story.say()
+        held_back = story.desk.exchange.hold_next()
+        signal_id = await story.desk.signal(instruction(side=Side.SELL, now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders WHERE status = 'deferred'")
+
+        await story.desk.rows("ALTER TABLE daily_results RENAME COLUMN counted_loss_usd TO mislaid")
+        held_back.set()
+        await story.desk.settled(signal_id)
+
+        assert await story.rows_of(signal_id) == [("entry", "denied", "DESK_FAILED"), ("exit", "filled", None)]
+        assert await story.positions() == [("long", "closed", 0)]
+
     async def test_opposite_close_only_closes(self, story):
         await story.begin(custom_opposite_side=OppositeSide.CLOSE)
         await story.say()
