@@ -4,8 +4,17 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 
 from tests.shared_database import ensure_template, fresh_database, shared_server
+
+# The pretty tracebacks that structlog prints by default take seconds on a busy machine: prices get too old meanwhile.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
