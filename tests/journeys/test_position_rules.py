@@ -160,7 +160,10 @@ class TestReverse:
         held_back.set()
         await story.desk.settled(signal_id)
 
-        assert await story.rows_of(signal_id) == [("entry", "denied", "DESK_FAILED"), ("exit", "filled", None)]
+        assert await story.rows_of(signal_id) == [
+            ("entry", "denied", "DESK_FAILED"),
+            ("exit", "filled", None),
+        ]
         assert await story.positions() == [("long", "closed", 0)]
 
     async def test_opposite_close_only_closes(self, story):
