@@ -5,7 +5,9 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -653,6 +655,34 @@ class TestLimits:
 ROUNDS = 8
 
 
+@pytest.fixture(scope="class")
+async def second_trader(desk: WholeDesk) -> AsyncIterator[None]:
+    """Have another process trade on the same database, so that two signals may be planned at the same moment."""
+    settings = desk.settings
+    environment = {
+        "DATABASE_URL": settings.database_dsn.get_secret_value(),
+        "PREGAO_STATE_DIR": str(settings.state_dir),
+        "PREGAO_MASTER_KEY": settings.master_key.get_secret_value(),
+        "PREGAO_PAPER_URL": settings.paper_url,
+        "LOG_LEVEL": "ERROR",
+    }
+    command = [sys.executable, "-m", "pregao", "serve", "trader"]
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment})
+    async with asyncio.timeout(30):
+        while len(await traders(desk)) < 2:
+            assert process.returncode is None, "the second trader has ended"
+            await asyncio.sleep(0.1)
+    yield
+    process.terminate()
+    await process.wait()
+
+
+async def traders(desk: WholeDesk) -> list[dict[str, Any]]:
+    workers = (await desk.ask("GET", "/health/detailed"))["workers"]
+    return [worker for worker in workers if worker["role"] == "trader"]
+
+
+@pytest.mark.usefixtures("second_trader")
 class TestOneFreePlace:
     async def test_f052_two_signals_at_once_give_one_order(self, desk):
         bot, [one] = await bot_with(desk)
