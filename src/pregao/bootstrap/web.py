@@ -31,6 +31,7 @@ from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -64,6 +65,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         people=PostgresPeople(journal.pool),
         actions=actions,
         record_action=actions.record,
+        overview=PostgresOverview(journal.pool),
         bots=PostgresBotBooks(
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),

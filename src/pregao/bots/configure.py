@@ -15,7 +15,9 @@ from pregao.bots.ranges import check_bot, check_overlap, spelled, spelled_rows, 
 from pregao.bots.refusals import ConflictError, UnknownError
 from pregao.bots.symbols import get_row, with_row, without_row
 from pregao.domain.bot import Bot, BotStatus, SubscriptionStatus, SymbolSettings
-from pregao.domain.facts import BotConfigured, Fact, SubscriptionConfigured
+from pregao.domain.facts import BotConfigured, BotForgotten, Fact, SubscriptionConfigured
+
+FORGET_AFTER = timedelta(minutes=1)  # by then every process has heard that the bot takes nothing any more
 
 CHANGEABLE = frozenset(
     {
@@ -117,6 +119,30 @@ async def archive_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fac
             canceled = replace(subscription, status=SubscriptionStatus.CANCELED)
             facts.append(SubscriptionConfigured(happened_at=now, subscription=canceled))
     return facts
+
+
+async def forget_bot(bot_id: UUID, *, book: BotBook, now: datetime) -> list[Fact]:
+    """
+    Delete a bot for good, with its canceled subscriptions: its webhook path is free again.
+
+    :raises UnknownError: when there is no such bot.
+    :raises ConflictError: when it is not archived, was archived just now, or ever had a signal: those are kept.
+    """
+    bot = await _get_bot(bot_id, book=book)
+    if bot.status is not BotStatus.ARCHIVED:
+        raise ConflictError("BOT_NOT_ARCHIVED", f"bot={bot_id} status={bot.status}. Archive it first.")
+    if await book.has_signals(bot_id):
+        raise ConflictError(
+            "BOT_HAS_HISTORY", f"bot={bot_id}. It had signals, and the journal keeps them; it stays archived."
+        )
+    quiet_at = await book.changed_at(bot_id) + FORGET_AFTER
+    if now < quiet_at:
+        raise ConflictError(
+            "BOT_JUST_ARCHIVED",
+            f"bot={bot_id} archived_until_at_least={quiet_at.isoformat()}. "
+            "A signal may still be on its way in; ask again then.",
+        )
+    return [BotForgotten(happened_at=now, bot_id=bot_id)]
 
 
 def path_taken(webhook_path: str) -> ConflictError:

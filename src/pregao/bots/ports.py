@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
@@ -41,6 +41,14 @@ class BotBook(Protocol):
 
     async def find_account(self, account_id: int) -> Account | None:
         """Give the account, and keep others from changing it meanwhile."""
+        ...
+
+    async def has_signals(self, bot_id: UUID) -> bool:
+        """Say whether the bot ever had a signal, a refused one too."""
+        ...
+
+    async def changed_at(self, bot_id: UUID) -> datetime:
+        """Give when the bot was changed last."""
         ...
 
     async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:

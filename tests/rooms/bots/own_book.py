@@ -1,7 +1,7 @@
 """The book of bots in memory, with the rules of the real one: paths are unique, what is appended is there."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -21,10 +21,18 @@ class MemoryBook:
     bots: dict[UUID, Bot] = field(default_factory=dict)
     subscriptions: dict[UUID, Subscription] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
+    signaled: set[UUID] = field(default_factory=set)
+    changed: dict[UUID, datetime] = field(default_factory=dict)
     losses: dict[tuple[UUID, date, str], Decimal] = field(default_factory=dict)
 
     async def find_bot(self, bot_id):
         return self.bots.get(bot_id)
+
+    async def has_signals(self, bot_id):
+        return bot_id in self.signaled
+
+    async def changed_at(self, bot_id):
+        return self.changed[bot_id]
 
     async def find_bot_at(self, webhook_path):
         return next((bot for bot in self.bots.values() if bot.webhook_path == webhook_path), None)
@@ -59,6 +67,7 @@ class MemoryBook:
         match fact:
             case BotConfigured(bot=bot):
                 self.bots[bot.bot_id] = bot
+                self.changed[bot.bot_id] = fact.happened_at
             case SubscriptionConfigured(subscription=subscription):
                 self.subscriptions[subscription.subscription_id] = subscription
             case AccountConfigured(account=account):

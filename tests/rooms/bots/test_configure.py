@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from pregao.bots.configure import archive_bot, change_bot, create_bot, rotate_secret
+from pregao.bots.configure import FORGET_AFTER, archive_bot, change_bot, create_bot, forget_bot, rotate_secret
 from pregao.bots.ranges import BOT_RANGES
 from pregao.bots.refusals import ConflictError, SettingUnusableError, UnknownError
 from pregao.domain.bot import BotStatus, SubscriptionStatus, SymbolSettings
-from pregao.domain.facts import BotConfigured, SubscriptionConfigured
+from pregao.domain.facts import BotConfigured, BotForgotten, SubscriptionConfigured
 from tests.builders import BOT_ID, NOON, bot, configured, subscription
 from tests.rooms.bots.own_book import book_with
 
@@ -200,3 +200,34 @@ class TestArchiveBot:
         await book.append(await archive_bot(BOT_ID, book=book, now=NOON))
 
         assert await archive_bot(BOT_ID, book=book, now=NOON) == []
+
+
+class TestForgetBot:
+    async def test_gives_its_fact_for_one_that_was_never_used(self):
+        book = book_with(*configured(bots=[bot(status=BotStatus.ARCHIVED)]))
+
+        facts = await forget_bot(BOT_ID, book=book, now=NOON + FORGET_AFTER)
+
+        assert facts == [BotForgotten(happened_at=NOON + FORGET_AFTER, bot_id=BOT_ID)]
+
+    async def test_keeps_one_that_may_take_signals(self):
+        with pytest.raises(ConflictError, match="BOT_NOT_ARCHIVED"):
+            await forget_bot(BOT_ID, book=book_with(*configured()), now=NOON + FORGET_AFTER)
+
+    async def test_keeps_one_that_had_a_signal(self):
+        book = book_with(*configured(bots=[bot(status=BotStatus.ARCHIVED)]))
+        book.signaled.add(BOT_ID)
+
+        with pytest.raises(ConflictError, match="BOT_HAS_HISTORY"):
+            await forget_bot(BOT_ID, book=book, now=NOON + FORGET_AFTER)
+
+    async def test_waits_until_everybody_has_heard_that_it_is_archived(self):
+        """A process that has not heard yet might still take a signal in for it."""
+        book = book_with(*configured(bots=[bot(status=BotStatus.ARCHIVED)]))
+
+        with pytest.raises(ConflictError, match="BOT_JUST_ARCHIVED"):
+            await forget_bot(BOT_ID, book=book, now=NOON + FORGET_AFTER - timedelta(seconds=1))
+
+    async def test_tells_an_unknown_bot(self):
+        with pytest.raises(UnknownError, match="BOT_UNKNOWN"):
+            await forget_bot(BOT_ID, book=book_with(), now=NOON)

@@ -19,6 +19,7 @@ from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.configured import Configured
 from pregao.views.health import Health
+from pregao.views.overview import Overview
 from pregao.views.people import People
 from pregao.views.performance import Performances
 from pregao.views.receipts import Receipts
@@ -43,6 +44,7 @@ class Desk:
     people: People
     actions: Actions
     record_action: RecordAction
+    overview: Overview
     bots: BotBooks
     accounts: AccountBooks
     vault: Vault

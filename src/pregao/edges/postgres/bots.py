@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -112,6 +112,17 @@ class PostgresBotBook:
             self._owner,
         )
         return None if row is None else to_value(row, Account)
+
+    async def has_signals(self, bot_id: UUID) -> bool:
+        return bool(
+            await self._connection.fetchval("SELECT EXISTS (SELECT FROM signals WHERE bot_id = $1)", bot_id)
+        )
+
+    async def changed_at(self, bot_id: UUID) -> datetime:
+        at: datetime = await self._connection.fetchval(
+            "SELECT updated_at FROM bots WHERE bot_id = $1", bot_id
+        )
+        return at
 
     async def is_holding(self, bot_id: UUID, *, subscription_id: UUID | None = None) -> bool:
         return bool(await self._connection.fetchval(HOLDING, bot_id, subscription_id))

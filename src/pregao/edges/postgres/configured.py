@@ -58,11 +58,11 @@ class PostgresConfigured:
             after,
             limit,
         )
-        return [_bot(row) for row in rows]
+        return [bot_line(row) for row in rows]
 
     async def find_bot(self, bot_id: UUID) -> BotLine | None:
         row = await self._pool.fetchrow(f"{BOTS} WHERE b.bot_id = $1", bot_id)
-        return None if row is None else _bot(row)
+        return None if row is None else bot_line(row)
 
     async def subscriptions(
         self,
@@ -116,16 +116,17 @@ class PostgresConfigured:
             limit,
             owner,
         )
-        return [_account(row) for row in rows]
+        return [account_line(row) for row in rows]
 
     async def find_account(self, account_id: int, *, owner: UUID | None) -> AccountLine | None:
         row = await self._pool.fetchrow(
             f"{ACCOUNTS} WHERE a.account_id = $1 AND ($2::uuid IS NULL OR a.user_id = $2)", account_id, owner
         )
-        return None if row is None else _account(row)
+        return None if row is None else account_line(row)
 
 
-def _bot(row: Any) -> BotLine:
+def bot_line(row: Any) -> BotLine:
+    """Read what BOTS gives."""
     return BotLine(
         bot=to_value(row, Bot),
         active_subscriptions=row["active_subscriptions"],
@@ -137,15 +138,16 @@ def _bot(row: Any) -> BotLine:
 
 def _subscription(row: Any) -> SubscriptionLine:
     return SubscriptionLine(
-        subscription=to_value(_under("s", row), Subscription),
-        bot=to_value(_under("b", row), Bot),
-        account=to_value(_under("a", row), Account),
+        subscription=to_value(under("s", row), Subscription),
+        bot=to_value(under("b", row), Bot),
+        account=to_value(under("a", row), Account),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
 
 
-def _account(row: Any) -> AccountLine:
+def account_line(row: Any) -> AccountLine:
+    """Read what ACCOUNTS gives."""
     return AccountLine(
         account=to_value(row, Account),
         has_credentials=row["has_credentials"],
@@ -154,5 +156,6 @@ def _account(row: Any) -> AccountLine:
     )
 
 
-def _under(table: str, row: Any) -> dict[str, Any]:
+def under(table: str, row: Any) -> dict[str, Any]:
+    """Give the columns of one of several tables, by their own names."""
     return {name[2:]: value for name, value in row.items() if name.startswith(f"{table}_")}

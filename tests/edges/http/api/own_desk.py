@@ -24,6 +24,7 @@ from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -165,6 +166,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         people=PostgresPeople(journal.pool),
         actions=PostgresActions(journal),
         record_action=PostgresActions(journal).record,
+        overview=PostgresOverview(journal.pool),
         bots=PostgresBotBooks(
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),

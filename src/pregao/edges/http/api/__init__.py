@@ -18,6 +18,7 @@ from pregao.edges.http.api import (
     auth,
     bots,
     health,
+    overview,
     performance,
     subscriptions,
     symbols,
@@ -37,6 +38,7 @@ ROUTERS = (
     auth.routes,
     users.routes,
     actions.routes,
+    overview.routes,
     bots.health_routes,  # before the bots: health is no bot's id
     bots.routes,
     symbols.bot_routes,

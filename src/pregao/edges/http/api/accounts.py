@@ -248,6 +248,15 @@ async def _get_line(account_id: int, *, who: Principal, desk: Desk) -> AccountLi
     return line
 
 
+def account_fields(line: AccountLine) -> dict[str, Any]:
+    """Give the fields of an account as the API shows it."""
+    return {
+        **asdict(line.account),
+        "has_credentials": line.has_credentials,
+        "created_at": line.created_at,
+        "updated_at": line.updated_at,
+    }
+
+
 def _shown(line: AccountLine) -> AccountShown:
-    fields: dict[str, Any] = {**asdict(line.account), "has_credentials": line.has_credentials}
-    return AccountShown(**fields, created_at=line.created_at, updated_at=line.updated_at)
+    return AccountShown(**account_fields(line))
