@@ -6,7 +6,7 @@ Table names are unqualified on purpose: the rebuild runs the same folds in a sch
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -26,6 +26,7 @@ ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswe
 FILL_SECONDS = 2  # a market order fills at once: a fill not told by then was missed by the stream
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
+Answer = TypeVar("Answer", facts.OrderAccepted, facts.OrderUnresolved)
 Fold = Callable[[Any, Sequence[Any]], Awaitable[None]]
 FOLDS: dict[type[Fact], Fold] = {}
 
@@ -47,6 +48,18 @@ def folds(kind: type[AnyFact]) -> Callable[[Fold], Fold]:
 
 def _column(rows: Sequence[Any], name: str) -> list[Any]:
     return [getattr(row, name) for row in rows]
+
+
+def _firsts(rows: Sequence[AnyFact], *names: str) -> list[AnyFact]:
+    """
+    Give the first fact of each thing told of, for folds that the second would not change any more.
+
+    An UPDATE takes any of several source rows for one target: which one must not be left to the plan.
+    """
+    told: dict[Any, AnyFact] = {}
+    for row in rows:
+        told.setdefault(attrgetter(*names)(row), row)
+    return list(told.values())
 
 
 # --- who trades -------------------------------------------------------------------------------------------
@@ -471,7 +484,7 @@ async def _(connection: Any, group: Sequence[facts.OrderDeferred]) -> None:
         _column(group, "reason"),
         _column(group, "happened_at"),
     )
-    exits = [fact for fact in group if fact.leg == "exit"]
+    exits = _firsts([fact for fact in group if fact.leg == "exit"], "position_id")
     await connection.execute(
         """
         UPDATE positions SET exit_signal_id = coalesce(exit_signal_id, new.signal_id), updated_at = new.at
@@ -507,6 +520,7 @@ async def _settle(connection: Any, signal_ids: Sequence[Any], group: Sequence[An
 @folds(facts.OrderAccepted)
 async def _(connection: Any, group: Sequence[facts.OrderAccepted]) -> None:
     """Keep the times and the venue's id even where a fill was told before the answer."""
+    group = _latest_answers(group)
     await connection.execute(
         """
         UPDATE orders
@@ -529,8 +543,19 @@ async def _(connection: Any, group: Sequence[facts.OrderAccepted]) -> None:
     )
 
 
+def _latest_answers(group: Sequence[Answer]) -> list[Answer]:
+    """Give the last word on each attempt, with when it was sent: it may be answered and found by asking at once."""
+    latest: dict[tuple[str, int], Answer] = {}
+    for fact in group:
+        before = latest.get((fact.order_id, fact.attempt))
+        sent_at = before.sent_at if before and fact.sent_at is None else fact.sent_at
+        latest[fact.order_id, fact.attempt] = fact if before is None else replace(fact, sent_at=sent_at)
+    return list(latest.values())
+
+
 @folds(facts.OrderRejected)
 async def _(connection: Any, group: Sequence[facts.OrderRejected]) -> None:
+    group = _firsts(group, "order_id", "attempt")
     ended = await connection.fetch(
         """
         UPDATE orders
@@ -552,6 +577,7 @@ async def _(connection: Any, group: Sequence[facts.OrderRejected]) -> None:
 
 @folds(facts.OrderUnresolved)
 async def _(connection: Any, group: Sequence[facts.OrderUnresolved]) -> None:
+    group = _latest_answers(group)
     await connection.execute(
         """
         UPDATE orders
@@ -576,6 +602,7 @@ async def _(connection: Any, group: Sequence[facts.OrderUnresolved]) -> None:
 
 @folds(facts.OrderEnded)
 async def _(connection: Any, group: Sequence[facts.OrderEnded]) -> None:
+    group = _firsts(group, "order_id")
     ended = await connection.fetch(
         """
         UPDATE orders SET status = new.status, updated_at = new.at, check_at = NULL
