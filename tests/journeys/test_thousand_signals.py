@@ -1,9 +1,11 @@
-"""A thousand random signals over fifty accounts at a venue that misbehaves: afterwards all books agree."""
+"""A thousand random signals over fifty accounts at a venue that misbehaves: afterwards all books agree (F055)."""
 
 import asyncio
 import os
 import random
 from collections import Counter, defaultdict
+from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,9 +16,12 @@ from pregao.domain.facts import AccountConfigured, BotConfigured, SubscriptionCo
 from pregao.domain.order import LIVE, Side, order_of
 from pregao.domain.signal import Action
 from pregao.domain.venue import StreamGap
+from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.edges.postgres.views import PostgresReceipts
 from tests.builders import account, arrival, bot, instruction, subscription
 from tests.journeys.conftest import now
+from tests.recomputed import Sums, daily_sums, round_trips, summed
 
 SIGNALS = 1_000
 ACCOUNTS = 50
@@ -148,6 +153,9 @@ class TestThousandSignals:
         await self._fills_agree(desk)
         await self._positions_agree(desk)
         await self._nothing_happened_twice(desk)
+        await self._results_agree(desk)
+        await self._executions_agree(desk)
+        assert (await compare_with_journal(desk.journal)).differences == ()
 
     async def _send_all(self, desk, trading, trouble, followers, chance) -> dict[UUID, UUID]:
         signals: dict[UUID, UUID] = {}
@@ -298,3 +306,67 @@ class TestThousandSignals:
             """
         )
         assert legs == []
+
+    async def _results_agree(self, desk) -> None:
+        """F055: what each subscription earned is what its fills say, in the table, the views and the figures."""
+        expected = await daily_sums(desk.journal.pool)
+        found = {
+            (row["subscription_id"], row["day"], row["symbol"]): Sums(
+                row["closed"], row["wins"], row["losses"], row["pnl_usd"], row["gross_pnl_usd"], row["fees_usd"],
+                row["loss_usd"], row["notional_usd"],
+            )
+            for row in await desk.rows("SELECT * FROM daily_results")
+        }  # fmt: skip
+        assert found == expected
+        trips = await round_trips(desk.journal.pool)
+        say(f"closed: {summed(trips)}")
+        assert len(trips) > SIGNALS / 2, "a run in which hardly anything closes proves nothing"
+        views = {row["id"]: row for row in await desk.rows("SELECT * FROM public.bot_subscriptions")}
+        history = await desk.rows("SELECT * FROM public.bot_pnl_history ORDER BY snapshot_date")
+        latest = {row["subscription_id"]: row for row in history}
+        for subscription_id, view in views.items():
+            own = summed([trip for trip in trips if trip.subscription_id == subscription_id])
+            told = (view["total_pnl_usd"], view["win_count"], view["loss_count"])
+            assert told == (own.pnl, own.wins, own.losses), dict(view)
+            if own.closed:
+                snapshot = latest[subscription_id]
+                assert (snapshot["cumulative_pnl_usd"], snapshot["cumulative_trades"]) == (
+                    own.pnl,
+                    own.closed,
+                )
+                assert snapshot["win_rate_pct"] == own.win_rate
+        trades = await desk.rows("SELECT * FROM public.bot_trades WHERE status = 'closed'")
+        assert sorted(row["pnl_usd"] for row in trades) == sorted(trip.pnl for trip in trips)
+
+    async def _executions_agree(self, desk) -> None:
+        """F055, B-14: executed, failed, skipped and pending are all that came; nothing is counted twice."""
+        counts: dict[UUID, Counter[str]] = defaultdict(Counter)
+        for order in await desk.rows("SELECT subscription_id, status, filled_quantity FROM orders"):
+            if order["filled_quantity"] > 0:
+                did = "executed"
+            elif order["status"] in LIVE:
+                did = "pending"
+            else:
+                did = "skipped" if order["status"] == "denied" else "failed"
+            counts[order["subscription_id"]][did] += 1
+        performances = PostgresPerformances(desk.journal.pool)
+        views = {row["id"]: row for row in await desk.rows("SELECT * FROM public.bot_subscriptions")}
+        today = now().date()
+        for subscription_id, own in counts.items():
+            found = await performances.find_subscription_performance(
+                subscription_id, owner=None, first_day=today - timedelta(days=1), last_day=today
+            )
+            assert asdict(found.executions) == {
+                "received": own.total(), **{name: own[name] for name in ("executed", "failed", "skipped", "pending")}
+            }  # fmt: skip
+            view = views[subscription_id]
+            assert view["total_signals_received"] == own.total()
+            assert (
+                view["total_orders_executed"],
+                view["total_orders_failed"],
+                view["total_orders_skipped"],
+            ) == (
+                own["executed"],
+                own["failed"],
+                own["skipped"],
+            )
