@@ -22,7 +22,7 @@ from pregao.domain.signal import Instruction
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Member, Tally, Usage, WaitingEntry
+from pregao.orders.ports import Desk, Member, OnTheWay, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
@@ -181,14 +181,19 @@ class FakeBooks:
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
         return [one for one in self.waiting if one.bot_id == bot_id]
 
-    async def exits_on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, Decimal | None]:
-        found = {one: self.positions_by_id[one] for one in position_ids}
-        # An exit that waits or is on its way has left its mark on the position; all of it unless said otherwise.
-        return {
-            number: self.exits.get(number)
-            for number, one in found.items()
-            if one.exit_signal_id is not None or one.status is PositionStatus.CLOSING
-        }
+    async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:
+        found = {}
+        for number in position_ids:
+            one = self.positions_by_id[number]
+            # An exit that waits or is on its way has left its mark on the position; all of it unless said otherwise.
+            is_leaving = one.exit_signal_id is not None or one.status is PositionStatus.CLOSING
+            if is_leaving or number in self.entering:
+                found[number] = OnTheWay(
+                    is_entering=number in self.entering,
+                    is_leaving=is_leaving,
+                    leaving=self.exits.get(number) if is_leaving else ZERO,
+                )
+        return found
 
     async def waiting_exits(self, position_ids: Sequence[int]) -> Mapping[int, WaitingExit]:
         return {one: self.exits_waiting[one] for one in position_ids if one in self.exits_waiting}
@@ -206,9 +211,6 @@ class FakeBooks:
             for one in self.positions_by_id.values()
             if one.bot_id == bot_id and one.status in LIVE_STATUSES
         ]
-
-    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
-        return frozenset(self.entering & set(position_ids))
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
         return {number: self.positions_by_id[number] for number in sorted(set(position_ids))}

@@ -4,7 +4,7 @@ Plan the orders that close positions: reduce-only, sized by what is held, never 
 Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -20,12 +20,11 @@ from pregao.domain.facts import (
     OrderPlanned,
 )
 from pregao.domain.market import Market, MarketView
-from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 from pregao.orders.denial import Denial
-from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member
+from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
 from pregao.orders.rows import Moment, Planned, Row, deny_waiting
 from pregao.orders.sizing import size_exit
 
@@ -54,15 +53,13 @@ async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Momen
         )
     ]
     ids = [position.position_id for position in positions]
-    entering = await books.entering_positions(ids)
-    exits = await books.exits_on_the_way(ids)
+    on_the_way = await books.on_the_way(ids)
     rows = [
         plan_close(
             position,
             signal_id=decision.signal_id,
             share=asked.share,
-            is_entering=position.position_id in entering,
-            exits=exits,
+            on_the_way=on_the_way.get(position.position_id, NOTHING_ON_THE_WAY),
             account=accounts[position.account_id],
             moment=moment,
         )
@@ -122,21 +119,12 @@ def _deny_close(member: Member, *, decision: DecisionApproved, moment: Moment) -
     )
 
 
-def leaves_all(position: Position, *, exits: Mapping[int, Decimal | None]) -> bool:
-    """Say whether what is on its way closes the whole position."""
-    if position.position_id not in exits:
-        return False
-    leaving = exits[position.position_id]
-    return leaving is None or ZERO < position.quantity <= leaving
-
-
 def plan_close(
     position: Position,
     *,
     signal_id: UUID,
     share: Decimal | None,
-    is_entering: bool,
-    exits: Mapping[int, Decimal | None],
+    on_the_way: OnTheWay,
     account: Account,
     moment: Moment,
 ) -> Row:
@@ -146,7 +134,7 @@ def plan_close(
     What has not entered yet, or is closing a share just now, is waited for: closing only what is there would leave
     the rest open with nobody asked to close it.
     """
-    if leaves_all(position, exits=exits):
+    if on_the_way.closes_all(position.quantity):
         return _deny_exit(
             position,
             denial=Denial(
@@ -156,8 +144,8 @@ def plan_close(
             signal_id=signal_id,
             moment=moment,
         )
-    is_leaving = position.position_id in exits
-    if is_entering or is_leaving or position.status is PositionStatus.PENDING:
+    is_leaving = on_the_way.is_leaving
+    if on_the_way.is_entering or is_leaving or position.status is PositionStatus.PENDING:
         return OrderDeferred(
             happened_at=moment.now,
             order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),

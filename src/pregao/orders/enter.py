@@ -33,7 +33,7 @@ from pregao.domain.facts import (
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
-from pregao.orders.close import leaves_all, plan_close
+from pregao.orders.close import plan_close
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
     Allowance,
@@ -41,7 +41,15 @@ from pregao.orders.limits import (
     denial_of_instrument,
     denial_of_member,
 )
-from pregao.orders.ports import RECV_WINDOW_MS, Books, Desk, Member, WaitingEntry
+from pregao.orders.ports import (
+    NOTHING_ON_THE_WAY,
+    RECV_WINDOW_MS,
+    Books,
+    Desk,
+    Member,
+    OnTheWay,
+    WaitingEntry,
+)
 from pregao.orders.rows import Moment, Planned, Row, deny_again, deny_waiting, entry_id
 from pregao.orders.sizing import size_entry
 
@@ -64,8 +72,7 @@ class Standing:
     own: Mapping[UUID, Position]  # by subscription
     owners: Mapping[tuple[int, PositionSide], Position]  # by place, whoever opened it
     foreign: Mapping[tuple[int, PositionSide], Decimal]
-    entering: frozenset[int]
-    exits: Mapping[int, Decimal | None]
+    on_the_way: Mapping[int, OnTheWay]  # by position
     waiting: Mapping[UUID, WaitingEntry]  # by subscription
     allowance: Allowance
     sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial] = field(default_factory=dict)
@@ -116,8 +123,7 @@ async def _standing(
         own={position.subscription_id: position for position in positions},
         owners={(position.account_id, position.position_side): position for position in positions},
         foreign=await books.foreign_quantities(account_ids=accounts, symbol=symbol),
-        entering=await books.entering_positions(own_ids) if own_ids else frozenset(),
-        exits=await books.exits_on_the_way(own_ids) if own_ids else {},
+        on_the_way=await books.on_the_way(own_ids) if own_ids else {},
         waiting={
             one.subscription_id: one
             for one in await books.waiting_entries(bot.bot_id)
@@ -150,7 +156,7 @@ def _plan_member(
         if denial
         else _wait(member, own, asked=asked, moment=moment)
     )
-    if leaves_all(own, exits=standing.exits):
+    if standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY).closes_all(own.quantity):
         return [waits]
     values = f"position={own.position_id} direction={own.direction} status={own.status}"
     if own.direction.entry_side is asked.side:
@@ -176,8 +182,7 @@ def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, m
         own,
         signal_id=asked.signal_id,
         share=None,
-        is_entering=own.position_id in standing.entering,
-        exits=standing.exits,
+        on_the_way=standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY),
         account=member.account,
         moment=moment,
     )
@@ -186,7 +191,7 @@ def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, m
 def _add(
     member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment
 ) -> OrderPlanned | OrderDenied:
-    if own.position_id in standing.entering or own.position_id in standing.exits:
+    if own.position_id in standing.on_the_way:
         busy = Denial(
             code="ORDER_IN_FLIGHT",
             reason=f"position={own.position_id} status={own.status}. It is added to when nothing is on its way.",

@@ -134,6 +134,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnTheWay:
+    """What orders that may still trade, or wait for that, will do to a position."""
+
+    is_entering: bool = False  # an entry may still fill
+    is_leaving: bool = False  # an exit is planned or waits
+    leaving: Decimal | None = ZERO  # how much the exits close; None is all it holds then
+
+    def closes_all(self, quantity: Decimal) -> bool:
+        """Say whether the exits leave nothing of what is held."""
+        return self.is_leaving and (self.leaving is None or ZERO < quantity <= self.leaving)
+
+
+NOTHING_ON_THE_WAY = OnTheWay()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingEntry:
     """An entry that waits until its position is closed."""
 
@@ -222,12 +238,8 @@ class Books(Protocol):
         """Lock and give the bot's live positions on all symbols."""
         ...
 
-    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
-        """Give those of the positions whose entry may still fill."""
-        ...
-
-    async def exits_on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, Decimal | None]:
-        """Give how much the exits planned or waiting will close of each position; None is all it holds then."""
+    async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:
+        """Give what is on its way of each position that has something."""
         ...
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:

@@ -25,9 +25,9 @@ async def begin(journal, *positions: Position) -> None:
         """
         INSERT INTO positions (
             position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
-            leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl, created_at,
-            updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 'both', $7, 'abandoned', 10, 0, 0, 0, 0, 0, 0, $8, $8)
+            leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl, closed_at,
+            created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, 'both', $7, 'abandoned', 10, 0, 0, 0, 0, 0, 0, $8, $8, $8)
         """,
         [
             (one.position_id, one.account_id, one.bot_id, one.subscription_id, one.signal_id, one.symbol,

@@ -12,7 +12,7 @@ from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value
 
 IS_TRADING = """
-SELECT EXISTS (SELECT FROM positions WHERE account_id = $1 AND status IN ('pending', 'open', 'closing'))
+SELECT EXISTS (SELECT FROM positions WHERE account_id = $1 AND closed_at IS NULL)
     OR EXISTS (SELECT FROM orders
                WHERE account_id = $1 AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
 """

@@ -19,12 +19,12 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import NOTHING_USED, Member, Tally, Usage, WaitingEntry
+from pregao.orders.ports import NOTHING_USED, Member, OnTheWay, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
 
-LIVE = "('pending', 'open', 'closing')"
+LIVE = "closed_at IS NULL"  # pending, open or closing: what the indexes of live positions say too
 
 # Whose limits hold for several accounts: the user's row is the lock that makes them hold.
 LOCK_USERS = """
@@ -51,7 +51,7 @@ WHERE s.bot_id = $1 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
 LIVE_OF_BOT = f"""
 SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
        coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0) AS loss_usd
-FROM positions WHERE bot_id = $1 AND status IN {LIVE}
+FROM positions WHERE bot_id = $1 AND {LIVE}
 GROUP BY 1, 2
 """
 LOST_BY_BOT = """
@@ -63,7 +63,7 @@ SELECT a.user_id, count(p.*)::int AS positions,
        coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quantity > 0), 0)
        + coalesce((SELECT sum(r.counted_loss_usd) FROM daily_results AS r JOIN accounts AS o USING (account_id)
                    WHERE o.user_id = a.user_id AND r.day = $2), 0) AS loss_usd
-FROM accounts AS a LEFT JOIN positions AS p ON p.account_id = a.account_id AND p.status IN {LIVE}
+FROM accounts AS a LEFT JOIN positions AS p ON p.account_id = a.account_id AND p.{LIVE}
 WHERE a.user_id = ANY($1::uuid[])
 GROUP BY a.user_id
 """
@@ -84,18 +84,18 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
            SELECT count(*)::int FROM signals WHERE bot_id = $1 AND decided_at >= $4 AND {ENTERED})
        ELSE 0 END AS entries_today,
        CASE WHEN $6 THEN (
-           SELECT count(*)::int FROM positions WHERE bot_id = $1 AND status IN {LIVE})
+           SELECT count(*)::int FROM positions WHERE bot_id = $1 AND {LIVE})
        ELSE 0 END AS live_positions,
        CASE WHEN $7 THEN (
            SELECT coalesce(sum(counted_loss_usd), 0) FROM daily_results
            WHERE bot_id = $1 AND day = ($4 AT TIME ZONE 'UTC')::date
        ) + (
            SELECT coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0)
-           FROM positions WHERE bot_id = $1 AND status IN {LIVE})
+           FROM positions WHERE bot_id = $1 AND {LIVE})
        ELSE 0 END AS loss_today_usd,
        CASE WHEN $8::text IS NOT NULL THEN (
            SELECT count(*)::int FROM positions
-           WHERE bot_id = $1 AND symbol = $2 AND direction = $8 AND status IN {LIVE}
+           WHERE bot_id = $1 AND symbol = $2 AND direction = $8 AND {LIVE}
        ) + (
            SELECT count(*)::int FROM orders
            WHERE bot_id = $1 AND symbol = $2 AND side = $9 AND status = 'deferred' AND leg = 'entry')
@@ -209,7 +209,7 @@ class PostgresBooks:
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
         """Give the live positions of these accounts on a symbol, whoever opened them."""
         rows = await self._connection.fetch(
-            f"SELECT * FROM positions WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND status IN {LIVE}",
+            f"SELECT * FROM positions WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND {LIVE}",
             account_ids,
             symbol,
         )
@@ -236,37 +236,28 @@ class PostgresBooks:
     async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
         """Lock and give the bot's live positions on all symbols."""
         rows = await self._connection.fetch(
-            f"SELECT * FROM positions WHERE bot_id = $1 AND status IN {LIVE} ORDER BY position_id FOR NO KEY UPDATE",
+            f"SELECT * FROM positions WHERE bot_id = $1 AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE",
             bot_id,
         )
         return to_values(rows, Position)
 
-    async def entering_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
-        """Give those of the positions whose entry may still fill; their rows must be locked."""
+    async def on_the_way(self, position_ids: Sequence[int]) -> dict[int, OnTheWay]:
+        """Give what is on its way of each position that has something; their rows must be locked."""
         rows = await self._connection.fetch(
             """
-            SELECT DISTINCT position_id FROM orders
-            WHERE position_id = ANY($1::bigint[]) AND leg = 'entry'
-              AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
-            """,
-            position_ids,
-        )
-        return frozenset(row["position_id"] for row in rows)
-
-    async def exits_on_the_way(self, position_ids: Sequence[int]) -> dict[int, Decimal | None]:
-        """Give how much the exits planned or waiting will close of each position; None is all it holds then."""
-        rows = await self._connection.fetch(
-            """
-            SELECT position_id, bool_or(status = 'deferred' AND share IS NULL) AS is_all,
-                   coalesce(sum(quantity - filled_quantity) FILTER (WHERE status <> 'deferred'), 0) AS quantity
+            SELECT position_id, bool_or(leg = 'entry' AND status <> 'deferred') AS is_entering,
+                   bool_or(leg = 'exit') AS is_leaving,
+                   CASE WHEN NOT coalesce(bool_or(leg = 'exit' AND status = 'deferred' AND share IS NULL), false)
+                        THEN coalesce(sum(quantity - filled_quantity) FILTER (WHERE leg = 'exit' AND status <> 'deferred'), 0)
+                   END AS leaving
             FROM orders
-            WHERE position_id = ANY($1::bigint[]) AND leg = 'exit'
+            WHERE position_id = ANY($1::bigint[])
               AND status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')
             GROUP BY position_id
             """,
             position_ids,
         )
-        return {row["position_id"]: None if row["is_all"] else row["quantity"] for row in rows}
+        return {row["position_id"]: to_value(row, OnTheWay) for row in rows}
 
     async def new_position_ids(self, count: int) -> list[int]:
         """Give so many fresh position ids."""
@@ -322,7 +313,7 @@ class PostgresBooks:
         held: Decimal = await self._connection.fetchval(
             f"""
             SELECT coalesce(sum((entered_quantity - exited_quantity) * CASE direction WHEN 'long' THEN 1 ELSE -1 END), 0)
-            FROM positions WHERE account_id = $1 AND symbol = $2 AND status IN {LIVE}
+            FROM positions WHERE account_id = $1 AND symbol = $2 AND {LIVE}
             """,
             account_id,
             symbol,
@@ -369,7 +360,7 @@ class PostgresBooks:
         row = await self._connection.fetchrow(
             f"""
             SELECT * FROM positions
-            WHERE account_id = $1 AND symbol = $2 AND position_side = $3 AND status IN {LIVE}
+            WHERE account_id = $1 AND symbol = $2 AND position_side = $3 AND {LIVE}
             FOR NO KEY UPDATE
             """,
             account_id,

@@ -18,7 +18,7 @@ from pregao.edges.postgres.rows import to_value, to_values
 HOLDING = """
 SELECT EXISTS (
     SELECT FROM positions
-    WHERE bot_id = $1 AND ($2::uuid IS NULL OR subscription_id = $2) AND status IN ('pending', 'open', 'closing'))
+    WHERE bot_id = $1 AND ($2::uuid IS NULL OR subscription_id = $2) AND closed_at IS NULL)
 """
 
 # $2 is whose subscriptions there are; an account never changes its owner, so it need not be locked to ask.

@@ -299,7 +299,7 @@ async def accounts_to_follow(connection: Connection) -> list[tuple[int, Venue]]:
         """
         SELECT account_id, venue FROM accounts AS a
         WHERE is_active OR EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
-                                   AND p.status IN ('pending', 'open', 'closing'))
+                                   AND p.closed_at IS NULL)
         ORDER BY account_id
         """,
     )
@@ -317,7 +317,7 @@ async def held_positions(connection: Connection, account_id: int) -> tuple[bool,
         SELECT symbol, position_side, sum(ours) AS ours, sum(seen) AS seen FROM (
             SELECT symbol, position_side,
                    (entered_quantity - exited_quantity) * CASE direction WHEN 'long' THEN 1 ELSE -1 END AS ours, 0 AS seen
-            FROM positions WHERE account_id = $1 AND status IN ('pending', 'open', 'closing')
+            FROM positions WHERE account_id = $1 AND closed_at IS NULL
             UNION ALL
             SELECT symbol, position_side, 0, quantity FROM foreign_positions WHERE account_id = $1
         ) AS told GROUP BY symbol, position_side
@@ -344,7 +344,7 @@ async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Ve
         """
         SELECT a.venue, p.symbol, min(p.created_at) AS since
         FROM positions AS p JOIN accounts AS a USING (account_id)
-        WHERE p.account_id = $1 AND p.status IN ('pending', 'open', 'closing')
+        WHERE p.account_id = $1 AND p.closed_at IS NULL
         GROUP BY a.venue, p.symbol
         """,
         account_id,
@@ -357,7 +357,7 @@ async def symbols_to_watch(connection: Connection) -> set[str]:
     rows = await connection.fetch(
         """
         SELECT trading_symbol AS symbol FROM bots WHERE trading_symbol IS NOT NULL AND status = 'active'
-        UNION SELECT symbol FROM positions WHERE status IN ('pending', 'open', 'closing')
+        UNION SELECT symbol FROM positions WHERE closed_at IS NULL
         UNION (SELECT symbol FROM signals WHERE symbol IS NOT NULL ORDER BY signal_id DESC LIMIT $1)
         """,
         LATE_SIGNALS,
