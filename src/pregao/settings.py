@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         description="Folder for secrets, logs and the embedded database.",
     )
     admin_token: SecretStr = _setting(SecretStr(""), "PREGAO_ADMIN_TOKEN", "Bearer token of the first admin.")
+    own_token: SecretStr = _setting(
+        SecretStr(""), "PREGAO_TOKEN", "API token the command line uses in place of the admin's."
+    )
     master_key: SecretStr = _setting(
         SecretStr(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
     )

@@ -19,6 +19,7 @@ from typer.main import get_group
 # name of the group: the file of this folder that has it as `app`
 GROUPS = {
     "bot": "bots",
+    "user": "users",
     "account": "accounts",
     "subscription": "subscriptions",
     "signal": "signals",
@@ -32,6 +33,7 @@ ALONE = {
     "halt": "trading",
     "resume": "trading",
     "sell-all": "trading",
+    "actions": "actions",
     "prove": "prove",
 }
 

@@ -1,10 +1,10 @@
 """`pregao account`: open, list and show exchange accounts; put their keys under a new master key."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, call, call_all, find_account_id
+from pregao.edges.cli.desk import Json, call, call_all, find_account_id, find_user_id
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Exchange accounts: who trades.", no_args_is_help=True)
@@ -16,10 +16,13 @@ COLUMNS = {
     "position_mode": "positions",
     "margin_mode": "margin",
     "is_active": "active",
+    "is_main": "main",
+    "user_id": "user",
     "has_credentials": "credentials",
 }
 
 
+@app.command(name="create", help="Open an account; the same as `add`.")
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What you call it.")],
@@ -28,6 +31,8 @@ def add(
     balance_usdt: Annotated[str | None, typer.Option(help="What a paper account starts with.")] = None,
     position_mode: Annotated[str, typer.Option(help="one_way or hedge.")] = "one_way",
     margin_mode: Annotated[str, typer.Option(help="crossed or isolated.")] = "crossed",
+    user: Annotated[str | None, typer.Option(help="Whose it is: id or e-mail; else the desk's own.")] = None,
+    main: Annotated[bool, typer.Option("--main", help="It is its owner's main account.")] = False,
     as_json: Json = False,
 ) -> None:
     """
@@ -35,7 +40,16 @@ def add(
 
     Key and secret of a real venue are asked for and not shown: on a command line others could read them.
     """
-    body = {"name": name, "venue": venue, "position_mode": position_mode, "margin_mode": margin_mode}
+    body: dict[str, Any] = {
+        "name": name,
+        "venue": venue,
+        "position_mode": position_mode,
+        "margin_mode": margin_mode,
+    }
+    if user is not None:
+        body["user_id"] = find_user_id(user)
+    if main:
+        body["is_main"] = True
     if balance_usdt is not None:
         body["balance_usdt"] = balance_usdt
     if venue != "paper":

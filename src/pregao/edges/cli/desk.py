@@ -1,4 +1,4 @@
-"""Speaks with the running desk over HTTP, as its admin; says in one line why something was not done."""
+"""Speaks with the running desk over HTTP, as its admin or as PREGAO_TOKEN; says in one line why something was not done."""
 
 import sys
 from typing import Annotated, Any, NoReturn
@@ -9,6 +9,7 @@ import typer
 API = "/api/v1"
 ANSWER_SECONDS_MAX = 30.0  # opening a paper account asks the paper exchange first
 PAGE_ITEMS = 1_000
+STAFF = frozenset({"operator", "admin"})  # who sees bots with the addresses their signals come in by
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=PAGE_ITEMS, help="How many, the latest first.")]
@@ -16,7 +17,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=PAGE_ITEMS, help="How 
 
 def call(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
     """Ask the desk's API and give its answer; say why and end the command when there is none."""
-    answer = send(method, f"{API}{path}", json=body, params=_named(query), headers=_admin())
+    answer = send(method, f"{API}{path}", json=body, params=_named(query), headers=_token())
     if not answer.is_success:
         fail("\n".join(reasons(answer)))
     return answer.json()
@@ -24,7 +25,7 @@ def call(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
 
 def find(path: str, *, missing: str) -> Any:
     """Ask for one thing; None where the desk answers that this is not there, with its code."""
-    answer = send("GET", f"{API}{path}", headers=_admin())
+    answer = send("GET", f"{API}{path}", headers=_token())
     if answer.status_code == 404 and reasons(answer)[0].startswith(f"{missing}:"):
         return None
     if not answer.is_success:
@@ -88,8 +89,9 @@ def find_bot_id(words: str) -> str:
     """Give the id of the bot with this id, webhook path or name; end the command when none or several have it."""
     if _is_uuid(words):
         return words
-    bots = call_all("/bots")
-    found = [bot for bot in bots if bot["webhook_path"] == words] or [
+    is_staff = call("GET", "/auth/me")["role"] in STAFF
+    bots = call_all("/bots" if is_staff else "/bot-subscriptions/available-bots")
+    found = [bot for bot in bots if bot.get("webhook_path") == words] or [
         bot for bot in bots if bot["name"] == words and bot["status"] != "archived"
     ]
     return str(_only(found, words, kind="bot")["bot_id"])
@@ -101,6 +103,15 @@ def find_account_id(words: str) -> int:
         return int(words)
     found = [account for account in call_all("/exchange-accounts") if account["name"] == words]
     return int(_only(found, words, kind="account")["account_id"])
+
+
+def find_user_id(words: str) -> str:
+    """Give the id of the user with this id or e-mail; end the command when nobody has it."""
+    if _is_uuid(words):
+        return words
+    email = words.strip().lower()
+    found = [user for user in call_all("/admin/users") if user["email"] == email]
+    return str(_only(found, words, kind="user")["user_id"])
 
 
 def find_subscription_id(words: str) -> str:
@@ -150,9 +161,9 @@ def _address() -> str:
     return f"http://{host}:{settings.server_port}"
 
 
-def _admin() -> dict[str, str]:
+def _token() -> dict[str, str]:
     settings = _settings()
-    token = settings.admin_token.get_secret_value()
+    token = settings.own_token.get_secret_value() or settings.admin_token.get_secret_value()
     if not token:
         fail(
             f"SETTING_MISSING: PREGAO_ADMIN_TOKEN is neither set nor in {settings.state_dir / 'env'}. "
