@@ -6,7 +6,6 @@ docs/settings.md shows the same list to people; a test compares the two.
 """
 
 import base64
-import binascii
 import os
 import sys
 from pathlib import Path
@@ -34,12 +33,51 @@ def _setting(default: Any, name: str, description: str, **limits: Any) -> Any:
     return Field(default=default, validation_alias=AliasChoices(name), description=description, **limits)
 
 
-class Settings(BaseSettings):
-    """What the desk was told; made by `load_settings`, never changed afterwards."""
+class MasterKeySettings(BaseSettings):
+    """The keys that seal the exchange credentials; the only settings that a running process reads again."""
 
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    master_key: SecretStr = _setting(
+        SecretStr(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
+    )
+    former_master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
+        (), "PREGAO_FORMER_MASTER_KEYS", "Other master keys, comma separated, that open credentials too."
+    )
+
+    @field_validator("former_master_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        return _parts(value)
+
+    def master_key_bytes(self) -> bytes:
+        """
+        Give the key that seals credentials.
+
+        :raises SettingError: when it is missing or not 32 bytes in base64.
+        """
+        return _key_bytes(
+            self.master_key,
+            "MASTER_KEY_UNUSABLE",
+            "Set PREGAO_MASTER_KEY to 32 random bytes in base64; `python run.py` makes one.",
+        )
+
+    def former_master_keys_bytes(self) -> tuple[bytes, ...]:
+        """
+        Give the other keys that open credentials.
+
+        :raises SettingError: when one is not 32 bytes in base64.
+        """
+        remedy = (
+            "Set PREGAO_FORMER_MASTER_KEYS to keys of 32 bytes in base64, comma separated, or leave it empty."
+        )
+        return tuple(_key_bytes(key, "FORMER_MASTER_KEY_UNUSABLE", remedy) for key in self.former_master_keys)
+
+
+class Settings(MasterKeySettings):
+    """What the desk was told; made by `load_settings`, never changed afterwards."""
 
     server_host: str = _setting("127.0.0.1", "SERVER_HOST", "Address the desk listens on.")
     server_port: int = _setting(8000, "SERVER_PORT", "Port the desk listens on.", ge=1, le=65535)
@@ -54,9 +92,6 @@ class Settings(BaseSettings):
     admin_token: SecretStr = _setting(SecretStr(""), "PREGAO_ADMIN_TOKEN", "Bearer token of the first admin.")
     own_token: SecretStr = _setting(
         SecretStr(""), "PREGAO_TOKEN", "API token the command line uses in place of the admin's."
-    )
-    master_key: SecretStr = _setting(
-        SecretStr(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
     )
     database_password: SecretStr = _setting(
         SecretStr(""), "PREGAO_DATABASE_PASSWORD", "Password of the embedded PostgreSQL."
@@ -120,11 +155,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return _parts(value)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -157,27 +188,27 @@ class Settings(BaseSettings):
         port = self.paper_port or find_number(self.state_dir / "paper.port") or PAPER_PORT_PREFERRED
         return self.paper_url or f"http://127.0.0.1:{port}"
 
-    def master_key_bytes(self) -> bytes:
-        """
-        Give the key that seals credentials.
-
-        :raises SettingError: when it is missing or not 32 bytes in base64.
-        """
-        try:
-            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
-        except binascii.Error:
-            key = b""
-        if len(key) != MASTER_KEY_BYTES:
-            raise SettingError(
-                f"MASTER_KEY_UNUSABLE: bytes={len(key)} expected={MASTER_KEY_BYTES}. "
-                "Set PREGAO_MASTER_KEY to 32 random bytes in base64; `python run.py` makes one."
-            )
-        return key
-
     def secrets(self) -> list[str]:
         """Give every secret's text, so that logs can leave it out."""
-        values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        told = [each for _, value in self for each in (value if isinstance(value, tuple) else (value,))]
+        values = [value.get_secret_value() for value in told if isinstance(value, SecretStr)]
         return [value for value in values if value]
+
+
+def _parts(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _key_bytes(text: SecretStr, code: str, remedy: str) -> bytes:
+    try:
+        key = base64.b64decode(text.get_secret_value(), validate=True)
+    except ValueError:  # no base64, or no ASCII even
+        key = b""
+    if len(key) != MASTER_KEY_BYTES:
+        raise SettingError(f"{code}: bytes={len(key)} expected={MASTER_KEY_BYTES}. {remedy}")
+    return key
 
 
 def find_number(path: Path) -> int | None:
@@ -201,6 +232,19 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingError("\n".join(_one_line(problem) for problem in error.errors())) from None
     return settings.model_copy(update={"state_dir": state_dir})
+
+
+def load_master_keys(state_dir: Path) -> MasterKeySettings:
+    """
+    Read the master keys alone, as `load_settings` does: the environment first, then the state folder's file `env`.
+
+    :raises SettingError: when they cannot be used.
+    """
+    source: dict[str, Any] = {"_env_file": state_dir / "env"}
+    try:
+        return MasterKeySettings(**source)
+    except ValidationError as error:
+        raise SettingError("\n".join(_one_line(problem) for problem in error.errors())) from None
 
 
 def _one_line(problem: Any) -> str:

@@ -35,7 +35,11 @@ class AccountBook(Protocol):
         ...
 
     async def keep_credentials(self, account_id: int, sealed: SealedCredentials) -> None:
-        """Keep the account's sealed credentials, in place of former ones."""
+        """
+        Keep the account's sealed credentials, in place of former ones.
+
+        :raises KeyRetiredError: when they were sealed under a master key that was forgotten meanwhile.
+        """
         ...
 
     async def append(self, facts: Iterable[Fact]) -> None:

@@ -11,6 +11,10 @@ class SealError(Exception):
     """Sealed credentials cannot be opened: another master key sealed them, or they were changed."""
 
 
+class KeyRetiredError(SealError):
+    """They were sealed under a master key that was forgotten meanwhile: seal them anew under the present one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What signs an account's requests at its venue. Never printed, logged or answered."""

@@ -4,7 +4,8 @@ import gc
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pregao.edges.vault.envelope import EnvelopeVault, read_master_key
+from pregao.edges.vault.envelope import EnvelopeVault
+from pregao.edges.vault.key_file import KeyFile, keys_of
 from pregao.settings import Settings
 
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a look through everything stops the process for up to 50 ms
@@ -16,8 +17,14 @@ def now_utc() -> datetime:
 
 
 def build_vault(settings: Settings, *, desk: UUID) -> EnvelopeVault:
-    """Give the vault that opens the credentials of this desk's accounts."""
-    return EnvelopeVault(read_master_key(settings.master_key.get_secret_value()), desk_id=desk)
+    """Give the vault that opens the credentials of this desk's accounts, and follows when the master key changes."""
+    keys = keys_of(settings)
+    return EnvelopeVault(
+        keys.present,
+        former_keys=keys.former,
+        desk_id=desk,
+        keys_changed=KeyFile(settings.state_dir, known=keys).changed,
+    )
 
 
 def calm_collector() -> None:

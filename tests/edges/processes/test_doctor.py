@@ -56,6 +56,19 @@ class TestExamineSettings:
             "PREGAO_MASTER_KEY",
         ]
 
+    def test_tells_of_a_rotation_that_is_not_finished(self, tmp_path):
+        former = base64.b64encode(b"x" * 32).decode()
+        unfinished, unusable = (
+            examine_settings(Settings(state_dir=tmp_path, former_master_keys=text, **GIVEN))
+            for text in (former, "short")
+        )
+
+        (told,) = [finding for finding in unfinished if finding.subject == "PREGAO_FORMER_MASTER_KEYS"]
+        assert (told.found, told.is_fine) == ("1 keys", True)
+        assert "rotate-master-key" in told.remedy
+        assert former not in str(unfinished)
+        assert wrong(unusable) == ["PREGAO_FORMER_MASTER_KEYS"]
+
     def test_sees_secrets_that_others_can_read(self, tmp_path):
         (tmp_path / "env").touch(mode=0o644)
         (tmp_path / "env").chmod(0o644)

@@ -70,6 +70,46 @@ class TestSettings:
         key = bytes(range(32))
 
         assert Settings(master_key=SecretStr(base64.b64encode(key).decode())).master_key_bytes() == key
-        for wrong in ("", "short", base64.b64encode(key[1:]).decode(), "not base64!"):
+        for wrong in ("", "short", base64.b64encode(key[1:]).decode(), "not base64!", "ç" * 44):
             with pytest.raises(SettingError, match="MASTER_KEY_UNUSABLE"):
                 Settings(master_key=SecretStr(wrong)).master_key_bytes()
+
+    def test_takes_former_master_keys_of_32_bytes_only_and_shows_none(self):
+        keys = [bytes(range(32)), b"x" * 32]
+        texts = [base64.b64encode(key).decode() for key in keys]
+
+        settings = Settings(former_master_keys=", ".join(texts))
+
+        assert settings.former_master_keys_bytes() == tuple(keys)
+        assert set(texts) <= set(settings.secrets())
+        assert texts[0] not in repr(settings) + str(settings.model_dump())
+        assert Settings(former_master_keys="").former_master_keys_bytes() == ()
+        with pytest.raises(SettingError, match="FORMER_MASTER_KEY_UNUSABLE"):
+            Settings(former_master_keys=f"{texts[0]},short").former_master_keys_bytes()
+
+
+class TestLoadMasterKeys:
+    ASK = (
+        "from pathlib import Path; from pregao.settings import load_master_keys as load; "
+        "s = load(Path({folder!r})); "
+        "print([k.get_secret_value() for k in (s.master_key, *s.former_master_keys)])"
+    )
+
+    def ask(self, tmp_path, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", self.ASK.format(folder=str(tmp_path))],
+            env={"PYTHONPATH": os.pathsep.join(sys.path), **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def test_lets_the_file_speak_where_the_environment_is_silent(self, tmp_path):
+        (tmp_path / "env").write_text(
+            "SERVER_PORT=no port\nPREGAO_MASTER_KEY=a\nPREGAO_FORMER_MASTER_KEYS=b,c\n"
+        )
+
+        assert self.ask(tmp_path) == "['a', 'b', 'c']"
+        assert self.ask(tmp_path, PREGAO_MASTER_KEY="x") == "['x', 'b', 'c']"
+        assert self.ask(tmp_path, PREGAO_MASTER_KEY="", PREGAO_FORMER_MASTER_KEYS="y") == "['a', 'y']"

@@ -1,7 +1,5 @@
 """Envelope encryption: what opens, and what must not (F063)."""
 
-import base64
-import os
 from dataclasses import replace
 from uuid import UUID
 
@@ -10,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregao.accounts.sealing import Credentials, SealError
-from pregao.edges.vault.envelope import EnvelopeVault, master_key_name, read_master_key
+from pregao.edges.vault.envelope import EnvelopeVault, MasterKeys, master_key_name
 
 DESK, OTHER_DESK = UUID(int=1), UUID(int=2)
 MASTER, NEXT = b"m" * 32, b"n" * 32
@@ -82,15 +80,39 @@ class TestRewrap:
             VAULT.unseal(rewrapped, account_id=1)
 
 
-class TestReadMasterKey:
-    def test_reads_thirty_two_bytes_in_base64(self):
-        key = os.urandom(32)
+class TestFollow:
+    """A rotation changes the file while the process runs."""
 
-        assert read_master_key(base64.b64encode(key).decode()) == key
+    def vault(self, *changes: MasterKeys | None) -> EnvelopeVault:
+        told = iter(changes)
+        return EnvelopeVault(MASTER, desk_id=DESK, keys_changed=lambda: next(told, None))
 
-    @pytest.mark.parametrize("text", ["", "short", base64.b64encode(b"x" * 31).decode(), "%" * 44, "ç" * 44])
-    def test_refuses_anything_else_without_telling_it(self, text):
-        with pytest.raises(ValueError, match=r"^MASTER_KEY_UNUSABLE: bytes=") as refusal:
-            read_master_key(text)
+    def test_opens_what_a_key_sealed_that_came_later(self):
+        sealed = EnvelopeVault(NEXT, desk_id=DESK).seal(CREDENTIALS, account_id=1)
+        vault = self.vault(None, MasterKeys(NEXT, former=(MASTER,)))
 
-        assert not text or text not in str(refusal.value)
+        with pytest.raises(SealError, match="MASTER_KEY_UNKNOWN"):
+            vault.unseal(sealed, account_id=1)
+        assert vault.unseal(sealed, account_id=1) == CREDENTIALS
+        assert vault.unseal(VAULT.seal(CREDENTIALS, account_id=2), account_id=2) == CREDENTIALS
+
+    def test_seals_and_rewraps_under_the_key_that_is_present_now(self):
+        keys = MasterKeys(NEXT, former=(MASTER,))
+
+        sealed = self.vault(keys).seal(CREDENTIALS, account_id=1)
+        rewrapped = self.vault(keys).rewrap(VAULT.seal(CREDENTIALS, account_id=1), account_id=1)
+
+        assert {sealed.master_key, rewrapped.master_key} == {master_key_name(NEXT)}
+        assert self.vault(keys).master_key == master_key_name(NEXT)
+        alone = EnvelopeVault(NEXT, desk_id=DESK)
+        assert [alone.unseal(one, account_id=1) for one in (sealed, rewrapped)] == [CREDENTIALS] * 2
+
+    def test_forgets_a_key_that_is_gone(self):
+        vault = self.vault(MasterKeys(NEXT))
+        vault.seal(CREDENTIALS, account_id=2)
+
+        with pytest.raises(SealError, match="MASTER_KEY_UNKNOWN"):
+            vault.unseal(VAULT.seal(CREDENTIALS, account_id=1), account_id=1)
+
+    def test_shows_no_key(self):
+        assert "m" * 8 not in repr(MasterKeys(MASTER, former=(MASTER,)))

@@ -1,10 +1,12 @@
-"""`pregao account`: open, list and show exchange accounts; put their keys under a new master key."""
+"""`pregao account`: open, list and show exchange accounts; give the desk a new master key."""
 
+import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, call, call_all, find_account_id, find_user_id
+from pregao.edges.cli.desk import Json, call, call_all, fail, find_account_id, find_user_id
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Exchange accounts: who trades.", no_args_is_help=True)
@@ -96,3 +98,66 @@ def rewrap(*, as_json: Json = False) -> None:
     print(
         f"{answer['rewrapped']} accounts were under another master key; all are under {answer['master_key']} now."
     )
+
+
+@app.command(name="rotate-master-key")
+def rotate_master_key(
+    *,
+    keep_former: Annotated[
+        bool, typer.Option("--keep-former", help="Do not forget the former key yet; run it again to do so.")
+    ] = False,
+    leave_unreadable: Annotated[
+        bool, typer.Option("--leave-unreadable", help="Leave credentials that no key opens as they are.")
+    ] = False,
+    file_is_shared: Annotated[
+        bool,
+        typer.Option("--file-is-shared", help="Traders on other machines read this very state folder."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Make a new master key, put every account's credentials under it, forget the former one. The desk goes on.
+
+    It runs on the desk's machine, beside the database, and may be run again after whatever stopped it.
+    """
+    rotation = asyncio.run(
+        _rotate(keep_former=keep_former, leave_unreadable=leave_unreadable, file_is_shared=file_is_shared)
+    )
+    if as_json:
+        show_json(rotation)
+        return
+    if not rotation["is_new"]:
+        print("An earlier rotation was not finished; this one finished it and made no other key.")
+    print(
+        f"{rotation['rewrapped']} accounts were put under the master key {rotation['master_key']}, "
+        f"and {rotation['opened']} opened under it alone."
+    )
+    if rotation["unreadable"]:
+        print(f"Left as they are: accounts {', '.join(map(str, rotation['unreadable']))}; no key opens them.")
+    if rotation["is_forgotten"]:
+        print(f"{', '.join(rotation['former'])} is forgotten. Keep a copy of the new file `env`.")
+    else:
+        print(f"{', '.join(rotation['former'])} is kept beside it. Run it again without --keep-former.")
+
+
+async def _rotate(**options: bool) -> dict[str, Any]:
+    import asyncpg
+
+    from pregao.edges.postgres.journal import open_journal
+    from pregao.edges.vault.rotation import RotationError, rotate_master_key
+    from pregao.settings import SettingError, load_settings
+
+    try:
+        settings = load_settings()
+        journal = await open_journal(settings.database_url, connections_max=2)
+        try:
+            return asdict(await rotate_master_key(journal, state_dir=settings.state_dir, **options))
+        finally:
+            journal.pool.terminate()
+    except (SettingError, RotationError) as error:
+        fail(str(error))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        fail(
+            f"ROTATION_STOPPED: reason={type(error).__name__}. The database or the state folder was away; both keys "
+            "stay in the file, nothing is lost. Run it again."
+        )

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from pregao.accounts import refusals as accounts
-from pregao.accounts.sealing import SealError
+from pregao.accounts.sealing import KeyRetiredError, SealError
 from pregao.bots import refusals as bots
 
 STATUSES: dict[type[Exception], int] = {
@@ -106,6 +106,7 @@ def add_errors(app: FastAPI, *, routes: Sequence[BaseRoute]) -> None:
         app.add_exception_handler(kind, _database_away)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(SealError, _seal_broken)
+    app.add_exception_handler(KeyRetiredError, _key_retired)
     app.add_exception_handler(HTTPException, _http(routes))
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unforeseen)
@@ -140,6 +141,13 @@ def _seal_broken(_request: Request, error: Exception) -> JSONResponse:
         ),
         500,
     )
+
+
+def _key_retired(_request: Request, error: Exception) -> JSONResponse:
+    # The vault reads the new key before it seals again; where it cannot, the log says which process is behind.
+    log.error("http.api.key_retired", error=str(error))
+    message = "The master key was changed this very moment; nothing was changed here. Ask again."
+    return JSONResponse(error_body("MASTER_KEY_RETIRED", message), 503, headers={"Retry-After": "1"})
 
 
 def _http(routes: Sequence[BaseRoute]) -> Any:

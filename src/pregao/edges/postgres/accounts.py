@@ -7,7 +7,7 @@ from uuid import UUID
 from pregao.accounts.sealing import SealedCredentials
 from pregao.domain.account import Account
 from pregao.domain.facts import Fact
-from pregao.edges.postgres.credentials import KEEP
+from pregao.edges.postgres.credentials import keep
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value
 
@@ -79,7 +79,7 @@ class PostgresAccountBook:
 
     async def keep_credentials(self, account_id: int, sealed: SealedCredentials) -> None:
         self.is_changed = True
-        await self._connection.execute(KEEP, account_id, sealed.sealed, sealed.wrapped_key, sealed.master_key)
+        await keep(self._connection, account_id, sealed)
 
     async def append(self, facts: Iterable[Fact]) -> None:
         kept = list(facts)

@@ -36,6 +36,8 @@ def examine_settings(settings: Settings) -> list[Finding]:
         findings.append(Finding("PREGAO_MASTER_KEY", "32 bytes", is_fine=True))
     except SettingError as error:
         findings.append(Finding("PREGAO_MASTER_KEY", "unusable", is_fine=False, remedy=str(error)))
+    if settings.former_master_keys:
+        findings.append(_former_keys(settings))
     tape = settings.paper_tape
     if tape is not None:
         is_there = tape.is_file()
@@ -47,6 +49,16 @@ def examine_settings(settings: Settings) -> list[Finding]:
         remedy = "" if mode & 0o077 == 0 else f"chmod 600 {environment}"
         findings.append(Finding("secrets file", f"{mode:04o}", is_fine=not remedy, remedy=remedy))
     return findings
+
+
+def _former_keys(settings: Settings) -> Finding:
+    name = "PREGAO_FORMER_MASTER_KEYS"
+    try:
+        keys = settings.former_master_keys_bytes()
+    except SettingError as error:
+        return Finding(name, "unusable", is_fine=False, remedy=str(error))
+    remedy = "A rotation is not finished: run `pregao account rotate-master-key`, or empty it after a rewrap."
+    return Finding(name, f"{len(keys)} keys", is_fine=True, remedy=remedy)
 
 
 async def examine_database(dsn: str) -> list[Finding]:

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,42 @@ def replace_text(path: Path, text: str) -> None:
     draft.write_text(text)
     draft.chmod(0o600)
     draft.replace(path)
+
+
+def write_settings(path: Path, values: Mapping[str, str | None]) -> None:
+    """
+    Write settings into the file `env`, or take out those whose value is None; every other line stays as it is.
+
+    Whoever reads, and whatever power cut comes, finds the old file or the new one. It stays its owner's alone.
+    """
+    path = path.resolve()  # a link to a file kept elsewhere stays one
+    owner = path.stat()
+    left = dict(values)
+    lines = []
+    for line in path.read_text().splitlines():
+        name = line.partition("=")[0].strip().removeprefix("export ").strip()
+        if name not in values:
+            lines.append(line)
+        elif (value := left.pop(name, None)) is not None:
+            lines.append(f"{name}={value}")
+    lines += [f"{name}={value}" for name, value in left.items() if value is not None]
+    draft = path.with_name(
+        ".env.new"
+    )  # run.py's name too: what a killed writer left is overwritten by the next
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fsync(descriptor)
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_processes(

@@ -194,3 +194,25 @@ class TestRewrap:
         answer = await desk.client.post(f"{ACCOUNTS}/rewrap")
 
         assert answer.json() == {"rewrapped": 0, "master_key": desk.ports.vault.master_key}
+
+    async def test_refuses_what_was_sealed_under_a_key_that_is_forgotten_now(self, desk):
+        """F063: stored, it could be opened by nobody."""
+        made = await desk.made(ACCOUNTS, **binance())
+        await desk.journal.pool.execute(
+            "INSERT INTO retired_master_keys (master_key) VALUES ($1)", desk.ports.vault.master_key
+        )
+
+        answers = [
+            await desk.client.post(ACCOUNTS, json=binance(name="late")),
+            await desk.client.patch(
+                f"{ACCOUNTS}/{made['account_id']}", json={"api_key": "new-key", "secret_key": "new"}
+            ),
+            await desk.client.post(f"{ACCOUNTS}/rewrap"),
+        ]
+
+        assert [(answer.status_code, code_of(answer)) for answer in answers] == [
+            (503, "MASTER_KEY_RETIRED")
+        ] * 3
+        assert {answer.headers["retry-after"] for answer in answers} == {"1"}
+        assert [one["name"] for one in (await desk.client.get(ACCOUNTS)).json()["items"]] == [made["name"]]
+        assert (await desk.ports.credentials.find_credentials(made["account_id"])).key == KEY
