@@ -9,6 +9,7 @@ from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import (
     AccountConfigured,
+    ApprovalAnswered,
     BotConfigured,
     FillBooked,
     FillReported,
@@ -103,6 +104,24 @@ def arrival(
         ),
         SignalAccepted(happened_at=now, signal_id=signal_id, bot_id=bot_id, instruction=asked),
     ]
+
+
+def answered(asked: Instruction, *, at: datetime = NOON, **changes) -> ApprovalAnswered:
+    """Give a yes to an entry that was put to a person at noon, for five minutes."""
+    given = {
+        "happened_at": at,
+        "signal_id": UUID(int=500),
+        "bot_id": BOT_ID,
+        "instruction": asked,
+        "verdicts": (),
+        "venue": Venue.PAPER,
+        "price": Decimal(95200),
+        "expires_at": NOON + timedelta(minutes=5),
+        "is_approved": True,
+        "answered_by": "ana",
+        "reason": "",
+    }
+    return ApprovalAnswered(**{**given, **changes})
 
 
 def position(position_id: int = 1, **changes) -> Position:

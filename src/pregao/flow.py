@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pregao.domain.facts import (
     AccountConfigured,
     ActionTaken,
+    ApprovalAnswered,
     BotConfigured,
     BotForgotten,
     DailyLossForgiven,
     DecisionApproved,
     DecisionDeclined,
+    DecisionPending,
     DeliveryTurnedAway,
     EntryRequested,
     ExitRequested,
@@ -59,13 +61,15 @@ ENTRANCES: Facts = (
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
     DailyLossForgiven,                                         # an operator forgives
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
+    ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
 )  # fmt: skip
 
 JOURNEY = (
     #    takes             does                               gives
     Step(SignalReceived,   "signals.accept.accept_signal",    (SignalAccepted, SignalRefused)),
-    Step(SignalAccepted,   "decisions.decide.decide",         (DecisionApproved, DecisionDeclined)),
+    Step(SignalAccepted,   "decisions.decide.decide",         (DecisionApproved, DecisionDeclined, DecisionPending)),
+    Step(ApprovalAnswered, "decisions.approve.settle_approval", (DecisionApproved, DecisionDeclined)),
     Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
     Step(EntryRequested,   "orders.enter.plan_entry_again",   (OrderPlanned, OrderDenied)),
     Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied)),

@@ -16,12 +16,16 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from pregao.decisions.answer import CLOCK, to_answer
+from pregao.decisions.approve import settle_approval
 from pregao.decisions.decide import decide
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock, to_ms
 from pregao.domain.facts import (
+    ApprovalAnswered,
     DecisionApproved,
     DecisionDeclined,
+    DecisionPending,
     EntryRequested,
     ExitRequested,
     Fact,
@@ -61,6 +65,7 @@ LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks
 RESOLVE_SECONDS = 0.25
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 QUESTIONS_PER_BATCH = 100
+APPROVALS_PER_BATCH = 100
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
 CHECKS_OF_DOUBT = 5  # about half a minute of asking
 GAP_SECONDS = 5.0  # between two tries to learn what a gap hides
@@ -139,6 +144,7 @@ class Trading:
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._keep(self._decide_arrivals))
+                loops.create_task(self._keep(self._end_approvals))
                 loops.create_task(self._keep(self._ask_about_unknowns))
                 loops.create_task(self._keep(self._ask_about_gaps))
                 loops.create_task(self._keep(self._enter_waiting))
@@ -224,9 +230,12 @@ class Trading:
 
             return run
 
-        async def decided(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
-            signals = [fact for fact in facts if isinstance(fact, SignalAccepted)]
-            return await decide(signals, bots=PostgresBooks(tx.connection), now=self._clock())
+        def decided(step: Callable[..., Awaitable[list[Fact]]]) -> Bound[Transaction]:
+            async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+                bots = PostgresBooks(tx.connection)
+                return await step(facts, bots=bots, market=self.market.seen(), now=self._clock())
+
+            return run
 
         async def booked(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
             reports = [fact for fact in facts if isinstance(fact, FillReported)]
@@ -234,7 +243,8 @@ class Trading:
             return await book_fill(reports, ledger=ledger, rates=self._rates, now=self._clock())
 
         return {
-            SignalAccepted: decided,
+            SignalAccepted: decided(decide),
+            ApprovalAnswered: decided(settle_approval),
             DecisionApproved: planned(plan.plan_orders),
             EntryRequested: planned(enter.plan_entry_again),
             ExitRequested: planned(close.plan_exit),
@@ -265,7 +275,7 @@ class Trading:
 
     async def decide_batch(self) -> int:
         """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
-        waiting = await work.peek_accepted(self._journal.pool, limit=SIGNALS_PER_BATCH)
+        waiting = await work.peek_waiting_signals(self._journal.pool, limit=SIGNALS_PER_BATCH)
         return await self._decide_waiting(waiting) if waiting else 0
 
     async def _decide_waiting(self, waiting: Sequence[work.WaitingSignal]) -> int:
@@ -274,7 +284,9 @@ class Trading:
         )
         done: list[Fact] = []
         async with self._journal.transaction() as transaction:
-            claimed = await work.claim_accepted(transaction.connection, [one.signal_id for one in waiting])
+            claimed = await work.claim_waiting_signals(
+                transaction.connection, [one.signal_id for one in waiting]
+            )
             bot_ids = {signal.bot_id for signal in claimed}
             if len(bot_ids) > 1:
                 await work.lock_bots(transaction.connection, bot_ids)
@@ -288,7 +300,9 @@ class Trading:
         for (venue, symbol), trouble in await self.market.read(pairs):
             log.warning("trader.price.missing", venue=venue, symbol=symbol, error=trouble)
 
-    async def _decide_one(self, signal: SignalAccepted, transaction: Transaction) -> list[Fact]:
+    async def _decide_one(
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction
+    ) -> list[Fact]:
         try:
             async with transaction.connection.transaction():
                 return await self._runner.advance_in(transaction, [], standing=[signal])
@@ -323,6 +337,24 @@ class Trading:
             if number % BURST_ORDERS == 0:
                 await asyncio.sleep(0)  # the database's answers are not kept waiting
 
+    async def _end_approvals(self) -> None:
+        await asyncio.sleep(LOOK_SECONDS)
+        while await self.expire_batch() == APPROVALS_PER_BATCH:
+            pass
+
+    async def expire_batch(self) -> int:
+        """Answer with the clock what nobody answered in time, and settle it; give how many there were."""
+        now = self._clock()
+        async with self._journal.transaction() as transaction:
+            overdue = await work.claim_overdue(transaction.connection, now=now, limit=APPROVALS_PER_BATCH)
+            answers = [
+                to_answer(asked, is_approved=False, answered_by=CLOCK, reason="", now=now)
+                for asked in overdue
+            ]
+            done = await self._runner.advance_in(transaction, answers)
+        self._go_on(done)
+        return len(overdue)
+
     def _go_on(self, done: Sequence[Fact]) -> None:
         """After a commit: send what was planned, and say which signals may be settled."""
         for fact in done:
@@ -331,6 +363,10 @@ class Trading:
                 self._spawn(self._send(fact))
             elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
                 self._settled.set()
+        if put := [str(fact.signal_id) for fact in done if isinstance(fact, DecisionPending)]:
+            self._doorbell.ring(
+                "receipts", *put
+            )  # whoever waits for the receipt need not: it takes a person now
         if ended := _may_settle(done):
             self._spawn(self._tell_settled(ended))
 

@@ -29,6 +29,8 @@ NO_CODES = {
     "LC_ALL",  # the embedded server's environment
     "PG_VERSION",  # a file of its cluster
 }
+OWN_CODES = {"PRICE_MOVE"}
+"""Checks whose verdicts end a signal under codes of their own, not under their name and _DECLINED."""
 ENDINGS = ("_UNCERTAIN",)
 """What follows a word that is only known when it happens: BOT_UNCERTAIN, ACCOUNT_UNCERTAIN."""
 
@@ -66,7 +68,8 @@ def _codes_of(tree, *, speaks_venue):
                     codes |= _codes_in_text(getattr(argument, "value", ""), whole=True)
             for keyword in node.keywords:
                 if _name_of(node.func) == "Verdict" and keyword.arg == "check":
-                    codes.add(f"{ast.literal_eval(keyword.value)}_DECLINED")
+                    check = ast.literal_eval(keyword.value)
+                    codes |= set() if check in OWN_CODES else {f"{check}_DECLINED"}
     return codes
 
 

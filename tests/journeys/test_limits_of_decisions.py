@@ -15,7 +15,7 @@ from tests.journeys.conftest import now
 
 async def decide_apart(desk, *batches) -> None:
     """Let each batch of signals be decided by a trader of its own, all at the same moment."""
-    waiting = {one.signal_id: one for one in await work.peek_accepted(desk.journal.pool, limit=100)}
+    waiting = {one.signal_id: one for one in await work.peek_waiting_signals(desk.journal.pool, limit=100)}
     traders = [(await desk.make_trader(f"trader-{number}"))[0] for number in range(len(batches))]
     await asyncio.gather(
         *(

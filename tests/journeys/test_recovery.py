@@ -13,8 +13,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from pregao.decisions.answer import CLOCK, to_answer
 from pregao.domain.account import Venue
+from pregao.domain.bot import Approval
 from pregao.domain.facts import (
+    DecisionPending,
     EntryRequested,
     ExitRequested,
     FillReported,
@@ -33,7 +36,7 @@ from pregao.edges.postgres import work
 from pregao.edges.postgres.journal import decode
 from pregao.orders.enter import request_waiting
 from pregao.orders.resolve import resolve_order
-from tests.builders import configured, instruction
+from tests.builders import bot, configured, instruction
 
 LATE_SECONDS = (
     10  # the desk's clock runs behind by more than an answer may take: what is unanswered is due at once
@@ -53,10 +56,10 @@ class Story:
         self.signal_id = None
         self.trading = None
 
-    async def begin(self, action: Action = Action.ENTER) -> None:
+    async def begin(self, action: Action = Action.ENTER, **bot_changes) -> None:
         self.exchange.stream_is_down = True
         self.exchange.clock.forward(-LATE_SECONDS)
-        await self.desk.put(configured(now=self.exchange.clock()))
+        await self.desk.put(configured(bots=[bot(**bot_changes)], now=self.exchange.clock()))
         self.trading, _ = await self.desk.make_trader("trader-1")
         if action is Action.CLOSE:
             await self.arrive(Action.ENTER)
@@ -76,7 +79,9 @@ class Story:
         with contextlib.suppress(Died):
             async with self.desk.journal.transaction() as transaction:
                 claimed = (
-                    await work.claim_accepted(transaction.connection, [self.signal_id]) if claims else []
+                    await work.claim_waiting_signals(transaction.connection, [self.signal_id])
+                    if claims
+                    else []
                 )
                 done = await self.trading._runner.advance_in(transaction, list(facts), standing=claimed)
                 if dies is not None:
@@ -96,6 +101,18 @@ class Story:
             self.signal_id,
         )
         return [decode("OrderPlanned", row["fact"]) for row in rows]
+
+    async def answer(self, *, is_approved: bool = True) -> None:
+        """Have a person answer, as the API would commit it."""
+        asked = await self.question()
+        given = to_answer(
+            asked, is_approved=is_approved, answered_by="ana", reason="", now=self.exchange.clock()
+        )
+        await self.desk.put([given])
+
+    async def question(self) -> DecisionPending:
+        [row] = await self.desk.rows("SELECT fact::text FROM journal WHERE kind = 'DecisionPending'")
+        return work.to_pending(row["fact"])
 
     async def execute(self, order: OrderPlanned) -> None:
         """Let the order reach the venue with nobody there to hear the answer."""
@@ -204,6 +221,93 @@ class TestDecide(Quartet):
     async def arrange(self, story):
         await story.begin()
         return story.run_planning
+
+
+class TestDecideByAPerson(Quartet):
+    """Put to a person: it waits for the answer, however often the desk dies meanwhile."""
+
+    gives = ("DecisionPending",)
+
+    async def arrange(self, story):
+        await story.begin(approval=Approval.MANUAL)
+        return story.run_planning
+
+    async def test_killed_after_its_effect_is_found_and_finished(self, story):
+        run = await self.arrange(story)
+        await run()
+        await story.answer()
+
+        await story.finish()
+
+        assert await story.statuses() == list(self.ends_as)
+        assert len(story.executed()) == 1
+
+    async def test_killed_before_its_commit_is_found_and_finished(self, story):
+        run = await self.arrange(story)
+        await run(dies=Died)
+
+        await story.desk.kill()
+        await story.desk.start_trader("trader-2")
+        await story.desk.until("SELECT count(*) = 1 FROM signals WHERE status = 'pending'")
+
+        assert await story.desk.facts("DecisionPending") == ["DecisionPending"]
+        assert story.executed() == []
+
+
+class TestSettleApproval(Quartet):
+    gives = ("DecisionApproved", "OrderPlanned")
+
+    async def arrange(self, story):
+        await story.begin(approval=Approval.MANUAL)
+        await story.run_planning()
+        await story.answer()
+        return story.run_planning
+
+
+class TestSettleApprovalByTheClock(Quartet):
+    """Nobody answered: whoever looks next says so, once, and nothing is traded."""
+
+    gives = ("ApprovalAnswered", "DecisionDeclined")
+
+    async def arrange(self, story):
+        await story.begin(approval=Approval.MANUAL, approval_seconds=5)
+        await story.run_planning()
+        asked = await story.question()
+        story.exchange.clock.forward(6)
+        expired = to_answer(
+            asked, is_approved=False, answered_by=CLOCK, reason="", now=story.exchange.clock()
+        )
+
+        async def run(**how):
+            async with story.desk.journal.transaction() as transaction:
+                overdue = await work.claim_overdue(
+                    transaction.connection, now=story.exchange.clock(), limit=10
+                )
+            return await story.advance([expired] if overdue else [], **how)
+
+        return run
+
+    async def settled_once(self, story):
+        [signal] = await story.desk.rows("SELECT status, code, answered_by FROM signals")
+        assert tuple(signal) == ("declined", "APPROVAL_EXPIRED", "clock")
+        assert await story.desk.facts(*self.gives) == list(self.gives)
+        assert story.executed() == []
+
+    async def test_killed_after_its_effect_is_found_and_finished(self, story):
+        run = await self.arrange(story)
+        await run()
+
+        await story.finish()
+
+        await self.settled_once(story)
+
+    async def test_killed_before_its_commit_is_found_and_finished(self, story):
+        run = await self.arrange(story)
+        await run(dies=Died)
+
+        await story.finish()
+
+        await self.settled_once(story)
 
 
 class TestPlanOrders(Quartet):

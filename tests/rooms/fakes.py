@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from pregao.decisions.ports import NOTHING_DONE, Record
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, Subscription
+from pregao.domain.bot import Bot, Subscription, SubscriptionStatus
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillBooked, OrderPlanned
 from pregao.domain.market import Market, MarketView
@@ -119,6 +120,14 @@ class FakeBooks:
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         assert bot.bot_id in self.locked_bots, "what is counted must not change before it is used"
         return self.record
+
+    async def main_venue(self, bot_id: UUID) -> Venue | None:
+        counted = Counter(
+            self.accounts_by_id[one.account_id].venue
+            for one in self.subscriptions
+            if one.bot_id == bot_id and one.status is SubscriptionStatus.ACTIVE
+        )
+        return min(counted, key=lambda venue: (-counted[venue], venue), default=None)
 
     async def members(self, bot_id: UUID) -> list[Member]:
         return [

@@ -22,6 +22,7 @@ from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
@@ -69,11 +70,13 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         bots=PostgresBotBooks(
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),
+        approval_books=PostgresApprovalBooks(journal, ring=partial(doorbell.ring, "signals")),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
         activity=PostgresActivity(journal.pool),
+        approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
         health=PostgresHealth(journal.pool),

@@ -24,9 +24,14 @@ class Judgment:
     verdicts: tuple[Verdict, ...]
 
     @property
+    def is_entry(self) -> bool:
+        """Whether it is still an entry."""
+        return self.instruction.action is Action.ENTER
+
+    @property
     def failed(self) -> Verdict | None:
         """The verdict that stops it: the first that did not pass. Nothing stops a close."""
-        if self.instruction.action is not Action.ENTER:
+        if not self.is_entry:
             return None
         return next((verdict for verdict in self.verdicts if not verdict.passed), None)
 

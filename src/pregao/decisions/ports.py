@@ -1,12 +1,16 @@
-"""What this room needs from outside: the bot a signal belongs to, and what that bot has done so far."""
+"""What this room needs from outside: the bot a signal belongs to, what it has done, and who was asked about what."""
 
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.domain.account import Venue
 from pregao.domain.bot import Bot
+from pregao.domain.facts import DecisionPending, Fact
 from pregao.domain.money import ZERO
 from pregao.domain.signal import Instruction
 
@@ -44,4 +48,37 @@ class Bots(Protocol):
 
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         """Give what the bot's settings ask of its past; the bot must be locked."""
+        ...
+
+    async def main_venue(self, bot_id: UUID) -> Venue | None:
+        """Give the venue where most of the bot's active subscriptions trade, None when there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An entry that was put to a person, and who has answered already."""
+
+    asked: DecisionPending
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+class ApprovalBook(Protocol):
+    """What was put to people, in one transaction."""
+
+    async def find_question(self, signal_id: UUID) -> Question | None:
+        """Give what was asked about a signal, and keep others from answering meanwhile; None where nobody was asked."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal the facts and fold them into the state."""
+        ...
+
+
+class ApprovalBooks(Protocol):
+    """Where a book is opened."""
+
+    def open(self) -> AbstractAsyncContextManager[ApprovalBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         ...

@@ -153,6 +153,35 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionPending(Fact):
+    """Every check passed, and the bot's policy puts its entries to a person: who answers in time decides."""
+
+    signal_id: UUID
+    bot_id: UUID
+    instruction: Instruction
+    verdicts: tuple[Verdict, ...]
+    venue: Venue | None  # where most of the bot's accounts trade; None: nobody follows it
+    price: Decimal | None  # the symbol's last price there; None: the venue gave none in time
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAnswered(Fact):
+    """A person said yes or no to an entry, or the clock ran out on it. Carries all that settling it needs."""
+
+    signal_id: UUID
+    bot_id: UUID
+    instruction: Instruction
+    verdicts: tuple[Verdict, ...]
+    venue: Venue | None
+    price: Decimal | None  # as it was when the signal was put to a person
+    expires_at: datetime
+    is_approved: bool
+    answered_by: str  # "clock" where nobody did
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionApproved(Fact):
     """The bot trades this signal."""
 
@@ -410,6 +439,8 @@ FACTS: dict[str, type[Fact]] = {
         SignalRepeated,
         SignalAccepted,
         SignalRefused,
+        DecisionPending,
+        ApprovalAnswered,
         DecisionApproved,
         DecisionDeclined,
         SignalPlanned,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pregao.domain.account import Venue
 from pregao.domain.instrument import Instrument
@@ -26,3 +27,8 @@ class Market:
 
     views: Mapping[tuple[Venue, str], MarketView]
     venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
+
+    def last_price(self, venue: Venue | None, symbol: str | None) -> Decimal | None:
+        """Give a symbol's last price at a venue, None where it could not be read."""
+        view = self.views.get((venue, symbol)) if venue and symbol else None
+        return None if view is None else view.quote.last_price

@@ -44,6 +44,20 @@ class ReceiptRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptApproval:
+    """What a person was asked, and what was answered: nothing yet where ``answered_at`` is None."""
+
+    asked_at: datetime
+    expires_at: datetime
+    venue: str | None
+    price_then: Decimal | None
+    answered_at: datetime | None
+    answered_by: str | None
+    is_approved: bool | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A signal and what came of it; complete when nothing is on its way any more."""
 
@@ -59,6 +73,7 @@ class Receipt:
     reason: str | None
     not_used: tuple[str, ...]
     verdicts: tuple[dict[str, object], ...]
+    approval: ReceiptApproval | None = None  # None: nobody was asked
     deliveries: int
     received_at: datetime
     settled_at: datetime | None

@@ -6,14 +6,55 @@ from uuid import UUID
 
 import pytest
 
-from pregao.edges.cli import accounts, bots, signals, subscriptions, trading
+from pregao.edges.cli import accounts, approvals, bots, signals, subscriptions, trading
 from tests.builders import BOT_ID, NOON, closed, configured, held
 from tests.edges.cli.own_shell import Shell, listening
 from tests.edges.http.api.own_desk import TOKEN
+from tests.edges.http.api.test_approvals import SIGNAL_ID as ASKED_ID
+from tests.edges.http.api.test_approvals import asked
 from tests.edges.http.api.test_performance import trade as traded
 from tests.edges.http.api.test_receipts import SIGNAL_ID, accepted, approved, denied, filled, planned
 
 SECRET = "a-very-secret-secret"
+
+
+class TestApproval:
+    async def test_is_listed_approved_and_traced(self, shell):
+        desk, here = shell
+        await desk.append(*configured(accounts=2), *asked())
+
+        listed = await here.run(approvals.app, "list")
+        traced = await here.run(signals.app, "trace", str(ASKED_ID))
+        approved_now = await here.run(approvals.app, "approve", str(ASKED_ID))
+        answered = await here.run(signals.app, "trace", str(ASKED_ID))
+        nothing = await here.run(approvals.app, "list")
+
+        assert all(word in listed.stdout for word in (str(ASKED_ID), "BTCUSDT", "95200.1", "paper"))
+        assert "waits until 2026-11-21T12:05:00Z" in traced.stdout
+        assert "It waits for a person" in traced.stdout
+        assert approved_now.stdout.startswith("Approved, as admin token.\n")
+        assert "approved 2026-11-21T12:00:00Z by admin token" in answered.stdout
+        assert nothing.stdout == "Nothing waits for a person.\n"
+
+    async def test_is_declined_with_a_reason(self, shell):
+        desk, here = shell
+        await desk.append(*configured(), *asked())
+
+        [line] = await here.read(approvals.app, "list")
+        answer = await here.read(approvals.app, "decline", str(ASKED_ID), "--reason", "news at two")
+
+        assert line["seconds_left"] == 300
+        assert (answer["is_approved"], answer["reason"]) == (False, "news at two")
+
+    async def test_says_who_was_quicker(self, shell):
+        desk, here = shell
+        await desk.append(*configured(), *asked())
+        await here.run(approvals.app, "decline", str(ASKED_ID))
+
+        late = await here.run(approvals.app, "approve", str(ASKED_ID))
+
+        assert late.exit_code == 1
+        assert late.stderr.startswith(f"APPROVAL_ANSWERED: signal={ASKED_ID} answered_by=admin token")
 
 
 class TestBot:

@@ -14,8 +14,8 @@ from pregao.domain.order import Leg, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.edges.postgres.books import RECORD, PostgresBooks
-from tests.builders import BOT_ID, NOON, arrival, bot, configured, held, instruction
-from tests.edges.postgres.test_daily_results import begin, change, closed
+from tests.builders import BOT_ID, NOON, arrival, bot, closed, configured, held, instruction
+from tests.edges.postgres.test_daily_results import begin, change
 
 OTHER_BOT = bot(bot_id=uuid4(), webhook_path="another-bots-webhook")
 

@@ -13,10 +13,10 @@ from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.work import (
     Workers,
-    claim_accepted,
     claim_due_orders,
+    claim_waiting_signals,
     explain_trades,
-    peek_accepted,
+    peek_waiting_signals,
 )
 from tests.builders import arrival, configured, instruction, trade
 from tests.rooms.orders.test_send import order
@@ -36,7 +36,7 @@ async def expire(journal, table: str) -> None:
 
 
 async def waiting(journal, *, limit: int = 16) -> list[UUID]:
-    return [one.signal_id for one in await peek_accepted(journal.pool, limit=limit)]
+    return [one.signal_id for one in await peek_waiting_signals(journal.pool, limit=limit)]
 
 
 class TestWorkers:
@@ -86,7 +86,7 @@ class TestWorkers:
         assert await workers.renew(one) is False
 
 
-class TestClaimAccepted:
+class TestClaimWaitingSignals:
     async def test_never_gives_two_traders_the_same_signal(self, journal):
         await put(journal, configured())
         for _ in range(6):
@@ -95,7 +95,7 @@ class TestClaimAccepted:
         async with journal.transaction() as one, journal.transaction() as other:
             seen = await waiting(journal)
             first, second = await asyncio.gather(
-                claim_accepted(one.connection, seen), claim_accepted(other.connection, seen)
+                claim_waiting_signals(one.connection, seen), claim_waiting_signals(other.connection, seen)
             )
 
         claimed = [fact.signal_id for fact in (*first, *second)]
@@ -110,7 +110,7 @@ class TestClaimAccepted:
             )
 
         async with journal.transaction() as transaction:
-            claimed = await claim_accepted(transaction.connection, await waiting(journal, limit=2))
+            claimed = await claim_waiting_signals(transaction.connection, await waiting(journal, limit=2))
 
         assert [fact.signal_id for fact in claimed] == ids[:2]
 
@@ -120,7 +120,7 @@ class TestClaimAccepted:
 
         async def claim_and_die() -> None:
             async with journal.transaction() as dying:
-                assert len(await claim_accepted(dying.connection, await waiting(journal))) == 1
+                assert len(await claim_waiting_signals(dying.connection, await waiting(journal))) == 1
                 await journal.pool.execute(
                     "SELECT pg_terminate_backend($1)", dying.connection.get_server_pid()
                 )
@@ -130,7 +130,7 @@ class TestClaimAccepted:
             await claim_and_die()
 
         async with journal.transaction() as transaction:
-            assert len(await claim_accepted(transaction.connection, await waiting(journal))) == 1
+            assert len(await claim_waiting_signals(transaction.connection, await waiting(journal))) == 1
 
 
 class TestClaimDueOrders:

@@ -10,19 +10,21 @@ import pytest
 from pregao.decisions.checks import ENTRY_CHECKS
 from pregao.decisions.decide import decide
 from pregao.decisions.ports import NOTHING_DONE, Record
-from pregao.domain.bot import BotStatus, Directions, TradingHours
-from pregao.domain.facts import DecisionApproved, DecisionDeclined, SignalAccepted
+from pregao.domain.account import Venue
+from pregao.domain.bot import Approval, BotStatus, Directions, SubscriptionStatus, TradingHours
+from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPending, SignalAccepted
+from pregao.domain.market import Market
 from pregao.domain.order import Side
 from pregao.domain.signal import Action
 from tests.builders import BOT_ID, NOON, bot, instruction
-from tests.rooms.fakes import books
+from tests.rooms.fakes import PRICE, books, market
 
 
-async def decided(asked, *, record=NOTHING_DONE, now=NOON, **bot_changes):
+async def decided(asked, *, record=NOTHING_DONE, now=NOON, desk=None, seen=None, **bot_changes):
     accepted = SignalAccepted(happened_at=NOON, signal_id=UUID(int=500), bot_id=BOT_ID, instruction=asked)
-    desk = books(bots=[bot(**bot_changes)])
-    desk.record = record
-    [fact] = await decide([accepted], bots=desk, now=now)
+    desk = desk or books()
+    desk.bots, desk.record = {BOT_ID: bot(**bot_changes)}, record
+    [fact] = await decide([accepted], bots=desk, market=seen or market(), now=now)
     return fact
 
 
@@ -136,11 +138,65 @@ class TestDecide:
 
     @pytest.mark.parametrize("changes", [{}, {"trading_symbol": "BTCUSDT"}])
     async def test_asks_nothing_of_the_past_of_a_bot_without_limits(self, changes):
-        desk = books(bots=[bot(**changes)])
-        accepted = SignalAccepted(
-            happened_at=NOON, signal_id=UUID(int=500), bot_id=BOT_ID, instruction=instruction()
-        )
+        desk = books()
 
-        await decide([accepted], bots=desk, now=NOON)
+        await decided(instruction(), desk=desk, **changes)
 
         assert desk.locked_bots == set()
+
+
+class TestManualApproval:
+    async def test_puts_an_entry_to_a_person_with_the_price_and_the_time_it_has(self):
+        asked = instruction()
+
+        fact = await decided(asked, approval=Approval.MANUAL, approval_seconds=90)
+
+        assert isinstance(fact, DecisionPending)
+        assert (fact.instruction, fact.venue, fact.price) == (asked, Venue.PAPER, PRICE)
+        assert fact.expires_at == NOON + timedelta(seconds=90)
+        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+
+    async def test_puts_nothing_to_a_person_that_a_check_declines(self):
+        fact = await decided(instruction(), approval=Approval.MANUAL, trading_symbol="ETHUSDT")
+
+        assert (type(fact), fact.code) == (DecisionDeclined, "SYMBOL_DECLINED")
+
+    @pytest.mark.parametrize("action", [Action.CLOSE, Action.CLOSE_ALL])
+    async def test_lets_no_close_wait(self, action):
+        assert isinstance(await decided(instruction(action), approval=Approval.MANUAL), DecisionApproved)
+
+    async def test_lets_no_entry_wait_that_closes(self):
+        fact = await decided(
+            instruction(side=Side.SELL),
+            record=Record(positions_against=1),
+            approval=Approval.MANUAL,
+            allowed_directions=Directions.BUY_ONLY,
+        )
+
+        assert (type(fact), fact.instruction.action) == (DecisionApproved, Action.CLOSE)
+
+    async def test_takes_the_price_where_most_of_the_accounts_trade(self):
+        desk = books(accounts=3)
+        for number in (2, 3):
+            desk.accounts_by_id[number] = replace(desk.accounts_by_id[number], venue=Venue.BINANCE_DEMO)
+
+        fact = await decided(instruction(), desk=desk, approval=Approval.MANUAL)
+
+        assert fact.venue is Venue.BINANCE_DEMO
+
+    @pytest.mark.parametrize(
+        ("desk", "venue"),
+        [
+            (books(accounts=0), None),
+            (books(status=SubscriptionStatus.PAUSED), None),
+            (books(), Venue.PAPER),
+        ],
+        ids=["nobody", "paused", "silent"],
+    )
+    async def test_asks_without_a_price_where_there_is_none(self, desk, venue):
+        """The question stands; a yes to it is declined, because nobody can say what has moved."""
+        silent = Market(views={}, venue_now_ms={})
+
+        fact = await decided(instruction(), desk=desk, seen=silent, approval=Approval.MANUAL)
+
+        assert (fact.venue, fact.price) == (venue, None)

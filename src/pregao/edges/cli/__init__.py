@@ -23,6 +23,7 @@ GROUPS = {
     "account": "accounts",
     "subscription": "subscriptions",
     "signal": "signals",
+    "approval": "approvals",
     "paper": "paper",
     "journal": "journal",
 }

@@ -71,6 +71,8 @@ def trace(signal_id: Annotated[str, typer.Argument(metavar="SIGNAL")], *, as_jso
     show_fields((field, receipt[field]) for field in fields)
     if receipt["code"]:
         show_fields([("why", f"{receipt['code']}: {receipt['reason']}")])
+    if approval := receipt["approval"]:
+        show_fields([("approval", _approval(approval))])
     if receipt["not_used"]:
         show_fields([("not used", ", ".join(receipt["not_used"]))])
     rows = [{**row, "shown_quantity": _quantity(row)} for row in receipt["rows"]]
@@ -78,7 +80,9 @@ def trace(signal_id: Annotated[str, typer.Argument(metavar="SIGNAL")], *, as_jso
     for row in rows:
         if row["reason"]:
             print(f"{row['account']}: {row['code']}: {row['reason']}")
-    if not receipt["is_complete"]:
+    if receipt["status"] == "pending":
+        print("It waits for a person: `pregao approval approve` or `decline`.")
+    elif not receipt["is_complete"]:
         print("Something is still on its way; trace it again.")
 
 
@@ -87,7 +91,7 @@ def list_signals(
     *,
     bot: Annotated[str | None, typer.Option(help="Of this bot only: id, webhook path or name.")] = None,
     status: Annotated[
-        str | None, typer.Option(help="For example settled, planned, refused, declined.")
+        str | None, typer.Option(help="For example settled, planned, pending, refused, declined.")
     ] = None,
     limit: Limit = 20,
     as_json: Json = False,
@@ -190,6 +194,14 @@ def _quantity(row: dict[str, Any]) -> str | None:
     if asked is None or filled in ("0", asked):
         return asked
     return f"{filled} of {asked}"
+
+
+def _approval(approval: dict[str, Any]) -> str:
+    asked = f"asked {approval['asked_at']} at {approval['price_then'] or 'an unknown price'}"
+    if approval["answered_at"] is None:
+        return f"{asked}, waits until {approval['expires_at']}"
+    answer = "approved" if approval["is_approved"] else "declined"
+    return f"{asked}, {answer} {approval['answered_at']} by {approval['answered_by']}"
 
 
 def _plain(value: Any) -> Any:

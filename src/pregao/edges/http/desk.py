@@ -13,10 +13,12 @@ from pregao.accounts.ports import (
 )
 from pregao.accounts.sealing import Vault
 from pregao.bots.ports import BotBooks
+from pregao.decisions.ports import ApprovalBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
+from pregao.views.approvals import Approvals
 from pregao.views.configured import Configured
 from pregao.views.health import Health
 from pregao.views.overview import Overview
@@ -46,11 +48,13 @@ class Desk:
     record_action: RecordAction
     overview: Overview
     bots: BotBooks
+    approval_books: ApprovalBooks
     accounts: AccountBooks
     vault: Vault
     credentials: CredentialStore
     configured: Configured
     activity: Activity
+    approvals: Approvals
     receipts: Receipts
     performances: Performances
     health: Health

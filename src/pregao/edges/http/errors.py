@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Match
 from pregao.accounts import refusals as accounts
 from pregao.accounts.sealing import KeyRetiredError, SealError
 from pregao.bots import refusals as bots
+from pregao.decisions import refusals as decisions
 
 STATUSES: dict[type[Exception], int] = {
     bots.SettingUnusableError: 422,
@@ -28,6 +29,8 @@ STATUSES: dict[type[Exception], int] = {
     accounts.UnknownError: 404,
     accounts.ConflictError: 409,
     accounts.VenueAwayError: 503,
+    decisions.UnknownError: 404,
+    decisions.ConflictError: 409,
 }
 
 DATABASE_AWAY_ERRORS: tuple[type[Exception], ...] = (

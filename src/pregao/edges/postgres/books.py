@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pregao.decisions.checks import goes_against
 from pregao.decisions.ports import Record
-from pregao.domain.account import Account
+from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.order import PositionSide
@@ -167,6 +167,18 @@ class PostgresBooks:
         )
         assert row is not None, "one row of counts"
         return to_value(row, Record)
+
+    async def main_venue(self, bot_id: UUID) -> Venue | None:
+        """Give the venue where most of the bot's active subscriptions trade; of equals the first by name."""
+        found = await self._connection.fetchval(
+            """
+            SELECT a.venue FROM subscriptions AS s JOIN accounts AS a USING (account_id)
+            WHERE s.bot_id = $1 AND s.status = 'active' AND a.is_active
+            GROUP BY a.venue ORDER BY count(*) DESC, a.venue LIMIT 1
+            """,
+            bot_id,
+        )
+        return None if found is None else Venue(found)
 
     async def members(self, bot_id: UUID) -> list[Member]:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""

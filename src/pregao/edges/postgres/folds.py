@@ -267,8 +267,48 @@ async def _(connection: Any, group: Sequence[facts.SignalRefused]) -> None:
 # --- it is decided ----------------------------------------------------------------------------------------
 
 
-def _verdicts(fact: facts.DecisionApproved | facts.DecisionDeclined) -> str:
+def _verdicts(fact: facts.DecisionPending | facts.DecisionApproved | facts.DecisionDeclined) -> str:
     return msgspec.json.encode(fact.verdicts).decode()
+
+
+@folds(facts.DecisionPending)
+async def _(connection: Any, group: Sequence[facts.DecisionPending]) -> None:
+    await connection.execute(
+        """
+        UPDATE signals
+        SET status = 'pending', verdicts = new.verdicts::jsonb, approval_asked_at = new.at,
+            approval_venue = new.venue, approval_price = new.price, approval_expires_at = new.expires_at
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::numeric[], $6::timestamptz[])
+             AS new (signal_id, at, verdicts, venue, price, expires_at)
+        WHERE signals.signal_id = new.signal_id AND signals.status = 'accepted'
+        """,
+        _column(group, "signal_id"),
+        _column(group, "happened_at"),
+        [_verdicts(fact) for fact in group],
+        _column(group, "venue"),
+        _column(group, "price"),
+        _column(group, "expires_at"),
+    )
+
+
+@folds(facts.ApprovalAnswered)
+async def _(connection: Any, group: Sequence[facts.ApprovalAnswered]) -> None:
+    """Keep the first answer: there is no second."""
+    await connection.execute(
+        """
+        UPDATE signals
+        SET status = 'answered', answered_at = new.at, answered_by = new.answered_by, is_approved = new.is_approved,
+            answer_reason = new.reason
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::boolean[], $5::text[])
+             AS new (signal_id, at, answered_by, is_approved, reason)
+        WHERE signals.signal_id = new.signal_id AND signals.status = 'pending'
+        """,
+        _column(group, "signal_id"),
+        _column(group, "happened_at"),
+        _column(group, "answered_by"),
+        _column(group, "is_approved"),
+        _column(group, "reason"),
+    )
 
 
 @folds(facts.DecisionApproved)
@@ -278,7 +318,7 @@ async def _(connection: Any, group: Sequence[facts.DecisionApproved]) -> None:
         UPDATE signals
         SET status = 'approved', decided_at = new.at, verdicts = new.verdicts::jsonb, action = new.action
         FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[]) AS new (signal_id, at, verdicts, action)
-        WHERE signals.signal_id = new.signal_id AND signals.status = 'accepted'
+        WHERE signals.signal_id = new.signal_id AND signals.status IN ('accepted', 'answered')
         """,
         _column(group, "signal_id"),
         _column(group, "happened_at"),
@@ -296,7 +336,7 @@ async def _(connection: Any, group: Sequence[facts.DecisionDeclined]) -> None:
             code = new.code, reason = new.reason, accounts = 0, orders = 0, orders_live = 0
         FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
              AS new (signal_id, at, verdicts, code, reason)
-        WHERE signals.signal_id = new.signal_id AND signals.status = 'accepted'
+        WHERE signals.signal_id = new.signal_id AND signals.status IN ('accepted', 'answered')
         """,
         _column(group, "signal_id"),
         _column(group, "happened_at"),

@@ -68,7 +68,9 @@ DELETE FROM signatures_taken WHERE (bot_id, signature) IN (
 """
 
 SETTLED = "SELECT signal_id FROM signals WHERE signal_id = ANY($1::uuid[]) AND settled_at IS NOT NULL"
-UNDECIDED = "SELECT count(*) FROM (SELECT FROM signals WHERE status = 'accepted' LIMIT $1) AS waiting"
+UNDECIDED = """
+SELECT count(*) FROM (SELECT FROM signals WHERE status IN ('accepted', 'answered') LIMIT $1) AS waiting
+"""
 
 AWAY = (
     OSError,

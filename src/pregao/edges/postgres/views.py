@@ -15,7 +15,7 @@ from pregao.edges.postgres.rows import to_value
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, Worker
-from pregao.views.receipts import Receipt, ReceiptRow
+from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
 from pregao.views.slippage import average_price, slippage_bps, to_price
 
 ON_THE_WAY = frozenset({"planned", "accepted", "deferred"})
@@ -59,7 +59,9 @@ PART = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.{0} ELSE own.{
 RECEIPT = f"""
 SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS signal_status, s.action,
        s.symbol AS signal_symbol, s.side AS signal_side, s.code AS signal_code, s.reason AS signal_reason,
-       s.not_used, s.deliveries, s.received_at, s.decided_at, {SETTLED_AT} AS settled_at,
+       s.not_used, s.deliveries, s.received_at, s.decided_at, {SETTLED_AT} AS settled_at, s.approval_asked_at,
+       s.approval_expires_at, s.approval_venue, s.approval_price, s.answered_at, s.answered_by, s.is_approved,
+       s.answer_reason,
        CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN s.verdicts::text END AS verdicts,
        o.account, {ORDER}
 FROM signals AS s
@@ -140,6 +142,7 @@ class PostgresReceipts:
             reason=signal["signal_reason"],
             not_used=tuple(signal["not_used"]),
             verdicts=tuple(msgspec.json.decode(signal["verdicts"] or "[]")),
+            approval=_approval(signal),
             deliveries=signal["deliveries"],
             received_at=signal["received_at"],
             settled_at=signal["settled_at"],
@@ -210,6 +213,21 @@ class PostgresHealth:
 
     async def bots_health(self) -> BotsHealth:
         return to_value(await self._pool.fetchrow(BOTS_HEALTH), BotsHealth)
+
+
+def _approval(signal: Any) -> ReceiptApproval | None:
+    if signal["approval_asked_at"] is None:
+        return None
+    return ReceiptApproval(
+        asked_at=signal["approval_asked_at"],
+        expires_at=signal["approval_expires_at"],
+        venue=signal["approval_venue"],
+        price_then=signal["approval_price"],
+        answered_at=signal["answered_at"],
+        answered_by=signal["answered_by"],
+        is_approved=signal["is_approved"],
+        reason=signal["answer_reason"],
+    )
 
 
 def _receipt_row(row: Any) -> ReceiptRow:

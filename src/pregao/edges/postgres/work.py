@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from pregao.domain.account import Venue
-from pregao.domain.facts import SignalAccepted
+from pregao.domain.facts import ApprovalAnswered, DecisionPending, SignalAccepted
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
@@ -123,39 +123,80 @@ class WaitingSignal:
     venues: list[Venue]
 
 
-async def peek_accepted(connection: Connection, *, limit: int) -> list[WaitingSignal]:
-    """Give the signals waiting to be decided, oldest first, without locking them."""
+async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[WaitingSignal]:
+    """Give the signals waiting to be decided, those a person has answered too, oldest first, without locking them."""
     rows = await connection.fetch(
         """
         SELECT s.signal_id, s.symbol, array(
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
             WHERE m.bot_id = s.bot_id) AS venues
-        FROM signals AS s WHERE s.status = 'accepted' ORDER BY s.received_at LIMIT $1
+        FROM signals AS s WHERE s.status IN ('accepted', 'answered') ORDER BY s.received_at LIMIT $1
         """,
         limit,
     )
     return to_values(rows, WaitingSignal)
 
 
-async def claim_accepted(connection: Connection, signal_ids: Sequence[UUID]) -> list[SignalAccepted]:
+async def claim_waiting_signals(
+    connection: Connection, signal_ids: Sequence[UUID]
+) -> list[SignalAccepted | ApprovalAnswered]:
     """
-    Claim those of the signals that still wait, oldest first, as the facts they are.
+    Claim those of the signals that still wait, oldest first, as the facts they wait with.
 
     Only signals that were peeked at are claimed: the price of any other has not been read yet. The rows stay locked
     until the transaction ends; another trader passes them by.
     """
     rows = await connection.fetch(
         """
-        SELECT journal.fact::text AS fact
-        FROM (SELECT signal_id, received_at FROM signals
-              WHERE signal_id = ANY($1::uuid[]) AND status = 'accepted'
+        SELECT told.kind, told.fact
+        FROM (SELECT signal_id, received_at,
+                     CASE status WHEN 'accepted' THEN 'SignalAccepted' ELSE 'ApprovalAnswered' END AS kind
+              FROM signals
+              WHERE signal_id = ANY($1::uuid[]) AND status IN ('accepted', 'answered')
               ORDER BY received_at FOR UPDATE SKIP LOCKED) AS s
-        JOIN journal ON journal.signal_id = s.signal_id AND journal.kind = 'SignalAccepted'
+        CROSS JOIN LATERAL (
+            SELECT journal.kind, journal.fact::text AS fact FROM journal
+            WHERE journal.signal_id = s.signal_id AND journal.kind = s.kind ORDER BY seq LIMIT 1) AS told
         ORDER BY s.received_at
         """,
         signal_ids,
     )
-    return [_accepted(row["fact"]) for row in rows]
+    return [_waiting(row["kind"], row["fact"]) for row in rows]
+
+
+async def claim_overdue(connection: Connection, *, now: datetime, limit: int) -> list[DecisionPending]:
+    """
+    Claim signals that were put to a person and not answered in time; whom somebody answers just now is passed by.
+
+    Whoever asks gives the time: what expires was dated by the same kind of clock, not by PostgreSQL's.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT told.fact
+        FROM (SELECT signal_id, approval_expires_at FROM signals
+              WHERE status = 'pending' AND approval_expires_at <= $1
+              ORDER BY approval_expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS s
+        CROSS JOIN LATERAL (
+            SELECT journal.fact::text AS fact FROM journal
+            WHERE journal.signal_id = s.signal_id AND journal.kind = 'DecisionPending' ORDER BY seq LIMIT 1) AS told
+        """,
+        now,
+        limit,
+    )
+    return [to_pending(row["fact"]) for row in rows]
+
+
+def to_pending(fact: str) -> DecisionPending:
+    """Read what was put to a person back from its JSON."""
+    decoded = decode("DecisionPending", fact)
+    assert isinstance(decoded, DecisionPending), "the journal's kind says so"
+    return decoded
+
+
+def _waiting(kind: str, fact: str) -> SignalAccepted | ApprovalAnswered:
+    decoded = decode(kind, fact)
+    assert isinstance(decoded, SignalAccepted | ApprovalAnswered), "the statement names the two"
+    return decoded
 
 
 async def lock_bots(connection: Connection, bot_ids: Collection[UUID]) -> None:
@@ -168,12 +209,6 @@ async def lock_bots(connection: Connection, bot_ids: Collection[UUID]) -> None:
     await connection.execute(
         "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE", list(bot_ids)
     )
-
-
-def _accepted(fact: str) -> SignalAccepted:
-    decoded = decode("SignalAccepted", fact)
-    assert isinstance(decoded, SignalAccepted), "the journal's kind says so"
-    return decoded
 
 
 async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:

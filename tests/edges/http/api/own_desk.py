@@ -19,6 +19,7 @@ from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
@@ -170,11 +171,13 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         bots=PostgresBotBooks(
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),
+        approval_books=PostgresApprovalBooks(journal, ring=lambda: rings.append("signals")),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
         activity=PostgresActivity(journal.pool),
+        approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
         health=PostgresHealth(journal.pool),

@@ -15,6 +15,7 @@ from pregao.edges.http.api import (
     accounts,
     actions,
     activity,
+    approvals,
     auth,
     bots,
     health,
@@ -48,6 +49,7 @@ ROUTERS = (
     performance.subscription_routes,
     accounts.routes,
     activity.routes,
+    approvals.routes,
 )
 
 

@@ -29,7 +29,9 @@ from pregao.views.activity import OrderLine, OrderPlace
 
 routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
-SignalStatus = Literal["received", "accepted", "approved", "planned", "settled", "refused", "declined"]
+SignalStatus = Literal[
+    "received", "accepted", "pending", "answered", "approved", "planned", "settled", "refused", "declined"
+]
 CURSOR_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z0-9]+$"
 AccountFilter = Annotated[int | None, Query(ge=1, le=ID_MAX)]
 
@@ -85,6 +87,19 @@ class ReceiptRowShown(Shown):
     booked_ms: int | None
 
 
+class ReceiptApprovalShown(Shown):
+    """What a person was asked, and what was answered; null where nobody has yet."""
+
+    asked_at: datetime
+    expires_at: datetime
+    venue: str | None
+    price_then: Amount | None
+    answered_at: datetime | None
+    answered_by: str | None
+    is_approved: bool | None
+    reason: str | None
+
+
 class ReceiptShown(Shown):
     """A signal and what came of it on every account."""
 
@@ -100,6 +115,7 @@ class ReceiptShown(Shown):
     reason: str | None
     not_used: list[str]
     verdicts: list[dict[str, Any]]
+    approval: ReceiptApprovalShown | None
     deliveries: int
     received_at: datetime
     settled_at: datetime | None

@@ -1,0 +1,83 @@
+"""What was put to people: locked where somebody answers, listed where somebody looks."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from pregao.decisions.ports import Question
+from pregao.domain.facts import Fact
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.edges.postgres.rows import to_values
+from pregao.edges.postgres.work import to_pending
+from pregao.views.approvals import ApprovalLine
+
+# The row first and its journal after it: whoever waited for the lock must see what the other has written.
+LOCK = """
+SELECT answered_at, answered_by FROM signals
+WHERE signal_id = $1 AND approval_asked_at IS NOT NULL
+FOR NO KEY UPDATE
+"""
+ASKED = """
+SELECT fact::text FROM journal WHERE signal_id = $1 AND kind = 'DecisionPending' ORDER BY seq LIMIT 1
+"""
+
+PENDING = """
+SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.symbol, s.side, s.price AS signal_price,
+       s.verdicts::text AS verdicts, s.received_at, s.approval_asked_at AS asked_at,
+       s.approval_expires_at AS expires_at, s.approval_venue AS venue, s.approval_price AS price_then,
+       b.approval_price_move_pct AS price_move_pct_max,
+       (SELECT count(*)::int FROM subscriptions AS m JOIN accounts AS a USING (account_id)
+        WHERE m.bot_id = s.bot_id AND m.status = 'active' AND a.is_active) AS subscriptions
+FROM signals AS s JOIN bots AS b USING (bot_id)
+WHERE s.status = 'pending' AND ($1::uuid IS NULL OR (s.approval_asked_at, s.signal_id) > (
+    SELECT approval_asked_at, signal_id FROM signals WHERE signal_id = $1))
+ORDER BY s.approval_asked_at, s.signal_id LIMIT $2
+"""
+
+
+class PostgresApprovalBooks:
+    """The port `decisions.ports.ApprovalBooks`."""
+
+    def __init__(self, journal: Journal, *, ring: Callable[[], None]) -> None:
+        """Call ``ring`` after each commit, so that a trader settles the answer soon."""
+        self._journal = journal
+        self._ring = ring
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["PostgresApprovalBook"]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        async with self._journal.transaction() as transaction:
+            yield PostgresApprovalBook(transaction)
+        self._ring()
+
+
+class PostgresApprovalBook:
+    """The port `decisions.ports.ApprovalBook`, over one open transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        """Read under ``transaction`` and append to it."""
+        self._transaction = transaction
+        self._connection = transaction.connection
+
+    async def find_question(self, signal_id: UUID) -> Question | None:
+        row = await self._connection.fetchrow(LOCK, signal_id)
+        if row is None:
+            return None
+        asked = to_pending(await self._connection.fetchval(ASKED, signal_id))
+        return Question(asked=asked, answered_by=row["answered_by"], answered_at=row["answered_at"])
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        await self._transaction.append(facts)
+
+
+class PostgresApprovals:
+    """The port `views.approvals.Approvals`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Read from ``pool``, whose search path must be our schema."""
+        self._pool = pool
+
+    async def pending(self, *, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
+        return to_values(await self._pool.fetch(PENDING, after, limit), ApprovalLine)

@@ -1,0 +1,362 @@
+"""System B over HTTP: what a bot's checks say to a signal, and what a person is asked (F059)."""
+
+import asyncio
+import itertools
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from pregao.edges.paper.serve import PaperSettings
+from tests.journeys.whole_desk import WholeDesk, running_desk
+
+APPROVALS = "/api/v1/approvals"
+PASSWORD = "correct horse battery staple"
+PRICE_STANDS_SECONDS = 1.3  # a quote may be a second old where no stream has told another
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def desk(database, tmp_path):
+    async with running_desk(database, tmp_path, paper=PaperSettings(still=True)) as running:
+        yield running
+
+
+async def set_price(desk: WholeDesk, symbol: str, price: str) -> None:
+    async with httpx.AsyncClient(base_url=desk.paper.url) as client:
+        answer = await client.post("/paper/prices", json={"symbol": symbol, "price": price})
+        assert answer.status_code == 200, answer.text
+    await asyncio.sleep(PRICE_STANDS_SECONDS)
+
+
+async def posted(
+    desk: WholeDesk, bot: dict[str, Any], action: str, symbol: str = "BTCUSDT"
+) -> httpx.Response:
+    """Post an alert nobody posted before."""
+    alert = {"ticker": symbol, "action": action, "alert_id": f"alert {next(numbers)}"}
+    answer = await desk.post(bot, json.dumps(alert))
+    assert answer.status_code in (200, 202), answer.text
+    return answer
+
+
+async def signal(
+    desk: WholeDesk, bot: dict[str, Any], action: str, symbol: str = "BTCUSDT"
+) -> dict[str, Any]:
+    """Post an alert and give its complete receipt."""
+    return await desk.receipt((await posted(desk, bot, action, symbol)).json()["signal_id"])
+
+
+async def followed(desk: WholeDesk, *, accounts: int = 1, **settings: Any) -> dict[str, Any]:
+    """Give a bot that so many accounts follow."""
+    bot = await desk.create_bot(default_margin_usd="500", **settings)
+    for number in range(accounts):
+        account = await desk.open_account(f"account {number} of {bot['bot_id']}")
+        await desk.subscribe(bot, account, max_concurrent_positions=10)
+    return bot
+
+
+async def change(desk: WholeDesk, bot: dict[str, Any], **settings: Any) -> None:
+    await desk.ask("PATCH", f"/api/v1/bots/{bot['bot_id']}", json=settings)
+
+
+async def live(desk: WholeDesk, bot: dict[str, Any]) -> list[tuple[str, str]]:
+    query = {"live_only": True, "bot_id": bot["bot_id"]}
+    page = await desk.ask("GET", "/api/v1/positions", params=query)
+    return sorted((one["symbol"], one["direction"]) for one in page["items"])
+
+
+def verdict(receipt: dict[str, Any], check: str) -> dict[str, Any]:
+    [found] = [one for one in receipt["verdicts"] if one["check"] == check]
+    return {"passed": found["passed"], **found["numbers"]}
+
+
+def closed_window() -> dict[str, Any]:
+    """Give hours that are neither today nor tomorrow, in any zone."""
+    return {"days": [(datetime.now(UTC).isoweekday() + 2) % 7 + 1], "start": "09:00", "end": "17:00"}
+
+
+class TestDirections:
+    @pytest.mark.parametrize(
+        ("allowed", "entry", "opposite", "direction"),
+        [("buy_only", "buy", "sell", "long"), ("sell_only", "sell", "buy", "short")],
+    )
+    async def test_f059_the_other_way_is_filtered_when_flat_and_closes_what_is_held(
+        self, desk, allowed, entry, opposite, direction
+    ):
+        bot = await followed(desk, accounts=2, allowed_directions=allowed)
+
+        filtered = await signal(desk, bot, opposite)
+        entered = await signal(desk, bot, entry)
+        between = await live(desk, bot)
+        closed = await signal(desk, bot, opposite)
+
+        assert (filtered["status"], filtered["code"], filtered["rows"]) == (
+            "declined",
+            "DIRECTION_DECLINED",
+            [],
+        )
+        assert verdict(filtered, "DIRECTION") == {
+            "passed": False,
+            "side": opposite,
+            "allowed_directions": allowed,
+            "positions_against": "0",
+        }
+        assert [row["outcome"] for row in entered["rows"]] == ["filled"] * 2
+        assert between == [("BTCUSDT", direction)] * 2
+        assert (closed["status"], closed["action"]) == ("settled", "close")
+        assert [(row["leg"], row["outcome"]) for row in closed["rows"]] == [("exit", "filled")] * 2
+        assert verdict(closed, "DIRECTION")["positions_against"] == "2"
+        assert await live(desk, bot) == []
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        ("settings", "code", "numbers"),
+        [
+            ({"trading_symbol": "ETHUSDT"}, "SYMBOL_DECLINED", {"symbol": "BTCUSDT", "trading_symbol": "ETHUSDT"}),
+            (
+                {"allowed_symbols": ["ETHUSDT", "LTCUSDT"]}, "ALLOW_LIST_DECLINED",
+                {"symbol": "BTCUSDT", "allowed_symbols": "ETHUSDT,LTCUSDT"},
+            ),
+            (
+                {"max_entries_per_day": 0}, "DAILY_ENTRIES_DECLINED",
+                {"entries_today": "0", "max_entries_per_day": "0"},
+            ),
+            (
+                {"global_max_positions": 0}, "GLOBAL_POSITIONS_DECLINED",
+                {"live_positions": "0", "global_max_positions": "0"},
+            ),
+            (
+                {"global_max_daily_loss_usd": "0"}, "GLOBAL_LOSS_DECLINED",
+                {"loss_today_usd": "0", "global_max_daily_loss_usd": "0"},
+            ),
+        ],
+    )  # fmt: skip
+    async def test_decline_with_their_numbers(self, desk, settings, code, numbers):
+        bot = await followed(desk, **settings)
+
+        receipt = await signal(desk, bot, "buy")
+
+        assert (receipt["status"], receipt["code"], receipt["rows"]) == ("declined", code, [])
+        assert verdict(receipt, code.removesuffix("_DECLINED")) == {"passed": False, **numbers}
+        assert len(receipt["verdicts"]) == 10
+
+    async def test_decline_for_a_paused_bot_and_outside_its_hours(self, desk):
+        bot = await followed(desk, trading_hours=[closed_window()])
+
+        outside = await signal(desk, bot, "buy")
+        await change(desk, bot, status="paused")
+        paused = await signal(desk, bot, "buy")
+
+        hours = f"{closed_window()['days'][0]}@09:00-17:00@UTC"
+        assert (outside["code"], verdict(outside, "TRADING_HOURS")["trading_hours"]) == (
+            "TRADING_HOURS_DECLINED",
+            hours,
+        )
+        assert (paused["code"], verdict(paused, "BOT_STATUS")) == (
+            "BOT_STATUS_DECLINED",
+            {"passed": False, "status": "paused"},
+        )
+        assert verdict(paused, "TRADING_HOURS")["passed"] is False
+
+    async def test_decline_a_second_entry_on_a_symbol_that_cools_down(self, desk):
+        bot = await followed(desk, cooldown_seconds=600)
+
+        first = await signal(desk, bot, "buy")
+        again = await signal(desk, bot, "buy")
+        elsewhere = await signal(desk, bot, "buy", "ETHUSDT")
+
+        told = verdict(again, "COOLDOWN")
+        assert (first["status"], elsewhere["status"]) == ("settled", "settled")
+        assert (again["code"], told["cooldown_seconds"]) == ("COOLDOWN_DECLINED", "600")
+        assert 0 <= float(told["since_last_entry_seconds"]) < 60
+
+    async def test_decline_what_is_beyond_the_entries_of_a_day(self, desk):
+        bot = await followed(desk, max_entries_per_day=2)
+
+        receipts = [await signal(desk, bot, "buy", symbol) for symbol in ("BTCUSDT", "ETHUSDT", "LTCUSDT")]
+
+        assert [one["code"] for one in receipts] == [None, None, "DAILY_ENTRIES_DECLINED"]
+        assert verdict(receipts[2], "DAILY_ENTRIES")["entries_today"] == "2"
+
+    async def test_decline_when_all_together_hold_as_much_as_they_may(self, desk):
+        bot = await followed(desk, accounts=2, global_max_positions=2)
+
+        receipts = [await signal(desk, bot, "buy", symbol) for symbol in ("BTCUSDT", "ETHUSDT")]
+
+        assert [one["code"] for one in receipts] == [None, "GLOBAL_POSITIONS_DECLINED"]
+        assert verdict(receipts[1], "GLOBAL_POSITIONS") == {
+            "passed": False,
+            "live_positions": "2",
+            "global_max_positions": "2",
+        }
+
+    async def test_decline_when_all_together_have_lost_as_much_as_they_may(self, desk):
+        bot = await followed(desk, accounts=2, global_max_daily_loss_usd="100")
+        await set_price(desk, "BTCUSDT", "95000")
+        await signal(desk, bot, "buy")
+        await set_price(desk, "BTCUSDT", "94000")
+        await signal(desk, bot, "close")
+
+        receipt = await signal(desk, bot, "buy", "ETHUSDT")
+
+        told = verdict(receipt, "GLOBAL_LOSS")
+        assert (receipt["code"], told["global_max_daily_loss_usd"]) == ("GLOBAL_LOSS_DECLINED", "100")
+        assert 100 <= float(told["loss_today_usd"]) < 130  # 2 accounts, 5,000 USD each, 1.05 % and fees
+
+    async def test_decline_what_became_too_old_while_the_desk_was_busy(self, database, tmp_path):
+        still = PaperSettings(still=True)
+        async with running_desk(database, tmp_path, paper=still, signal_age_seconds_max=1) as desk:
+            bot = await followed(desk)
+            busy = await asyncpg.connect(database)
+            async with busy.transaction():
+                await busy.execute("LOCK TABLE pregao.accounts IN ACCESS EXCLUSIVE MODE")
+                answer = await posted(desk, bot, "buy")
+                await asyncio.sleep(1.5)
+            await busy.close()
+
+            receipt = await desk.receipt(answer.json()["signal_id"])
+
+        assert receipt["code"] == "AGE_DECLINED"
+        assert float(verdict(receipt, "AGE")["left_seconds"]) < 0
+
+    async def test_never_keep_anybody_in_a_position(self, desk):
+        """F051: closes pass them all, and wait for nobody."""
+        bot = await followed(desk, accounts=2)
+        await signal(desk, bot, "buy")
+        await change(
+            desk,
+            bot,
+            allowed_directions="buy_only",
+            trading_symbol="ETHUSDT",
+            allowed_symbols=["ETHUSDT"],
+            trading_hours=[closed_window()],
+            cooldown_seconds=600,
+            max_entries_per_day=0,
+            global_max_daily_loss_usd="0",
+            global_max_positions=0,
+            approval="manual",
+        )
+        await change(desk, bot, status="paused")
+
+        closed = await signal(desk, bot, "close")
+
+        assert [(row["leg"], row["outcome"]) for row in closed["rows"]] == [("exit", "filled")] * 2
+        assert closed["verdicts"] == []
+        assert await live(desk, bot) == []
+
+
+class TestManualApproval:
+    @asynccontextmanager
+    async def asked(self, desk, **settings):
+        """Post an entry to a bot that asks a person; give the signal's id when it waits for one."""
+        bot = await followed(desk, accounts=2, approval="manual", **settings)
+        await set_price(desk, "BTCUSDT", "95000")
+        answer = await posted(desk, bot, "buy")
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+        signal_id = answer.json()["signal_id"]
+        async with asyncio.timeout(5):
+            while not (waiting := (await desk.ask("GET", APPROVALS))["items"]):
+                await asyncio.sleep(0.05)
+        assert [one["signal_id"] for one in waiting] == [signal_id]
+        yield signal_id
+
+    async def test_shows_what_is_asked_and_trades_nothing_before(self, desk):
+        async with self.asked(desk) as signal_id:
+            [line] = (await desk.ask("GET", APPROVALS))["items"]
+            receipt = await desk.ask("GET", f"/api/v1/signals/{signal_id}/receipt")
+
+        assert (line["symbol"], line["side"], line["venue"], line["subscriptions"]) == (
+            "BTCUSDT", "buy", "paper", 2,
+        )  # fmt: skip
+        assert (line["price_then"], line["price_move_pct_max"]) == ("95000", "1")
+        assert 290 <= line["seconds_left"] <= 300
+        assert len(line["verdicts"]) == 10
+        assert (receipt["status"], receipt["is_complete"], receipt["rows"]) == ("pending", False, [])
+        assert receipt["approval"]["price_then"] == "95000"
+
+    async def test_approved_is_traded_on_every_account(self, desk):
+        async with self.asked(desk) as signal_id:
+            told = await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve", json={"reason": "as planned"})
+            receipt = await desk.receipt(signal_id)
+
+        assert (told["is_approved"], told["answered_by"]) == (True, "admin token")
+        assert [row["outcome"] for row in receipt["rows"]] == ["filled"] * 2
+        assert (receipt["approval"]["is_approved"], receipt["approval"]["reason"]) == (True, "as planned")
+        assert verdict(receipt, "PRICE_MOVE") == {
+            "passed": True,
+            "price_then": "95000",
+            "price_now": "95000",
+            "approval_price_move_pct": "1",
+            "moved_pct": "0",
+        }
+
+    async def test_declined_is_not_traded_and_says_who_and_why(self, desk):
+        async with self.asked(desk) as signal_id:
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/decline", json={"reason": "news at two"})
+            receipt = await desk.receipt(signal_id)
+
+        assert (receipt["code"], receipt["reason"], receipt["rows"]) == (
+            "DECLINED_BY_PERSON", "answered_by=admin token reason=news at two", [],
+        )  # fmt: skip
+
+    async def test_expires_when_nobody_answers(self, desk):
+        async with self.asked(desk, approval_seconds=5) as signal_id:
+            receipt = await desk.receipt(signal_id)
+            late = await desk.client.post(f"{APPROVALS}/{signal_id}/approve")
+
+        assert (receipt["code"], receipt["rows"]) == ("APPROVAL_EXPIRED", [])
+        assert receipt["approval"]["answered_by"] == "clock"
+        assert (late.status_code, late.json()["error"]["code"]) == (409, "APPROVAL_ANSWERED")
+        assert (await desk.ask("GET", APPROVALS))["items"] == []
+
+    @pytest.mark.parametrize(("price", "code"), [("96000", "PRICE_MOVED"), ("95900", None)])
+    async def test_counts_only_at_about_the_same_price(self, desk, price, code):
+        async with self.asked(desk) as signal_id:
+            await set_price(desk, "BTCUSDT", price)
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
+            receipt = await desk.receipt(signal_id)
+
+        told = verdict(receipt, "PRICE_MOVE")
+        assert receipt["code"] == code
+        assert (told["price_then"], told["price_now"]) == ("95000", price)
+        assert len(receipt["rows"]) == (0 if code else 2)
+
+    async def test_does_not_count_for_a_bot_that_was_paused_meanwhile(self, desk):
+        async with self.asked(desk) as signal_id:
+            [line] = (await desk.ask("GET", APPROVALS))["items"]
+            await change(desk, line, status="paused")
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
+            receipt = await desk.receipt(signal_id)
+
+        assert (receipt["code"], receipt["rows"]) == ("BOT_STATUS_DECLINED", [])
+
+    async def test_of_two_people_at_once_counts_one(self, desk):
+        operators = []
+        for name in ("ana", "bruno"):
+            email = f"{name}@desk.test"
+            user = {"email": email, "name": name, "role": "operator", "password": PASSWORD}
+            await desk.ask("POST", "/api/v1/admin/users", json=user)
+            login = await desk.ask("POST", "/api/v1/auth/login", json={"email": email, "password": PASSWORD})
+            operators.append((email, {"Authorization": f"Bearer {login['token']}"}))
+
+        async with self.asked(desk) as signal_id:
+            told = await asyncio.gather(
+                *(
+                    desk.client.post(f"{APPROVALS}/{signal_id}/{verb}", headers=headers)
+                    for (_, headers), verb in zip(operators, ("approve", "decline"), strict=True)
+                )
+            )
+            receipt = await desk.receipt(signal_id)
+
+        assert sorted(one.status_code for one in told) == [200, 409]
+        [lost] = [one.json()["error"] for one in told if one.status_code == 409]
+        winner = [one.status_code for one in told].index(200)
+        assert lost["code"] == "APPROVAL_ANSWERED"
+        assert receipt["approval"]["answered_by"] == f"{operators[winner][0]}, session"
+        assert receipt["code"] == (None if winner == 0 else "DECLINED_BY_PERSON")
+        assert len(receipt["rows"]) == (2 if winner == 0 else 0)
