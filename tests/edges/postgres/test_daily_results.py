@@ -15,7 +15,7 @@ from tests.edges.http.api.test_receipts import planned
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 SATURDAY, SUNDAY = date(2026, 11, 21), date(2026, 11, 22)
-MIGRATION = Path(migrations.__file__).parent / "versions" / "0004_daily_results.sql"
+MIGRATION = Path(migrations.__file__).parent / "versions" / "0005_daily_results.sql"
 FIGURES = "closed, wins, losses, pnl_usd, gross_pnl_usd, fees_usd, loss_usd, notional_usd"
 
 

@@ -1,9 +1,9 @@
-"""Secrets that are changed while both are good: of bots, and of the vault."""
+"""Live positions are known by having no end, so that most of their changes touch no index."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0004_secret_rotation"
-down_revision = "0007_figures"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

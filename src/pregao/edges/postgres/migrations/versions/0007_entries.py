@@ -1,9 +1,9 @@
-"""Users, their passwords, sessions and tokens, whose an account is, and what everybody asked for."""
+"""Find a bot's approved entries by time."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0003_people"
-down_revision = "0003"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:

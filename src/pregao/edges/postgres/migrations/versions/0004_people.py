@@ -1,9 +1,9 @@
-"""What each subscription earned and lost, day by day and symbol by symbol."""
+"""Users, their passwords, sessions and tokens, whose an account is, and what everybody asked for."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0004_daily_results"
-down_revision = "0003_people"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:

@@ -1,9 +1,9 @@
-"""Orders that wait for another, and what an account holds beside the desk's own."""
+"""Secrets that are changed while both are good: of bots, and of the vault."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0005"
-down_revision = "0004_daily_results"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

@@ -1,9 +1,9 @@
-"""Who forgave a loss and why; the views that tell what was earned."""
+"""Orders that wait for another, and what an account holds beside the desk's own."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0007_figures"
-down_revision = "0006"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

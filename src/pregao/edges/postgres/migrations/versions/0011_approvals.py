@@ -1,9 +1,9 @@
-"""Live positions are known by having no end, so that most of their changes touch no index."""
+"""Signals that are put to a person, and what was answered."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0009"
-down_revision = "0004_secret_rotation"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:

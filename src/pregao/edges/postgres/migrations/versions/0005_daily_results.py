@@ -1,9 +1,9 @@
-"""Signals that are put to a person, and what was answered."""
+"""What each subscription earned and lost, day by day and symbol by symbol."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0010"
-down_revision = "0009"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

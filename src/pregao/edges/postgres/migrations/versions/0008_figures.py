@@ -1,9 +1,9 @@
-"""Find a bot's approved entries by time."""
+"""Who forgave a loss and why; the views that tell what was earned."""
 
 from pregao.edges.postgres.migrations.script import run_beside
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
