@@ -1,0 +1,103 @@
+"""Folds of who trades: users, accounts, bots, subscriptions, and what an operator did."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import msgspec
+
+from pregao.domain import facts
+from pregao.domain.account import Account
+from pregao.domain.bot import Bot, Subscription
+from pregao.domain.user import User
+from pregao.edges.postgres.folds.registry import column, folds
+from pregao.edges.postgres.rows import encode_json, json_names
+
+
+def _upsert(table: str, key: str, value_type: type) -> str:
+    """Write a row whole; its creation time stays."""
+    names = [field.name for field in fields(value_type)]
+    json = json_names(value_type)
+    places = ", ".join(
+        f"${i}::text::jsonb" if name in json else f"${i}" for i, name in enumerate(names, start=2)
+    )
+    changes = ", ".join(f"{name} = excluded.{name}" for name in (*names, "updated_at") if name != key)
+    return (
+        f"INSERT INTO {table} (created_at, updated_at, {', '.join(names)}) VALUES ($1, $1, {places}) "
+        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
+    )
+
+
+def _columns_of(value: Any) -> list[Any]:
+    """Give a value's fields as its row takes them."""
+    json = json_names(type(value))
+    return [
+        encode_json(getattr(value, field.name)).decode() if field.name in json else getattr(value, field.name)
+        for field in fields(value)
+    ]
+
+
+UPSERT_USER = _upsert("users", "user_id", User)
+UPSERT_ACCOUNT = _upsert("accounts", "account_id", Account)
+UPSERT_BOT = _upsert("bots", "bot_id", Bot)
+UPSERT_SUBSCRIPTION = _upsert("subscriptions", "subscription_id", Subscription)
+
+
+@folds(facts.UserConfigured)
+async def _(connection: Any, group: Sequence[facts.UserConfigured]) -> None:
+    for fact in group:
+        await connection.execute(UPSERT_USER, fact.happened_at, *_columns_of(fact.user))
+
+
+@folds(facts.AccountConfigured)
+async def _(connection: Any, group: Sequence[facts.AccountConfigured]) -> None:
+    for fact in group:
+        await connection.execute(UPSERT_ACCOUNT, fact.happened_at, *_columns_of(fact.account))
+
+
+@folds(facts.BotConfigured)
+async def _(connection: Any, group: Sequence[facts.BotConfigured]) -> None:
+    for fact in group:
+        await connection.execute(UPSERT_BOT, fact.happened_at, *_columns_of(fact.bot))
+
+
+@folds(facts.SubscriptionConfigured)
+async def _(connection: Any, group: Sequence[facts.SubscriptionConfigured]) -> None:
+    for fact in group:
+        await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *_columns_of(fact.subscription))
+
+
+@folds(facts.BotForgotten)
+async def _(connection: Any, group: Sequence[facts.BotForgotten]) -> None:
+    bot_ids = column(group, "bot_id")
+    await connection.execute("DELETE FROM subscriptions WHERE bot_id = ANY($1::uuid[])", bot_ids)
+    await connection.execute("DELETE FROM bots WHERE bot_id = ANY($1::uuid[])", bot_ids)
+
+
+@folds(facts.ActionTaken)
+async def _(connection: Any, group: Sequence[facts.ActionTaken]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO admin_actions (action_id, happened_at, user_id, principal, source_address, user_agent, method, path,
+                                   action, targets, status, error_code, duration_ms)
+        SELECT action_id, happened_at, user_id, principal, source_address, user_agent, method, path, action,
+               targets::jsonb, status, error_code, duration_ms
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                    $8::text[], $9::text[], $10::text[], $11::int[], $12::text[], $13::int[])
+             AS new (action_id, happened_at, user_id, principal, source_address, user_agent, method, path, action,
+                     targets, status, error_code, duration_ms)
+        """,
+        column(group, "action_id"),
+        column(group, "happened_at"),
+        column(group, "user_id"),
+        column(group, "principal"),
+        column(group, "source_address"),
+        column(group, "user_agent"),
+        column(group, "method"),
+        column(group, "path"),
+        column(group, "action"),
+        [msgspec.json.encode(fact.targets).decode() for fact in group],
+        column(group, "status"),
+        column(group, "error_code"),
+        column(group, "duration_ms"),
+    )
