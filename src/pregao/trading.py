@@ -287,9 +287,8 @@ class Trading:
             claimed = await work.claim_waiting_signals(
                 transaction.connection, [one.signal_id for one in waiting]
             )
-            bot_ids = {signal.bot_id for signal in claimed}
-            if len(bot_ids) > 1:
-                await work.lock_bots(transaction.connection, bot_ids)
+            if len(claimed) > 1:
+                await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:
                 # One after the other: each must see the positions that the one before it has reserved.
                 done.extend(await self._decide_one(signal, transaction))
@@ -449,7 +448,10 @@ class Trading:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HOLD_SECONDS):
                     await self._all_left.wait()
-        done = await self._runner.advance([fact for facts in batch for fact in facts])
+        told = [fact for facts in batch for fact in facts]
+        async with self._journal.transaction() as transaction:
+            await work.lock_positions_of(transaction.connection, told)
+            done = await self._runner.advance_in(transaction, told)
         self._go_on(done)
         return [None] * len(batch)
 

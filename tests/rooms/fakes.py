@@ -113,6 +113,9 @@ class FakeBooks:
     async def get_bot(self, bot_id: UUID) -> Bot:
         return self.bots[bot_id]
 
+    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+        self.locked_bots.update(bot_ids)
+
     async def lock_bot(self, bot_id: UUID) -> Bot:
         self.locked_bots.add(bot_id)
         return self.bots[bot_id]

@@ -373,8 +373,10 @@ async def plan_entry_again(
 async def _plan_waited(requests: Sequence[EntryRequested], *, books: Books, moment: Moment) -> list[Fact]:
     wanted = {request.order_id for request in requests}
     facts: list[Fact] = []
-    for bot_id in sorted({request.bot_id for request in requests if request.bot_id}):
-        # First the members, as every plan does: whoever has them plans alone for this bot.
+    bot_ids = sorted({request.bot_id for request in requests if request.bot_id})
+    if bot_ids:
+        await books.lock_bots(bot_ids)
+    for bot_id in bot_ids:
         members = await books.members(bot_id)
         bot = await books.get_bot(bot_id)
         waiting = [one for one in await books.waiting_entries(bot_id) if one.order_id in wanted]

@@ -208,6 +208,10 @@ class Books(Protocol):
         """Give the bot."""
         ...
 
+    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+        """Lock several bots and all that planning for them looks at, each kind of row at once and in one order."""
+        ...
+
     async def members(self, bot_id: UUID) -> Sequence[Member]:
         """Lock and give every account subscribed to the bot, canceled subscriptions included, by account id."""
         ...

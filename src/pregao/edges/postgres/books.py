@@ -30,7 +30,8 @@ LIVE = "closed_at IS NULL"  # pending, open or closing: what the indexes of live
 LOCK_USERS = """
 SELECT * FROM users
 WHERE (max_positions IS NOT NULL OR max_daily_loss_usd IS NOT NULL)
-  AND user_id IN (SELECT a.user_id FROM subscriptions AS s JOIN accounts AS a USING (account_id) WHERE s.bot_id = $1)
+  AND user_id IN (SELECT a.user_id FROM subscriptions AS s JOIN accounts AS a USING (account_id)
+                  WHERE s.bot_id = ANY($1::uuid[]))
 ORDER BY user_id
 FOR NO KEY UPDATE
 """
@@ -44,7 +45,12 @@ FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 LOCK_MEMBERS = """
 SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version
 FROM subscriptions AS s JOIN accounts AS a USING (account_id)
-WHERE s.bot_id = $1 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
+WHERE s.bot_id = ANY($1::uuid[]) ORDER BY s.account_id, s.bot_id FOR NO KEY UPDATE OF a, s
+"""
+
+LOCK_BOTS = "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE"
+LOCK_LIVE = f"""
+SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE
 """
 
 # What is lost is known when a position closes; what a part of it has lost already counts before.
@@ -141,6 +147,16 @@ class PostgresBooks:
         assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
         return to_value(row, Bot)
 
+    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+        """
+        Lock several bots and all that planning for them looks at: each kind of row at once, in one order.
+
+        Two batches that took them signal by signal, in different orders, would wait for each other; so would a batch
+        and whoever books fills for several of their positions.
+        """
+        for lock in (LOCK_BOTS, LOCK_USERS, LOCK_MEMBERS, LOCK_LIVE):
+            await self._connection.execute(lock, list(bot_ids))
+
     async def lock_bot(self, bot_id: UUID) -> Bot:
         """Lock the bot's row, and give it as it stands then: before any account, as planning locks those."""
         row = await self._connection.fetchrow(
@@ -182,10 +198,10 @@ class PostgresBooks:
 
     async def members(self, bot_id: UUID) -> list[Member]:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""
-        users = to_values(await self._connection.fetch(LOCK_USERS, bot_id), User)
+        users = to_values(await self._connection.fetch(LOCK_USERS, [bot_id]), User)
         self._limited_users = {user.user_id: user for user in users}
         known = self._known_members
-        versions = {row[0]: row[1] for row in await self._connection.fetch(LOCK_MEMBERS, bot_id)}
+        versions = {row[0]: row[1] for row in await self._connection.fetch(LOCK_MEMBERS, [bot_id])}
         members = {one: known.find(one, version=version) for one, version in versions.items()}
         changed = [one for one, member in members.items() if member is None]
         read = await self.members_named(changed) if changed else {}

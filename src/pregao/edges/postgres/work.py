@@ -15,7 +15,21 @@ import asyncpg
 import structlog
 
 from pregao.domain.account import Venue
-from pregao.domain.facts import ApprovalAnswered, DecisionPending, SignalAccepted
+from pregao.domain.facts import (
+    ApprovalAnswered,
+    DecisionPending,
+    EntryRequested,
+    ExitRequested,
+    Fact,
+    FillReported,
+    OrderAccepted,
+    OrderDenied,
+    OrderEnded,
+    OrderRejected,
+    OrderUnresolved,
+    SignalAccepted,
+)
+from pregao.domain.order import order_of
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
@@ -27,6 +41,8 @@ LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 LATE_SIGNALS = 200  # whose symbols are kept fresh
 ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
+
+OF_ORDERS = (OrderAccepted, OrderRejected, OrderUnresolved, OrderEnded, OrderDenied, EntryRequested)
 
 log = structlog.get_logger()
 
@@ -199,15 +215,32 @@ def _waiting(kind: str, fact: str) -> SignalAccepted | ApprovalAnswered:
     return decoded
 
 
-async def lock_bots(connection: Connection, bot_ids: Collection[UUID]) -> None:
+async def lock_positions_of(connection: Connection, facts: Sequence[Fact]) -> None:
     """
-    Lock the rows of several bots in one order, before anything else of theirs.
+    Lock the positions that facts from a venue are about, in the order of their ids, before anything else of theirs.
 
-    Deciding locks a bot where its limits need it, and its accounts after that: two batches that took them signal by
-    signal, in different orders, would wait for each other.
+    What follows from the facts locks orders, signals and positions fact by fact. Two transactions that did only
+    that would wait for each other, and so would one of them and whoever plans, who holds a bot's positions already.
     """
+    trades = [fact for fact in facts if isinstance(fact, FillReported)]
+    names = [order_of(fact.trade.client_order_id) for fact in trades]
+    foreign = [fact for fact, own in zip(trades, names, strict=True) if own is None]
+    order_ids = {fact.order_id for fact in facts if isinstance(fact, OF_ORDERS)}
     await connection.execute(
-        "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE", list(bot_ids)
+        """
+        SELECT FROM positions WHERE position_id IN (
+            SELECT position_id FROM orders WHERE order_id = ANY($1::text[])
+            UNION SELECT * FROM unnest($2::bigint[])
+            UNION SELECT position_id FROM positions
+                  JOIN unnest($3::bigint[], $4::text[], $5::text[]) AS told (account_id, symbol, position_side)
+                  USING (account_id, symbol, position_side) WHERE closed_at IS NULL)
+        ORDER BY position_id FOR NO KEY UPDATE
+        """,
+        [*order_ids, *(own[0] for own in names if own is not None)],
+        [fact.position_id for fact in facts if isinstance(fact, ExitRequested)],
+        [fact.account_id for fact in foreign],
+        [fact.trade.symbol for fact in foreign],
+        [fact.trade.position_side for fact in foreign],
     )
 
 
