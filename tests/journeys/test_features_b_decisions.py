@@ -311,7 +311,7 @@ class TestManualApproval:
 
         assert (receipt["code"], receipt["rows"]) == ("APPROVAL_EXPIRED", [])
         assert receipt["approval"]["answered_by"] == "clock"
-        assert (late.status_code, late.json()["error"]["code"]) == (409, "APPROVAL_ANSWERED")
+        assert (late.status_code, late.json()["error"]["code"]) == (409, "APPROVAL_EXPIRED")
         assert (await desk.ask("GET", APPROVALS))["items"] == []
 
     @pytest.mark.parametrize(("price", "code"), [("96000", "PRICE_MOVED"), ("95900", None)])

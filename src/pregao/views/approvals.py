@@ -1,4 +1,4 @@
-"""Entries that wait for a person, as the list of approvals shows them, and where they are fetched."""
+"""Entries that were put to a person, as the list of approvals shows them, and where they are fetched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalLine:
-    """An entry that nobody has answered yet. Prices are in the quote asset."""
+    """An entry that was put to a person, and what was answered. Prices are in the quote asset."""
 
     signal_id: UUID
     bot_id: UUID
@@ -26,11 +26,27 @@ class ApprovalLine:
     price_then: Decimal | None  # there, when it was put to a person
     price_move_pct_max: Decimal
     subscriptions: int  # active ones, of active accounts: what it would trade for
+    status: str  # of the signal
+    code: str | None  # why the signal was declined, where it was
+    answered_at: datetime | None
+    answered_by: str | None
+    is_approved: bool | None
+    reason: str | None  # the answer's
 
 
 class Approvals(Protocol):
     """Where they are fetched; ``after`` is the last of the page before."""
 
-    async def pending(self, *, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
+    async def pending(self, *, bot_id: UUID | None, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
         """Give what waits for a person, oldest first."""
+        ...
+
+    async def answered(
+        self, *, bot_id: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[ApprovalLine]:
+        """Give what a person or the clock has answered, the latest signal first."""
+        ...
+
+    async def find_approval(self, signal_id: UUID) -> ApprovalLine | None:
+        """Give what was asked about a signal; None where nobody was asked."""
         ...

@@ -56,6 +56,39 @@ class TestApproval:
         assert late.exit_code == 1
         assert late.stderr.startswith(f"APPROVAL_ANSWERED: signal={ASKED_ID} answered_by=admin token")
 
+    async def test_is_shown_with_its_numbers_before_and_after_the_answer(self, shell):
+        desk, here = shell
+        await desk.append(*configured(), *asked())
+
+        before = await here.run(approvals.app, "show", str(ASKED_ID))
+        await here.run(approvals.app, "decline", str(ASKED_ID), "--reason", "news at two")
+        after = await here.run(approvals.app, "show", str(ASKED_ID))
+        unknown = await here.run(approvals.app, "show", str(UUID(int=77)))
+
+        for words in (
+            "price_then          95200.1",
+            "seconds_left        300",
+            "symbol=BTCUSDT trading_symbol=any",
+        ):
+            assert words in before.stdout
+        assert "answer" not in before.stdout
+        for words in ("answer       no", "answered_by  admin token", "reason       news at two"):
+            assert words in after.stdout
+        assert (unknown.exit_code, unknown.stderr[:17]) == (1, "APPROVAL_UNKNOWN:")
+
+    async def test_is_listed_once_it_is_answered(self, shell):
+        desk, here = shell
+        await desk.append(*configured(), *asked())
+        none_yet = await here.run(approvals.app, "list", "--answered")
+        await here.run(approvals.app, "approve", str(ASKED_ID), "--reason", "as planned")
+
+        listed = await here.run(approvals.app, "list", "--answered")
+        of_bot = await here.read(approvals.app, "list", "--answered", "--bot", "EMA cross")
+
+        assert none_yet.stdout == "Nothing was answered yet.\n"
+        assert all(word in listed.stdout for word in (str(ASKED_ID), "yes", "admin token", "as planned"))
+        assert [one["signal_id"] for one in of_bot] == [str(ASKED_ID)]
+
 
 class TestBot:
     async def test_is_created_listed_and_shown(self, shell):

@@ -44,6 +44,8 @@ class TestCompletion:
             ("pregao subs", ["subscription"]),
             ("pregao subscription s", ["show", "symbol"]),
             ("pregao bot symbol ", ["set", "list", "remove"]),
+            ("pregao approval ", ["list", "show", "approve", "decline"]),
+            ("pregao approval list --a", ["--answered"]),
             ("pregao bot create --hou", ["--hours"]),
         ],
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from pregao.decisions.answer import answer_approval
+from pregao.decisions.answer import CLOCK, answer_approval
 from pregao.decisions.ports import Question
 from pregao.decisions.refusals import ConflictError, UnknownError
 from pregao.domain.account import Venue
@@ -74,6 +74,13 @@ class TestAnswerApproval:
             await answer(
                 Question(asked=ASKED, answered_by=None, answered_at=None), now=NOON + timedelta(minutes=5)
             )
+
+    async def test_comes_too_late_after_the_clocks(self):
+        """Its code must not depend on whether a trader has looked already; our clocks may differ a little too."""
+        over = Question(asked=ASKED, answered_by=CLOCK, answered_at=NOON + timedelta(minutes=5))
+
+        with pytest.raises(ConflictError, match=r"APPROVAL_EXPIRED.*expires_at=2026-11-21T12:05:00"):
+            await answer(over, now=NOON + timedelta(minutes=4, seconds=59))
 
     async def test_refuses_to_answer_what_nobody_asked(self):
         with pytest.raises(UnknownError, match="APPROVAL_UNKNOWN"):

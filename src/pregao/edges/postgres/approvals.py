@@ -9,7 +9,7 @@ import asyncpg
 from pregao.decisions.ports import Question
 from pregao.domain.facts import Fact
 from pregao.edges.postgres.journal import Journal, Transaction
-from pregao.edges.postgres.rows import to_values
+from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.work import to_pending
 from pregao.views.approvals import ApprovalLine
 
@@ -23,17 +23,31 @@ ASKED = """
 SELECT fact::text FROM journal WHERE signal_id = $1 AND kind = 'DecisionPending' ORDER BY seq LIMIT 1
 """
 
-PENDING = """
+LINE = """
 SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.symbol, s.side, s.price AS signal_price,
        s.verdicts::text AS verdicts, s.received_at, s.approval_asked_at AS asked_at,
        s.approval_expires_at AS expires_at, s.approval_venue AS venue, s.approval_price AS price_then,
        b.approval_price_move_pct AS price_move_pct_max,
        (SELECT count(*)::int FROM subscriptions AS m JOIN accounts AS a USING (account_id)
-        WHERE m.bot_id = s.bot_id AND m.status = 'active' AND a.is_active) AS subscriptions
+        WHERE m.bot_id = s.bot_id AND m.status = 'active' AND a.is_active) AS subscriptions,
+       s.status, s.code, s.answered_at, s.answered_by, s.is_approved, s.answer_reason AS reason
 FROM signals AS s JOIN bots AS b USING (bot_id)
-WHERE s.status = 'pending' AND ($1::uuid IS NULL OR (s.approval_asked_at, s.signal_id) > (
-    SELECT approval_asked_at, signal_id FROM signals WHERE signal_id = $1))
-ORDER BY s.approval_asked_at, s.signal_id LIMIT $2
+"""
+PENDING = f"""
+{LINE}
+WHERE s.status = 'pending' AND ($1::uuid IS NULL OR s.bot_id = $1)
+  AND ($2::uuid IS NULL OR (s.approval_asked_at, s.signal_id) > (
+    SELECT approval_asked_at, signal_id FROM signals WHERE signal_id = $2))
+ORDER BY s.approval_asked_at, s.signal_id LIMIT $3
+"""
+ANSWERED = f"""
+{LINE}
+WHERE s.answered_at IS NOT NULL AND ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::uuid IS NULL OR s.signal_id < $2)
+ORDER BY s.signal_id DESC LIMIT $3
+"""
+ONE = f"""
+{LINE}
+WHERE s.signal_id = $1 AND s.approval_asked_at IS NOT NULL
 """
 
 
@@ -79,5 +93,14 @@ class PostgresApprovals:
         """Read from ``pool``, whose search path must be our schema."""
         self._pool = pool
 
-    async def pending(self, *, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
-        return to_values(await self._pool.fetch(PENDING, after, limit), ApprovalLine)
+    async def pending(self, *, bot_id: UUID | None, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
+        return to_values(await self._pool.fetch(PENDING, bot_id, after, limit), ApprovalLine)
+
+    async def answered(
+        self, *, bot_id: UUID | None, after: UUID | None, limit: int
+    ) -> Sequence[ApprovalLine]:
+        return to_values(await self._pool.fetch(ANSWERED, bot_id, after, limit), ApprovalLine)
+
+    async def find_approval(self, signal_id: UUID) -> ApprovalLine | None:
+        row = await self._pool.fetchrow(ONE, signal_id)
+        return None if row is None else to_value(row, ApprovalLine)

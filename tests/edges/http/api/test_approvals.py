@@ -8,11 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from pregao.decisions.answer import CLOCK
 from pregao.domain.account import Venue
 from pregao.domain.bot import Approval
 from pregao.domain.facts import AccountConfigured, ApprovalAnswered, DecisionPending, Verdict
 from pregao.edges.postgres.approvals import PostgresApprovals
-from tests.builders import BOT_ID, NOON, account, arrival, bot, configured, instruction
+from tests.builders import BOT_ID, NOON, account, answered, arrival, bot, configured, instruction
 from tests.edges.http.api.own_desk import AWAY, client_of, code_of
 
 APPROVALS = "/api/v1/approvals"
@@ -51,6 +52,17 @@ async def listed(desk, **query) -> list[dict]:
     return (await desk.client.get(APPROVALS, params=query)).json()["items"]
 
 
+async def paged(desk, **query) -> list[str]:
+    """Give the signals of a list that is read one by one."""
+    found, cursor = [], {}
+    while True:
+        page = (await desk.client.get(APPROVALS, params={"limit": 1, **query, **cursor})).json()
+        found += [line["signal_id"] for line in page["items"]]
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
 class TestList:
     async def test_says_what_a_person_must_know(self, waiting):
         waiting.later(seconds=40.5)
@@ -76,7 +88,14 @@ class TestList:
             "price_then": "95200.1",
             "price_move_pct_max": "1",
             "subscriptions": 2,
+            "status": "pending",
+            "code": None,
+            "answered_at": None,
+            "answered_by": None,
+            "is_approved": None,
+            "reason": None,
         }
+        assert (await waiting.client.get(f"{APPROVALS}/{SIGNAL_ID}")).json() == line
 
     async def test_has_the_oldest_first_and_nothing_that_is_answered(self, desk):
         await desk.append(*configured())
@@ -85,15 +104,47 @@ class TestList:
             await desk.append(*asked(signal_id, at=NOON + timedelta(seconds=age)))
         await answer(desk, "decline", signal_id=ids[1])
 
-        pages, cursor = [], {}
-        while True:
-            page = (await desk.client.get(APPROVALS, params={"limit": 1, **cursor})).json()
-            pages += [line["signal_id"] for line in page["items"]]
-            if page["next_cursor"] is None:
-                break
-            cursor = {"cursor": page["next_cursor"]}
+        assert await paged(desk) == [str(ids[0]), str(ids[2])]
 
-        assert pages == [str(ids[0]), str(ids[2])]
+    async def test_goes_on_where_it_was_though_the_last_one_is_answered_meanwhile(self, desk):
+        await desk.append(*configured())
+        ids = [UUID(int=9 - number) for number in range(2)]
+        for age, signal_id in enumerate(ids):
+            await desk.append(*asked(signal_id, at=NOON + timedelta(seconds=age)))
+        first = (await desk.client.get(APPROVALS, params={"limit": 1})).json()
+        await answer(desk, signal_id=ids[0])
+
+        rest = await listed(desk, cursor=first["next_cursor"])
+
+        assert [line["signal_id"] for line in rest] == [str(ids[1])]
+
+    async def test_has_what_is_answered_the_latest_signal_first(self, desk):
+        await desk.append(*configured())
+        ids = [UUID(int=number) for number in range(1, 5)]
+        for signal_id in ids:
+            await desk.append(*asked(signal_id))
+        for signal_id, verb in ((ids[2], "decline"), (ids[0], "approve"), (ids[3], "approve")):
+            await answer(desk, verb, signal_id=signal_id)
+
+        found = await paged(desk, status="answered")
+        [no] = [line for line in await listed(desk, status="answered") if line["signal_id"] == str(ids[2])]
+
+        assert found == [str(ids[3]), str(ids[2]), str(ids[0])]
+        assert (no["answered_by"], no["is_approved"], no["status"], no["seconds_left"]) == (
+            "admin token", False, "answered", None,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("status", ["pending", "answered"])
+    async def test_is_narrowed_to_a_bot(self, waiting, status):
+        if status == "answered":
+            await answer(waiting)
+
+        found = [len(await listed(waiting, status=status, bot_id=str(one))) for one in (BOT_ID, UUID(int=99))]
+
+        assert found == [1, 0]
+
+    async def test_knows_no_other_status(self, desk):
+        assert (await desk.client.get(APPROVALS, params={"status": "settled"})).status_code == 422
 
     async def test_shows_no_time_left_where_it_is_over(self, waiting):
         waiting.later(hours=1)
@@ -106,6 +157,32 @@ class TestList:
         [line] = await listed(desk)
 
         assert (line["venue"], line["price_then"], line["subscriptions"]) == (None, None, 0)
+
+
+class TestOne:
+    async def test_says_what_was_answered(self, waiting):
+        waiting.later(seconds=10)
+        await answer(waiting, "decline", json={"reason": "news at two"})
+
+        line = (await waiting.client.get(f"{APPROVALS}/{SIGNAL_ID}")).json()
+
+        told = {
+            name: line[name] for name in ("answered_at", "answered_by", "is_approved", "reason", "status")
+        }
+        assert told == {
+            "answered_at": "2026-11-21T12:00:10Z",
+            "answered_by": "admin token",
+            "is_approved": False,
+            "reason": "news at two",
+            "status": "answered",
+        }
+
+    async def test_is_404_where_nobody_was_asked(self, desk):
+        await desk.append(*configured(), *arrival(instruction(), signal_id=UUID(int=78)))
+
+        told = [await desk.client.get(f"{APPROVALS}/{UUID(int=number)}") for number in (77, 78)]
+
+        assert [(one.status_code, code_of(one)) for one in told] == [(404, "APPROVAL_UNKNOWN")] * 2
 
 
 class TestAnswer:
@@ -153,8 +230,25 @@ class TestAnswer:
 
         told = [await answer(waiting, verb, client=person.client) for verb in ("approve", "decline")]
         told.append(await person.client.get(APPROVALS))
+        told.append(await person.client.get(f"{APPROVALS}/{SIGNAL_ID}"))
 
-        assert [(one.status_code, code_of(one)) for one in told] == [(403, "ROLE_FORBIDDEN")] * 3
+        assert [(one.status_code, code_of(one)) for one in told] == [(403, "ROLE_FORBIDDEN")] * 4
+        assert len(await listed(waiting)) == 1
+
+    async def test_is_written_down_with_who_and_the_refused_ones_too(self, waiting):
+        ana, bruno = await waiting.enroll("ana", role="operator"), await waiting.enroll("bruno")
+        for person, verb in ((bruno, "approve"), (ana, "decline"), (ana, "approve")):
+            waiting.later(seconds=1)
+            await answer(waiting, verb, client=person.client)
+
+        actions = (await waiting.actions())[-3:]
+
+        assert {str(one["targets"]) for one in actions} == {str({"signal_id": str(SIGNAL_ID)})}
+        assert [(one["email"], one["action"], one["status"], one["error_code"]) for one in actions] == [
+            ("bruno@desk.test", "approve_entry", 403, "ROLE_FORBIDDEN"),
+            ("ana@desk.test", "decline_entry", 200, None),
+            ("ana@desk.test", "approve_entry", 409, "APPROVAL_ANSWERED"),
+        ]
 
     async def test_counts_once(self, waiting):
         told = await asyncio.gather(*(answer(waiting, verb) for verb in ("approve", "decline") * 3))
@@ -181,6 +275,18 @@ class TestAnswer:
 
         assert (late.status_code, code_of(late)) == (409, "APPROVAL_EXPIRED")
         assert [type(fact) for fact in await waiting.journaled()].count(ApprovalAnswered) == 0
+
+    async def test_comes_too_late_after_the_clock_has_answered_too(self, waiting):
+        """Whether a trader has looked in this second or not is nobody's business."""
+        at = NOON + timedelta(seconds=300)
+        await waiting.append(
+            answered(instruction(), signal_id=SIGNAL_ID, at=at, is_approved=False, answered_by=CLOCK)
+        )
+
+        late = await answer(waiting)
+
+        assert (late.status_code, code_of(late)) == (409, "APPROVAL_EXPIRED")
+        assert late.json()["error"]["details"] == {"expires_at": "2026-11-21T12:05:00+00:00"}
 
     async def test_is_404_where_nobody_was_asked(self, waiting):
         unknown = UUID(int=77)

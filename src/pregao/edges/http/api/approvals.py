@@ -1,10 +1,10 @@
-"""Entries that wait for a person: the list of them, and the two answers."""
+"""Entries that were put to a person: those that wait, those that are answered, and the two answers."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from pregao.accounts.principal import Principal
@@ -26,6 +26,7 @@ from pregao.edges.http.api.shapes import (
     page_of,
 )
 from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError
 from pregao.views.approvals import ApprovalLine
 
 routes = APIRouter(
@@ -39,7 +40,7 @@ Reason = Annotated[str, Field(max_length=REASON_CHARACTERS_MAX, pattern=REASON_P
 
 
 class ApprovalShown(Shown):
-    """An entry that waits for a person."""
+    """An entry that was put to a person; what came of it is null while it waits."""
 
     signal_id: UUID
     bot_id: UUID
@@ -51,11 +52,17 @@ class ApprovalShown(Shown):
     received_at: datetime
     asked_at: datetime
     expires_at: datetime
-    seconds_left: int
+    seconds_left: int | None
     venue: str | None
     price_then: Amount | None
     price_move_pct_max: Amount
     subscriptions: int
+    status: str
+    code: str | None
+    answered_at: datetime | None
+    answered_by: str | None
+    is_approved: bool | None
+    reason: str | None
 
 
 class AnswerAsked(Asked):
@@ -76,12 +83,30 @@ class AnswerShown(Shown):
 
 @routes.get("")
 async def list_approvals(
-    desk: DeskGiven, cursor: UUID | None = None, limit: Limit = PAGE_ITEMS
+    *,
+    desk: DeskGiven,
+    status: Annotated[
+        Literal["pending", "answered"],
+        Query(description="What waits, oldest first; or what is answered, the latest signal first."),
+    ] = "pending",
+    bot_id: UUID | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = PAGE_ITEMS,
 ) -> Page[ApprovalShown]:
-    """Give the entries that wait for a person, oldest first."""
+    """Give the entries that wait for a person, or those that are answered."""
     now = desk.clock()
-    lines = await desk.approvals.pending(after=cursor, limit=limit)
+    find = desk.approvals.pending if status == "pending" else desk.approvals.answered
+    lines = await find(bot_id=bot_id, after=cursor, limit=limit)
     return page_of([_shown(line, now=now) for line in lines], limit=limit, cursor=lambda last: last.signal_id)
+
+
+@routes.get("/{signal_id:uuid}", responses=UNKNOWN)
+async def get_approval(signal_id: UUID, desk: DeskGiven) -> ApprovalShown:
+    """Say what was asked about one signal, and what was answered."""
+    line = await desk.approvals.find_approval(signal_id)
+    if line is None:
+        raise ApiError(404, "APPROVAL_UNKNOWN", f"signal={signal_id}. Nobody was asked about such a signal.")
+    return _shown(line, now=desk.clock())
 
 
 @routes.post("/{signal_id:uuid}/approve", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -131,4 +156,5 @@ async def _name_of(who: Principal, *, desk: Desk) -> str:
 
 def _shown(line: ApprovalLine, *, now: datetime) -> ApprovalShown:
     fields = {name: getattr(line, name) for name in ApprovalShown.model_fields if name != "seconds_left"}
-    return ApprovalShown(**fields, seconds_left=max(0, int((line.expires_at - now).total_seconds())))
+    seconds_left = max(0, int((line.expires_at - now).total_seconds())) if line.answered_at is None else None
+    return ApprovalShown(**fields, seconds_left=seconds_left)
