@@ -252,9 +252,9 @@ class TestChecks:
 
 class TestManualApproval:
     @asynccontextmanager
-    async def asked(self, desk, **settings):
+    async def asked(self, desk, *, bot=None, **settings):
         """Post an entry to a bot that asks a person; give the signal's id when it waits for one."""
-        bot = await followed(desk, accounts=2, approval="manual", **settings)
+        bot = bot or await followed(desk, accounts=2, approval="manual", **settings)
         await set_price(desk, "BTCUSDT", "95000")
         answer = await posted(desk, bot, "buy")
         assert (answer.status_code, answer.json()["status"]) == (202, "pending")
@@ -325,6 +325,20 @@ class TestManualApproval:
         assert receipt["code"] == code
         assert (told["price_then"], told["price_now"]) == ("95000", price)
         assert len(receipt["rows"]) == (0 if code else 2)
+
+    @pytest.mark.parametrize("action", ["close", "close_all", "sell"])
+    async def test_does_not_count_when_the_bot_went_the_other_way_meanwhile(self, desk, action):
+        """Else the desk would open what its sender has left already, and nobody would come to close it."""
+        bot = await followed(desk, accounts=2, approval="manual")
+        async with self.asked(desk, bot=bot) as signal_id:
+            await change(desk, bot, approval="automatic")
+            left = await signal(desk, bot, action)
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
+            receipt = await desk.receipt(signal_id)
+
+        assert (receipt["code"], receipt["rows"]) == ("NEWER_SIGNAL_DECLINED", [])
+        assert verdict(receipt, "NEWER_SIGNAL")["newer_signal"] == left["signal_id"]
+        assert await live(desk, bot) == ([("BTCUSDT", "short")] * 2 if action == "sell" else [])
 
     async def test_does_not_count_for_a_bot_that_was_paused_meanwhile(self, desk):
         async with self.asked(desk) as signal_id:

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from pregao.decisions.ports import NOTHING_DONE, Record
+from pregao.decisions.ports import NOTHING_DONE, NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription, SubscriptionStatus
 from pregao.domain.clock import to_ms
@@ -19,7 +19,7 @@ from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
-from pregao.domain.signal import Instruction
+from pregao.domain.signal import Action, Instruction
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -89,6 +89,7 @@ class FakeBooks:
     exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
     record: Record = NOTHING_DONE
     locked_bots: set[UUID] = field(default_factory=set)
+    newer_against: dict[UUID, NewerSignal] = field(default_factory=dict)
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
     def take(self, *positions: Position) -> FakeBooks:
@@ -123,6 +124,12 @@ class FakeBooks:
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         assert bot.bot_id in self.locked_bots, "what is counted must not change before it is used"
         return self.record
+
+    async def find_newer_against(
+        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
+    ) -> NewerSignal | None:
+        assert instruction.action is Action.ENTER, "only an entry can come too late"
+        return self.newer_against.get(signal_id)
 
     async def main_venue(self, bot_id: UUID) -> Venue | None:
         counted = Counter(

@@ -1,5 +1,5 @@
 """
-Settle what was put to a person: in time, by a yes, with every check passed again and the price about the same.
+Settle what was put to a person: in time, by a yes, with all that spoke for it then still true, the price included.
 
 Takes ApprovalAnswered. Gives DecisionApproved or DecisionDeclined.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pregao.decisions.judge import judge, reason_of
-from pregao.decisions.ports import Bots
+from pregao.decisions.ports import Bots, NewerSignal
 from pregao.domain.facts import ApprovalAnswered, DecisionApproved, DecisionDeclined, Fact, Verdict
 from pregao.domain.market import Market
 from pregao.domain.money import to_text
@@ -38,7 +38,14 @@ async def _settle(answer: ApprovalAnswered, *, bots: Bots, market: Market, now: 
     asked = replace(answer.instruction, send_before=answer.happened_at + timedelta(seconds=SEND_SECONDS))
     judgment = await judge(asked, bot_id=answer.bot_id, bots=bots, now=now)
     answer = replace(answer, verdicts=judgment.verdicts)
-    if (failed := judgment.failed) is not None:
+    failed = judgment.failed
+    if failed is None and judgment.is_entry:
+        newer = still_the_last_word(
+            await bots.find_newer_against(answer.signal_id, bot_id=answer.bot_id, instruction=asked)
+        )
+        answer = replace(answer, verdicts=(*answer.verdicts, newer))
+        failed = None if newer.passed else newer
+    if failed is not None:
         return _declined(answer, code=f"{failed.check}_DECLINED", reason=reason_of(failed), now=now)
     if judgment.is_entry:
         price = price_about_the_same(
@@ -57,6 +64,18 @@ async def _settle(answer: ApprovalAnswered, *, bots: Bots, market: Market, now: 
         instruction=judgment.instruction,
         verdicts=answer.verdicts,
     )
+
+
+def still_the_last_word(newer: NewerSignal | None) -> Verdict:
+    """See that the bot has not gone the other way meanwhile: nobody would come to close what is opened now."""
+    if newer is None:
+        return Verdict(check="NEWER_SIGNAL", passed=True, numbers={"newer_signal": "none"})
+    numbers = {
+        "newer_signal": str(newer.signal_id),
+        "action": newer.action.value,
+        "received_at": newer.received_at.isoformat(timespec="seconds"),
+    }
+    return Verdict(check="NEWER_SIGNAL", passed=False, numbers=numbers)
 
 
 def price_about_the_same(

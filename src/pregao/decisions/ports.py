@@ -12,7 +12,7 @@ from pregao.domain.account import Venue
 from pregao.domain.bot import Bot
 from pregao.domain.facts import DecisionPending, Fact
 from pregao.domain.money import ZERO
-from pregao.domain.signal import Instruction
+from pregao.domain.signal import Action, Instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,15 @@ class Record:
 NOTHING_DONE = Record()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewerSignal:
+    """A signal of the same bot that came later and was traded."""
+
+    signal_id: UUID
+    action: Action
+    received_at: datetime
+
+
 class Bots(Protocol):
     """The desk's bots as they stand in this transaction."""
 
@@ -48,6 +57,17 @@ class Bots(Protocol):
 
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         """Give what the bot's settings ask of its past; the bot must be locked."""
+        ...
+
+    async def find_newer_against(
+        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
+    ) -> NewerSignal | None:
+        """
+        Give the latest signal that came after this entry, was traded, and went against it; None when none did.
+
+        That is one to close all it would open, or an entry on the other side of its symbol. A share closed, and what the
+        desk closed for one subscription, go against nothing.
+        """
         ...
 
     async def main_venue(self, bot_id: UUID) -> Venue | None:

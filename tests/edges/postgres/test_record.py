@@ -25,7 +25,7 @@ async def put(journal, facts) -> None:
         await transaction.append(facts)
 
 
-async def decide(journal, *, at=NOON, bot_id=BOT_ID, action=Action.ENTER, code=None, **changes) -> None:
+async def decide(journal, *, at=NOON, bot_id=BOT_ID, action=Action.ENTER, code=None, **changes) -> UUID:
     """Let a signal be decided at an instant."""
     asked = instruction(now=at, **changes)
     facts = arrival(asked, now=at, bot_id=bot_id)
@@ -36,6 +36,7 @@ async def decide(journal, *, at=NOON, bot_id=BOT_ID, action=Action.ENTER, code=N
         else DecisionDeclined(code=code, reason="", **about)
     )
     await put(journal, [*facts, decision])
+    return facts[0].signal_id
 
 
 async def record(journal, *, now=NOON, side=Side.BUY, symbol="BTCUSDT", **settings) -> Record:
@@ -157,3 +158,71 @@ class TestReadRecord:
         text = "\n".join(row[0] for row in plan)
         assert "Seq Scan" not in text
         assert text.count("signals_entered") == 2
+
+
+class TestFindNewerAgainst:
+    async def newer(self, journal, signal_id, *, side=Side.BUY):
+        books = PostgresBooks(journal.pool)
+        found = await books.find_newer_against(signal_id, bot_id=BOT_ID, instruction=instruction(side=side))
+        return None if found is None else found.signal_id
+
+    async def pending(self, journal, side=Side.BUY) -> UUID:
+        await put(journal, configured(bots=[bot(), OTHER_BOT]))
+        asked = arrival(instruction(side=side), now=NOON)
+        await put(journal, asked)
+        return asked[0].signal_id
+
+    @pytest.mark.parametrize(
+        ("side", "newer"),
+        [
+            (Side.BUY, {"action": Action.CLOSE, "side": None}),
+            (Side.BUY, {"action": Action.CLOSE, "side": Side.SELL}),
+            (Side.BUY, {"action": Action.CLOSE_ALL, "side": None, "symbol": None}),
+            (Side.BUY, {"action": Action.CLOSE_ALL, "side": None}),
+            (Side.BUY, {"side": Side.SELL}),
+            (Side.SELL, {"side": Side.BUY}),
+        ],
+    )
+    async def test_is_what_closes_it_or_enters_on_the_other_side(self, journal, side, newer):
+        signal_id = await self.pending(journal, side)
+        came = await decide(journal, at=NOON + timedelta(seconds=1), **newer)
+
+        assert await self.newer(journal, signal_id, side=side) == came
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"at": NOON - timedelta(seconds=1), "action": Action.CLOSE, "side": None},
+            {"code": "DIRECTION_DECLINED", "side": Side.SELL},
+            {"side": Side.BUY},
+            {"action": Action.CLOSE, "side": Side.BUY},  # out of what is held short
+            {"action": Action.CLOSE, "side": None, "symbol": "ETHUSDT"},
+            {"action": Action.CLOSE_ALL, "side": None, "symbol": "ETHUSDT"},
+            {"action": Action.CLOSE, "side": None, "share": Decimal("0.5")},
+            {"action": Action.CLOSE, "side": None, "subscription_id": UUID(int=1)},
+            {"bot_id": OTHER_BOT.bot_id, "action": Action.CLOSE, "side": None},
+        ],
+    )
+    async def test_is_nothing_else(self, journal, other):
+        signal_id = await self.pending(journal)
+        await decide(journal, **{"at": NOON + timedelta(seconds=1), **other})
+
+        assert await self.newer(journal, signal_id) is None
+
+    async def test_is_the_latest_of_them(self, journal):
+        signal_id = await self.pending(journal)
+        came = {
+            seconds: await decide(
+                journal, at=NOON + timedelta(seconds=seconds), action=Action.CLOSE, side=None
+            )
+            for seconds in (2, 3, 1)
+        }
+
+        assert await self.newer(journal, signal_id) == came[3]
+
+    async def test_is_none_that_waits_for_a_person_itself(self, journal):
+        signal_id = await self.pending(journal)
+        asked = arrival(instruction(side=Side.SELL), now=NOON + timedelta(seconds=1))
+        await put(journal, asked)
+
+        assert await self.newer(journal, signal_id) is None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pregao.decisions.approve import SEND_SECONDS, price_about_the_same, settle_approval
 from pregao.decisions.checks import ENTRY_CHECKS
-from pregao.decisions.ports import NOTHING_DONE, Record
+from pregao.decisions.ports import NOTHING_DONE, NewerSignal, Record
 from pregao.domain.account import Venue
 from pregao.domain.bot import BotStatus, Directions
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, Verdict
@@ -25,9 +26,12 @@ FOUR_MINUTES = NOON + timedelta(minutes=4)
 BEFORE = (Verdict(check="SYMBOL", passed=True, numbers={"symbol": "BTCUSDT"}),)
 
 
-async def settled(answer, *, record=NOTHING_DONE, now=FOUR_MINUTES, seen=None, price="95200", **bot_changes):
+async def settled(
+    answer, *, record=NOTHING_DONE, newer=None, now=FOUR_MINUTES, seen=None, price="95200", **bot_changes
+):
     desk = books()
     desk.bots, desk.record = {BOT_ID: bot(**bot_changes)}, record
+    desk.newer_against = {answer.signal_id: newer} if newer else {}
     seen = seen or market(price=Decimal(price), now=now)
     [fact] = await settle_approval([answer], bots=desk, market=seen, now=now)
     return fact
@@ -43,7 +47,10 @@ class TestSettleApproval:
         fact = await settled(said(), price="95700")
 
         assert isinstance(fact, DecisionApproved)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 2
+        assert fact.verdicts[-2] == Verdict(
+            check="NEWER_SIGNAL", passed=True, numbers={"newer_signal": "none"}
+        )
         assert fact.verdicts[-1] == Verdict(
             check="PRICE_MOVE",
             passed=True,
@@ -160,6 +167,26 @@ class TestSettleApproval:
         fact = await settled(said(), seen=both)
 
         assert isinstance(fact, DecisionApproved)
+
+    async def test_declines_when_the_bot_went_the_other_way_meanwhile(self):
+        close = NewerSignal(
+            signal_id=UUID(int=9), action=Action.CLOSE, received_at=NOON + timedelta(minutes=2)
+        )
+
+        fact = await settled(said(), newer=close)
+
+        assert (fact.code, fact.reason) == (
+            "NEWER_SIGNAL_DECLINED",
+            f"newer_signal={UUID(int=9)} action=close received_at=2026-11-21T12:02:00+00:00",
+        )
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
+
+    async def test_names_the_check_that_failed_before_it(self):
+        close = NewerSignal(signal_id=UUID(int=9), action=Action.CLOSE, received_at=NOON)
+
+        fact = await settled(said(), newer=close, status=BotStatus.PAUSED)
+
+        assert fact.code == "BOT_STATUS_DECLINED"
 
     async def test_closes_at_any_price_when_the_bot_may_not_go_that_way_any_more(self):
         """It was told to buy only since: the sell is a close now, and closes are not stopped by a price."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pregao.decisions.checks import goes_against
-from pregao.decisions.ports import Record
+from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
@@ -108,6 +108,20 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
        ELSE 0 END AS positions_against
 """
 
+# A share closed, or one subscription closed by the desk, leaves the bot where it was. By the index signals_of_bot.
+NEWER_AGAINST = """
+SELECT n.signal_id, n.action, n.received_at
+FROM signals AS s JOIN signals AS n ON n.bot_id = s.bot_id AND n.received_at >= s.received_at
+                                   AND (n.received_at, n.signal_id) > (s.received_at, s.signal_id)
+WHERE s.signal_id = $1 AND n.bot_id = $2 AND n.status IN ('approved', 'planned', 'settled')
+  AND (n.symbol = $3 OR n.action = 'close_all' AND n.symbol IS NULL)
+  AND (n.side = $4 OR n.side IS NULL)
+  AND NOT EXISTS (
+      SELECT FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved'
+      AND coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}') IS NOT NULL)
+ORDER BY n.received_at DESC, n.signal_id DESC LIMIT 1
+"""
+
 
 class KnownMembers:
     """Members as last read, by the version of their rows: a thousand that nobody changed need not be read again."""
@@ -183,6 +197,16 @@ class PostgresBooks:
         )
         assert row is not None, "one row of counts"
         return to_value(row, Record)
+
+    async def find_newer_against(
+        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
+    ) -> NewerSignal | None:
+        """Give the latest signal that came after this entry, was traded, and went against it."""
+        assert instruction.side is not None, "an entry has a side"
+        row = await self._connection.fetchrow(
+            NEWER_AGAINST, signal_id, bot_id, instruction.symbol, instruction.side.opposite
+        )
+        return None if row is None else to_value(row, NewerSignal)
 
     async def main_venue(self, bot_id: UUID) -> Venue | None:
         """Give the venue where most of the bot's active subscriptions trade; of equals the first by name."""
