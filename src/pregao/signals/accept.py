@@ -18,8 +18,10 @@ Read = Callable[[SignalReceived], AlertReading]
 ENTRIES = {
     Intent.BUY: Side.BUY,
     Intent.OPEN_LONG: Side.BUY,
+    Intent.REVERSE_TO_LONG: Side.BUY,  # what is open on the other side meets the subscription's own rule
     Intent.SELL: Side.SELL,
     Intent.OPEN_SHORT: Side.SELL,
+    Intent.REVERSE_TO_SHORT: Side.SELL,
 }
 CLOSES = {
     Intent.CLOSE: None,

@@ -143,6 +143,8 @@ class TestInstructionOf:
         [
             (reading(Intent.BUY), Action.ENTER, Side.BUY),
             (reading(Intent.OPEN_SHORT), Action.ENTER, Side.SELL),
+            (reading(Intent.REVERSE_TO_LONG), Action.ENTER, Side.BUY),
+            (reading(Intent.REVERSE_TO_SHORT), Action.ENTER, Side.SELL),
             (reading(Intent.CLOSE), Action.CLOSE, None),
             (reading(Intent.CLOSE_LONG), Action.CLOSE, Side.SELL),
             (reading(Intent.CLOSE_SHORT), Action.CLOSE, Side.BUY),
@@ -163,7 +165,6 @@ class TestInstructionOf:
             reading(Intent.CANCEL),
             reading(Intent.ADD),
             reading(Intent.START_BOT),
-            reading(Intent.REVERSE_TO_LONG),
             reading(Intent.REDUCE_LONG),
             reading(Intent.SET_POSITION, target_position=Decimal(1)),
             reading(order_type="limit"),
