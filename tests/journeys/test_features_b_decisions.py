@@ -59,8 +59,9 @@ async def followed(desk: WholeDesk, *, accounts: int = 1, **settings: Any) -> di
     return bot
 
 
-async def change(desk: WholeDesk, bot: dict[str, Any], **settings: Any) -> None:
-    await desk.ask("PATCH", f"/api/v1/bots/{bot['bot_id']}", json=settings)
+async def change(desk: WholeDesk, bot: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    changed: dict[str, Any] = await desk.ask("PATCH", f"/api/v1/bots/{bot['bot_id']}", json=settings)
+    return changed
 
 
 async def live(desk: WholeDesk, bot: dict[str, Any]) -> list[tuple[str, str]]:
@@ -72,6 +73,20 @@ async def live(desk: WholeDesk, bot: dict[str, Any]) -> list[tuple[str, str]]:
 def verdict(receipt: dict[str, Any], check: str) -> dict[str, Any]:
     [found] = [one for one in receipt["verdicts"] if one["check"] == check]
     return {"passed": found["passed"], **found["numbers"]}
+
+
+async def orders_at_the_venue(desk: WholeDesk) -> int:
+    """Count what reached the venue, as its own books say."""
+    return sum(len(account["orders"]) for account in (await desk.paper_books()).values())
+
+
+async def enroll(desk: WholeDesk, name: str, role: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give a user, and the header he comes in with."""
+    user = {"email": f"{name}@desk.test", "name": name, "role": role, "password": PASSWORD}
+    made = await desk.ask("POST", "/api/v1/admin/users", json=user)
+    credentials = {"email": made["email"], "password": PASSWORD}
+    login = await desk.ask("POST", "/api/v1/auth/login", json=credentials)
+    return made, {"Authorization": f"Bearer {login['token']}"}
 
 
 def closed_window() -> dict[str, Any]:
@@ -110,6 +125,22 @@ class TestDirections:
         assert (closed["status"], closed["action"]) == ("settled", "close")
         assert [(row["leg"], row["outcome"]) for row in closed["rows"]] == [("exit", "filled")] * 2
         assert verdict(closed, "DIRECTION")["positions_against"] == "2"
+        assert await live(desk, bot) == []
+
+    async def test_f059_the_other_way_closes_on_the_accounts_that_hold_and_opens_on_none(self, desk):
+        """One account followed later: it is flat when the sell comes, and stays it."""
+        bot = await followed(desk, allowed_directions="buy_only")
+        await signal(desk, bot, "buy")
+        late = await desk.open_account("follows later")
+        await desk.subscribe(bot, late)
+
+        closed = await signal(desk, bot, "sell")
+
+        told = {row["account"]: (row["leg"], row["outcome"], row["code"]) for row in closed["rows"]}
+        assert told == {
+            f"account 0 of {bot['bot_id']}": ("exit", "filled", None),
+            "follows later": ("exit", "denied", "NOTHING_OPEN"),
+        }
         assert await live(desk, bot) == []
 
 
@@ -278,12 +309,33 @@ class TestManualApproval:
         assert len(line["verdicts"]) == 10
         assert (receipt["status"], receipt["is_complete"], receipt["rows"]) == ("pending", False, [])
         assert receipt["approval"]["price_then"] == "95000"
+        assert await orders_at_the_venue(desk) == 0
 
-    async def test_approved_is_traded_on_every_account(self, desk):
+    async def test_follows_the_settings_as_they_were_changed_last(self, desk):
+        bot = await followed(desk, accounts=2)
+        shown = await change(desk, bot, approval="manual", approval_seconds=60, approval_price_move_pct="0.5")
+        async with self.asked(desk, bot=bot) as signal_id:
+            line = await desk.ask("GET", f"{APPROVALS}/{signal_id}")
+            await set_price(desk, "BTCUSDT", "95600")  # 0.63 %
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
+            receipt = await desk.receipt(signal_id)
+
+        assert (shown["approval"], shown["approval_seconds"], shown["approval_price_move_pct"]) == (
+            "manual", 60, "0.5",
+        )  # fmt: skip
+        assert 50 <= line["seconds_left"] <= 60
+        assert (receipt["code"], receipt["rows"]) == ("PRICE_MOVED", [])
+
+    async def test_approved_is_traded_once_on_every_account(self, desk):
         async with self.asked(desk) as signal_id:
             told = await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve", json={"reason": "as planned"})
             receipt = await desk.receipt(signal_id)
+            again = await desk.client.post(f"{APPROVALS}/{signal_id}/approve")
+            line = await desk.ask("GET", f"{APPROVALS}/{signal_id}")
 
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "APPROVAL_ANSWERED")
+        assert (line["status"], line["is_approved"], line["code"]) == ("settled", True, None)
+        assert await orders_at_the_venue(desk) == 2
         assert (told["is_approved"], told["answered_by"]) == (True, "admin token")
         assert [row["outcome"] for row in receipt["rows"]] == ["filled"] * 2
         assert (receipt["approval"]["is_approved"], receipt["approval"]["reason"]) == (True, "as planned")
@@ -299,10 +351,15 @@ class TestManualApproval:
         async with self.asked(desk) as signal_id:
             await desk.ask("POST", f"{APPROVALS}/{signal_id}/decline", json={"reason": "news at two"})
             receipt = await desk.receipt(signal_id)
+            [line] = (await desk.ask("GET", APPROVALS, params={"status": "answered"}))["items"]
 
         assert (receipt["code"], receipt["reason"], receipt["rows"]) == (
             "DECLINED_BY_PERSON", "answered_by=admin token reason=news at two", [],
         )  # fmt: skip
+        assert (line["signal_id"], line["code"], line["reason"]) == (
+            signal_id, "DECLINED_BY_PERSON", "news at two",
+        )  # fmt: skip
+        assert await orders_at_the_venue(desk) == 0
 
     async def test_expires_when_nobody_answers(self, desk):
         async with self.asked(desk, approval_seconds=5) as signal_id:
@@ -313,6 +370,7 @@ class TestManualApproval:
         assert receipt["approval"]["answered_by"] == "clock"
         assert (late.status_code, late.json()["error"]["code"]) == (409, "APPROVAL_EXPIRED")
         assert (await desk.ask("GET", APPROVALS))["items"] == []
+        assert await orders_at_the_venue(desk) == 0
 
     @pytest.mark.parametrize(("price", "code"), [("96000", "PRICE_MOVED"), ("95900", None)])
     async def test_counts_only_at_about_the_same_price(self, desk, price, code):
@@ -320,11 +378,76 @@ class TestManualApproval:
             await set_price(desk, "BTCUSDT", price)
             await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
             receipt = await desk.receipt(signal_id)
+            line = await desk.ask("GET", f"{APPROVALS}/{signal_id}")
 
         told = verdict(receipt, "PRICE_MOVE")
-        assert receipt["code"] == code
-        assert (told["price_then"], told["price_now"]) == ("95000", price)
-        assert len(receipt["rows"]) == (0 if code else 2)
+        assert receipt["code"] == line["code"] == code
+        assert told == verdict(line, "PRICE_MOVE")
+        assert told == {
+            "passed": code is None,
+            "price_then": "95000",
+            "price_now": price,
+            "approval_price_move_pct": "1",
+            "moved_pct": "1.0526" if code else "0.9474",
+        }
+        assert await orders_at_the_venue(desk) == len(receipt["rows"]) == (0 if code else 2)
+
+    async def test_holds_up_no_exit(self, desk):
+        """A close, a part of one, and a sell that may only close: nobody is asked."""
+        bot = await followed(desk, accounts=2)
+        await signal(desk, bot, "buy")
+        await signal(desk, bot, "buy", "ETHUSDT")
+        await change(desk, bot, approval="manual", allowed_directions="buy_only")
+        alert = {"ticker": "ETHUSDT", "action": "close", "quantity": "50%", "alert_id": "half of it"}
+
+        half = await desk.receipt((await desk.post(bot, json.dumps(alert))).json()["signal_id"])
+        sold = await signal(desk, bot, "sell")
+        rest = await signal(desk, bot, "close_all", "ETHUSDT")
+
+        outcomes = [[(row["leg"], row["outcome"]) for row in one["rows"]] for one in (half, sold, rest)]
+        assert outcomes == [[("exit", "filled")] * 2] * 3
+        assert [one["approval"] for one in (half, sold, rest)] == [None] * 3
+        assert await live(desk, bot) == []
+
+    async def test_is_for_staff_and_what_came_of_it_is_in_the_followers_receipt(self, desk):
+        ana, anas = await enroll(desk, "ana", "trader")
+        _, bruno = await enroll(desk, "bruno", "viewer")
+        account = await desk.open_account("Ana's", user_id=ana["user_id"])
+        bot = await desk.create_bot(default_margin_usd="500", approval="manual")
+        await desk.subscribe(bot, account)
+        async with self.asked(desk, bot=bot) as signal_id:
+            refused = [
+                await desk.client.request(method, f"{APPROVALS}{path}", headers=headers)
+                for headers in (anas, bruno)
+                for method, path in (
+                    ("GET", ""),
+                    ("GET", f"/{signal_id}"),
+                    ("POST", f"/{signal_id}/approve"),
+                    ("POST", f"/{signal_id}/decline"),
+                )
+            ]
+            nobody = await desk.client.post(f"{APPROVALS}/{signal_id}/approve", headers={"Authorization": ""})
+            still = (await desk.ask("GET", f"{APPROVALS}/{signal_id}"))["status"]
+            await desk.ask("POST", f"{APPROVALS}/{signal_id}/approve")
+            await desk.receipt(signal_id)
+            path = f"/api/v1/signals/{signal_id}/receipt"
+            seen = await desk.ask("GET", path, headers=anas)
+            unseen = await desk.client.get(path, headers=bruno)
+            log = (await desk.ask("GET", "/api/v1/admin/actions", params={"action": "approve_entry"}))[
+                "items"
+            ]
+
+        told = {(one.status_code, one.json()["error"]["code"]) for one in refused}
+        assert told == {(403, "ROLE_FORBIDDEN")}
+        assert (nobody.status_code, still) == (401, "pending")
+        assert ([row["outcome"] for row in seen["rows"]], seen["approval"]["is_approved"]) == (
+            ["filled"],
+            True,
+        )
+        assert unseen.status_code == 404
+        assert [(one["principal"], one["status"]) for one in log] == [
+            ("admin token", 200), ("", 401), ("session", 403), ("session", 403),
+        ]  # fmt: skip
 
     @pytest.mark.parametrize("action", ["close", "close_all", "sell"])
     async def test_does_not_count_when_the_bot_went_the_other_way_meanwhile(self, desk, action):
@@ -350,13 +473,7 @@ class TestManualApproval:
         assert (receipt["code"], receipt["rows"]) == ("BOT_STATUS_DECLINED", [])
 
     async def test_of_two_people_at_once_counts_one(self, desk):
-        operators = []
-        for name in ("ana", "bruno"):
-            email = f"{name}@desk.test"
-            user = {"email": email, "name": name, "role": "operator", "password": PASSWORD}
-            await desk.ask("POST", "/api/v1/admin/users", json=user)
-            login = await desk.ask("POST", "/api/v1/auth/login", json={"email": email, "password": PASSWORD})
-            operators.append((email, {"Authorization": f"Bearer {login['token']}"}))
+        operators = [await enroll(desk, name, "operator") for name in ("ana", "bruno")]
 
         async with self.asked(desk) as signal_id:
             told = await asyncio.gather(
@@ -370,7 +487,8 @@ class TestManualApproval:
         assert sorted(one.status_code for one in told) == [200, 409]
         [lost] = [one.json()["error"] for one in told if one.status_code == 409]
         winner = [one.status_code for one in told].index(200)
-        assert lost["code"] == "APPROVAL_ANSWERED"
-        assert receipt["approval"]["answered_by"] == f"{operators[winner][0]}, session"
+        answered_by = f"{operators[winner][0]['email']}, session"
+        assert (lost["code"], lost["details"]["answered_by"]) == ("APPROVAL_ANSWERED", answered_by)
+        assert receipt["approval"]["answered_by"] == answered_by
         assert receipt["code"] == (None if winner == 0 else "DECLINED_BY_PERSON")
-        assert len(receipt["rows"]) == (2 if winner == 0 else 0)
+        assert await orders_at_the_venue(desk) == len(receipt["rows"]) == (2 if winner == 0 else 0)
