@@ -100,6 +100,23 @@ class TestServe:
             load_tape(tmp_path / "prices.csv")
 
 
+class TestAddressLimit:
+    async def test_tells_the_weight_it_allows(self):
+        """Who trusts the published limit must neither be refused before it nor stop short of it."""
+        server = PaperServer(PaperSettings(still=True, weight_max=31))
+        await server.start()
+        async with SignedClient(server) as client:
+            [told] = [
+                one["limit"]
+                for one in (await client.get("/fapi/v1/exchangeInfo"))["rateLimits"]
+                if one["rateLimitType"] == "REQUEST_WEIGHT"
+            ]
+            answers = [(await client.ask("GET", "/fapi/v1/time"))[0] for _ in range(told)]
+        await server.stop()
+
+        assert (told, answers) == (31, [200] * (told - 1) + [429])
+
+
 class TestListings:
     async def test_a_contract_may_be_listed_with_a_finer_step_and_a_lower_minimum(self, tmp_path):
         changes = ("BTCUSDT:step=0.00001,notional_min=5",)

@@ -13,7 +13,7 @@ from pregao.edges.paper.wire import Json, amount_text, price_text, quantity_text
 from pregao.simulation.books import OrderKind, Quote
 from pregao.simulation.history import INTERVALS, Candle
 from pregao.simulation.instruments import Listing
-from pregao.simulation.limits import ORDERS_PER_10S_MAX, ORDERS_PER_MINUTE_MAX, WEIGHT_MAX
+from pregao.simulation.limits import ORDERS_PER_10S_MAX, ORDERS_PER_MINUTE_MAX
 from pregao.simulation.refusals import ExchangeError
 from pregao.simulation.risk import FUNDING_EVERY_MS
 
@@ -38,7 +38,12 @@ def show_exchange(call: Call) -> Json:
         "serverTime": call.at_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": [
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": WEIGHT_MAX},
+            {
+                "rateLimitType": "REQUEST_WEIGHT",
+                "interval": "MINUTE",
+                "intervalNum": 1,
+                "limit": call.venue.weight_max,
+            },
             {
                 "rateLimitType": "ORDERS",
                 "interval": "MINUTE",

@@ -67,7 +67,7 @@ class Venue:
         self.address_limits: dict[str, AddressLimit] = {}
         self.listen_keys: dict[str, str] = {}
         self.down_until_ms = 0
-        self._weight_max = weight_max
+        self.weight_max = weight_max
         self._unwritten: dict[str, Quote] = {}
         for account in self.books.accounts.values():
             if account.listen_key:
@@ -161,5 +161,5 @@ class Venue:
         """Give the request weight of an address."""
         found = self.address_limits.get(address)
         if found is None:
-            found = self.address_limits[address] = AddressLimit(weight_max=self._weight_max)
+            found = self.address_limits[address] = AddressLimit(weight_max=self.weight_max)
         return found
