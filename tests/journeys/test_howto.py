@@ -99,7 +99,7 @@ class TestGiveABotItsRules:
         positions = (await desk.ask("GET", "/api/v1/positions"))["items"]
         assert [(one["source"], one["status"]) for one in signals] == [
             ("desk", "settled"),
-            ("cli", "settled"),
-            ("cli", "declined"),
+            ("webhook", "settled"),
+            ("webhook", "declined"),
         ]
         assert [(one["symbol"], one["status"]) for one in positions] == [("BTCUSDT", "closed")]
