@@ -1,0 +1,24 @@
+"""
+Every promised feature has a test that names it.
+
+A journey or an HTTP test says ``F051`` in its docstring or ``f051`` in its name; a feature of a floor that is not built yet stands in
+NOT_YET, and leaves the table when its first test comes.
+"""
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+OVER_HTTP = (TESTS / "journeys", TESTS / "edges" / "http")
+PROMISED = range(40, 65)  # the managed bots
+NOT_YET = {50: "stop and target orders"}
+
+
+def features_named() -> set[int]:
+    pages = (page.read_text(encoding="utf-8") for folder in OVER_HTTP for page in folder.rglob("test_*.py"))
+    return {int(number) for text in pages for number in re.findall(r"(?:\bF|_f)(\d{3})(?!\d)", text)}
+
+
+class TestFeatures:
+    def test_each_is_named_by_a_test_over_http(self):
+        assert sorted(set(PROMISED) - features_named()) == sorted(NOT_YET)
