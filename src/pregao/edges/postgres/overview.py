@@ -33,7 +33,7 @@ SELECT (SELECT count(*)::int FROM users) AS users,
         WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled')) AS orders_live,
        (SELECT count(*)::int FROM orders WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
         AND status = 'unresolved') AS orders_unresolved,
-       (SELECT count(*)::int FROM positions WHERE status IN ('pending', 'open', 'closing')) AS positions_live,
+       (SELECT count(*)::int FROM positions WHERE closed_at IS NULL) AS positions_live,
        results.*,
        (SELECT count(*)::int FROM workers WHERE lease_until > clock_timestamp()) AS workers
 FROM (SELECT coalesce(sum(closed), 0)::int AS positions_closed_today, coalesce(sum(wins), 0)::int AS wins_today,
@@ -44,7 +44,7 @@ FROM (SELECT coalesce(sum(closed), 0)::int AS positions_closed_today, coalesce(s
 BOT_OVERVIEWS = f"""
 SELECT b.*, followed.*, (SELECT count(*)::int FROM signals AS g WHERE g.bot_id = b.bot_id) AS signals,
        (SELECT count(*)::int FROM positions AS p WHERE p.bot_id = b.bot_id
-        AND p.status IN ('pending', 'open', 'closing')) AS live_positions
+        AND p.closed_at IS NULL) AS live_positions
 FROM ({BOTS}) AS b,
 LATERAL (SELECT count(*)::int AS subscriptions, count(*) FILTER (WHERE status = 'paused')::int AS paused_subscriptions
          FROM subscriptions AS s WHERE s.bot_id = b.bot_id) AS followed
@@ -58,7 +58,7 @@ SELECT a.*, {USER_COLUMNS},
        (SELECT count(*)::int FROM subscriptions AS s WHERE s.account_id = a.account_id AND s.status = 'active')
            AS active_subscriptions,
        (SELECT count(*)::int FROM positions AS p WHERE p.account_id = a.account_id
-        AND p.status IN ('pending', 'open', 'closing')) AS live_positions
+        AND p.closed_at IS NULL) AS live_positions
 FROM ({ACCOUNTS}) AS a LEFT JOIN users AS u ON u.user_id = a.user_id
 WHERE $1::bigint IS NULL OR a.account_id > $1
 ORDER BY a.account_id LIMIT $2
