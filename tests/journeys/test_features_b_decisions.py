@@ -488,7 +488,8 @@ class TestManualApproval:
         [lost] = [one.json()["error"] for one in told if one.status_code == 409]
         winner = [one.status_code for one in told].index(200)
         answered_by = f"{operators[winner][0]['email']}, session"
-        assert (lost["code"], lost["details"]["answered_by"]) == ("APPROVAL_ANSWERED", answered_by)
+        told = lost["details"]["answered_by"], lost["details"]["is_approved"]
+        assert (lost["code"], told) == ("APPROVAL_ANSWERED", (answered_by, winner == 0))
         assert receipt["approval"]["answered_by"] == answered_by
         assert receipt["code"] == (None if winner == 0 else "DECLINED_BY_PERSON")
         assert await orders_at_the_venue(desk) == len(receipt["rows"]) == (2 if winner == 0 else 0)

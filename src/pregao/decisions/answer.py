@@ -32,10 +32,11 @@ async def answer_approval(
         answered_at = question.answered_at.isoformat(timespec="seconds")
         raise ConflictError(
             "APPROVAL_ANSWERED",
-            f"signal={signal_id} answered_by={question.answered_by} answered_at={answered_at}. One answer counts; "
-            "its receipt says what came of it.",
+            f"signal={signal_id} answered_by={question.answered_by} answered_at={answered_at} "
+            f"answer={'yes' if question.is_approved else 'no'}. One answer counts; its receipt says what came of it.",
             answered_by=question.answered_by,
             answered_at=answered_at,
+            is_approved=question.is_approved,
         )
     if question.answered_by == CLOCK or now >= asked.expires_at:
         expires_at = asked.expires_at.isoformat(timespec="seconds")

@@ -77,11 +77,12 @@ class Bots(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """An entry that was put to a person, and who has answered already."""
+    """An entry that was put to a person, and who has answered what already."""
 
     asked: DecisionPending
     answered_by: str | None
     answered_at: datetime | None
+    is_approved: bool | None
 
 
 class ApprovalBook(Protocol):

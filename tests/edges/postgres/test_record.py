@@ -1,5 +1,6 @@
 """What a bot has done, counted from the state: only what its settings ask for, in one statement, by indexes."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from pregao.domain.facts import DecisionApproved, DecisionDeclined, OrderDeferre
 from pregao.domain.order import Leg, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
-from pregao.edges.postgres.books import RECORD, PostgresBooks
+from pregao.edges.postgres.books import NEWER_AGAINST, RECORD, PostgresBooks
 from tests.builders import BOT_ID, NOON, arrival, bot, closed, configured, held, instruction
 from tests.edges.postgres.test_daily_results import begin, change
 
@@ -226,3 +227,15 @@ class TestFindNewerAgainst:
         await put(journal, asked)
 
         assert await self.newer(journal, signal_id) is None
+
+    async def test_is_looked_for_from_the_question_on(self, journal):
+        """What a bot did in the years before costs nothing: the index is entered at the question."""
+        async with journal.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            plan = await connection.fetch(
+                f"EXPLAIN {NEWER_AGAINST}", UUID(int=1), BOT_ID, "BTCUSDT", Side.SELL
+            )
+
+        text = "\n".join(row[0] for row in plan)
+        assert "Seq Scan" not in text
+        assert re.search(r"signals_of_bot.*\n\s+Index Cond: .*bot_id = .*received_at >= ", text), text

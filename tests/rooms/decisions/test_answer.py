@@ -55,7 +55,9 @@ class TestAnswerApproval:
         at = NOON + timedelta(minutes=5) - timedelta(microseconds=1)
 
         fact = await answer(
-            Question(asked=ASKED, answered_by=None, answered_at=None), now=at, is_approved=is_approved
+            Question(asked=ASKED, answered_by=None, answered_at=None, is_approved=None),
+            now=at,
+            is_approved=is_approved,
         )
 
         names = ("signal_id", "bot_id", "instruction", "verdicts", "venue", "price", "expires_at")
@@ -63,21 +65,33 @@ class TestAnswerApproval:
         assert (fact.happened_at, fact.is_approved) == (at, is_approved)
         assert (fact.answered_by, fact.reason) == ("ana", "as planned")
 
-    async def test_refuses_a_second_answer_and_says_who_gave_the_first(self):
-        with pytest.raises(ConflictError, match=r"APPROVAL_ANSWERED.*answered_by=bruno") as refusal:
-            await answer(Question(asked=ASKED, answered_by="bruno", answered_at=NOON))
+    @pytest.mark.parametrize(("first", "word"), [(True, "yes"), (False, "no")])
+    async def test_refuses_a_second_answer_and_says_who_gave_the_first_and_which(self, first, word):
+        given = Question(asked=ASKED, answered_by="bruno", answered_at=NOON, is_approved=first)
 
-        assert refusal.value.details == {"answered_by": "bruno", "answered_at": "2026-11-21T12:00:00+00:00"}
+        with pytest.raises(
+            ConflictError, match=rf"APPROVAL_ANSWERED.*answered_by=bruno .*answer={word}\."
+        ) as refusal:
+            await answer(given)
+
+        assert refusal.value.details == {
+            "answered_by": "bruno",
+            "answered_at": "2026-11-21T12:00:00+00:00",
+            "is_approved": first,
+        }
 
     async def test_refuses_an_answer_that_comes_too_late(self):
         with pytest.raises(ConflictError, match=r"APPROVAL_EXPIRED.*expires_at=2026-11-21T12:05:00"):
             await answer(
-                Question(asked=ASKED, answered_by=None, answered_at=None), now=NOON + timedelta(minutes=5)
+                Question(asked=ASKED, answered_by=None, answered_at=None, is_approved=None),
+                now=NOON + timedelta(minutes=5),
             )
 
     async def test_comes_too_late_after_the_clocks(self):
         """Its code must not depend on whether a trader has looked already; our clocks may differ a little too."""
-        over = Question(asked=ASKED, answered_by=CLOCK, answered_at=NOON + timedelta(minutes=5))
+        over = Question(
+            asked=ASKED, answered_by=CLOCK, answered_at=NOON + timedelta(minutes=5), is_approved=False
+        )
 
         with pytest.raises(ConflictError, match=r"APPROVAL_EXPIRED.*expires_at=2026-11-21T12:05:00"):
             await answer(over, now=NOON + timedelta(minutes=4, seconds=59))

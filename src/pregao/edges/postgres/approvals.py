@@ -15,7 +15,7 @@ from pregao.views.approvals import ApprovalLine
 
 # The row first and its journal after it: whoever waited for the lock must see what the other has written.
 LOCK = """
-SELECT answered_at, answered_by FROM signals
+SELECT answered_at, answered_by, is_approved FROM signals
 WHERE signal_id = $1 AND approval_asked_at IS NOT NULL
 FOR NO KEY UPDATE
 """
@@ -80,7 +80,12 @@ class PostgresApprovalBook:
         if row is None:
             return None
         asked = to_pending(await self._connection.fetchval(ASKED, signal_id))
-        return Question(asked=asked, answered_by=row["answered_by"], answered_at=row["answered_at"])
+        return Question(
+            asked=asked,
+            answered_by=row["answered_by"],
+            answered_at=row["answered_at"],
+            is_approved=row["is_approved"],
+        )
 
     async def append(self, facts: Iterable[Fact]) -> None:
         await self._transaction.append(facts)

@@ -108,17 +108,18 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
        ELSE 0 END AS positions_against
 """
 
-# A share closed, or one subscription closed by the desk, leaves the bot where it was. By the index signals_of_bot.
+# A share closed, or one subscription closed by the desk, leaves the bot where it was. Nothing is joined: no estimate of
+# how much came later may make it read all the bot ever had. It goes by the index signals_of_bot from the question on.
 NEWER_AGAINST = """
 SELECT n.signal_id, n.action, n.received_at
-FROM signals AS s JOIN signals AS n ON n.bot_id = s.bot_id AND n.received_at >= s.received_at
-                                   AND (n.received_at, n.signal_id) > (s.received_at, s.signal_id)
-WHERE s.signal_id = $1 AND n.bot_id = $2 AND n.status IN ('approved', 'planned', 'settled')
+FROM signals AS n
+WHERE n.bot_id = $2 AND n.received_at >= (SELECT received_at FROM signals WHERE signal_id = $1)
+  AND (n.received_at, n.signal_id) > ((SELECT received_at FROM signals WHERE signal_id = $1), $1)
+  AND n.status IN ('approved', 'planned', 'settled')
   AND (n.symbol = $3 OR n.action = 'close_all' AND n.symbol IS NULL)
   AND (n.side = $4 OR n.side IS NULL)
-  AND NOT EXISTS (
-      SELECT FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved'
-      AND coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}') IS NOT NULL)
+  AND (SELECT coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}')
+       FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved' LIMIT 1) IS NULL
 ORDER BY n.received_at DESC, n.signal_id DESC LIMIT 1
 """
 

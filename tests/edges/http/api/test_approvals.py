@@ -266,6 +266,7 @@ class TestAnswer:
         assert late.json()["error"]["details"] == {
             "answered_by": "admin token",
             "answered_at": "2026-11-21T12:00:00+00:00",
+            "is_approved": True,
         }
 
     async def test_comes_too_late(self, waiting):
