@@ -73,7 +73,7 @@ COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weig
 COMPARE_AGAIN_SECONDS = 5.0  # a venue's reads lag by seconds: what it says counts when it says it twice
 WAITING_PER_BATCH = 500
 BURST_ORDERS = 16  # so many at once are prepared while they are committed
-HOLD_SECONDS = 0.1  # booking takes the time that a burst of orders needs to leave
+HOLD_SECONDS = 0.1  # reading and booking what is told takes time that a burst of orders needs to leave
 
 Place = tuple[str, PositionSide, Decimal]
 ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
@@ -126,6 +126,7 @@ class Trading:
         )
         self._unsent = 0  # planned orders that wait for their turn on the wire
         self._all_left = asyncio.Event()
+        self._held_until = 0.0  # in the loop's time: what is told waits no longer for orders to leave
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
@@ -155,7 +156,8 @@ class Trading:
             await self._outcomes.close()
 
     async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
-        """Take what a user stream tells."""
+        """Take what a user stream tells; while a burst of orders leaves, what comes next waits in the socket."""
+        await self._let_orders_leave()
         match report:
             case TradeReport():
                 fill = FillReported(
@@ -358,7 +360,7 @@ class Trading:
         """After a commit: send what was planned, and say which signals may be settled."""
         for fact in done:
             if isinstance(fact, OrderPlanned):
-                self._unsent += 1
+                self._wait_for_wire()
                 self._spawn(self._send(fact))
             elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
                 self._settled.set()
@@ -428,6 +430,19 @@ class Trading:
         task = asyncio.ensure_future(work_to_do)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _wait_for_wire(self) -> None:
+        if not self._unsent:
+            self._all_left.clear()
+            self._held_until = asyncio.get_running_loop().time() + HOLD_SECONDS
+        self._unsent += 1
+
+    async def _let_orders_leave(self) -> None:
+        """Return when no order waits for the wire any more, or they have had their time."""
+        if self._unsent and self._held_until > asyncio.get_running_loop().time():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._held_until):
+                    await self._all_left.wait()
 
     async def _send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
