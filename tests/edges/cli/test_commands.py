@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from pregao.edges.cli import accounts, approvals, bots, signals, subscriptions, trading
+from pregao.edges.processes.state import write_processes
 from tests.builders import BOT_ID, NOON, closed, configured, held
 from tests.edges.cli.own_shell import Shell, listening
 from tests.edges.http.api.own_desk import TOKEN
@@ -375,3 +376,20 @@ class TestDesk:
         result = await here.run(bots.app, "list")
 
         assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "SETTING_MISSING")
+
+
+class TestAddress:
+    async def test_is_where_the_desk_of_the_state_folder_listens(self, shell, tmp_path):
+        """Whoever started it with `SERVER_PORT=8123 python run.py` need not say so again."""
+        _, elsewhere = shell
+        port = int(elsewhere.environment["SERVER_PORT"])
+        write_processes(tmp_path, stage="running", host="0.0.0.0", port=port, processes=[])
+        here = Shell({**elsewhere.environment, "SERVER_PORT": None})
+
+        assert (await here.read(bots.app, "list")) == []
+
+    async def test_is_the_settings_own_where_one_is_given(self, shell, tmp_path):
+        _, here = shell
+        write_processes(tmp_path, stage="running", host="127.0.0.1", port=1, processes=[])
+
+        assert (await here.read(bots.app, "list")) == []

@@ -155,10 +155,15 @@ def _settings() -> Any:
 
 
 def _address() -> str:
+    from pregao.edges.processes.state import find_listening
+
     settings = _settings()
+    told = settings.server_host, settings.server_port
+    # A setting given to the start alone is not known here: then the desk itself says where it listens.
+    is_given = {"server_host", "server_port"} & settings.model_fields_set
+    host, port = told if is_given else find_listening(settings.state_dir) or told
     # A desk that listens everywhere is also here.
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.server_host, settings.server_host)
-    return f"http://{host}:{settings.server_port}"
+    return f"http://{ {'0.0.0.0': '127.0.0.1', '::': '[::1]'}.get(host, host) }:{port}"
 
 
 def _token() -> dict[str, str]:

@@ -118,3 +118,11 @@ def write_processes(
         "processes": list(processes),
     }
     replace_text(state_dir / "processes.json", json.dumps(page, indent=1) + "\n")
+
+
+def find_listening(state_dir: Path) -> tuple[str, int] | None:
+    """Give the host and port where this folder's desk said last that it listens, or None."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        page = json.loads((state_dir / "processes.json").read_text())
+        return str(page["host"]), int(page["port"])
+    return None
