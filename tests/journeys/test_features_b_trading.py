@@ -840,9 +840,10 @@ class TestActions:
         for name, symbol in ((bot, "ETHUSDT"), (bot, "BTCUSDT"), (other, "LTCUSDT")):
             await say(desk, name, "buy", symbol)
 
-        closed = await say(desk, bot, "close_all", None)
+        closed = await say(desk, bot, "close_all", "BTCUSDT")  # as an alert for one chart says it
 
         assert legs(closed) == [("exit", *FILLED)] * 2
+        assert (closed["symbol"], closed["not_used"]) == (None, ["symbol"])
         assert await one.held() == {("LTCUSDT", sides(mode)["long"]): "5.555"}
         assert legs(await say(desk, bot, "close_all", None)) == [("exit", "denied", "NOTHING_OPEN")]
         await say(desk, other, "close_all", None)

@@ -91,7 +91,7 @@ def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription
     if asked.subscription_id not in (None, subscription_id):
         return False
     if asked.action is Action.CLOSE_ALL:
-        return asked.symbol in (None, symbol)
+        return True
     return symbol == asked.symbol and asked.side in (None, entry_side.opposite)
 
 

@@ -83,14 +83,17 @@ def instruction_of(
             f"age_seconds={age_seconds:.0f} age_seconds_max={age_seconds_max}. "
             "An entry this late would chase the price; closes are taken at any age.",
         )
+    # An alert for one chart says its ticker in every message: whoever closes all means all.
+    closes_all = action is Action.CLOSE_ALL
+    passed_over = ("symbol",) if closes_all and reading.symbol is not None else ()
     return Instruction(
         action=action,
-        symbol=reading.symbol,
+        symbol=None if closes_all else reading.symbol,
         side=side,
         share=reading.share if action is Action.CLOSE else None,
         price=reading.price,
         send_before=min(sent_at, received_at) + timedelta(seconds=age_seconds_max),
-        not_used=reading.not_used,
+        not_used=(*reading.not_used, *passed_over),
     )
 
 

@@ -116,7 +116,7 @@ FROM signals AS n
 WHERE n.bot_id = $2 AND n.received_at >= (SELECT received_at FROM signals WHERE signal_id = $1)
   AND (n.received_at, n.signal_id) > ((SELECT received_at FROM signals WHERE signal_id = $1), $1)
   AND n.status IN ('approved', 'planned', 'settled')
-  AND (n.symbol = $3 OR n.action = 'close_all' AND n.symbol IS NULL)
+  AND (n.symbol = $3 OR n.action = 'close_all')
   AND (n.side = $4 OR n.side IS NULL)
   AND (SELECT coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}')
        FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved' LIMIT 1) IS NULL
