@@ -112,6 +112,7 @@ class TestTheTapeWithRules:
                 say=say,
             )
             await _check_readings(tape, sent)
+            await _check_no_circles(tape)
             say(f"books compared after {time.monotonic() - began:.1f} s")
 
         _check_that_much_was_sent(sent)
@@ -271,6 +272,14 @@ async def _check_readings(tape: TapeDesk, sent: list[Sent]) -> None:
             meaning.side,
             meaning.share,
         ), one
+
+
+async def _check_no_circles(tape: TapeDesk) -> None:
+    """No two transactions have waited for each other, so PostgreSQL had to end none."""
+    ended = await tape.journal.pool.fetchval(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert ended == 0, f"{ended} circles of locks"
 
 
 def _check_that_much_was_sent(sent: list[Sent]) -> None:
