@@ -411,8 +411,18 @@ class Trading:
                 log.exception("trader.exit.failed", position_id=waiting.position_id)
 
     async def _enter(self, entries: Sequence[WaitingEntry]) -> None:
-        requests = await enter.request_waiting(entries, now=self._clock())
-        self._go_on(await self._runner.advance(requests))
+        by_signal: defaultdict[UUID, list[WaitingEntry]] = defaultdict(list)
+        for entry in entries:
+            by_signal[entry.signal_id].append(entry)
+        done: list[Fact] = []
+        async with self._journal.transaction() as transaction:
+            if len(by_signal) > 1:
+                await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in entries})
+            for together in by_signal.values():
+                # One signal after the other: each must see the places that the one before it has taken.
+                requests = await enter.request_waiting(together, now=self._clock())
+                done.extend(await self._runner.advance_in(transaction, requests))
+        self._go_on(done)
 
     async def _enter_or_deny(self, entry: WaitingEntry) -> None:
         try:

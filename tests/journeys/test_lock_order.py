@@ -100,15 +100,17 @@ class TestLockOrder:
         entries = [await desk.signal(instruction(now=now()), bot_id=bot_id) for bot_id in followed]
         await desk.settled(*entries)
         desk.exchange.stream_is_down = True
+        # What waits is planned in the order it came: here not in the order of the bots.
         reverses = [
-            await desk.signal(instruction(side=Side.SELL, now=now()), bot_id=bot_id) for bot_id in followed
+            await desk.signal(instruction(side=Side.SELL, now=now()), bot_id=bot_id)
+            for bot_id in reversed(followed)
         ]
         await desk.until("SELECT count(*) = 2 FROM orders WHERE leg = 'exit' AND status = 'accepted'")
         await _ask_nothing(desk)
         fills = _fills(desk, last=2)
 
         async with desk.journal.pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT FROM accounts WHERE account_id = 2 FOR UPDATE")
+            await connection.execute("SELECT FROM accounts WHERE account_id = 1 FOR UPDATE")
             await trading._outcomes.submit(fills)
             await desk.until(WAITING, 1)
             later = [arrival(instruction(now=now()), bot_id=bot_id, now=now()) for bot_id in followed]

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.bot import OppositeSide, SameSide
-from pregao.domain.facts import AccountConfigured
+from pregao.domain.facts import AccountConfigured, FillReported, SubscriptionConfigured
 from pregao.domain.order import OrderStatus, PositionMode, Side
 from pregao.domain.signal import Action
 from pregao.edges.postgres.rebuild import compare_with_journal
@@ -165,6 +165,38 @@ class TestReverse:
             ("exit", "filled", None),
         ]
         assert await story.positions() == [("long", "closed", 0)]
+
+    async def test_f052_two_reverses_that_end_at_once_share_the_places_there_are(self, story):
+        """Both entries waited, and one place is left: whoever is planned second must see the first."""
+        desk = story.desk
+        desk.exchange.list_also("ETHUSDT", price="3000")
+        await story.begin(max_concurrent_positions=2)
+        await story.say()
+        await story.say(symbol="ETHUSDT")
+        desk.exchange.stream_is_down = True
+        reverses = [
+            await desk.signal(instruction(side=Side.SELL, symbol=symbol, now=now()))
+            for symbol in ("BTCUSDT", "ETHUSDT")
+        ]
+        await desk.until("SELECT count(*) = 2 FROM orders WHERE leg = 'exit' AND status = 'accepted'")
+        [narrower] = configured(now=now(), custom_leverage=10, custom_margin_usd=Decimal(50))[-1:]
+        assert isinstance(narrower, SubscriptionConfigured)
+        await desk.put(
+            [replace(narrower, subscription=replace(narrower.subscription, max_concurrent_positions=1))]
+        )
+
+        await desk.traders[0]._outcomes.submit(
+            [
+                FillReported(happened_at=now(), account_id=number, trade=trade)
+                for number, trade in desk.exchange.trades[-2:]
+            ]
+        )
+        desk.exchange.stream_is_down = False
+        await desk.settled(*reverses)
+
+        assert sorted(status for _, status, _ in await story.positions()) == ["closed", "closed", "open"]
+        [denied] = await desk.rows("SELECT code FROM orders WHERE leg = 'entry' AND status = 'denied'")
+        assert denied["code"] == "POSITIONS_AT_LIMIT"
 
     async def test_opposite_close_only_closes(self, story):
         await story.begin(custom_opposite_side=OppositeSide.CLOSE)

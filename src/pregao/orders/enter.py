@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
@@ -357,7 +356,7 @@ async def plan_entry_again(
     requests: Sequence[EntryRequested], *, books: Books, market: Market, desk: Desk, now: datetime
 ) -> list[Fact]:
     """
-    Plan an entry that has waited for a close, or the next attempt of one that provably died; or deny it.
+    Plan one signal's entries that have waited for a close, or next attempts where one provably died; or deny them.
 
     Nothing follows from a request that is out of date: meanwhile the order went on.
     """
@@ -371,21 +370,21 @@ async def plan_entry_again(
 
 
 async def _plan_waited(requests: Sequence[EntryRequested], *, books: Books, moment: Moment) -> list[Fact]:
+    if not requests:
+        return []
+    signals = {(request.bot_id, request.signal_id) for request in requests}
+    assert len(signals) == 1, "a second signal must see the places that the first has taken"
+    [(bot_id, _)] = signals
+    assert bot_id is not None, "who waited was planned for a bot"
     wanted = {request.order_id for request in requests}
-    facts: list[Fact] = []
-    bot_ids = sorted({request.bot_id for request in requests if request.bot_id})
-    if bot_ids:
-        await books.lock_bots(bot_ids)
-    for bot_id in bot_ids:
-        members = await books.members(bot_id)
-        bot = await books.get_bot(bot_id)
-        waiting = [one for one in await books.waiting_entries(bot_id) if one.order_id in wanted]
-        waiting.sort(key=lambda one: (one.symbol, one.signal_id, one.account_id))
-        for _, together in groupby(waiting, key=lambda one: (one.symbol, one.signal_id)):
-            facts.extend(
-                await _plan_together(list(together), bot=bot, members=members, books=books, moment=moment)
-            )
-    return facts
+    await books.lock_bots([bot_id])
+    members = await books.members(bot_id)
+    bot = await books.get_bot(bot_id)
+    waiting = [one for one in await books.waiting_entries(bot_id) if one.order_id in wanted]
+    if not waiting:
+        return []
+    waiting.sort(key=lambda one: one.account_id)
+    return await _plan_together(waiting, bot=bot, members=members, books=books, moment=moment)
 
 
 async def _plan_together(
