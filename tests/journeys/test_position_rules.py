@@ -11,6 +11,7 @@ from pregao.domain.facts import AccountConfigured, FillReported, SubscriptionCon
 from pregao.domain.order import OrderStatus, PositionMode, Side
 from pregao.domain.signal import Action
 from pregao.edges.postgres.rebuild import compare_with_journal
+from pregao.market.live import PRICE_AGE_SECONDS_MAX
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -263,6 +264,20 @@ class TestShares:
 
         share = await story.desk.signal(instruction(Action.CLOSE, share=Decimal("0.4"), now=now()))
         await story.desk.until("SELECT count(*) = 1 FROM orders WHERE status = 'deferred'")
+        held_back.set()
+        await story.desk.settled(entry, share)
+
+        assert await story.positions() == [("long", "open", Decimal("0.003"))]
+
+    async def test_a_share_that_waits_longer_than_a_price_is_fresh_closes_only_the_share(self, story):
+        await story.begin()
+        held_back = story.desk.exchange.hold_next()
+        entry = await story.desk.signal(instruction(now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders")
+        share = await story.desk.signal(instruction(Action.CLOSE, share=Decimal("0.4"), now=now()))
+        await story.desk.until("SELECT count(*) = 1 FROM orders WHERE status = 'deferred'")
+
+        story.desk.exchange.clock.forward(PRICE_AGE_SECONDS_MAX + 1)
         held_back.set()
         await story.desk.settled(entry, share)
 

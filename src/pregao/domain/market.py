@@ -1,7 +1,7 @@
 """The market as planning sees it: what each symbol allows at each venue, its fresh price, the venues' clocks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pregao.domain.account import Venue
@@ -23,10 +23,12 @@ class Market:
     The venues as planning sees them, read before the transaction opened.
 
     A (venue, symbol) missing from ``views`` could not be read in time: entries there are denied, exits are not.
+    ``instruments`` are known however old their price is: a share is closed in their steps.
     """
 
     views: Mapping[tuple[Venue, str], MarketView]
     venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
+    instruments: Mapping[tuple[Venue, str], Instrument] = field(default_factory=dict)
 
     def last_price(self, venue: Venue | None, symbol: str | None) -> Decimal | None:
         """Give a symbol's last price at a venue, None where it could not be read."""

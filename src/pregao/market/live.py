@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
+from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.venue import VenueError
 from pregao.market.ports import PricedVenue
@@ -24,6 +25,7 @@ class LiveMarket:
         self._venues = venues
         self._clock = clock
         self._views: dict[Pair, MarketView] = {}
+        self._instruments: dict[Pair, Instrument] = {}
 
     async def read(self, pairs: Iterable[Pair]) -> list[tuple[Pair, str]]:
         """Read the pairs' prices, all at once; give those that could not be read, and why."""
@@ -37,6 +39,7 @@ class LiveMarket:
         return Market(
             views={pair: view for pair, view in self._views.items() if view.quote.quoted_at >= oldest},
             venue_now_ms={name: venue.venue_now_ms() for name, venue in self._venues.items()},
+            instruments=dict(self._instruments),
         )
 
     async def _read(self, pair: Pair) -> str:
@@ -46,6 +49,7 @@ class LiveMarket:
             async with asyncio.timeout(READ_SECONDS_MAX):
                 instrument = (await venue.instruments()).get(symbol)
                 if instrument is not None:
+                    self._instruments[pair] = instrument
                     self._views[pair] = MarketView(instrument=instrument, quote=await venue.quote(symbol))
         except (VenueError, TimeoutError) as trouble:
             return str(trouble) or f"TIMEOUT: seconds={READ_SECONDS_MAX}"

@@ -19,7 +19,8 @@ from pregao.domain.facts import (
     OrderDenied,
     OrderPlanned,
 )
-from pregao.domain.market import Market, MarketView
+from pregao.domain.instrument import Instrument
+from pregao.domain.market import Market
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
@@ -175,7 +176,13 @@ def _exit(
     moment: Moment,
 ) -> OrderPlanned | OrderDenied:
     view = moment.view_of(account.venue, position.symbol)
-    quantity = _exit_quantity(position, signal_id=signal_id, attempt=attempt, share=share, view=view)
+    quantity = _exit_quantity(
+        position,
+        signal_id=signal_id,
+        attempt=attempt,
+        share=share,
+        instrument=moment.instrument_of(account.venue, position.symbol),
+    )
     if isinstance(quantity, Denial):
         return _deny_exit(position, denial=quantity, signal_id=signal_id, moment=moment)
     if quantity_max is not None:
@@ -229,7 +236,12 @@ def _deny_exit(position: Position, *, denial: Denial, signal_id: UUID, moment: M
 
 
 def _exit_quantity(
-    position: Position, *, signal_id: UUID, attempt: int, share: Decimal | None, view: MarketView | None
+    position: Position,
+    *,
+    signal_id: UUID,
+    attempt: int,
+    share: Decimal | None,
+    instrument: Instrument | None,
 ) -> Decimal | Denial:
     """Give what to close; no price is needed for that, so a silent market never keeps anybody in."""
     if position.status is PositionStatus.CLOSING and (attempt == 1 or position.exit_signal_id != signal_id):
@@ -238,9 +250,7 @@ def _exit_quantity(
         )
     if position.quantity == 0:
         return Denial(code="NOTHING_OPEN", reason="Nothing is held any more: there is nothing to exit.")
-    if share is None or view is None:
-        return position.quantity
-    return size_exit(held=position.quantity, share=share, instrument=view.instrument)
+    return size_exit(held=position.quantity, share=share, instrument=instrument)
 
 
 def _exit_id(position: Position, *, signal_id: UUID, desk: Desk) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.facts import OrderDeferred, OrderDenied, OrderPlanned
+from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, order_id
 from pregao.orders.denial import Denial
@@ -27,6 +28,11 @@ class Moment:
     def view_of(self, venue: Venue, symbol: str) -> MarketView | None:
         """Give the symbol's price and rules, None where no fresh price was read."""
         return self.market.views.get((venue, symbol))
+
+    def instrument_of(self, venue: Venue, symbol: str) -> Instrument | None:
+        """Give the symbol's rules, None where the venue has never told them to this process."""
+        view = self.view_of(venue, symbol)
+        return view.instrument if view else self.market.instruments.get((venue, symbol))
 
 
 @dataclass(frozen=True, slots=True)

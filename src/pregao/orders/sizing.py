@@ -39,15 +39,23 @@ def size_entry(
     return quantity
 
 
-def size_exit(*, held: Decimal, share: Decimal | None, instrument: Instrument) -> Decimal | Denial:
-    """Give what an exit closes: all that is held, or the share of it, floored to the market step."""
+def size_exit(*, held: Decimal, share: Decimal | None, instrument: Instrument | None) -> Decimal | Denial:
+    """
+    Give what an exit closes: all that is held, or the share of it, floored to the market step.
+
+    Where the step is not known, the decimals are what the venue's fills had: less is closed than asked, never more.
+    """
     if share is None or share >= 1:
         return held
-    quantity = floor_to_step(held * share, step=instrument.market_quantity_step)
-    if quantity < instrument.market_quantity_min or quantity == 0:
+    step = (
+        instrument.market_quantity_step if instrument else Decimal((0, (1,), int(held.as_tuple().exponent)))
+    )
+    minimum = instrument.market_quantity_min if instrument else step
+    quantity = floor_to_step(held * share, step=step)
+    if quantity < minimum or quantity == 0:
         return Denial(
             code="QUANTITY_BELOW_MINIMUM",
-            reason=f"quantity={to_text(quantity)} minimum={to_text(instrument.market_quantity_min)} "
-            f"instrument={instrument.symbol} held={to_text(held)} share={to_text(share)}. Close a larger share.",
+            reason=f"quantity={to_text(quantity)} minimum={to_text(minimum)} "
+            f"held={to_text(held)} share={to_text(share)}. Close a larger share.",
         )
     return quantity

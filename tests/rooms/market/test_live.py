@@ -47,6 +47,7 @@ class TestLiveMarket:
         clock.forward(PRICE_AGE_SECONDS_MAX + 0.001)
 
         assert BTC not in market.seen().views
+        assert market.seen().instruments[BTC].symbol == "BTCUSDT"
 
     async def test_says_which_price_could_not_be_read_and_why(self, market, exchange):
         exchange.stay_silent()

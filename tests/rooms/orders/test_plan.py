@@ -227,6 +227,23 @@ class TestPlanClose:
 
         assert row.quantity == Decimal("0.002")
 
+    async def test_closes_only_the_share_in_a_silent_market(self):
+        """Closing takes no price: not knowing it must not close what was to stay."""
+        silent = market(venues=())
+
+        [row] = await planned(close(share=Decimal("0.5")), on=books().take(held()), in_market=silent)
+
+        assert row.quantity == Decimal("0.002")
+
+    async def test_closes_a_share_in_steps_whose_price_has_grown_old(self):
+        seen = market(market_quantity_step=Decimal("0.002"))
+        known = {pair: view.instrument for pair, view in seen.views.items()}
+        silent = replace(seen, views={}, instruments=known)
+
+        [row] = await planned(close(share=Decimal("0.6")), on=books().take(held()), in_market=silent)
+
+        assert row.quantity == Decimal("0.002")
+
     async def test_denies_a_share_that_is_too_small(self):
         [row] = await planned(close(share=Decimal("0.1")), on=books().take(held()))
 

@@ -111,6 +111,12 @@ class TestSizeExit:
             "0.002"
         )
 
+    @pytest.mark.parametrize(("held", "closed"), [("0.005", "0.002"), ("7", "3"), ("1.50", "0.75")])
+    def test_closes_no_more_than_the_share_where_the_step_is_not_known(self, held, closed):
+        quantity = size_exit(held=Decimal(held), share=Decimal("0.5"), instrument=None)
+
+        assert quantity == Decimal(closed)
+
     def test_says_when_a_share_is_too_small(self):
         refused = size_exit(held=Decimal("0.001"), share=Decimal("0.5"), instrument=instrument())
 
