@@ -9,6 +9,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from pregao.domain.facts import SignalRepeated
+from pregao.domain.signal import Action
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.work import (
@@ -18,7 +20,7 @@ from pregao.edges.postgres.work import (
     explain_trades,
     peek_waiting_signals,
 )
-from tests.builders import arrival, configured, instruction, trade
+from tests.builders import BOT_ID, arrival, bot, configured, instruction, trade
 from tests.rooms.orders.test_send import order
 
 
@@ -113,6 +115,30 @@ class TestClaimWaitingSignals:
             claimed = await claim_waiting_signals(transaction.connection, await waiting(journal, limit=2))
 
         assert [fact.signal_id for fact in claimed] == ids[:2]
+
+    @pytest.mark.parametrize("held_by", ["another trader", "its own resend"])
+    async def test_lets_no_signal_of_a_bot_overtake_another(self, journal, held_by):
+        """A close that was planned before the entry it means would find nothing, and the entry would stay."""
+        other_bot = bot(bot_id=UUID(int=8), webhook_path="another-bot-of-mine")
+        await put(journal, configured(bots=[bot(), other_bot]))
+        entry, close, elsewhere = (
+            arrival(instruction(action), now=now() + timedelta(seconds=number), bot_id=bot_id)
+            for number, (action, bot_id) in enumerate(
+                [(Action.ENTER, BOT_ID), (Action.CLOSE, BOT_ID), (Action.ENTER, other_bot.bot_id)]
+            )
+        )
+        for facts in (entry, close, elsewhere):
+            await put(journal, facts)
+        seen = await waiting(journal)
+
+        async with journal.transaction() as one, journal.transaction() as other:
+            if held_by == "another trader":
+                await claim_waiting_signals(one.connection, seen[:1])
+            else:
+                await one.append([SignalRepeated(happened_at=now(), signal_id=seen[0], source_address="")])
+            passed_on = await claim_waiting_signals(other.connection, seen)
+
+        assert [fact.signal_id for fact in passed_on] == [elsewhere[0].signal_id]
 
     async def test_gives_a_signal_again_when_its_trader_died(self, journal):
         await put(journal, configured())

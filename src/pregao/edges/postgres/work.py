@@ -146,7 +146,7 @@ async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[Wa
         SELECT s.signal_id, s.symbol, array(
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
             WHERE m.bot_id = s.bot_id) AS venues
-        FROM signals AS s WHERE s.status IN ('accepted', 'answered') ORDER BY s.received_at LIMIT $1
+        FROM signals AS s WHERE s.status IN ('accepted', 'answered') ORDER BY s.received_at, s.signal_id LIMIT $1
         """,
         limit,
     )
@@ -160,22 +160,36 @@ async def claim_waiting_signals(
     Claim those of the signals that still wait, oldest first, as the facts they wait with.
 
     Only signals that were peeked at are claimed: the price of any other has not been read yet. The rows stay locked
-    until the transaction ends; another trader passes them by.
+    until the transaction ends; another trader passes them by, and their whole bot with them: a close that overtook the
+    entry before it would find nothing to close.
     """
+    locked = await connection.fetch(
+        """
+        WITH own AS MATERIALIZED (
+            SELECT bot_id FROM (SELECT DISTINCT bot_id FROM signals WHERE signal_id = ANY($1::uuid[])) AS asked
+            WHERE pg_try_advisory_xact_lock(7234006, hashtext(bot_id::text)))
+        SELECT signal_id FROM signals JOIN own USING (bot_id)
+        WHERE signal_id = ANY($1::uuid[]) AND status IN ('accepted', 'answered')
+        ORDER BY received_at, signal_id FOR UPDATE OF signals SKIP LOCKED
+        """,
+        signal_ids,
+    )
     rows = await connection.fetch(
         """
         SELECT told.kind, told.fact
-        FROM (SELECT signal_id, received_at,
-                     CASE status WHEN 'accepted' THEN 'SignalAccepted' ELSE 'ApprovalAnswered' END AS kind
-              FROM signals
-              WHERE signal_id = ANY($1::uuid[]) AND status IN ('accepted', 'answered')
-              ORDER BY received_at FOR UPDATE SKIP LOCKED) AS s
+        FROM signals AS s
         CROSS JOIN LATERAL (
             SELECT journal.kind, journal.fact::text AS fact FROM journal
-            WHERE journal.signal_id = s.signal_id AND journal.kind = s.kind ORDER BY seq LIMIT 1) AS told
-        ORDER BY s.received_at
+            WHERE journal.signal_id = s.signal_id
+              AND journal.kind = CASE s.status WHEN 'accepted' THEN 'SignalAccepted' ELSE 'ApprovalAnswered' END
+            ORDER BY seq LIMIT 1) AS told
+        WHERE s.signal_id = ANY($1::uuid[]) AND NOT EXISTS (
+            SELECT FROM signals AS e
+            WHERE e.bot_id = s.bot_id AND e.status IN ('accepted', 'answered') AND NOT e.signal_id = ANY($1::uuid[])
+              AND (e.received_at, e.signal_id) < (s.received_at, s.signal_id))
+        ORDER BY s.received_at, s.signal_id
         """,
-        signal_ids,
+        [row["signal_id"] for row in locked],
     )
     return [_waiting(row["kind"], row["fact"]) for row in rows]
 
