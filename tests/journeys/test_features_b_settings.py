@@ -263,6 +263,22 @@ class TestSubscriptions:
         assert outcomes(close) == dict.fromkeys(("Ana", "Bruno"), ("filled", None))
         assert await refusal(desk, "PATCH", path, status="active") == (409, "SUBSCRIPTION_CANCELED")
 
+    async def test_f041_what_a_canceled_one_holds_is_closed_by_a_signal_to_the_other_side(self, desk):
+        bot, followers = await joined(desk)
+        await signal(desk, bot, "buy", "ETHUSDT")
+        await desk.ask("DELETE", f"{SUBSCRIPTIONS}/{followers['Ana']['subscription_id']}")
+
+        reverse = await signal(desk, bot, "sell", "ETHUSDT")
+
+        told = {(row["account"], row["leg"]): (row["outcome"], row["code"]) for row in reverse["rows"]}
+        assert told == {
+            ("Ana", "exit"): ("filled", None),
+            ("Ana", "entry"): ("denied", "SUBSCRIPTION_PAUSED"),
+            ("Bruno", "exit"): ("filled", None),
+            ("Bruno", "entry"): ("filled", None),
+        }
+        assert await held(desk) == [(followers["Bruno"]["account_id"], "ETHUSDT")]
+
     async def test_f041_canceling_closes_what_is_its_own_where_that_is_asked(self, desk):
         bot, followers = await joined(desk)
         ana, bruno = followers["Ana"], followers["Bruno"]

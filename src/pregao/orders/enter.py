@@ -83,7 +83,6 @@ async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Mome
     instruction = decision.instruction
     assert instruction.side is not None, "an entry has a side"
     members = await books.members(decision.bot_id)
-    members = [one for one in members if one.subscription.status is not SubscriptionStatus.CANCELED]
     asked = Asked(
         signal_id=decision.signal_id,
         bot=await books.get_bot(decision.bot_id),
@@ -92,6 +91,7 @@ async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Mome
         send_before=instruction.send_before,
     )
     standing = await _standing(asked.bot, members, symbol=asked.symbol, books=books, now=moment.now)
+    members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
     new_ids = iter(await books.new_position_ids(len(members)))
     rows: list[Row] = []
     superseded: list[OrderDenied] = []
@@ -132,6 +132,14 @@ async def _standing(
             bot, symbol=symbol, usage=await books.usage(bot.bot_id, symbol=symbol, day=now.date())
         ),
     )
+
+
+def _takes_part(member: Member, *, asked: Asked, standing: Standing) -> bool:
+    """Leave out canceled subscriptions, but for those that hold what the signal goes against: that is still closed."""
+    if member.subscription.status is not SubscriptionStatus.CANCELED:
+        return True
+    own = standing.own.get(member.subscription.subscription_id)
+    return own is not None and own.direction.entry_side is not asked.side
 
 
 def _rotated(members: Sequence[Member], *, by: UUID) -> list[Member]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pregao.domain.bot import OppositeSide, SameSide, SymbolSettings
+from pregao.domain.bot import OppositeSide, SameSide, SubscriptionStatus, SymbolSettings
 from pregao.domain.facts import DecisionApproved, OrderDeferred, OrderDenied, OrderPlanned, SignalPlanned
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side
 from pregao.domain.position import Direction, PositionStatus
@@ -112,6 +112,20 @@ class TestOppositeSide:
         desk.losses.append(Loss(SUBSCRIPTION, 1, "ETHUSDT", NOON.date(), Decimal(10)))
 
         assert await said(desk) == [EXITED, (Leg.ENTRY, OrderDenied, "DAILY_LOSS_AT_LIMIT")]
+
+    @pytest.mark.parametrize(
+        ("holds", "rows"),
+        [
+            ([held(**SHORT)], [EXITED, (Leg.ENTRY, OrderDenied, "SUBSCRIPTION_PAUSED")]),
+            ([held()], []),
+            ([], []),
+        ],
+    )
+    async def test_closes_what_a_canceled_subscription_holds_on_the_other_side_only(self, holds, rows):
+        """What it holds is closed by its signals; a bot that only buys and sells gives no other."""
+        desk = books(status=SubscriptionStatus.CANCELED).take(*holds)
+
+        assert await said(desk) == rows
 
     async def test_waits_with_both_while_the_entry_is_still_on_its_way(self):
         desk = books().take(position(**SHORT))
