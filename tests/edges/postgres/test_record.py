@@ -179,7 +179,7 @@ class TestFindNewerAgainst:
             (Side.BUY, {"action": Action.CLOSE, "side": None}),
             (Side.BUY, {"action": Action.CLOSE, "side": Side.SELL}),
             (Side.BUY, {"action": Action.CLOSE_ALL, "side": None, "symbol": None}),
-            (Side.BUY, {"action": Action.CLOSE_ALL, "side": None}),
+            (Side.BUY, {"action": Action.CLOSE_ALL, "side": None, "symbol": "ETHUSDT"}),
             (Side.BUY, {"side": Side.SELL}),
             (Side.SELL, {"side": Side.BUY}),
         ],
@@ -198,7 +198,6 @@ class TestFindNewerAgainst:
             {"side": Side.BUY},
             {"action": Action.CLOSE, "side": Side.BUY},  # out of what is held short
             {"action": Action.CLOSE, "side": None, "symbol": "ETHUSDT"},
-            {"action": Action.CLOSE_ALL, "side": None, "symbol": "ETHUSDT"},
             {"action": Action.CLOSE, "side": None, "share": Decimal("0.5")},
             {"action": Action.CLOSE, "side": None, "subscription_id": UUID(int=1)},
             {"bot_id": OTHER_BOT.bot_id, "action": Action.CLOSE, "side": None},
