@@ -56,7 +56,7 @@ FROM signals AS s WHERE s.signal_id = $1
 """
 ORDERS = """
 SELECT o.account_id, o.client_order_id, o.status, o.acknowledged_at, o.booked_at,
-       pg_xact_commit_timestamp(t.xmin) AS attempt_committed_at
+       pg_xact_commit_timestamp(t.xid::text::xid) AS attempt_committed_at
 FROM orders AS o JOIN attempts AS t USING (order_id, attempt)
 WHERE o.signal_id = $1
 """

@@ -88,7 +88,7 @@ class TestBatch:
         for fact in twice:
             await put(journal, fact)
         one_by_one = await orders(journal)
-        await journal.pool.execute("TRUNCATE orders, attempts, positions")
+        await journal.pool.execute("TRUNCATE orders, positions")
 
         await put(journal, *plans)
         await put(journal, *twice)

@@ -27,7 +27,6 @@ STATE_TABLES = {
     "positions": (),
     "daily_results": (),
     "orders": ("check_at", "checks"),
-    "attempts": (),
     "fills": (),
     "foreign_positions": (),
 }

@@ -291,16 +291,10 @@ async def peek_waiting_exits(connection: Connection, *, limit: int) -> list[Wait
     return to_values(rows, WaitingExit)
 
 
-LIVE_ORDER = """
-SELECT o.*, t.signed_at_ms, t.recv_window_ms
-FROM orders AS o JOIN attempts AS t ON t.order_id = o.order_id AND t.attempt = o.attempt
-"""
-
-
 async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOrder]:
     """Give orders that are due to be asked about, and put off their next question."""
     rows = await connection.fetch(
-        f"""
+        """
         WITH due AS (
             SELECT order_id FROM orders
             WHERE check_at <= clock_timestamp() AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
@@ -311,7 +305,7 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
             FROM due WHERE orders.order_id = due.order_id
             RETURNING orders.order_id
         )
-        {LIVE_ORDER} JOIN put_off ON put_off.order_id = o.order_id
+        SELECT o.* FROM orders AS o JOIN put_off USING (order_id)
         """,
         limit,
         [timedelta(seconds=seconds) for seconds in ASK_AGAIN_SECONDS],
@@ -322,10 +316,10 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
 async def live_orders_of_account(connection: Connection, account_id: int) -> list[LiveOrder]:
     """Give the account's orders that may have traded unseen, oldest first."""
     rows = await connection.fetch(
-        f"""
-        {LIVE_ORDER}
-        WHERE o.account_id = $1 AND o.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
-        ORDER BY o.planned_at
+        """
+        SELECT * FROM orders
+        WHERE account_id = $1 AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+        ORDER BY planned_at
         """,
         account_id,
     )
@@ -334,7 +328,7 @@ async def live_orders_of_account(connection: Connection, account_id: int) -> lis
 
 async def find_live_order(connection: Connection, order_id: str) -> LiveOrder | None:
     """Give an order with the attempt that counts, None when it never had one."""
-    row = await connection.fetchrow(f"{LIVE_ORDER} WHERE o.order_id = $1", order_id)
+    row = await connection.fetchrow("SELECT * FROM orders WHERE order_id = $1 AND attempt > 0", order_id)
     return to_value(row, LiveOrder) if row else None
 
 

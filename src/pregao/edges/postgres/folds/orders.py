@@ -34,7 +34,7 @@ async def _(connection: Any, group: Sequence[facts.SignalPlanned]) -> None:
     )
 
 
-# The reserved position, the order and its attempt, from one copy of the values.
+# The reserved position and the order with its attempt, from one copy of the values.
 INSERT_ORDERS = """
 WITH planned AS MATERIALIZED (
     SELECT *
@@ -57,27 +57,26 @@ WITH planned AS MATERIALIZED (
     FROM planned WHERE leg = 'entry' AND attempt = 1
     ORDER BY account_id, symbol, position_side
     ON CONFLICT (position_id) DO NOTHING
-), ordered AS (
-    INSERT INTO orders (
-        order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
-        symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
-        send_before, planned_at, status, updated_at, check_at)
-    SELECT order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
-           symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
-           send_before, planned_at, 'planned', planned_at, planned_at + $27::interval
-    FROM planned
-    ON CONFLICT (order_id) DO UPDATE
-    SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
-        position_id = excluded.position_id, margin_usd = excluded.margin_usd, send_before = excluded.send_before,
-        decision_price = excluded.decision_price, side = excluded.side, position_side = excluded.position_side,
-        venue = excluded.venue, reduce_only = excluded.reduce_only, leverage = excluded.leverage,
-        margin_mode = excluded.margin_mode, status = 'planned', is_dead = false, code = NULL, reason = NULL,
-        exchange_order_id = NULL, updated_at = excluded.updated_at, check_at = excluded.check_at
-    WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 )
-INSERT INTO attempts (
-    order_id, attempt, client_order_id, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at)
-SELECT order_id, attempt, client_order_id, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at FROM planned
+INSERT INTO orders (
+    order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
+    symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
+    send_before, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at, status, updated_at, check_at)
+SELECT order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
+       symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
+       send_before, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at, 'planned', planned_at,
+       planned_at + $27::interval
+FROM planned
+ON CONFLICT (order_id) DO UPDATE
+SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
+    position_id = excluded.position_id, margin_usd = excluded.margin_usd, send_before = excluded.send_before,
+    decision_price = excluded.decision_price, side = excluded.side, position_side = excluded.position_side,
+    venue = excluded.venue, reduce_only = excluded.reduce_only, leverage = excluded.leverage,
+    margin_mode = excluded.margin_mode, signed_at_ms = excluded.signed_at_ms,
+    recv_window_ms = excluded.recv_window_ms, owner = excluded.owner, lease_epoch = excluded.lease_epoch,
+    status = 'planned', is_dead = false, code = NULL, reason = NULL, exchange_order_id = NULL,
+    updated_at = excluded.updated_at, check_at = excluded.check_at
+WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 """
 OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
 ALIKE_COLUMNS = (
@@ -89,7 +88,7 @@ ALIKE_COLUMNS = (
 
 @folds(facts.OrderPlanned)
 async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
-    """Mark the position an exit closes; then reserve that of each entry, and write the orders and attempts."""
+    """Mark the position an exit closes; then reserve that of each entry, and write the orders."""
     exits = [fact for fact in group if fact.leg == "exit"]
     if exits:
         await connection.execute(
