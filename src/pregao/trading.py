@@ -137,7 +137,12 @@ class Trading:
         self._settled = (
             asyncio.Event()
         )  # a position that an entry may wait for has nothing on its way any more
-        self._runner = Runner(self._begin, steps=self._bound_steps(), foresee=self._foresee)
+        self._runner = Runner(
+            self._begin,
+            steps=self._bound_steps(),
+            steps_in_turns={DecisionApproved: self._plan},
+            foresee=self._foresee,
+        )
         doorbell.listen("signals", lambda _words: self._arrived.set())
 
     async def run(self) -> None:
@@ -247,7 +252,6 @@ class Trading:
         return {
             SignalAccepted: decided(decide),
             ApprovalAnswered: decided(settle_approval),
-            DecisionApproved: planned(plan.plan_orders),
             EntryRequested: planned(enter.plan_entry_again),
             ExitRequested: planned(close.plan_exit),
             OrderDenied: positioned(update.release_denied),
@@ -256,6 +260,13 @@ class Trading:
             FillReported: booked,
             FillBooked: positioned(update.update_position),
         }
+
+    def _plan(self, approved: Fact, transaction: Transaction) -> AsyncIterator[Sequence[Fact]]:
+        assert isinstance(approved, DecisionApproved)
+        books = PostgresBooks(transaction.connection, known_members=self._known_members)
+        return plan.plan_orders(
+            approved, books=books, market=self.market.seen(), desk=self._desk, now=self._clock()
+        )
 
     # --- decide -------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class TestSteps:
 
         function = getattr(importlib.import_module(f"pregao.{module}"), name)
 
-        assert inspect.iscoroutinefunction(function)
+        assert inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         assert function.__doc__
 
     @pytest.mark.parametrize("step", JOURNEY, ids=lambda step: step.does)

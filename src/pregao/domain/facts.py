@@ -207,7 +207,7 @@ class DecisionDeclined(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalPlanned(Fact):
-    """It is settled which accounts get an order; the orders and denials follow."""
+    """Every account has its order or its denial: they stand before this."""
 
     signal_id: UUID
     bot_id: UUID

@@ -4,7 +4,7 @@ Plan the orders that close positions: reduce-only, sized by what is held, never 
 Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -26,11 +26,13 @@ from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 from pregao.orders.denial import Denial
 from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
-from pregao.orders.rows import Moment, Planned, Row, deny_waiting
+from pregao.orders.rows import Moment, Row, deny_waiting, in_turns
 from pregao.orders.sizing import size_exit
 
 
-async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Moment) -> Planned:
+async def plan_closes(
+    decision: DecisionApproved, *, books: Books, moment: Moment
+) -> AsyncIterator[list[Row]]:
     """
     Close what this bot holds; every subscribed account appears, with NOTHING_OPEN where it holds nothing.
 
@@ -55,26 +57,27 @@ async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Momen
     ]
     ids = [position.position_id for position in positions]
     on_the_way = await books.on_the_way(ids)
-    rows = [
-        plan_close(
-            position,
-            signal_id=decision.signal_id,
-            share=asked.share,
-            on_the_way=on_the_way.get(position.position_id, NOTHING_ON_THE_WAY),
-            account=accounts[position.account_id],
-            moment=moment,
-        )
-        for position in positions
-    ]
+    waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
+    for some in in_turns(positions):
+        yield [
+            plan_close(
+                position,
+                signal_id=decision.signal_id,
+                share=asked.share,
+                on_the_way=on_the_way.get(position.position_id, NOTHING_ON_THE_WAY),
+                account=accounts[position.account_id],
+                moment=moment,
+            )
+            for position in some
+        ]
     holding = {position.account_id for position in positions}
-    rows.extend(
+    yield [
         _deny_close(member, decision=decision, moment=moment)
         for member in members
         if member.account.account_id not in holding
         and member.subscription.status is not SubscriptionStatus.CANCELED
-    )
-    waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
-    superseded = [
+    ]
+    yield [
         deny_waiting(
             one,
             code="CLOSED_MEANWHILE",
@@ -84,7 +87,6 @@ async def plan_closes(decision: DecisionApproved, *, books: Books, moment: Momen
         for one in waiting
         if _is_meant(asked, symbol=one.symbol, entry_side=one.side, subscription_id=one.subscription_id)
     ]
-    return Planned(rows, superseded)
 
 
 def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription_id: UUID) -> bool:

@@ -5,7 +5,7 @@ Takes EntryRequested, PositionChanged, and what an entry signal's DecisionApprov
 OrderDenied, OrderDeferred, EntryRequested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -49,7 +49,7 @@ from pregao.orders.ports import (
     OnTheWay,
     WaitingEntry,
 )
-from pregao.orders.rows import Moment, Planned, Row, deny_again, deny_waiting, entry_id
+from pregao.orders.rows import Moment, Row, deny_again, deny_waiting, entry_id, in_turns
 from pregao.orders.sizing import size_entry
 
 
@@ -78,8 +78,10 @@ class Standing:
     """What was sized for one account holds for all that ask the same: (venue, margin asset, margin, leverage)."""
 
 
-async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Moment) -> Planned:
-    """Give every account's rows for an entry; the newest signal takes the place of an entry that still waits."""
+async def plan_entries(
+    decision: DecisionApproved, *, books: Books, moment: Moment
+) -> AsyncIterator[list[Row]]:
+    """Give the rows of each account for an entry; the newest signal takes the place of an entry that still waits."""
     instruction = decision.instruction
     assert instruction.side is not None, "an entry has a side"
     members = await books.members(decision.bot_id)
@@ -93,18 +95,18 @@ async def plan_entries(decision: DecisionApproved, *, books: Books, moment: Mome
     standing = await _standing(asked.bot, members, symbol=asked.symbol, books=books, now=moment.now)
     members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
     new_ids = iter(await books.new_position_ids(len(members)))
-    rows: list[Row] = []
-    superseded: list[OrderDenied] = []
-    for member in _rotated(members, by=decision.signal_id):
-        own = _plan_member(member, asked=asked, standing=standing, moment=moment, new_id=next(new_ids))
-        rows.extend(own)
-        waiting = standing.waiting.get(member.subscription.subscription_id)
-        if waiting is not None and not all(isinstance(row, OrderDenied) for row in own):
-            reason = (
-                f"signal={asked.signal_id}. A newer signal came while the entry waited; nothing was sent."
-            )
-            superseded.append(deny_waiting(waiting, code="SUPERSEDED", reason=reason, now=moment.now))
-    return Planned(rows, superseded)
+    for some in in_turns(_rotated(members, by=decision.signal_id)):
+        rows: list[Row] = []
+        for member in some:
+            own = _plan_member(member, asked=asked, standing=standing, moment=moment, new_id=next(new_ids))
+            rows.extend(own)
+            waiting = standing.waiting.get(member.subscription.subscription_id)
+            if waiting is not None and not all(isinstance(row, OrderDenied) for row in own):
+                reason = (
+                    f"signal={asked.signal_id}. A newer signal came while the entry waited; nothing was sent."
+                )
+                rows.append(deny_waiting(waiting, code="SUPERSEDED", reason=reason, now=moment.now))
+        yield rows
 
 
 async def _standing(

@@ -1,9 +1,9 @@
 """The rows of a plan: one order, one denial or one order that waits, each as its fact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
@@ -14,6 +14,9 @@ from pregao.domain.order import Leg, order_id
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Desk, WaitingEntry
 
+TURN = 64  # accounts: about a millisecond
+
+T = TypeVar("T")
 Row: TypeAlias = OrderPlanned | OrderDenied | OrderDeferred
 
 
@@ -33,14 +36,6 @@ class Moment:
         """Give the symbol's rules, None where the venue has never told them to this process."""
         view = self.view_of(venue, symbol)
         return view.instrument if view else self.market.instruments.get((venue, symbol))
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A signal's own rows, and the end of what it made useless: orders of other signals that still waited."""
-
-    rows: Sequence[Row]
-    superseded: Sequence[OrderDenied] = ()
 
 
 def entry_id(signal_id: UUID, account: Account, *, desk: Desk) -> str:
@@ -88,3 +83,8 @@ def deny_again(before: OrderPlanned, *, denial: Denial, now: datetime) -> OrderD
         code=denial.code,
         reason=denial.reason,
     )
+
+
+def in_turns(some: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Give what is planned without a pause: some of many, then the next."""
+    return (some[first : first + TURN] for first in range(0, len(some), TURN))

@@ -29,7 +29,8 @@ async def planned(desk, asked=None, *, now=NOON):
     decision = DecisionApproved(
         happened_at=NOON, signal_id=SIGNAL, bot_id=BOT_ID, instruction=asked or instruction(), verdicts=()
     )
-    summary, *facts = await plan_orders([decision], books=desk, market=market(), desk=DESK, now=now)
+    turns = plan_orders(decision, books=desk, market=market(), desk=DESK, now=now)
+    *facts, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
     rows = [fact for fact in facts if fact.signal_id == SIGNAL]
     assert summary.orders == sum(not isinstance(row, OrderDenied) for row in rows)

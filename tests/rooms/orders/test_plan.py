@@ -39,13 +39,14 @@ def approved(asked=None, *, signal_id=SIGNAL):
 
 async def planned(asked=None, *, on=None, in_market=None, now=NOON, signal_id=SIGNAL):
     """Plan one decision; give what follows the summary, after checking that it counts right."""
-    summary, *rows = await plan_orders(
-        [approved(asked, signal_id=signal_id)],
+    turns = plan_orders(
+        approved(asked, signal_id=signal_id),
         books=on or books(),
         market=in_market or market(),
         desk=DESK,
         now=now,
     )
+    *rows, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
     assert summary.orders == sum(not isinstance(row, OrderDenied) for row in rows)
     assert summary.accounts == len({row.account_id for row in rows})
