@@ -273,9 +273,7 @@ class Replay:
         held, instruction = self.held[order.position_id], self.instructions.get(order.signal_id)
         self._must(held.direction.entry_side is order.side.opposite, f"an exit that enters: {order}")
         share, wanted = instruction.share if instruction else None, held.quantity
-        if (
-            share is not None and share < 1 and order.decision_price is not None
-        ):  # without a price all is closed
+        if share is not None and share < 1:
             step = self.instruments[order.symbol].market_quantity_step
             wanted = held.quantity * share // step * step
             self.checked["shares"] += 1

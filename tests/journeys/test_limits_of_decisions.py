@@ -14,15 +14,22 @@ from tests.journeys.conftest import now
 
 
 async def decide_apart(desk, *batches) -> None:
-    """Let each batch of signals be decided by a trader of its own, all at the same moment."""
-    waiting = {one.signal_id: one for one in await work.peek_waiting_signals(desk.journal.pool, limit=100)}
+    """
+    Let each batch of signals be decided by a trader of its own, all at the same moment.
+
+    Whoever finds that another decides for the bot just then comes back, as traders do.
+    """
+
+    async def decide_all(trader, batch) -> None:
+        while True:
+            waiting = await work.peek_waiting_signals(desk.journal.pool, limit=100)
+            left = [one for one in waiting if one.signal_id in batch]
+            if not left:
+                return
+            await trader._decide_waiting(left)
+
     traders = [(await desk.make_trader(f"trader-{number}"))[0] for number in range(len(batches))]
-    await asyncio.gather(
-        *(
-            trader._decide_waiting([waiting[signal_id] for signal_id in batch])
-            for trader, batch in zip(traders, batches, strict=True)
-        )
-    )
+    await asyncio.gather(*(decide_all(trader, batch) for trader, batch in zip(traders, batches, strict=True)))
     for trader in traders:
         await asyncio.gather(*trader._tasks)
 
