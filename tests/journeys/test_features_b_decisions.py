@@ -15,6 +15,7 @@ from pregao.edges.paper.serve import PaperSettings
 from tests.journeys.whole_desk import WholeDesk, running_desk
 
 APPROVALS = "/api/v1/approvals"
+MINE = "/api/v1/bot-subscriptions/my-subscriptions"
 PASSWORD = "correct horse battery staple"
 PRICE_STANDS_SECONDS = 1.3  # a quote may be a second old where no stream has told another
 numbers = itertools.count(1)
@@ -159,7 +160,7 @@ class TestChecks:
             ),
             (
                 {"global_max_positions": 0}, "GLOBAL_POSITIONS_DECLINED",
-                {"live_positions": "0", "global_max_positions": "0"},
+                {"live_positions": "0", "global_max_positions": "0", "positions_here": "0"},
             ),
             (
                 {"global_max_daily_loss_usd": "0"}, "GLOBAL_LOSS_DECLINED",
@@ -224,7 +225,43 @@ class TestChecks:
             "passed": False,
             "live_positions": "2",
             "global_max_positions": "2",
+            "positions_here": "0",
         }
+
+    async def test_let_what_is_held_be_reversed_when_all_together_hold_as_much_as_they_may(self, desk):
+        bot = await followed(desk, accounts=2, global_max_positions=2)
+        await signal(desk, bot, "buy")
+
+        reversed_ = await signal(desk, bot, "sell")
+
+        assert sorted((row["leg"], row["outcome"]) for row in reversed_["rows"]) == [
+            *[("entry", "filled")] * 2,
+            *[("exit", "filled")] * 2,
+        ]
+        assert await live(desk, bot) == [("BTCUSDT", "short")] * 2
+
+    async def test_close_what_an_entry_goes_against_although_they_stop_it(self, desk):
+        """F051: behind a bot that only buys and sells, declining the sell would keep everybody in what loses."""
+        bot = await followed(desk, accounts=3)
+        ignoring = (await desk.ask("GET", MINE, params={"bot_id": bot["bot_id"]}))["items"][2]
+        await desk.ask(
+            "PATCH",
+            f"/api/v1/bot-subscriptions/{ignoring['subscription_id']}",
+            json={"custom_opposite_side": "ignore"},
+        )
+        await signal(desk, bot, "buy")
+        await change(desk, bot, global_max_daily_loss_usd="0")
+
+        receipt = await signal(desk, bot, "sell")
+
+        assert (receipt["status"], receipt["action"], receipt["code"]) == ("settled", "close", None)
+        assert verdict(receipt, "GLOBAL_LOSS")["passed"] is False
+        assert sorted((row["leg"], row["outcome"], row["code"]) for row in receipt["rows"]) == [
+            ("exit", "denied", "OPPOSITE_SIDE_OPEN"),
+            ("exit", "filled", None),
+            ("exit", "filled", None),
+        ]
+        assert await live(desk, bot) == [("BTCUSDT", "long")]
 
     async def test_decline_when_all_together_have_lost_as_much_as_they_may(self, desk):
         bot = await followed(desk, accounts=2, global_max_daily_loss_usd="100")

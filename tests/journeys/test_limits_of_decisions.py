@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from itertools import cycle, islice
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,10 @@ from pregao.domain.bot import Directions
 from pregao.domain.order import Side
 from pregao.edges.postgres import work
 from tests.builders import bot, configured, instruction
+from tests.fake_exchange import instrument
 from tests.journeys.conftest import now
+
+SYMBOLS = ["BTCUSDT", "ETHUSDT", "LTCUSDT", "SOLUSDT"]
 
 
 async def decide_apart(desk, *batches) -> None:
@@ -41,16 +45,21 @@ async def codes(desk, signals) -> list:
 
 class TestTwoSignalsAtOnce:
     @pytest.mark.parametrize(
-        ("changes", "code"),
+        ("changes", "symbols", "code"),
         [
-            ({"cooldown_seconds": 3_600}, "COOLDOWN_DECLINED"),
-            ({"max_entries_per_day": 1}, "DAILY_ENTRIES_DECLINED"),
-            ({"global_max_positions": 1}, "GLOBAL_POSITIONS_DECLINED"),
+            ({"cooldown_seconds": 3_600}, ["BTCUSDT"], "COOLDOWN_DECLINED"),
+            ({"max_entries_per_day": 1}, ["BTCUSDT"], "DAILY_ENTRIES_DECLINED"),
+            ({"global_max_positions": 1}, SYMBOLS, "GLOBAL_POSITIONS_DECLINED"),
         ],
     )
-    async def test_pass_a_limit_of_one_only_once(self, desk, changes, code):
+    async def test_pass_a_limit_of_one_only_once(self, desk, changes, symbols, code):
+        for symbol in SYMBOLS:
+            desk.exchange.prices[symbol] = Decimal("95200.0")
+            desk.exchange.instruments_known[symbol] = instrument(symbol)
         await desk.put(configured(bots=[bot(**changes)], now=now()))
-        signals = [await desk.signal(instruction(now=now())) for _ in range(4)]
+        signals = [
+            await desk.signal(instruction(symbol=symbol, now=now())) for symbol in islice(cycle(symbols), 4)
+        ]
 
         await decide_apart(desk, *([one] for one in signals))
 

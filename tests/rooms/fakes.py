@@ -125,6 +125,9 @@ class FakeBooks:
         assert bot.bot_id in self.locked_bots, "what is counted must not change before it is used"
         return self.record
 
+    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
+        return self.record.positions_against
+
     async def find_newer_against(
         self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
     ) -> NewerSignal | None:

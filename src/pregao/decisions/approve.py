@@ -39,7 +39,7 @@ async def _settle(answer: ApprovalAnswered, *, bots: Bots, market: Market, now: 
     judgment = await judge(asked, bot_id=answer.bot_id, bots=bots, now=now)
     answer = replace(answer, verdicts=judgment.verdicts)
     failed = judgment.failed
-    if failed is None and judgment.is_entry:
+    if failed is None:
         newer = still_the_last_word(
             await bots.find_newer_against(answer.signal_id, bot_id=answer.bot_id, instruction=asked)
         )

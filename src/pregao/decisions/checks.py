@@ -116,12 +116,22 @@ def loss_below_limit(bot: Bot, _instruction: Instruction, record: Record, _now: 
 
 
 def positions_below_limit(bot: Bot, _instruction: Instruction, record: Record, _now: datetime) -> Verdict:
-    """All subscribers together may hold so many positions; planning keeps the limit account by account too."""
+    """
+    All subscribers together may hold so many positions.
+
+    What is held on the symbol already needs no further place to be reversed or added to: then planning keeps the
+    limit, account by account.
+    """
     maximum = bot.global_max_positions
     if maximum is None:
         return Verdict(check="GLOBAL_POSITIONS", passed=True, numbers={"global_max_positions": "none"})
-    numbers = {"live_positions": str(record.live_positions), "global_max_positions": str(maximum)}
-    return Verdict(check="GLOBAL_POSITIONS", passed=record.live_positions < maximum, numbers=numbers)
+    numbers = {
+        "live_positions": str(record.live_positions),
+        "global_max_positions": str(maximum),
+        "positions_here": str(record.positions_here),
+    }
+    passed = record.live_positions < maximum or record.positions_here > 0
+    return Verdict(check="GLOBAL_POSITIONS", passed=passed, numbers=numbers)
 
 
 ENTRY_CHECKS: tuple[Check, ...] = (

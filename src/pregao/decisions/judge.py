@@ -1,7 +1,8 @@
 """
 Judge an entry: lock what its checks hang on, read what they ask, run them all.
 
-Under buy_only a sell means: out of what is held long. It becomes a close, and closes are not checked.
+Under buy_only a sell means: out of what is held long. It becomes a close, and closes are not checked. So does an entry
+that any other check stops: what it would have opened stays out, what it goes against is closed.
 """
 
 from dataclasses import dataclass, replace
@@ -47,6 +48,10 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
         closing = replace(instruction, action=Action.CLOSE)
         return Judgment(bot=bot, instruction=closing, verdicts=(direction,))
     verdicts = tuple(check(bot, instruction, record, now) for check in ENTRY_CHECKS)
+    is_stopped = not all(verdict.passed for verdict in verdicts)
+    if is_stopped and await bots.count_against(instruction, bot_id=bot_id):
+        closing = replace(instruction, action=Action.CLOSE, was_entry=True)
+        return Judgment(bot=bot, instruction=closing, verdicts=verdicts)
     return Judgment(bot=bot, instruction=instruction, verdicts=verdicts)
 
 

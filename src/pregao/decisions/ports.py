@@ -24,6 +24,7 @@ class Record:
     )
     entries_today: int = 0  # approved ones, on this UTC day
     live_positions: int = 0  # of all subscribers, pending and closing ones included
+    positions_here: int = 0  # of those, on this symbol
     loss_today_usd: Decimal = (
         ZERO  # of positions closed on this UTC day, and of the parts closed of live ones
     )
@@ -57,6 +58,10 @@ class Bots(Protocol):
 
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         """Give what the bot's settings ask of its past; the bot must be locked."""
+        ...
+
+    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
+        """Count the bot's positions on the symbol, live or about to be, that an order on the entry's side would reduce."""
         ...
 
     async def find_newer_against(

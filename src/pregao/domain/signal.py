@@ -71,6 +71,8 @@ class Instruction:
     ``side`` is the side of the entry order; for a close it is the side of the *exit* order where the alert
     said which position it means, else None. ``send_before`` binds entries only: later they are denied.
     ``subscription_id`` limits a close to what one subscription holds; only the desk itself asks that.
+    ``was_entry`` is a close that an entry became because a check stopped it: what it goes against is closed where the
+    subscription's rule for the other side is not to ignore it.
     """
 
     action: Action
@@ -81,3 +83,4 @@ class Instruction:
     send_before: datetime
     not_used: tuple[str, ...] = ()
     subscription_id: UUID | None = None
+    was_entry: bool = False

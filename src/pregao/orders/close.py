@@ -10,7 +10,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Account
-from pregao.domain.bot import SubscriptionStatus
+from pregao.domain.bot import OppositeSide, SubscriptionStatus, effective_settings
 from pregao.domain.facts import (
     DecisionApproved,
     ExitRequested,
@@ -45,6 +45,7 @@ async def plan_closes(
         if asked.subscription_id in (None, member.subscription.subscription_id)
     ]
     accounts = {member.account.account_id: member.account for member in members}
+    keeping = await _keeping(decision, members=members, books=books)
     positions = [
         position
         for position in await books.live_positions_of_bot(decision.bot_id)
@@ -60,7 +61,9 @@ async def plan_closes(
     waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
     for some in in_turns(positions):
         yield [
-            plan_close(
+            _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
+            if position.subscription_id in keeping
+            else plan_close(
                 position,
                 signal_id=decision.signal_id,
                 share=asked.share,
@@ -86,7 +89,27 @@ async def plan_closes(
         )
         for one in waiting
         if _is_meant(asked, symbol=one.symbol, entry_side=one.side, subscription_id=one.subscription_id)
+        and one.subscription_id not in keeping
     ]
+
+
+async def _keeping(decision: DecisionApproved, *, members: Sequence[Member], books: Books) -> set[UUID]:
+    """Give the subscriptions that ignore the other side; a close that was one from the beginning knows no such rule."""
+    if not decision.instruction.was_entry:
+        return set()
+    bot, symbol = await books.get_bot(decision.bot_id), decision.instruction.symbol
+    return {
+        one.subscription.subscription_id
+        for one in members
+        if effective_settings(bot, one.subscription, symbol=symbol).opposite_side is OppositeSide.IGNORE
+    }
+
+
+def _stands(position: Position) -> Denial:
+    values = f"position={position.position_id} direction={position.direction} status={position.status}"
+    return Denial(
+        code="OPPOSITE_SIDE_OPEN", reason=f"{values}. The rule for the other side is to ignore it; it stands."
+    )
 
 
 def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription_id: UUID) -> bool:

@@ -90,8 +90,14 @@ class TestReadRecord:
         )
         mirrored = await record(journal, allowed_directions=Directions.SELL_ONLY)
 
-        assert (told.live_positions, told.positions_against) == (4, 2)
+        books = PostgresBooks(journal.pool)
+        against = [
+            await books.count_against(instruction(side=side), bot_id=BOT_ID) for side in (Side.SELL, Side.BUY)
+        ]
+
+        assert (told.live_positions, told.positions_here, told.positions_against) == (4, 3, 2)
         assert mirrored.positions_against == 1
+        assert against == [2, 1]
 
     async def test_counts_an_entry_that_waits_for_its_turn_as_held(self, journal):
         """A reverse on its way: the position it will open is what the signal would close."""
@@ -149,6 +155,7 @@ class TestReadRecord:
                 "BTCUSDT",
                 NOON - timedelta(seconds=300),
                 NOON,
+                True,
                 True,
                 True,
                 True,

@@ -199,6 +199,21 @@ class TestSettleApproval:
 
         assert (type(fact), fact.instruction.action) == (DecisionApproved, Action.CLOSE)
 
+    async def test_closes_nothing_that_the_bot_has_entered_since(self):
+        """The check stops the sell because of the buy after it; the yes to the sell is not about that position."""
+        bought = NewerSignal(
+            signal_id=UUID(int=9), action=Action.ENTER, received_at=NOON + timedelta(minutes=2)
+        )
+
+        fact = await settled(
+            said(asked=instruction(side=Side.SELL)),
+            record=Record(positions_against=1, last_entry_at=FOUR_MINUTES),
+            newer=bought,
+            cooldown_seconds=300,
+        )
+
+        assert fact.code == "NEWER_SIGNAL_DECLINED"
+
 
 class TestPrice:
     @quick

@@ -243,11 +243,15 @@ class TestLimits:
             "global_max_daily_loss_usd": "100",
         }
 
-    @pytest.mark.parametrize(("live", "passed"), [(4, True), (5, False)])
-    def test_of_what_all_may_hold(self, live, passed):
-        told = asked(checks.positions_below_limit, record=Record(live_positions=live), global_max_positions=5)
+    @pytest.mark.parametrize(("live", "here", "passed"), [(4, 0, True), (5, 0, False), (5, 1, True)])
+    def test_of_what_all_may_hold(self, live, here, passed):
+        """Whoever holds the symbol may reverse it at the limit: that takes no further place."""
+        record = Record(live_positions=live, positions_here=here)
 
-        assert told == (passed, {"live_positions": str(live), "global_max_positions": "5"})
+        told = asked(checks.positions_below_limit, record=record, global_max_positions=5)
+
+        numbers = {"live_positions": str(live), "global_max_positions": "5", "positions_here": str(here)}
+        assert told == (passed, numbers)
 
     def test_of_0_let_nothing_through(self):
         """0 is a value, not an absence."""

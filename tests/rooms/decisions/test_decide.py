@@ -71,7 +71,7 @@ class TestDecide:
             ),
             (
                 {"global_max_positions": 5}, {"live_positions": 7},
-                "GLOBAL_POSITIONS_DECLINED", "live_positions=7 global_max_positions=5",
+                "GLOBAL_POSITIONS_DECLINED", "live_positions=7 global_max_positions=5 positions_here=0",
             ),
         ],
     )  # fmt: skip
@@ -135,6 +135,25 @@ class TestDecide:
         [verdict] = fact.verdicts
         assert (verdict.check, verdict.passed) == ("DIRECTION", False)
         assert verdict.numbers["positions_against"] == "2"
+
+    @pytest.mark.parametrize(
+        ("changes", "check"),
+        [
+            ({"status": BotStatus.PAUSED}, "BOT_STATUS"),
+            ({"allowed_symbols": ("ETHUSDT",)}, "ALLOW_LIST"),
+            ({"global_max_daily_loss_usd": Decimal(0)}, "GLOBAL_LOSS"),
+            ({"max_entries_per_day": 0}, "DAILY_ENTRIES"),
+        ],
+    )
+    async def test_closes_what_an_entry_goes_against_although_a_check_stops_it(self, changes, check):
+        """F051: a limit stops what would be opened; declined as a whole, it would keep everybody in the position."""
+        asked = instruction(side=Side.SELL)
+
+        fact = await decided(asked, record=Record(positions_against=1), approval=Approval.MANUAL, **changes)
+
+        assert isinstance(fact, DecisionApproved)
+        assert fact.instruction == replace(asked, action=Action.CLOSE, was_entry=True)
+        assert [verdict.check for verdict in fact.verdicts if not verdict.passed] == [check]
 
     @pytest.mark.parametrize("changes", [{}, {"trading_symbol": "BTCUSDT"}])
     async def test_asks_nothing_of_the_past_of_a_bot_without_limits(self, changes):

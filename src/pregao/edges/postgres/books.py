@@ -80,6 +80,13 @@ FROM orders WHERE bot_id = $1 AND status = 'deferred' AND leg = 'entry'
 ORDER BY order_id FOR NO KEY UPDATE
 """
 
+AGAINST = f"""(
+           SELECT count(*)::int FROM positions
+           WHERE bot_id = $1 AND symbol = $2 AND direction = {{direction}} AND {LIVE}
+       ) + (
+           SELECT count(*)::int FROM orders
+           WHERE bot_id = $1 AND symbol = $2 AND side = {{side}} AND status = 'deferred' AND leg = 'entry')"""
+
 # A part that nothing asks for is not read. The first two go by the index signals_entered.
 ENTERED = "action = 'enter' AND status IN ('approved', 'planned', 'settled')"
 RECORD = f"""
@@ -92,6 +99,9 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
        CASE WHEN $6 THEN (
            SELECT count(*)::int FROM positions WHERE bot_id = $1 AND {LIVE})
        ELSE 0 END AS live_positions,
+       CASE WHEN $6 THEN (
+           SELECT count(*)::int FROM positions WHERE bot_id = $1 AND symbol = $2 AND {LIVE})
+       ELSE 0 END AS positions_here,
        CASE WHEN $7 THEN (
            SELECT coalesce(sum(counted_loss_usd), 0) FROM daily_results
            WHERE bot_id = $1 AND day = ($4 AT TIME ZONE 'UTC')::date
@@ -99,14 +109,9 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
            SELECT coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0)
            FROM positions WHERE bot_id = $1 AND {LIVE})
        ELSE 0 END AS loss_today_usd,
-       CASE WHEN $8::text IS NOT NULL THEN (
-           SELECT count(*)::int FROM positions
-           WHERE bot_id = $1 AND symbol = $2 AND direction = $8 AND {LIVE}
-       ) + (
-           SELECT count(*)::int FROM orders
-           WHERE bot_id = $1 AND symbol = $2 AND side = $9 AND status = 'deferred' AND leg = 'entry')
-       ELSE 0 END AS positions_against
+       CASE WHEN $8 THEN {AGAINST.format(direction="$9", side="$10")} ELSE 0 END AS positions_against
 """
+COUNT_AGAINST = f"SELECT {AGAINST.format(direction='$3', side='$4')}"
 
 # A share closed, or one subscription closed by the desk, leaves the bot where it was. Nothing is joined: no estimate of
 # how much came later may make it read all the bot ever had. It goes by the index signals_of_bot from the question on.
@@ -193,11 +198,21 @@ class PostgresBooks:
             bot.max_entries_per_day is not None,
             bot.global_max_positions is not None,
             bot.global_max_daily_loss_usd is not None,
-            Direction.of_entry(other_side) if goes_against(bot, instruction) else None,
+            goes_against(bot, instruction),
+            Direction.of_entry(other_side),
             other_side,
         )
         assert row is not None, "one row of counts"
         return to_value(row, Record)
+
+    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
+        """Count the bot's positions on the symbol, live or about to be, that an order on the entry's side would reduce."""
+        assert instruction.side is not None, "an entry has a side"
+        other_side = instruction.side.opposite
+        count: int = await self._connection.fetchval(
+            COUNT_AGAINST, bot_id, instruction.symbol, Direction.of_entry(other_side), other_side
+        )
+        return count
 
     async def find_newer_against(
         self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
