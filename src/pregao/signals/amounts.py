@@ -253,7 +253,7 @@ def says_yes(value: object) -> bool:
 
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "1", "sim", "on"), True),
-    **dict.fromkeys(("false", "no", "0", "nao", "off", ""), False),
+    **dict.fromkeys(("false", "no", "0", "nao", "off"), False),
 }
 
 

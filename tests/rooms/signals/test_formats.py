@@ -236,6 +236,12 @@ class TestReadWords:
     def test_passes_over_fields_that_decide_nothing(self, fields: dict) -> None:
         assert read(action="buy", **fields).intent is Intent.BUY
 
+    @pytest.mark.parametrize("flag", ["reduce_only", "close_position", "close_all"])
+    def test_refuses_a_flag_that_was_left_empty(self, flag: str) -> None:
+        """A template's placeholder came out empty: it may have meant yes, and then a sell must not go short."""
+        assert refusal_of(alert(action="sell", **{flag: ""})).code == "ACTION_AMBIGUOUS"
+        assert refusal_of(f"SYMBOL=BTCUSDT;SIGNAL=SELL;{flag}=".encode()).code == "ACTION_AMBIGUOUS"
+
     def test_refuses_one_field_said_twice_differently(self) -> None:
         assert refusal_of(b'{"ticker":"BTCUSDT","action":"buy","action":"sell"}').code == "FIELD_REPEATED"
         assert refusal_of(b"SYMBOL=BTCUSDT\nSIGNAL=BUY\nSIGNAL=SELL").code == "FIELD_REPEATED"
