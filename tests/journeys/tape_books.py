@@ -24,8 +24,11 @@ TABLES = {
     "subscriptions": "subscription_id",
 }
 LIVE = ("pending", "open", "closing")
-EXIT_DENIALS = {"NOTHING_OPEN", "EXIT_IN_FLIGHT", "QUANTITY_BELOW_MINIMUM"}
-"""Why an exit may be denied: nothing is there, all of it is leaving already, or the share is less than a step."""
+EXIT_DENIALS = {"NOTHING_OPEN", "EXIT_IN_FLIGHT", "QUANTITY_BELOW_MINIMUM", "OPPOSITE_SIDE_OPEN"}
+"""
+Why an exit may be denied: nothing is there, all of it is leaving already, the share is less than a step, or it was an
+entry that a check stopped and the rule is to ignore the other side.
+"""
 
 
 @dataclass(slots=True)
