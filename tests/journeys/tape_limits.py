@@ -87,7 +87,9 @@ class Held:
     direction: Direction
     is_live: bool
     quantity: Decimal = Decimal(0)
-    loss: tuple[str, Decimal] = ("", Decimal(0))  # on which day it counts, "" while it lives; how much
+    exited: Decimal = Decimal(0)
+    last_exit_day: str = ""
+    loss: tuple[str, Decimal] = ("", Decimal(0))  # on which day it counts; how much
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ class Replay:
             case DailyLossForgiven():
                 self._forgiven(fact, xid=xid)
             case PositionChanged():
-                self._change(fact.position, xid=xid)
+                self._change(fact.position, told_on=str(fact.happened_at.astimezone(UTC).date()), xid=xid)
 
     def _everybody(self, fact: SignalPlanned) -> None:
         followers = sum(
@@ -323,8 +325,10 @@ class Replay:
         for key in keys:
             self.lost[key] += amount
 
-    def _change(self, position: Position, *, xid: int) -> None:
+    def _change(self, position: Position, *, told_on: str, xid: int) -> None:
         held = self.held[position.position_id]
+        if position.exited_quantity != held.exited:
+            held.exited, held.last_exit_day = position.exited_quantity, told_on
         held.quantity = position.entered_quantity - position.exited_quantity
         is_live = position.status in LIVE_STATUSES
         if is_live is not held.is_live:
@@ -337,7 +341,7 @@ class Replay:
                 assert position.closed_at is not None
                 loss = (str(position.closed_at.astimezone(UTC).date()), -position.realized_pnl)
             elif is_live and position.exited_quantity:
-                loss = ("", -position.realized_pnl)
+                loss = (held.last_exit_day, -position.realized_pnl)
         for (day, amount), sign in ((held.loss, -1), (loss, 1)):
             if amount:
                 self._lose(self._keys(held), amount=sign * amount, day=day, xid=xid)
@@ -390,7 +394,7 @@ class Replay:
         for name, key, _, loss_max in self._levels(order):
             if loss_max is not None:
                 self.checked[f"losses of {name}"] += 1
-                lost = self._least_lost({(*key, ""), (*key, day)})
+                lost = self._least_lost({(*key, day)})
                 self._must(lost < loss_max, f"{name} lost {lost} of {loss_max}: {order}")
 
     def _least_lost(self, keys: set[tuple[Any, ...]]) -> Decimal:

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from pregao.domain.facts import PositionChanged
+from pregao.domain.order import Side
 from pregao.edges.paper.serve import PaperSettings
-from tests.builders import NOON, closed, configured, held
+from tests.builders import NOON, booked, closed, configured, held
 from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, own_desk
 from tests.edges.http.api.test_performance import trade
 from tests.journeys.whole_desk import WholeDesk, free_port, running_desk
@@ -281,6 +282,24 @@ class TestDailyLoss:
             for one in snapshots.json()["items"]
         ]
         assert days == [("2026-11-21", "-150", 1, "-150"), ("2026-11-22", "-30", 1, "-180")]
+
+    async def test_f054_what_a_part_has_lost_counts_today_and_no_more_tomorrow(self, database):
+        """Limits count it before the position closes: what is shown as left to lose must, too."""
+        sold = {"side": Side.SELL, "quantity": "0.5", "price": "50", "traded_at": MIDNIGHT - SECOND}
+        part = held(
+            "1", price="100", position_id=1, exited_quantity=Decimal("0.5"), exit_notional=Decimal(25)
+        )
+        async with own_desk(database) as desk:
+            await desk.append(*configured())
+            await trade(desk, part)
+            await desk.append(booked(order_id=None, **sold))
+            today = []
+            for desk.now in (MIDNIGHT - SECOND, MIDNIGHT):
+                path = f"{SUBSCRIPTIONS}/{UUID(int=1)}/performance"
+                today.append((await desk.client.get(path)).json()["today"])
+
+        told = [(one["counted_loss_usd"], one["open_loss_usd"], one["remaining_loss_usd"]) for one in today]
+        assert told == [("0", "25", "175"), ("0", "0", "200")]
 
     async def test_f054_a_restart_on_the_same_day_forgets_no_loss(self, database):
         async with own_desk(database) as desk:

@@ -155,6 +155,9 @@ class SubscriptionPerformance:
     account_id: int
     account_name: str
     max_daily_loss_usd: Decimal
+    open_loss_usd: (
+        Decimal  # of live positions of which a part was closed on the last day; limits count it too
+    )
     period: Period
     forgiven: tuple[ForgivenLine, ...]
     executions: Executions

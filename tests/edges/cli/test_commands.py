@@ -201,7 +201,9 @@ class TestPerformance:
             subscriptions.app, "forgive-loss", str(UUID(int=1)), "--reason", "venue outage"
         )
 
-        assert result.stdout == "Lost today 3.5 USD, forgiven 3.5, counted 0 of 200.\n"
+        assert (
+            result.stdout == "Lost today 3.5 USD, forgiven 3.5, counted 0 and 0 of open positions, of 200.\n"
+        )
         assert again["today"]["forgiven_usd"] == "3.5"
 
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.facts import AccountConfigured, PositionChanged, SubscriptionConfigured, UserConfigured
+from pregao.domain.order import Side
 from pregao.domain.position import PositionStatus
 from pregao.domain.user import Role, User
 from pregao.edges.postgres.books import KnownMembers, PostgresBooks
-from tests.builders import BOT_ID, NOON, account, configured, held, subscription
+from tests.builders import BOT_ID, NOON, account, booked, configured, held, subscription
 from tests.rooms.orders.test_send import order
 
 USER = User(user_id=UUID(int=9), email="ana@example.org", name="Ana", role=Role.TRADER, max_positions=3)
@@ -56,7 +57,7 @@ class TestKnownMembers:
 
 class TestUsage:
     async def test_counts_live_positions_and_the_day_s_losses_of_every_level(self, journal):
-        """A position that has lost on a part it has closed counts before it is closed whole."""
+        """A position that has lost on a part it has closed counts before it is closed whole, on that part's day."""
         await put(journal, [UserConfigured(happened_at=NOON, user=USER), *configured(accounts=3)])
         await put(
             journal,
@@ -84,6 +85,8 @@ class TestUsage:
             )  # fmt: skip
             await put(journal, [planned, PositionChanged(happened_at=NOON, position=one)])
 
+        await put(journal, [booked(order_id=None, position_id=2, side=Side.SELL, traded_at=NOON)])
+
         async with journal.transaction() as transaction:
             books = PostgresBooks(transaction.connection)
             await books.members(BOT_ID)
@@ -96,5 +99,6 @@ class TestUsage:
         assert told(usage.of_subscriptions) == {1: (0, 6), 2: (1, 1), 3: (1, 0)}
         assert told(usage.of_subscriptions_on_symbol) == {1: (0, 6), 3: (1, 0)}
         assert told(usage.of_users) == {9: (1, 7)}
-        assert told(tomorrow.of_subscriptions) == {2: (1, 1), 3: (1, 0)}
+        assert told(tomorrow.of_subscriptions) == {2: (1, 0), 3: (1, 0)}
+        assert told(tomorrow.of_users) == {9: (1, 0)}
         assert usage.limited_users == {USER.user_id: USER}

@@ -15,7 +15,7 @@ from pregao.domain.order import Leg, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.edges.postgres.books import NEWER_AGAINST, RECORD, PostgresBooks
-from tests.builders import BOT_ID, NOON, arrival, bot, closed, configured, held, instruction
+from tests.builders import BOT_ID, NOON, arrival, booked, bot, closed, configured, held, instruction
 from tests.edges.postgres.test_daily_results import begin, change
 
 OTHER_BOT = bot(bot_id=uuid4(), webhook_path="another-bots-webhook")
@@ -129,10 +129,13 @@ class TestReadRecord:
         )
         await begin(journal, half_lost)
         await change(journal, half_lost)
+        await put(journal, [booked(order_id=None, position_id=5, side=Side.SELL, traded_at=NOON)])
 
         told = await record(journal, global_max_daily_loss_usd=Decimal(100))
+        tomorrow = await record(journal, now=NOON + timedelta(days=1), global_max_daily_loss_usd=Decimal(100))
 
         assert told.loss_today_usd == Decimal("49.5")
+        assert tomorrow.loss_today_usd == 0
 
     @pytest.mark.parametrize("side", list(Side))
     async def test_reads_nothing_that_no_setting_asks_for(self, journal, side):

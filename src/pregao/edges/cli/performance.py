@@ -43,6 +43,7 @@ def show_subscription(found: Any) -> None:
             ("bot", found["bot_name"]),
             ("account", found["account_name"]),
             ("lost today USD", f"{today['counted_loss_usd']} of {today['max_daily_loss_usd']}"),
+            ("lost today by parts of open positions USD", today["open_loss_usd"]),
             ("forgiven today USD", today["forgiven_usd"]),
             *_extremes(found),
             ("executions", _executions(found["executions"])),

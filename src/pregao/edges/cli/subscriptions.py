@@ -224,7 +224,8 @@ def forgive_loss(
     today = forgiven["today"]
     print(
         f"Lost today {today['loss_usd']} USD, forgiven {today['forgiven_usd']}, "
-        f"counted {today['counted_loss_usd']} of {today['max_daily_loss_usd']}."
+        f"counted {today['counted_loss_usd']} and {today['open_loss_usd']} of open positions, "
+        f"of {today['max_daily_loss_usd']}."
     )
 
 

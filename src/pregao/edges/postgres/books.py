@@ -53,11 +53,16 @@ LOCK_LIVE = f"""
 SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE
 """
 
-# What is lost is known when a position closes; what a part of it has lost already counts before.
+# What is lost is known when a position closes; what its parts have lost counts before, on the days they were closed.
+LOST_IN_PART = """
+coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quantity > 0 AND EXISTS (
+    SELECT FROM fills AS f WHERE f.position_id = p.position_id AND f.side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END
+    AND (f.traded_at AT TIME ZONE 'UTC')::date = {day})), 0)
+"""
 LIVE_OF_BOT = f"""
 SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
-       coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0) AS loss_usd
-FROM positions WHERE bot_id = $1 AND {LIVE}
+       {LOST_IN_PART.format(day="$3")} AS loss_usd
+FROM positions AS p WHERE bot_id = $1 AND {LIVE}
 GROUP BY 1, 2
 """
 LOST_BY_BOT = """
@@ -66,7 +71,7 @@ FROM daily_results WHERE bot_id = $1 AND day = $3 GROUP BY 1, 2
 """
 OF_USERS = f"""
 SELECT a.user_id, count(p.*)::int AS positions,
-       coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quantity > 0), 0)
+       {LOST_IN_PART.format(day="$2")}
        + coalesce((SELECT sum(r.counted_loss_usd) FROM daily_results AS r JOIN accounts AS o USING (account_id)
                    WHERE o.user_id = a.user_id AND r.day = $2), 0) AS loss_usd
 FROM accounts AS a LEFT JOIN positions AS p ON p.account_id = a.account_id AND p.{LIVE}
@@ -106,8 +111,8 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
            SELECT coalesce(sum(counted_loss_usd), 0) FROM daily_results
            WHERE bot_id = $1 AND day = ($4 AT TIME ZONE 'UTC')::date
        ) + (
-           SELECT coalesce(sum(-realized_pnl) FILTER (WHERE realized_pnl < 0 AND exited_quantity > 0), 0)
-           FROM positions WHERE bot_id = $1 AND {LIVE})
+           SELECT {LOST_IN_PART.format(day="($4 AT TIME ZONE 'UTC')::date")}
+           FROM positions AS p WHERE bot_id = $1 AND {LIVE})
        ELSE 0 END AS loss_today_usd,
        CASE WHEN $8 THEN {AGAINST.format(direction="$9", side="$10")} ELSE 0 END AS positions_against
 """
@@ -260,7 +265,7 @@ class PostgresBooks:
         """Give what has been used of the limits; ``members`` has locked what they hang on."""
         users = self._limited_users
         rows = [
-            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol),
+            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol, day),
             *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day),
         ]
         of_users = await self._connection.fetch(OF_USERS, list(users), day) if users else []

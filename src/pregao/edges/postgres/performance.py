@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.rows import to_value
 from pregao.views.performance import (
     RESULTS,
@@ -40,6 +41,10 @@ SELECT day, symbol, forgiven_usd, forgiven_by, forgiven_reason AS reason FROM da
 WHERE subscription_id = $1 AND day BETWEEN $2 AND $3 AND forgiven_usd > 0
 ORDER BY day, symbol
 """
+
+OPEN_LOSS = (
+    f"SELECT {LOST_IN_PART.format(day='$2')} FROM positions AS p WHERE subscription_id = $1 AND {LIVE}"
+)
 
 # Positions of the subscriptions that have results in these days: found by the index of what closed.
 EXTREMES = """
@@ -110,10 +115,12 @@ class PostgresPerformances:
             period = await _period(
                 connection, "subscription_id", subscription_id, first_day=first_day, last_day=last_day
             )
+            open_loss = await connection.fetchval(OPEN_LOSS, subscription_id, last_day)
             forgiven = await connection.fetch(FORGIVEN, subscription_id, first_day, last_day)
             executions = await connection.fetchrow(EXECUTIONS, subscription_id)
         return SubscriptionPerformance(
             **named,
+            open_loss_usd=open_loss,
             period=period,
             forgiven=tuple(to_value(row, ForgivenLine) for row in forgiven),
             executions=to_value(executions, Executions),

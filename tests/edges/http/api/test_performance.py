@@ -70,7 +70,7 @@ class TestSubscriptionPerformance:
             "closed": 2, "wins": 0, "losses": 2, "win_rate_pct": "0", "pnl_usd": "-5.25", "pnl_pct": "-2.625",
             "gross_pnl_usd": "-4.5", "fees_usd": "0.75", "loss_usd": "5.25", "notional_usd": "200",
             "average_pnl_usd": "-2.625", "profit_factor": "0", "forgiven_usd": "0", "counted_loss_usd": "5.25",
-            "max_daily_loss_usd": "200", "remaining_loss_usd": "194.75",
+            "open_loss_usd": "0", "max_daily_loss_usd": "200", "remaining_loss_usd": "194.75",
         }  # fmt: skip
         assert (shown["period"]["closed"], shown["period"]["pnl_usd"], shown["period"]["win_rate_pct"]) == (
             3, "-2.25", "33.33",

@@ -70,6 +70,9 @@ class TodayShown(ResultsShown):
 
     forgiven_usd: Amount
     counted_loss_usd: Amount
+    open_loss_usd: (
+        Amount  # of open positions that were closed in part today; it counts too, and is not forgiven
+    )
     max_daily_loss_usd: Amount
     remaining_loss_usd: Amount
 
@@ -304,7 +307,10 @@ def _today(found: SubscriptionPerformance) -> dict[str, Any]:
     return {
         **_results(today),
         "max_daily_loss_usd": found.max_daily_loss_usd,
-        "remaining_loss_usd": max(found.max_daily_loss_usd - today.counted_loss_usd, ZERO),
+        "open_loss_usd": found.open_loss_usd,
+        "remaining_loss_usd": max(
+            found.max_daily_loss_usd - today.counted_loss_usd - found.open_loss_usd, ZERO
+        ),
     }
 
 
