@@ -37,6 +37,7 @@ from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
     Allowance,
     denial_of_foreign,
+    denial_of_holding,
     denial_of_instrument,
     denial_of_member,
 )
@@ -176,6 +177,14 @@ def _plan_member(
             return [waits]
         if settings.same_side is SameSide.ADD:
             return [_add(member, own, asked=asked, standing=standing, moment=moment)]
+        vain = _denial_of_place(member, asked=asked, standing=standing) or _sized(
+            member.account,
+            settings,
+            view=moment.view_of(member.account.venue, asked.symbol),
+            sizes=standing.sizes,
+        )
+        if isinstance(vain, Denial):
+            return [_deny(member, vain, asked=asked, moment=moment)]  # nothing could take its place
         return [_close(member, own, asked=asked, standing=standing, moment=moment), waits]
     if settings.opposite_side is OppositeSide.IGNORE:
         stands = Denial(
@@ -206,9 +215,15 @@ def _add(
             reason=f"position={own.position_id} status={own.status}. It is added to when nothing is on its way.",
         )
         return _deny(member, busy, asked=asked, moment=moment)
-    return _enter(
+    added = _enter(
         member, asked=asked, standing=standing, moment=moment, position_id=own.position_id, is_new=False
     )
+    instrument = moment.instrument_of(member.account.venue, asked.symbol)
+    if isinstance(added, OrderPlanned) and instrument is not None:
+        too_large = denial_of_holding(own.quantity, added=added.quantity, instrument=instrument)
+        if too_large is not None:
+            return _deny(member, too_large, asked=asked, moment=moment)
+    return added
 
 
 def _enter(
@@ -270,17 +285,22 @@ def _denial(
     )
     if denial is not None:
         return denial
-    place = member.account.account_id, _position_side(member.account, asked.side)
-    owner = standing.owners.get(place)
+    owner = standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
     if is_new and owner is not None:
         return Denial(
             code="SYMBOL_OWNED",
             reason=f"position={owner.position_id} direction={owner.direction} status={owner.status} "
             f"subscription={owner.subscription_id}. Another subscription trades this symbol here.",
         )
-    if place in standing.foreign:
-        return denial_of_foreign(asked.symbol, position_side=place[1], quantity=standing.foreign[place])
-    return standing.allowance.denial(member, takes_place=is_new)
+    denial = _denial_of_place(member, asked=asked, standing=standing)
+    return denial or standing.allowance.denial(member, takes_place=is_new)
+
+
+def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Denial | None:
+    place = member.account.account_id, _position_side(member.account, asked.side)
+    if place not in standing.foreign:
+        return None
+    return denial_of_foreign(asked.symbol, position_side=place[1], quantity=standing.foreign[place])
 
 
 def _sized(

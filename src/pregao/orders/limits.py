@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pregao.domain.account import REAL_VENUES, Account
 from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
+from pregao.domain.instrument import Instrument
 from pregao.domain.market import MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
@@ -65,6 +66,17 @@ def denial_of_instrument(account: Account, *, view: MarketView) -> Denial | None
             f"account_margin_asset={account.margin_asset}.",
         )
     return None
+
+
+def denial_of_holding(held: Decimal, *, added: Decimal, instrument: Instrument) -> Denial | None:
+    """Give why a position may not grow by so much: one market order must always be able to close it."""
+    if held + added <= instrument.market_quantity_max:
+        return None
+    return Denial(
+        code="QUANTITY_ABOVE_MAXIMUM",
+        reason=f"held={to_text(held)} quantity={to_text(added)} maximum={to_text(instrument.market_quantity_max)} "
+        f"instrument={instrument.symbol}. One order could not close it any more.",
+    )
 
 
 def expired(send_before: datetime, *, now: datetime) -> Denial:

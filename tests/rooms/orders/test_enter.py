@@ -24,12 +24,12 @@ SUBSCRIPTION = UUID(int=1)
 SHORT = {"direction": Direction.SHORT}
 
 
-async def planned(desk, asked=None, *, now=NOON):
+async def planned(desk, asked=None, *, now=NOON, in_market=None):
     """Plan one buy unless told otherwise; give its rows and what it made useless."""
     decision = DecisionApproved(
         happened_at=NOON, signal_id=SIGNAL, bot_id=BOT_ID, instruction=asked or instruction(), verdicts=()
     )
-    turns = plan_orders(decision, books=desk, market=market(), desk=DESK, now=now)
+    turns = plan_orders(decision, books=desk, market=in_market or market(), desk=DESK, now=now)
     *facts, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
     rows = [fact for fact in facts if fact.signal_id == SIGNAL]
@@ -151,6 +151,16 @@ class TestSameSide:
 
         assert await said(desk) == [(Leg.ENTRY, OrderDenied, "ORDER_IN_FLIGHT")]
 
+    @pytest.mark.parametrize(("maximum", "code"), [("0.010", None), ("0.009", "QUANTITY_ABOVE_MAXIMUM")])
+    async def test_adds_no_more_than_one_order_can_close(self, maximum, code):
+        """What is larger than the venue's largest order could not be left again."""
+        desk = books(custom_same_side=SameSide.ADD, custom_leverage=10, custom_margin_usd=Decimal(50))
+        narrow = market(market_quantity_max=Decimal(maximum))
+
+        [(_, _, told)] = await said(desk.take(held()), in_market=narrow)
+
+        assert told == code
+
     async def test_f053_replaces_the_exit_first_and_the_entry_when_flat(self):
         desk = books(custom_same_side=SameSide.REPLACE).take(held())
 
@@ -161,6 +171,20 @@ class TestSameSide:
         desk.losses.append(Loss(SUBSCRIPTION, 1, "BTCUSDT", NOON.date(), Decimal(10)))
 
         assert await said(desk) == [(Leg.ENTRY, OrderDenied, "DAILY_LOSS_AT_LIMIT")]
+
+    @pytest.mark.parametrize(
+        ("seen", "foreign", "code"),
+        [
+            (market(venues=()), "0", "PRICE_UNAVAILABLE"),
+            (market(market_quantity_min=Decimal(9)), "0", "QUANTITY_BELOW_MINIMUM"),
+            (market(), "0.3", "FOREIGN_POSITION"),
+        ],
+    )
+    async def test_keeps_the_position_that_nothing_could_replace_now(self, seen, foreign, code):
+        desk = books(custom_same_side=SameSide.REPLACE).take(held())
+        desk.foreign[1, "BTCUSDT", PositionSide.BOTH] = Decimal(foreign)
+
+        assert await said(desk, in_market=seen) == [(Leg.ENTRY, OrderDenied, code)]
 
 
 class TestWhileClosing:
