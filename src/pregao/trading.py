@@ -489,6 +489,10 @@ class Trading:
             await work.lock_positions_of(transaction.connection, told)
             done = await self._runner.advance_in(transaction, told)
         self._go_on(done)
+        for account_id in _left_holding(done):
+            self._ask_later(
+                account_id
+            )  # the venue may hold less than we think: a hand closed it, and nobody told
         return [None] * len(batch)
 
     # --- ask ----------------------------------------------------------------------------------------------
@@ -676,6 +680,18 @@ class Trading:
                 asset = fact.trade.commission_asset
                 quote = await self._exchanges[venue].quote(f"{asset}{MARGIN_ASSET}")
                 self._rates[asset, MARGIN_ASSET] = quote.last_price
+
+
+def _left_holding(done: Sequence[Fact]) -> set[int]:
+    """Give the accounts that hold what an exit should have closed: refused, or ended before all of it was."""
+    ended = {fact.position_id for fact in done if isinstance(fact, OrderRejected | OrderEnded)}
+    return {
+        fact.position.account_id
+        for fact in done
+        if isinstance(fact, PositionChanged)
+        and fact.position.position_id in ended
+        and fact.position.status is PositionStatus.OPEN
+    }
 
 
 def _needs_rate(fill: FillReported) -> bool:

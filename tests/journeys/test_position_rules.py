@@ -12,6 +12,7 @@ from pregao.domain.order import OrderStatus, PositionMode, Side
 from pregao.domain.signal import Action
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.market.live import PRICE_AGE_SECONDS_MAX
+from pregao.trading import GAP_SECONDS
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -328,6 +329,27 @@ class TestForeign:
         await story.desk.until("SELECT coalesce(sum(quantity), 0) = 0 FROM foreign_positions")
         signal_id = await story.say()
         assert await story.rows_of(signal_id) == [("entry", "filled", None)]
+
+    @pytest.mark.parametrize(
+        ("by_hand", "outcome"),
+        [("0.005", ("exit", "rejected", "-2022")), ("0.003", ("exit", "expired", None))],
+    )
+    async def test_f057_a_close_that_finds_less_than_is_held_asks_what_a_hand_has_closed(
+        self, story, by_hand, outcome
+    ):
+        """Nobody told of that trade: without asking, the rest would be held in the books for ever."""
+        await story.begin()
+        await story.say()
+        story.desk.exchange.stream_is_down = True
+        await story.desk.exchange.trade(1, side=Side.SELL, quantity=Decimal(by_hand))
+        story.desk.exchange.stream_is_down = False
+
+        signal_id = await story.say(Action.CLOSE)
+        story.desk.exchange.clock.forward(GAP_SECONDS)
+        await story.desk.until("SELECT status = 'closed' FROM positions")
+
+        assert await story.rows_of(signal_id) == [outcome]
+        assert await story.agrees()
 
     async def test_f053_a_larger_sale_by_hand_closes_ours_outside_and_leaves_the_rest_foreign(self, story):
         await story.begin()
