@@ -467,6 +467,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
     }
     last = await books.planned_orders(list(current))
     members = await books.members_named({before.subscription_id for before in last.values()})
+    stops = await _stops_of_died(list(last.values()), members=members, books=books, now=moment.now)
     facts: list[Fact] = []
     for request in current.values():
         before = last[request.order_id]
@@ -482,6 +483,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
                 now=moment.now,
             )
             or _denial_of_bot(bot)
+            or stops.get(before.order_id)
             or (NO_PRICE if view is None else None)
         )
         facts.append(
@@ -490,6 +492,34 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
             else _attempt_again(before, attempt=request.attempt, view=view, moment=moment)
         )
     return facts
+
+
+async def _stops_of_died(
+    died: Sequence[OrderPlanned], *, members: Mapping[UUID, Member], books: Books, now: datetime
+) -> dict[str, Denial]:
+    """
+    Give by order what has come up since it was planned: a loss that reached its limit, a foreign holding.
+
+    Its place in the limits of positions it holds already. Nothing is locked: the positions are, and whoever plans
+    locks them last.
+    """
+    stops: dict[str, Denial] = {}
+    places = sorted({(before.bot_id, before.symbol) for before in died})
+    for bot_id, symbol in places:
+        together = [before for before in died if (before.bot_id, before.symbol) == (bot_id, symbol)]
+        usage = await books.usage(bot_id, symbol=symbol, day=now.date())
+        allowance = Allowance(await books.get_bot(bot_id), symbol=symbol, usage=usage)
+        foreign = await books.foreign_quantities(
+            account_ids=[before.account_id for before in together], symbol=symbol
+        )
+        for before in together:
+            place = before.account_id, before.position_side
+            denial = allowance.denial(members[before.subscription_id], takes_place=False)
+            if denial is None and place in foreign:
+                denial = denial_of_foreign(symbol, position_side=place[1], quantity=foreign[place])
+            if denial is not None:
+                stops[before.order_id] = denial
+    return stops
 
 
 def _attempt_again(

@@ -221,7 +221,7 @@ class Books(Protocol):
         ...
 
     async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
-        """Give what has been used of the limits, on a UTC day; the bot's members must be locked."""
+        """Give what has been used of the limits, on a UTC day; where places are given out, the members must be locked."""
         ...
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> Sequence[Position]:

@@ -102,3 +102,7 @@ class TestUsage:
         assert told(tomorrow.of_subscriptions) == {2: (1, 0), 3: (1, 0)}
         assert told(tomorrow.of_users) == {9: (1, 0)}
         assert usage.limited_users == {USER.user_id: USER}
+
+        unlocked = await PostgresBooks(journal.pool).usage(BOT_ID, symbol="BTCUSDT", day=NOON.date())
+
+        assert unlocked == usage

@@ -25,7 +25,7 @@ from pregao.orders.close import plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import plan_orders
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
-from tests.rooms.fakes import DESK, PRICE, books, market
+from tests.rooms.fakes import DESK, PRICE, Loss, books, market
 
 SIGNAL = UUID(int=500)
 OTHER = UUID(int=999)
@@ -416,6 +416,25 @@ class TestPlanEntryAgain:
     async def test_denies_and_says_which_position_was_reserved(self, code, arranged):
         """The reservation is released by its denial."""
         first, row = await self.run(**arranged)
+
+        assert (type(row), row.code, row.position_id) == (OrderDenied, code, first.position_id)
+
+    @pytest.mark.parametrize("code", ["DAILY_LOSS_AT_LIMIT", "FOREIGN_POSITION"])
+    async def test_denies_what_has_come_up_since_it_was_planned(self, code):
+        """Seconds of a busy venue: meanwhile the exits of other positions have lost the day's limit."""
+        desk = books()
+        [first] = await planned(on=desk)
+        desk.planned[first.order_id] = first
+        desk.attempts[first.order_id] = 1
+        if code == "DAILY_LOSS_AT_LIMIT":
+            desk.losses.append(Loss(UUID(int=1), 1, "ETHUSDT", NOON.date(), Decimal(200)))
+        else:
+            desk.foreign[1, "BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
+
+        [row] = await plan_entry_again(
+            [EntryRequested(happened_at=NOON, signal_id=SIGNAL, order_id=first.order_id, attempt=2, reason="")],
+            books=desk, market=market(), desk=DESK, now=NOON,
+        )  # fmt: skip
 
         assert (type(row), row.code, row.position_id) == (OrderDenied, code, first.position_id)
 

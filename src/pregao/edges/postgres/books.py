@@ -27,14 +27,14 @@ KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
 LIVE = "closed_at IS NULL"  # pending, open or closing: what the indexes of live positions say too
 
 # Whose limits hold for several accounts: the user's row is the lock that makes them hold.
-LOCK_USERS = """
+LIMITED_USERS = """
 SELECT * FROM users
 WHERE (max_positions IS NOT NULL OR max_daily_loss_usd IS NOT NULL)
   AND user_id IN (SELECT a.user_id FROM subscriptions AS s JOIN accounts AS a USING (account_id)
                   WHERE s.bot_id = ANY($1::uuid[]))
 ORDER BY user_id
-FOR NO KEY UPDATE
 """
+LOCK_USERS = f"{LIMITED_USERS} FOR NO KEY UPDATE"
 
 MEMBERS = """
 SELECT s.*, a.name, a.venue, a.position_mode, a.margin_mode, a.margin_asset, a.is_active, a.user_id
@@ -162,7 +162,7 @@ class PostgresBooks:
         """Use the transaction open on ``connection``; ``known_members`` outlive it."""
         self._connection = connection
         self._known_members = known_members or KnownMembers()
-        self._limited_users: dict[UUID, User] = {}
+        self._limited_users: dict[UUID, User] | None = None
 
     # --- decisions and orders ---
 
@@ -243,8 +243,7 @@ class PostgresBooks:
 
     async def members(self, bot_id: UUID) -> list[Member]:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""
-        users = to_values(await self._connection.fetch(LOCK_USERS, [bot_id]), User)
-        self._limited_users = {user.user_id: user for user in users}
+        self._limited_users = await self._users(LOCK_USERS, bot_id)
         known = self._known_members
         versions = {row[0]: row[1] for row in await self._connection.fetch(LOCK_MEMBERS, [bot_id])}
         members = {one: known.find(one, version=version) for one, version in versions.items()}
@@ -262,8 +261,10 @@ class PostgresBooks:
         return {row["subscription_id"]: _to_member(row) for row in rows}
 
     async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
-        """Give what has been used of the limits; ``members`` has locked what they hang on."""
+        """Give what has been used of the limits; ``members`` has locked what they hang on, or nobody has."""
         users = self._limited_users
+        if users is None:
+            users = await self._users(LIMITED_USERS, bot_id)
         rows = [
             *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol, day),
             *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day),
@@ -278,6 +279,10 @@ class PostgresBooks:
             },
             limited_users=users,
         )
+
+    async def _users(self, query: str, bot_id: UUID) -> dict[UUID, User]:
+        users = to_values(await self._connection.fetch(query, [bot_id]), User)
+        return {user.user_id: user for user in users}
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
         """Give the live positions of these accounts on a symbol, whoever opened them."""
