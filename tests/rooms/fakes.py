@@ -246,6 +246,15 @@ class FakeBooks:
     async def open_attempts(self, order_ids: Sequence[str]) -> Mapping[str, int | None]:
         return {one: self.attempts[one] for one in order_ids if one in self.attempts}
 
+    async def last_trades(self, position_ids: Sequence[int]) -> Mapping[int, datetime]:
+        last: dict[int, datetime] = {}
+        for fact in self.fills.values():
+            if fact.position_id in position_ids:
+                last[fact.position_id] = max(
+                    fact.trade.traded_at, last.get(fact.position_id, fact.trade.traded_at)
+                )
+        return last
+
     async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
         return frozenset(self.traded & set(position_ids))
 

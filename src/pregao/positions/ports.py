@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
@@ -23,6 +24,10 @@ class Positions(Protocol):
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:
         """Lock and give positions by id, in the order of their ids."""
+        ...
+
+    async def last_trades(self, position_ids: Sequence[int]) -> Mapping[int, datetime]:
+        """Give when the last booked trade of each position was, at the venue."""
         ...
 
     async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:

@@ -38,6 +38,11 @@ async def update_position(fills: Sequence[FillBooked], *, positions: Positions, 
             fill.order_is_filled and (not is_entry or _waits(after))
         ):
             settled.add(fill.position_id)
+    closed = [number for number, one in touched.items() if one.status is PositionStatus.CLOSED]
+    if closed:
+        # Told in another order than they traded: it closed with the last trade, and counts on that day.
+        for number, traded_at in (await positions.last_trades(closed)).items():
+            touched[number] = replace(touched[number], closed_at=traded_at)
     facts: list[Fact] = [PositionChanged(happened_at=now, position=position) for position in touched.values()]
     facts.extend(await _waited_exits(settled, positions=positions, now=now))
     return facts

@@ -1,6 +1,7 @@
 """Fills are folded into their positions, and what an order reserved is given back when it ends."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from pregao.domain.facts import (
     OrderRejected,
     PositionChanged,
 )
+from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import PositionStatus
+from pregao.fills.ports import OwnOrder
 from pregao.positions.update import release, release_denied, release_rest, update_position
 from tests.builders import BOT_ID, NOON, booked, held, position
 from tests.rooms.fakes import books
@@ -71,6 +74,22 @@ class TestUpdatePosition:
         )
 
         assert (fact.position.status, fact.position.close_reason) == (PositionStatus.CLOSED, "signal")
+
+    @pytest.mark.parametrize("late", [Side.SELL, Side.BUY])
+    async def test_closes_with_the_trade_that_was_the_last_whichever_is_told_last(self, late):
+        """A piece that traded before midnight and was told after it must not put the loss on the day before."""
+        midnight = NOON + timedelta(hours=12)
+        desk = books().take(closing(exited_quantity=Decimal("0.003"), exit_notional=Decimal(285)))
+        desk.own_orders["p"] = OwnOrder(
+            order_id="p", signal_id=SIGNAL, position_id=1, quantity=Decimal("0.005"), filled_quantity=ZERO
+        )
+        told_before = booked("1", side=late, quantity="0.003", traded_at=midnight)
+        last = booked("2", side=Side.SELL, quantity="0.002", traded_at=midnight - timedelta(seconds=1))
+        desk.keep([told_before, last])
+
+        [fact] = await update_position([last], positions=desk, now=midnight)
+
+        assert (fact.position.status, fact.position.closed_at) == (PositionStatus.CLOSED, midnight)
 
     async def test_says_that_it_was_closed_outside(self):
         by_hand = booked("1", side=Side.SELL, order_id=None, order_is_filled=False)

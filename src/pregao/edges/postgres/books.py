@@ -464,6 +464,14 @@ class PostgresBooks:
 
     # --- positions ---
 
+    async def last_trades(self, position_ids: Sequence[int]) -> dict[int, datetime]:
+        """Give when the last booked trade of each position was; the fills that close it are booked already."""
+        rows = await self._connection.fetch(
+            "SELECT position_id, max(traded_at) AS last FROM fills WHERE position_id = ANY($1::bigint[]) GROUP BY 1",
+            position_ids,
+        )
+        return {row["position_id"]: row["last"] for row in rows}
+
     async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
         """Give those of the positions that an order on its way may still change; their rows must be locked."""
         rows = await self._connection.fetch(
