@@ -154,6 +154,18 @@ class TestBots:
         assert outcomes(closed) == {"Ana": ("filled", None), "Bruno": ("filled", None)}
         assert await held(desk) == []
 
+    async def test_f040_what_an_archived_bot_holds_is_closed_by_a_signal_to_the_other_side(self, desk):
+        bot, _ = await joined(desk)
+        await signal(desk, bot, "buy", "ETHUSDT")
+        await desk.ask("DELETE", f"{BOTS}/{bot['bot_id']}")
+        await until_inactive(desk, bot, action="buy")
+
+        sold = await signal(desk, bot, "sell", "ETHUSDT")
+
+        assert outcomes(sold) == {"Ana": ("filled", None), "Bruno": ("filled", None)}
+        assert {row["leg"] for row in sold["rows"]} == {"exit"}
+        assert await held(desk) == []
+
     async def test_f040_a_paused_bot_only_closes(self, desk):
         bot, _ = await joined(desk)
         await signal(desk, bot, "buy", "ETHUSDT")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pregao.domain.bot import Bot
 from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalReceived, SignalRefused
+from pregao.domain.signal import Instruction
 
 
 class StoreAway(Exception):
@@ -57,9 +58,9 @@ class Arrivals(Protocol):
         """Give those of the signals that nothing more will happen to."""
         ...
 
-    async def is_holding(self, bot_id: UUID) -> bool:
+    async def is_holding(self, bot_id: UUID, *, against: Instruction | None = None) -> bool:
         """
-        Say whether the bot has a live position.
+        Say whether the bot has a live position; with an entry ``against`` it: on its symbol, on the other side.
 
         :raises StoreAway: when the database cannot be asked
         """

@@ -144,7 +144,7 @@ class TestBadInput:
         assert (response.status_code, code(response)) == (400, "BOT_NOT_ACTIVE")
         assert await desk.rows() == []
 
-    @pytest.mark.parametrize("action", ["close", "close_all"])
+    @pytest.mark.parametrize("action", ["close", "close_all", "sell"])
     async def test_archived_bot_takes_closes_while_it_holds_something(self, desk, action):
         """Who archived it and kept what was open counts on its closes."""
         made = await desk.add_bot(status=BotStatus.ARCHIVED)
@@ -159,7 +159,7 @@ class TestBadInput:
             (400, "BOT_NOT_ACTIVE")
         ] * 2
         (row,) = await desk.rows()
-        assert (row["status"], row["action"]) == ("accepted", action)
+        assert (row["status"], row["action"]) == ("accepted", "enter" if action == "sell" else action)
 
     @pytest.mark.parametrize(
         ("body", "expected"),

@@ -300,10 +300,10 @@ class Intake:
         )
 
     async def _let_close(self, arrival: Arrival) -> None:
-        # Whoever archived it chose to keep what was open: its closes are still wanted.
-        outcome = arrival.outcome
-        is_close = isinstance(outcome, SignalAccepted) and outcome.instruction.action is not Action.ENTER
-        if not is_close or not await self._arrivals.is_holding(arrival.received.bot_id):
+        # Whoever archived it chose to keep what was open: its closes are still wanted, and entries that close.
+        asked = arrival.outcome.instruction if isinstance(arrival.outcome, SignalAccepted) else None
+        against = asked if asked is not None and asked.action is Action.ENTER else None
+        if asked is None or not await self._arrivals.is_holding(arrival.received.bot_id, against=against):
             raise Answer(
                 400, "BOT_NOT_ACTIVE", "The bot is archived: it takes closes only, while it holds something."
             )

@@ -15,6 +15,9 @@ from pregao.domain.facts import BotConfigured, Fact, SignalAccepted
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 
+HOLDING_AGAINST = """
+SELECT EXISTS (SELECT FROM positions WHERE bot_id = $1 AND symbol = $2 AND direction = $3 AND closed_at IS NULL)
+"""
 HOLDING = """
 SELECT EXISTS (
     SELECT FROM positions

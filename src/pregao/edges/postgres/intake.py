@@ -15,7 +15,9 @@ from uuid import UUID
 import asyncpg
 
 from pregao.domain.facts import DeliveryTurnedAway, Fact, SignalAccepted, SignalRefused, SignalRepeated
-from pregao.edges.postgres.bots import HOLDING
+from pregao.domain.position import Direction
+from pregao.domain.signal import Instruction
+from pregao.edges.postgres.bots import HOLDING, HOLDING_AGAINST
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 
@@ -144,9 +146,12 @@ class PostgresIntake:
             raise StoreAway("DATABASE_AWAY") from away
         return {row["signal_id"] for row in rows}
 
-    async def is_holding(self, bot_id: UUID) -> bool:
+    async def is_holding(self, bot_id: UUID, *, against: Instruction | None = None) -> bool:
         try:
-            return bool(await self._journal.pool.fetchval(HOLDING, bot_id, None))
+            if against is None or against.side is None:
+                return bool(await self._journal.pool.fetchval(HOLDING, bot_id, None))
+            direction = Direction.of_entry(against.side.opposite)
+            return bool(await self._journal.pool.fetchval(HOLDING_AGAINST, bot_id, against.symbol, direction))
         except AWAY as away:
             raise StoreAway("DATABASE_AWAY") from away
 
