@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
+from pregao.edges.exchanges.binance.exchange import BinanceSettings
 from pregao.edges.paper.serve import PaperSettings
 from tests.edges.paper.signed_client import SignedClient
 from tests.journeys.whole_desk import TOKEN, WholeDesk, running_desk
@@ -25,6 +26,7 @@ from tests.shared_database import fresh_database
 ORDERS_IN_FLIGHT_MAX = 10
 VENUE_MS = 200
 VENUE_TIMEOUT_SECONDS = 0.7
+QUOTE_SECONDS_MAX = BinanceSettings().quote_age_seconds_max
 PRICES = {"BTCUSDT": "90000", "ETHUSDT": "3000", "LTCUSDT": "90"}
 STEP = "0.166"  # 10x on 50 USD at 3,000, to the step of ETHUSDT
 MODES = ("one_way", "hedge")
@@ -83,6 +85,8 @@ async def as_it_was(desk: WholeDesk) -> AsyncIterator[None]:
     await misbehave(desk)
     for symbol in tuple(moved_prices):
         await set_price(desk, symbol, PRICES[symbol])
+    if moved_prices:
+        await older_prices_forgotten()
     moved_prices.clear()
 
 
@@ -226,6 +230,11 @@ async def hits(desk: WholeDesk) -> list[int]:
 async def set_price(desk: WholeDesk, symbol: str, price: str) -> None:
     await control(desk, "/paper/prices", symbol=symbol, price=price)
     moved_prices.add(symbol)
+
+
+async def older_prices_forgotten() -> None:
+    """Wait until the desk sizes with no price that it asked for before."""
+    await asyncio.sleep(QUOTE_SECONDS_MAX)
 
 
 async def change_bot(desk: WholeDesk, bot: dict[str, Any], **changes: Any) -> None:
@@ -406,6 +415,7 @@ class TestQuantity:
         self, desk, symbol, quantities
     ):
         await set_price(desk, symbol, "95200")
+        await older_prices_forgotten()
         bot, _ = await bot_with(desk, 0)
         ana = await follow(desk, bot, custom_leverage=5, custom_margin_usd="20")
         bruno = await follow(desk, bot, custom_leverage=10, custom_margin_usd="50")
@@ -421,6 +431,7 @@ class TestQuantity:
 
     async def test_f047_skips_what_is_below_a_minimum_and_says_the_numbers(self, desk):
         await set_price(desk, "ETHUSDT", "95200")
+        await older_prices_forgotten()
         bot, _ = await bot_with(desk, 0)
         few = await follow(desk, bot, custom_leverage=1, custom_margin_usd="5")
         receipts = {"ETHUSDT": await say(desk, bot, "buy", "ETHUSDT")}
