@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -40,7 +41,7 @@ from pregao.domain.facts import (
     SignalAccepted,
     SignalPlanned,
 )
-from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
+from pregao.domain.order import OrderStatus, PositionSide, order_of
 from pregao.domain.position import PositionStatus
 from pregao.domain.signal import Action
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError, VenueTrade
@@ -57,6 +58,7 @@ from pregao.orders.ports import Desk, Exchange, LiveOrder, WaitingEntry
 from pregao.orders.resolve import resolve_order
 from pregao.orders.rows import deny_waiting
 from pregao.orders.send import attempt_of, send_order
+from pregao.outbox import Outbox
 from pregao.positions import update
 from pregao.positions.compare import find_foreign
 from pregao.runner import Bound, Runner
@@ -73,7 +75,6 @@ COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weig
 COMPARE_AGAIN_SECONDS = 5.0  # a venue's reads lag by seconds: what it says counts when it says it twice
 WAITING_PER_BATCH = 500
 BURST_ORDERS = 16  # so many at once are prepared while they are committed
-HOLD_SECONDS = 0.1  # reading and booking what is told takes time that a burst of orders needs to leave
 
 Place = tuple[str, PositionSide, Decimal]
 ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
@@ -120,13 +121,7 @@ class Trading:
         self.market = LiveMarket(exchanges, clock=clock)
         self._known_members = KnownMembers()
         self._rates: dict[tuple[str, str], Decimal] = {}
-        # A slow venue takes no place from another, and no entry takes one from an exit.
-        self._wires: defaultdict[tuple[Venue, Leg], asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(orders_in_flight_max)
-        )
-        self._unsent = 0  # planned orders that wait for their turn on the wire
-        self._all_left = asyncio.Event()
-        self._held_until = 0.0  # in the loop's time: what is told waits no longer for orders to leave
+        self._outbox = Outbox(self._send, in_flight_max=orders_in_flight_max)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
@@ -156,13 +151,14 @@ class Trading:
                 loops.create_task(self._keep(self._enter_waiting))
                 loops.create_task(self._keep(self._compare_accounts))
         finally:
+            await self._outbox.close()
             while self._tasks:
                 await asyncio.wait(self._tasks)
             await self._outcomes.close()
 
     async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
         """Take what a user stream tells; while a burst of orders leaves, what comes next waits in the socket."""
-        await self._let_orders_leave()
+        await self._outbox.let_leave()
         match report:
             case TradeReport():
                 fill = FillReported(
@@ -371,8 +367,7 @@ class Trading:
         """After a commit: send what was planned, and say which signals may be settled."""
         for fact in done:
             if isinstance(fact, OrderPlanned):
-                self._wait_for_wire()
-                self._spawn(self._send(fact))
+                self._outbox.put(fact)
             elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
                 self._settled.set()
         if put := [str(fact.signal_id) for fact in done if isinstance(fact, DecisionPending)]:
@@ -452,38 +447,19 @@ class Trading:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _wait_for_wire(self) -> None:
-        if not self._unsent:
-            self._all_left.clear()
-            self._held_until = asyncio.get_running_loop().time() + HOLD_SECONDS
-        self._unsent += 1
-
-    async def _let_orders_leave(self) -> None:
-        """Return when no order waits for the wire any more, or they have had their time."""
-        if self._unsent and self._held_until > asyncio.get_running_loop().time():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(self._held_until):
-                    await self._all_left.wait()
-
     async def _send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
-        async with self._wires[order.venue, order.leg]:
-            self._unsent -= 1
-            if not self._unsent:
-                self._all_left.set()
-            outcome = await send_order(order, exchange=self._exchanges[order.venue], clock=self._clock)
         try:
-            await self._outcomes.submit([outcome])
-        except AWAY as away:
-            log.error("orders.outcome.unwritten", order_id=order.order_id, error=type(away).__name__)
+            outcome = await send_order(order, exchange=self._exchanges[order.venue], clock=self._clock)
+        except Exception:
+            log.exception("orders.send.failed", order_id=order.order_id)
+            return
+        written = self._outcomes.submit([outcome])
+        written.add_done_callback(partial(_note_unwritten, order_id=order.order_id))
 
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         """Commit what became known, with all that follows from it; orders that still wait for the wire go first."""
-        if self._unsent:
-            self._all_left.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HOLD_SECONDS):
-                    await self._all_left.wait()
+        await self._outbox.let_leave()
         told = [fact for facts in batch for fact in facts]
         async with self._journal.transaction() as transaction:
             await work.lock_positions_of(transaction.connection, told)
@@ -697,6 +673,12 @@ def _left_holding(done: Sequence[Fact]) -> set[int]:
 def _needs_rate(fill: FillReported) -> bool:
     """Say whether a fill was paid for in an asset that is not the margin's."""
     return bool(fill.trade.commission) and fill.trade.commission_asset not in ("", MARGIN_ASSET)
+
+
+def _note_unwritten(written: asyncio.Future[None], *, order_id: str) -> None:
+    """Say that an outcome could not be committed; the order is asked about."""
+    if not written.cancelled() and (trouble := written.exception()) is not None:
+        log.error("orders.outcome.unwritten", order_id=order_id, error=type(trouble).__name__)
 
 
 def _may_settle(done: Sequence[Fact]) -> set[UUID]:

@@ -89,6 +89,11 @@ class Story:
                 return done
         return []
 
+    async def send(self, order: OrderPlanned) -> None:
+        """Send one attempt, and return when what the venue said of it is written."""
+        await self.trading._send(order)
+        await self.trading._outcomes.submit([])
+
     async def run_planning(self, **how):
         return await self.in_transaction(claims=True, **how)
 
@@ -545,18 +550,18 @@ class TestSendOrder:
     async def test_gives_its_fact(self, story):
         order = await self.planned(story)
 
-        await story.trading._send(order)
+        await story.send(order)
 
         assert await story.desk.facts("OrderAccepted") == ["OrderAccepted"]
 
     async def test_run_twice_trades_once(self, story):
         """A sender that wakes up late is refused by the venue, and what it then says changes nothing."""
         order = await self.planned(story)
-        await story.trading._send(order)
+        await story.send(order)
         once = await story.desk.state()
         story.exchange.clock.forward(order.recv_window_ms / 1000 + 1)
 
-        await story.trading._send(order)
+        await story.send(order)
 
         assert len(story.executed()) == 1
         assert await story.desk.state() == once
@@ -570,8 +575,7 @@ class TestSendOrder:
             raise Died
 
         story.exchange.before_each = break_down
-        with pytest.raises(Died):
-            await story.trading._send(order)
+        await story.send(order)
 
         assert await story.desk.facts() == facts
         assert await story.desk.state() == before
@@ -615,7 +619,7 @@ class TestResolveOrder:
         await story.run_planning()
         [order] = await story.planned()
         story.exchange.lose_next_answer()
-        await story.trading._send(order)
+        await story.send(order)
         return await work.find_live_order(story.desk.journal.pool, order.order_id)
 
     async def test_gives_its_facts(self, story):

@@ -1,0 +1,104 @@
+"""Orders on their way: how many at once, who waits for whom, and what other work waits for."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from pregao.domain.account import Venue
+from pregao.domain.order import Leg
+from pregao.outbox import HOLD_SECONDS, Outbox
+from tests.edges.http.api.test_receipts import planned
+
+
+class Venues:
+    """Takes orders, and answers each when it is told to."""
+
+    def __init__(self):
+        self.taken = []
+        self.at_once = self.at_once_max = 0
+        self.may_answer = asyncio.Event()
+
+    async def send(self, order):
+        self.taken.append(order)
+        self.at_once += 1
+        self.at_once_max = max(self.at_once_max, self.at_once)
+        await self.may_answer.wait()
+        self.at_once -= 1
+
+
+@pytest.fixture
+def venues():
+    return Venues()
+
+
+@pytest.fixture
+async def outbox(venues):
+    box = Outbox(venues.send, in_flight_max=3)
+    yield box
+    venues.may_answer.set()
+    await box.close()
+
+
+async def turn():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def orders(count, **changes):
+    return [replace(planned(number), **changes) for number in range(1, count + 1)]
+
+
+class TestOutbox:
+    async def test_sends_every_order_once_and_so_many_at_once(self, outbox, venues):
+        asked = orders(10)
+        for order in asked:
+            outbox.put(order)
+        await turn()
+        sent_at_first = list(venues.taken)
+        venues.may_answer.set()
+        await outbox.close()
+
+        assert sent_at_first == asked[:3]
+        assert venues.taken == asked
+        assert venues.at_once_max == 3
+
+    async def test_lets_no_entry_take_a_place_from_an_exit_and_no_venue_from_another(self, outbox, venues):
+        entries = orders(10)
+        others = [*orders(1, leg=Leg.EXIT), *orders(1, venue=Venue.BINANCE_DEMO)]
+        for order in [*entries, *others]:
+            outbox.put(order)
+        await turn()
+
+        assert [one for one in venues.taken if one not in entries] == others
+
+    async def test_goes_on_with_what_is_put_later(self, outbox, venues):
+        venues.may_answer.set()
+        first, second = orders(2)
+        outbox.put(first)
+        await outbox.close()
+        outbox.put(second)
+        await outbox.close()
+
+        assert venues.taken == [first, second]
+
+    async def test_keeps_other_work_until_every_order_has_had_its_turn(self, outbox, venues):
+        for order in orders(4):
+            outbox.put(order)
+        other_work = asyncio.create_task(outbox.let_leave())
+        await turn()
+        waited = not other_work.done()
+        venues.may_answer.set()
+        await other_work
+
+        assert waited
+        assert len(venues.taken) == 4
+
+    async def test_keeps_it_no_longer_than_a_burst_may_take(self, outbox, venues):
+        for order in orders(4):
+            outbox.put(order)
+        async with asyncio.timeout(10 * HOLD_SECONDS):
+            await outbox.let_leave()
+            await outbox.let_leave()
+
+        assert len(venues.taken) == 3
