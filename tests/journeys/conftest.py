@@ -15,7 +15,7 @@ from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.work import Workers, settled_signals
 from pregao.orders.ports import Desk
-from pregao.trading import Trading
+from pregao.trading.trader import Trader
 from tests.builders import arrival
 from tests.fake_exchange import FakeExchange
 
@@ -46,25 +46,25 @@ class RunningDesk:
         self.journal = journal
         self.exchange = exchange
         self.dsn = dsn
-        self.traders: list[Trading] = []
+        self.traders: list[Trader] = []
         self._tasks: list[asyncio.Task] = []
         self._doorbells: list[Doorbell] = []
 
-    async def start_trader(self, name: str = "trader-1", *, orders_in_flight_max: int = 64) -> Trading:
-        trading, doorbell = await self.make_trader(name, orders_in_flight_max=orders_in_flight_max)
+    async def start_trader(self, name: str = "trader-1", *, orders_in_flight_max: int = 64) -> Trader:
+        trader, doorbell = await self.make_trader(name, orders_in_flight_max=orders_in_flight_max)
         await doorbell.start()
         self._doorbells.append(doorbell)
-        self._tasks.append(asyncio.create_task(trading.run()))
-        return trading
+        self._tasks.append(asyncio.create_task(trader.run()))
+        return trader
 
     async def make_trader(
         self, name: str = "trader-1", *, orders_in_flight_max: int = 64
-    ) -> tuple[Trading, Doorbell]:
+    ) -> tuple[Trader, Doorbell]:
         """Give a trader that hears the exchange and does nothing by itself yet."""
         lease = await Workers(self.journal.pool).enter(worker_id=name, role="trader")
         doorbell = Doorbell(self.dsn)
         desk = Desk(desk_id=await desk_id(self.journal), owner=name, lease_epoch=lease.lease_epoch)
-        trading = Trading(
+        trader = Trader(
             self.journal,
             exchanges={Venue.PAPER: self.exchange},
             doorbell=doorbell,
@@ -72,15 +72,15 @@ class RunningDesk:
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
         )
-        self.exchange.tell = trading.take
-        self.traders.append(trading)
-        return trading, doorbell
+        self.exchange.tell = trader.take
+        self.traders.append(trader)
+        return trader, doorbell
 
     async def kill(self) -> None:
         """End every trader as a power cut would: whatever it is doing, nothing more of it is written."""
         running = [*self._tasks]
-        for trading in self.traders:
-            running += [*trading._tasks, *trading._outcomes._tasks]
+        for trader in self.traders:
+            running += [*trader.floor._tasks, *trader.floor._outcomes._tasks]
         for _ in range(3):  # what ends waits for what it started: that must not finish its work either
             for task in running:
                 task.cancel()

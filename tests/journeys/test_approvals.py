@@ -162,17 +162,17 @@ class TestTheClock:
         await desk.put(configured(bots=[MANUAL], now=now()))
         trader, _ = await desk.make_trader()
         signals = [await desk.signal(instruction(now=now())) for _ in range(8)]
-        await trader.decide_batch()
+        await trader.arrivals.decide_batch()
         in_time = desk.exchange.clock()
         desk.exchange.clock.forward(301)
 
         await asyncio.gather(
             *(answer(desk, signal_id, is_approved=False, at=in_time) for signal_id in signals),
-            *(trader.expire_batch() for _ in range(4)),
+            *(trader.arrivals.expire_batch() for _ in range(4)),
             return_exceptions=True,
         )
-        await trader.expire_batch()
-        await trader.decide_batch()
+        await trader.arrivals.expire_batch()
+        await trader.arrivals.decide_batch()
 
         codes = [(await row(desk, signal_id))["code"] for signal_id in signals]
         assert set(codes) <= {"DECLINED_BY_PERSON", "APPROVAL_EXPIRED"}
@@ -184,11 +184,11 @@ class TestTheClock:
         trader, _ = await desk.make_trader()
         for _ in range(105):
             await desk.signal(instruction(now=now()))
-        while await trader.decide_batch():
+        while await trader.arrivals.decide_batch():
             pass
         desk.exchange.clock.forward(301)
 
-        batches = [await trader.expire_batch() for _ in range(3)]
+        batches = [await trader.arrivals.expire_batch() for _ in range(3)]
 
         assert batches == [100, 5, 0]
 

@@ -104,8 +104,8 @@ class TestFanOut:
         other, _ = await desk.make_trader("trader-2")
         bought = [await desk.signal(instruction(now=now(), symbol=name)) for name in ("BTCUSDT", "ETHUSDT")]
 
-        await asyncio.gather(one.decide_batch(), other.decide_batch())
-        await asyncio.gather(one.decide_batch(), other.decide_batch())
+        await asyncio.gather(one.arrivals.decide_batch(), other.arrivals.decide_batch())
+        await asyncio.gather(one.arrivals.decide_batch(), other.arrivals.decide_batch())
 
         rows = [row for signal_id in bought for row in await desk.orders(signal_id)]
         assert sorted((row["status"] == "denied", row["code"]) for row in rows) == [
@@ -113,7 +113,7 @@ class TestFanOut:
             (True, "POSITIONS_AT_LIMIT"),
         ]
         for trader in (one, other):
-            await asyncio.gather(*trader._tasks)
+            await asyncio.gather(*trader.floor._tasks)
 
     async def test_two_signals_in_one_batch_give_one_position(self, desk):
         """F052: the second of two that wait together sees what the first one has reserved."""

@@ -30,12 +30,12 @@ async def decide_apart(desk, *batches) -> None:
             left = [one for one in waiting if one.signal_id in batch]
             if not left:
                 return
-            await trader._decide_waiting(left)
+            await trader.arrivals.decide(left)
 
     traders = [(await desk.make_trader(f"trader-{number}"))[0] for number in range(len(batches))]
     await asyncio.gather(*(decide_all(trader, batch) for trader, batch in zip(traders, batches, strict=True)))
     for trader in traders:
-        await asyncio.gather(*trader._tasks)
+        await asyncio.gather(*trader.floor._tasks)
 
 
 async def codes(desk, signals) -> list:

@@ -33,7 +33,7 @@ class TestLockOrder:
     async def test_a_batch_of_signals_and_a_batch_of_fills_want_the_same_positions(self, desk):
         desk.exchange.list_also("ETHUSDT", price="3000")
         await desk.put(configured(now=now(), custom_leverage=10, custom_margin_usd=Decimal(50)))
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         desk.exchange.stream_is_down = True
         entries = [await desk.signal(instruction(now=now(), symbol=one)) for one in ("BTCUSDT", "ETHUSDT")]
         await desk.until("SELECT count(*) = 2 FROM orders WHERE status = 'accepted'")
@@ -45,7 +45,7 @@ class TestLockOrder:
 
         async with desk.journal.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM positions WHERE symbol = $1 FOR UPDATE", first)
-            booking = asyncio.create_task(_wait_for(trading._outcomes.submit(fills)))
+            booking = asyncio.create_task(_wait_for(trader.floor.record(fills)))
             await desk.until(WAITING, 1)
             facts = [
                 arrival(instruction(side=Side.SELL, now=now(), symbol=one), now=now())
@@ -63,7 +63,7 @@ class TestLockOrder:
 
     async def test_a_signal_takes_the_place_of_an_entry_whose_close_is_being_booked(self, desk):
         await desk.put(configured(now=now(), custom_leverage=10, custom_margin_usd=Decimal(50)))
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         entry = await desk.signal(instruction(now=now()))
         await desk.settled(entry)
         desk.exchange.stream_is_down = True
@@ -74,7 +74,7 @@ class TestLockOrder:
 
         async with desk.journal.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM signals WHERE signal_id = $1 FOR UPDATE", reverse)
-            booking = asyncio.create_task(_wait_for(trading._outcomes.submit(fills)))
+            booking = asyncio.create_task(_wait_for(trader.floor.record(fills)))
             await desk.until(WAITING, 1)
             close = await desk.signal(instruction(Action.CLOSE, now=now()))
             await desk.until(WAITING, 2)
@@ -96,7 +96,7 @@ class TestLockOrder:
                 SubscriptionConfigured(happened_at=now(), subscription=own),
             ]
         await desk.put(facts)
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         entries = [await desk.signal(instruction(now=now()), bot_id=bot_id) for bot_id in followed]
         await desk.settled(*entries)
         desk.exchange.stream_is_down = True
@@ -111,7 +111,7 @@ class TestLockOrder:
 
         async with desk.journal.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM accounts WHERE account_id = 1 FOR UPDATE")
-            await trading._outcomes.submit(fills)
+            await trader.floor.record(fills)
             await desk.until(WAITING, 1)
             later = [arrival(instruction(now=now()), bot_id=bot_id, now=now()) for bot_id in followed]
             await desk.put([fact for one in later for fact in one])

@@ -12,7 +12,7 @@ from pregao.domain.order import OrderStatus, PositionMode, Side
 from pregao.domain.signal import Action
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.market.live import PRICE_AGE_SECONDS_MAX
-from pregao.trading import GAP_SECONDS
+from pregao.trading.doubts import GAP_SECONDS
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -187,7 +187,7 @@ class TestReverse:
             [replace(narrower, subscription=replace(narrower.subscription, max_concurrent_positions=1))]
         )
 
-        await desk.traders[0]._outcomes.submit(
+        await desk.traders[0].floor.record(
             [
                 FillReported(happened_at=now(), account_id=number, trade=trade)
                 for number, trade in desk.exchange.trades[-2:]

@@ -54,13 +54,13 @@ class Story:
         self.desk = desk
         self.exchange = desk.exchange
         self.signal_id = None
-        self.trading = None
+        self.trader = None
 
     async def begin(self, action: Action = Action.ENTER, **bot_changes) -> None:
         self.exchange.stream_is_down = True
         self.exchange.clock.forward(-LATE_SECONDS)
         await self.desk.put(configured(bots=[bot(**bot_changes)], now=self.exchange.clock()))
-        self.trading, _ = await self.desk.make_trader("trader-1")
+        self.trader, _ = await self.desk.make_trader("trader-1")
         if action is Action.CLOSE:
             await self.arrive(Action.ENTER)
             await self.run_planning()
@@ -75,7 +75,7 @@ class Story:
 
     async def in_transaction(self, facts=(), *, claims: bool = False, dies: type[Exception] | None = None):
         """Take facts through their steps in one transaction, which may die before it commits."""
-        await self.trading.market.read({(Venue.PAPER, "BTCUSDT")})
+        await self.trader.floor.market.read({(Venue.PAPER, "BTCUSDT")})
         with contextlib.suppress(Died):
             async with self.desk.journal.transaction() as transaction:
                 claimed = (
@@ -83,7 +83,7 @@ class Story:
                     if claims
                     else []
                 )
-                done = await self.trading._runner.advance_in(transaction, list(facts), standing=claimed)
+                done = await self.trader.floor.runner.advance_in(transaction, list(facts), standing=claimed)
                 if dies is not None:
                     raise dies
                 return done
@@ -91,8 +91,8 @@ class Story:
 
     async def send(self, order: OrderPlanned) -> None:
         """Send one attempt, and return when what the venue said of it is written."""
-        await self.trading._send(order)
-        await self.trading._outcomes.submit([])
+        await self.trader.floor.send(order)
+        await self.trader.floor.record([])
 
     async def run_planning(self, **how):
         return await self.in_transaction(claims=True, **how)
@@ -625,7 +625,7 @@ class TestResolveOrder:
     async def test_gives_its_facts(self, story):
         asked = await self.unresolved(story)
 
-        await story.trading._resolve(asked)
+        await story.trader.questions.ask(asked)
 
         assert await story.desk.facts("OrderAccepted", "FillBooked", "PositionChanged") == [
             "OrderAccepted",
@@ -636,10 +636,10 @@ class TestResolveOrder:
     async def test_run_twice_gives_its_facts_once(self, story):
         """Two traders may ask about one order: what they both find is booked once."""
         asked = await self.unresolved(story)
-        await story.trading._resolve(asked)
+        await story.trader.questions.ask(asked)
         once = await story.desk.state()
 
-        await story.trading._resolve(asked)
+        await story.trader.questions.ask(asked)
 
         after = await story.desk.state()
         assert [after[name] for name in ("fills", "positions", "signals", "attempts")] == [
@@ -654,7 +654,7 @@ class TestResolveOrder:
         before, facts = await story.desk.state(), await story.desk.facts()
         story.exchange.stay_silent()
 
-        await story.trading._resolve(asked)
+        await story.trader.questions.ask(asked)
 
         assert await story.desk.facts() == facts
         assert await story.desk.state() == before
@@ -726,7 +726,7 @@ class TestLateAnswers:
         [order] = await story.planned()
         await story.execute(order)
 
-        await story.trading._catch_up_trades(
+        await story.trader.gaps.book_untold(
             1, venue=Venue.PAPER, symbol="BTCUSDT", since_ms=order.signed_at_ms - 60_000
         )
         await story.finish()

@@ -14,7 +14,7 @@ from pregao.domain.order import Side
 from pregao.domain.signal import Action
 from pregao.domain.venue import OutcomeUnknown, StreamGap
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.trading import AWAY
+from pregao.trading.trouble import AWAY
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 
@@ -135,7 +135,7 @@ class TestSoak:
             gap = StreamGap(account_id=account_id, connected_at=now())
             await asyncio.gather(*(trader.take(gap) for trader in storm.traders))
         await quiet(desk)
-        while any(trader._gaps or trader._tasks for trader in storm.traders):
+        while any(trader.floor.doubts._gaps or trader.floor._tasks for trader in storm.traders):
             await asyncio.sleep(0.1)
 
         for row in await desk.rows(HELD):

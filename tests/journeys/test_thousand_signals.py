@@ -141,10 +141,10 @@ class TestThousandSignals:
             one.bot_id: [s.account_id for s in subscriptions if s.bot_id == one.bot_id] for one in bots
         }
         trouble = Trouble(exchange, chance)
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
 
-        signals = await self._send_all(desk, trading, trouble, followers, chance)
-        await self._come_to_rest(desk, trading)
+        signals = await self._send_all(desk, trader, trouble, followers, chance)
+        await self._come_to_rest(desk, trader)
 
         say(f"faults: {dict(trouble.hits)}")
         assert all(trouble.hits[name] for name in ("lost_answer", "lost_order", "refused", "busy", "parts"))
@@ -157,14 +157,14 @@ class TestThousandSignals:
         await self._executions_agree(desk)
         assert (await compare_with_journal(desk.journal)).differences == ()
 
-    async def _send_all(self, desk, trading, trouble, followers, chance) -> dict[UUID, UUID]:
+    async def _send_all(self, desk, trader, trouble, followers, chance) -> dict[UUID, UUID]:
         signals: dict[UUID, UUID] = {}
         sender = Sender(chance)
         for burst in range(SIGNALS // 20):
             desk.exchange.stream_is_down = burst % 10 in (4, 5)
             if burst % 10 == 6:
                 for account_id in range(1, ACCOUNTS + 1):
-                    await trading.take(StreamGap(account_id=account_id, connected_at=desk.exchange.clock()))
+                    await trader.take(StreamGap(account_id=account_id, connected_at=desk.exchange.clock()))
             sent_at = desk.exchange.clock()
             facts = []
             for _ in range(20):
@@ -187,7 +187,7 @@ class TestThousandSignals:
             if await desk.journal.pool.fetchval("SELECT count(*) < 8 FROM signals WHERE settled_at IS NULL"):
                 return
 
-    async def _come_to_rest(self, desk, trading) -> None:
+    async def _come_to_rest(self, desk, trader) -> None:
         """What was lost is only believed lost when its window has closed; the clock is helped along."""
         try:
             await asyncio.wait_for(self._settle_all(desk), timeout=40)
@@ -196,8 +196,8 @@ class TestThousandSignals:
                 "SELECT * FROM orders WHERE status = ANY($1)", [one.value for one in LIVE]
             )
             raise AssertionError(f"never settled: {[dict(row) for row in stuck[:3]]}") from None
-        while trading._tasks:
-            await asyncio.gather(*trading._tasks, return_exceptions=True)
+        while trader.floor._tasks:
+            await asyncio.gather(*trader.floor._tasks, return_exceptions=True)
 
     async def _settle_all(self, desk) -> None:
         while await desk.journal.pool.fetchval("SELECT count(*) FROM signals WHERE settled_at IS NULL"):

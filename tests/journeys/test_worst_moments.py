@@ -91,14 +91,14 @@ class TestAFillAfterTheEnd:
         await desk.put(configured(accounts=1, now=now()))
         desk.exchange.stream_is_down = True
         desk.exchange.lose_next_answer()
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         bought = await desk.signal(instruction(now=now()))
         await sent(desk)
         [(account_id, trade)] = desk.exchange.trades
         desk.exchange.end_last_order(OrderStatus.EXPIRED, filled="0")
         await desk.settled(bought)
 
-        await trading.take(TradeReport(account_id=account_id, trade=trade))
+        await trader.take(TradeReport(account_id=account_id, trade=trade))
         await desk.until("SELECT count(*) = 1 FROM fills")
 
         [position] = await desk.rows("SELECT * FROM positions")
@@ -108,14 +108,14 @@ class TestAFillAfterTheEnd:
     async def test_leaves_a_position_that_the_next_close_exits(self, desk):
         """A late fill of the entry opens the closed position again; the exit that is done must not block others."""
         await desk.put(configured(accounts=1, now=now()))
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         bought = await desk.signal(instruction(now=now()))
         await desk.settled(bought)
         [(account_id, entry)] = desk.exchange.trades
         await desk.settled(await desk.signal(instruction(Action.CLOSE, now=now())))
         late = replace(entry, trade_id="999", quantity=Decimal("0.001"))
         desk.exchange.trades.append((account_id, late))
-        await trading.take(TradeReport(account_id=account_id, trade=late))
+        await trader.take(TradeReport(account_id=account_id, trade=late))
         await desk.until("SELECT count(*) = 3 FROM fills")
 
         closed = await desk.signal(instruction(Action.CLOSE, now=now()))
@@ -130,16 +130,16 @@ class TestAGap:
 
     async def bought(self, desk):
         await desk.put(configured(accounts=1, now=now()))
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         await desk.settled(await desk.signal(instruction(now=now())))
         desk.exchange.stream_is_down = True
-        return trading
+        return trader
 
     async def test_is_not_forgotten_when_the_venue_is_silent_too(self, desk):
-        trading = await self.bought(desk)
+        trader = await self.bought(desk)
         await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.005"))
         desk.exchange.stay_silent()
-        await trading.take(StreamGap(account_id=1, connected_at=now()))
+        await trader.take(StreamGap(account_id=1, connected_at=now()))
         await asyncio.sleep(0.1)
 
         desk.exchange.stay_silent(silent=False)
@@ -149,13 +149,13 @@ class TestAGap:
     async def test_reaches_back_behind_the_last_fill_that_was_booked(self, desk):
         """Our own order was asked about during the gap: that says nothing about what others traded before it."""
         desk.exchange.clock.forward(-600)
-        trading = await self.bought(desk)
+        trader = await self.bought(desk)
         await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.001"))
         desk.exchange.clock.forward(600)
         closed = await desk.signal(instruction(Action.CLOSE, share=Decimal("0.4"), now=now()))
         await desk.settled(closed)
 
-        await trading.take(StreamGap(account_id=1, connected_at=now()))
+        await trader.take(StreamGap(account_id=1, connected_at=now()))
 
         await desk.until("SELECT exited_quantity = 0.003 FROM positions")
 
@@ -163,26 +163,26 @@ class TestAGap:
         """The venue asked for silence: a stream that reconnects meanwhile must not use the attempts up."""
         await desk.put(configured(accounts=1, now=now()))
         desk.exchange.fail_next(RetryLater("-1003", "too many requests", retry_after_seconds=3))
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         await desk.signal(instruction(now=now()))
         await desk.until("SELECT is_dead FROM orders")
 
         for _ in range(3):
-            await trading.take(StreamGap(account_id=1, connected_at=now()))
+            await trader.take(StreamGap(account_id=1, connected_at=now()))
             await asyncio.sleep(0.05)
 
         assert len(desk.exchange.submitted) == 1
 
     async def test_is_made_by_a_fill_whose_fee_has_no_price_yet(self, desk):
         """Sold by hand and paid for in BNB: booked as soon as BNB has a price."""
-        trading = await self.bought(desk)
+        trader = await self.bought(desk)
         await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.005"))
         account_id, sold = desk.exchange.trades.pop()
         sold = replace(sold, commission=Decimal("0.0004"), commission_asset="BNB")
         desk.exchange.trades.append((account_id, sold))
         desk.exchange.list_also("BNBUSDT", price="600")
 
-        await trading.take(TradeReport(account_id=account_id, trade=sold))
+        await trader.take(TradeReport(account_id=account_id, trade=sold))
 
         await desk.until("SELECT close_reason = 'closed_outside' FROM positions")
         assert [row["fee"] for row in await desk.rows("SELECT fee FROM fills WHERE order_id IS NULL")] == [
@@ -233,7 +233,7 @@ class TestAnAccountOfSomebodyWhoTradesByHand:
         """The order waits until each trade is known; the trade must not wait for the order."""
         await desk.put(configured(accounts=1, now=now()))
         desk.exchange.clock.forward(-10)
-        trading = await desk.start_trader()
+        trader = await desk.start_trader()
         await desk.settled(await desk.signal(instruction(now=now())))
         desk.exchange.lose_next_order()
         closed = await desk.signal(instruction(Action.CLOSE, now=now()))
@@ -241,7 +241,7 @@ class TestAnAccountOfSomebodyWhoTradesByHand:
 
         await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.001"))
         desk.exchange.clock.forward(10)
-        await trading.take(StreamGap(account_id=1, connected_at=now()))
+        await trader.take(StreamGap(account_id=1, connected_at=now()))
 
         await desk.settled(closed, seconds_max=10)
         [position] = await desk.rows("SELECT * FROM positions")

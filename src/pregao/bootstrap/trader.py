@@ -26,7 +26,7 @@ from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
-from pregao.trading import Trading
+from pregao.trading.trader import Trader
 
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
 
@@ -83,7 +83,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         venue: BinanceExchange(addresses=addresses, wire=wire, credentials=keys.of, clock=clock)
         for venue, addresses in venue_addresses(settings).items()
     }
-    trading = Trading(
+    trader = Trader(
         journal,
         exchanges=exchanges,
         doorbell=doorbell,
@@ -92,13 +92,13 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         orders_in_flight_max=settings.orders_in_flight_max,
     )
     follower = Follower(
-        journal, workers, lease, lines=_lines(exchanges, trading, clock=clock), doorbell=doorbell
+        journal, workers, lease, lines=_lines(exchanges, trader, clock=clock), doorbell=doorbell
     )
     await doorbell.start()
     calm_collector()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(trading.run())
+            tasks.create_task(trader.run())
             tasks.create_task(follower.run())
             tasks.create_task(_until_lost(workers, lease))
     finally:
@@ -138,7 +138,7 @@ class ApiKeys:
 
 
 def _lines(
-    exchanges: Mapping[Venue, BinanceExchange], trading: Trading, *, clock: Clock
+    exchanges: Mapping[Venue, BinanceExchange], trader: Trader, *, clock: Clock
 ) -> dict[Venue, VenueLine]:
     return {
         venue: VenueLine(
@@ -147,7 +147,7 @@ def _lines(
                 addresses=exchange.addresses,
                 rest=exchange.rest,
                 standing=exchange.standing,
-                sink=trading.take,
+                sink=trader.take,
                 clock=clock,
             ),
             prices=MarketStream(addresses=exchange.addresses, book=exchange.prices),

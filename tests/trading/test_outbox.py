@@ -7,7 +7,7 @@ import pytest
 
 from pregao.domain.account import Venue
 from pregao.domain.order import Leg
-from pregao.outbox import HOLD_SECONDS, Outbox
+from pregao.trading.outbox import HOLD_SECONDS, Outbox
 from tests.edges.http.api.test_receipts import planned
 
 

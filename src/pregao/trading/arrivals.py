@@ -1,0 +1,105 @@
+"""Signals that arrived, and answers of people and of the clock: decided and planned, some in one transaction."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import structlog
+
+from pregao.decisions.answer import CLOCK, to_answer
+from pregao.domain.facts import ApprovalAnswered, DecisionDeclined, Fact, SignalAccepted
+from pregao.domain.signal import Action
+from pregao.edges.postgres import work
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.journal import Transaction
+from pregao.trading.floor import LOOK_SECONDS, Floor
+from pregao.trading.trouble import BROKEN, OUR_MISTAKES
+
+SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
+APPROVALS_PER_BATCH = 100
+
+log = structlog.get_logger()
+
+
+class Arrivals:
+    """The loops that decide."""
+
+    def __init__(self, floor: Floor) -> None:
+        """Look when the bell ``signals`` rings, and every second."""
+        self._floor = floor
+        self._arrived = asyncio.Event()
+        floor.doorbell.listen("signals", lambda _words: self._arrived.set())
+
+    async def decide_arrivals(self) -> None:
+        """Decide what waits, then wait for more."""
+        if await self.decide_batch() < SIGNALS_PER_BATCH:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._arrived.wait()
+            self._arrived.clear()
+
+    async def decide_batch(self) -> int:
+        """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
+        waiting = await work.peek_waiting_signals(self._floor.journal.pool, limit=SIGNALS_PER_BATCH)
+        return await self.decide(waiting) if waiting else 0
+
+    async def end_approvals(self) -> None:
+        """Answer what nobody answered, then wait."""
+        await asyncio.sleep(LOOK_SECONDS)
+        while await self.expire_batch() == APPROVALS_PER_BATCH:
+            pass
+
+    async def expire_batch(self) -> int:
+        """Answer with the clock what nobody answered in time, and settle it; give how many there were."""
+        now = self._floor.clock()
+        async with self._floor.journal.transaction() as transaction:
+            overdue = await work.claim_overdue(transaction.connection, now=now, limit=APPROVALS_PER_BATCH)
+            answers = [
+                to_answer(asked, is_approved=False, answered_by=CLOCK, reason="", now=now)
+                for asked in overdue
+            ]
+            done = await self._floor.runner.advance_in(transaction, answers)
+        self._floor.go_on(done)
+        return len(overdue)
+
+    async def decide(self, waiting: Sequence[work.WaitingSignal]) -> int:
+        """Decide and plan those of the signals that still wait; give how many there were."""
+        await self._floor.read_prices(
+            {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
+        )
+        done: list[Fact] = []
+        async with self._floor.journal.transaction() as transaction:
+            claimed = await work.claim_waiting_signals(
+                transaction.connection, [one.signal_id for one in waiting]
+            )
+            if len(claimed) > 1:
+                await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in claimed})
+            for signal in claimed:
+                # One after the other: each must see the positions that the one before it has reserved.
+                done.extend(await self._decide_one(signal, transaction))
+        self._floor.go_on(done)
+        return len(claimed)
+
+    async def _decide_one(
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction
+    ) -> list[Fact]:
+        try:
+            async with transaction.connection.transaction():
+                return await self._floor.runner.advance_in(transaction, [], standing=[signal])
+        except (*OUR_MISTAKES, *BROKEN) as mistake:
+            if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:
+                raise  # what cannot be checked is not entered; a close is tried until it can be planned
+            # It would fail again, and hold up every signal behind it: it ends here, and its receipt says so.
+            log.exception(
+                "trader.decide.failed", signal_id=str(signal.signal_id), error=type(mistake).__name__
+            )
+            declined = DecisionDeclined(
+                happened_at=self._floor.clock(),
+                signal_id=signal.signal_id,
+                bot_id=signal.bot_id,
+                code="DESK_FAILED",
+                reason="The desk could not plan this signal; nothing was sent. The log has the cause.",
+                verdicts=(),
+            )
+            await transaction.append([declined])
+            return [declined]

@@ -1,0 +1,236 @@
+"""
+Where the trader's facts are committed with all that follows from them, and where what was planned leaves.
+
+Every loop works through the floor; it knows none of them.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from pregao.domain.account import Venue
+from pregao.domain.clock import Clock
+from pregao.domain.facts import (
+    DecisionDeclined,
+    DecisionPending,
+    Fact,
+    FillBooked,
+    FillReported,
+    OrderDenied,
+    OrderEnded,
+    OrderPlanned,
+    OrderRejected,
+    PositionChanged,
+    SignalPlanned,
+)
+from pregao.domain.position import PositionStatus
+from pregao.domain.venue import VenueError
+from pregao.edges.postgres import work
+from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.market.live import LiveMarket
+from pregao.orders.ports import Desk, Exchange
+from pregao.orders.send import attempt_of, send_order
+from pregao.runner import Runner
+from pregao.trading.doubts import Doubts
+from pregao.trading.outbox import Outbox
+from pregao.trading.steps import bind_steps
+from pregao.trading.trouble import AWAY
+
+LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
+BURST_ORDERS = 16  # so many at once are prepared while they are committed
+ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
+MARGIN_ASSET = "USDT"  # other margin assets are denied when an order is planned
+
+log = structlog.get_logger()
+
+
+class Floor:
+    """The floor of one trader, under the lease named in ``desk``."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        exchanges: Mapping[Venue, Exchange],
+        doorbell: Doorbell,
+        clock: Clock,
+        desk: Desk,
+        orders_in_flight_max: int,
+    ) -> None:
+        """Send ``orders_in_flight_max`` orders at once per venue and leg."""
+        self.journal = journal
+        self.exchanges = exchanges
+        self.doorbell = doorbell
+        self.clock = clock
+        self.market = LiveMarket(exchanges, clock=clock)
+        self.doubts = Doubts(clock)
+        self.turn_came = (
+            asyncio.Event()
+        )  # a position that an entry may wait for has nothing on its way any more
+        self._rates: dict[tuple[str, str], Decimal] = {}
+        self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max)
+        self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
+        self._tasks: set[asyncio.Task[None]] = set()
+        steps, steps_in_turns = bind_steps(market=self.market, desk=desk, clock=clock, rates=self._rates)
+        self.runner = Runner(self._begin, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee)
+
+    # --- commit -------------------------------------------------------------------------------------------
+
+    async def advance(self, facts: Sequence[Fact]) -> None:
+        """Commit the facts and all that follows from them, now; then go on."""
+        self.go_on(await self.runner.advance(facts))
+
+    def record(self, facts: Sequence[Fact]) -> asyncio.Future[None]:
+        """Commit what became known, together with what else becomes known meanwhile; then go on."""
+        return self._outcomes.submit(facts)
+
+    def go_on(self, done: Sequence[Fact]) -> None:
+        """After a commit: send what was planned, and say which signals may be settled."""
+        for fact in done:
+            if isinstance(fact, OrderPlanned):
+                self._outbox.put(fact)
+            elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
+                self.turn_came.set()
+        if put := [str(fact.signal_id) for fact in done if isinstance(fact, DecisionPending)]:
+            # Whoever waits for the receipt need not: it takes a person now.
+            self.doorbell.ring("receipts", *put)
+        if ended := _may_settle(done):
+            self.spawn(self._tell_settled(ended))
+
+    @contextlib.asynccontextmanager
+    async def _begin(self) -> AsyncIterator[Transaction]:
+        async with self.journal.transaction() as transaction:
+            yield transaction
+
+    async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
+        await self._outbox.let_leave()
+        told = [fact for facts in batch for fact in facts]
+        async with self.journal.transaction() as transaction:
+            await work.lock_positions_of(transaction.connection, told)
+            done = await self.runner.advance_in(transaction, told)
+        self.go_on(done)
+        for account_id in _left_holding(done):
+            # The venue may hold less than we think: a hand closed it, and nobody told.
+            self.doubts.ask_later(account_id)
+        return [None] * len(batch)
+
+    async def _tell_settled(self, ended: Collection[UUID]) -> None:
+        try:
+            settled = await work.settled_signals(self.journal.pool, ended)
+        except AWAY as away:  # whoever waits for a receipt looks for himself too
+            log.warning("trader.database.away", error=type(away).__name__)
+            return
+        if settled:
+            self.doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
+
+    # --- send ---------------------------------------------------------------------------------------------
+
+    async def send(self, order: OrderPlanned) -> None:
+        """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
+        try:
+            outcome = await send_order(order, exchange=self.exchanges[order.venue], clock=self.clock)
+        except Exception:
+            log.exception("orders.send.failed", order_id=order.order_id)
+            return
+        self.record([outcome]).add_done_callback(partial(_note_unwritten, order_id=order.order_id))
+
+    async def orders_have_left(self) -> None:
+        """Return when a burst of orders has left, or had its time: reading waits for sending."""
+        await self._outbox.let_leave()
+
+    def _foresee(self, facts: Sequence[Fact]) -> None:
+        """While the database commits a burst of orders, their requests are written and signed."""
+        orders = [fact for fact in facts if isinstance(fact, OrderPlanned)]
+        if len(orders) >= BURST_ORDERS:
+            self.spawn(self._prepare(orders))
+
+    async def _prepare(self, orders: Sequence[OrderPlanned]) -> None:
+        for number, order in enumerate(orders, start=1):
+            with contextlib.suppress(VenueError, *AWAY):  # who sends it will say what is wrong
+                await self.exchanges[order.venue].prepare(attempt_of(order))
+            if number % BURST_ORDERS == 0:
+                await asyncio.sleep(0)  # the database's answers are not kept waiting
+
+    # --- prices -------------------------------------------------------------------------------------------
+
+    async def read_prices(self, pairs: set[tuple[Venue, str]]) -> None:
+        """Know fresh prices; what is missing is denied by those who need it."""
+        for (venue, symbol), trouble in await self.market.read(pairs):
+            log.warning("trader.price.missing", venue=venue, symbol=symbol, error=trouble)
+
+    async def read_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
+        """Know the price of every foreign commission before it is booked."""
+        for fact in facts:
+            if isinstance(fact, FillReported) and needs_rate(fact):
+                asset = fact.trade.commission_asset
+                quote = await self.exchanges[venue].quote(f"{asset}{MARGIN_ASSET}")
+                self._rates[asset, MARGIN_ASSET] = quote.last_price
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    def spawn(self, work_to_do: Awaitable[None]) -> None:
+        """Do it beside the loops; it is finished before the floor closes."""
+        task = asyncio.ensure_future(work_to_do)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def keep(self, work_once: Callable[[], Awaitable[None]]) -> None:
+        """Go on through a database that is away: nothing is lost, it is found in the state again."""
+        while True:
+            try:
+                await work_once()
+            except AWAY as away:
+                log.warning("trader.database.away", error=type(away).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """Return when everything that is on the wire is answered, and written."""
+        await self._outbox.close()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._outcomes.close()
+
+
+def needs_rate(fill: FillReported) -> bool:
+    """Say whether a fill was paid for in an asset that is not the margin's."""
+    return bool(fill.trade.commission) and fill.trade.commission_asset not in ("", MARGIN_ASSET)
+
+
+def _left_holding(done: Sequence[Fact]) -> set[int]:
+    """Give the accounts that hold what an exit should have closed: refused, or ended before all of it was."""
+    ended = {fact.position_id for fact in done if isinstance(fact, OrderRejected | OrderEnded)}
+    return {
+        fact.position.account_id
+        for fact in done
+        if isinstance(fact, PositionChanged)
+        and fact.position.position_id in ended
+        and fact.position.status is PositionStatus.OPEN
+    }
+
+
+def _note_unwritten(written: asyncio.Future[None], *, order_id: str) -> None:
+    """Say that an outcome could not be committed; the order is asked about."""
+    if not written.cancelled() and (trouble := written.exception()) is not None:
+        log.error("orders.outcome.unwritten", order_id=order_id, error=type(trouble).__name__)
+
+
+def _may_settle(done: Sequence[Fact]) -> set[UUID]:
+    """Give the signals whose last order may have ended with these facts."""
+    ended: set[UUID] = set()
+    for fact in done:
+        match fact:
+            case (
+                DecisionDeclined() | SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied()
+            ):
+                ended.add(fact.signal_id)
+            case FillBooked(order_is_filled=True, signal_id=UUID() as signal_id):
+                ended.add(signal_id)
+    return ended

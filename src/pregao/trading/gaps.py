@@ -1,0 +1,115 @@
+"""What may have happened on an account while nobody listened: orders are asked about, then trades."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from pregao.domain.account import Venue
+from pregao.domain.clock import to_ms
+from pregao.domain.facts import FillReported
+from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.venue import VenueError, VenueTrade
+from pregao.edges.postgres import work
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.trading.floor import Floor
+from pregao.trading.questions import RESOLVE_SECONDS, Questions
+from pregao.trading.trouble import AWAY
+
+CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
+
+log = structlog.get_logger()
+
+
+class Gaps:
+    """The loop that closes gaps."""
+
+    def __init__(self, floor: Floor, questions: Questions) -> None:
+        """Let ``questions`` ask about the orders."""
+        self._floor = floor
+        self._questions = questions
+
+    async def close_due(self) -> None:
+        """Close the gaps that are due, each beside the others."""
+        await asyncio.sleep(RESOLVE_SECONDS)
+        for account_id in self._floor.doubts.take_gaps():
+            self._floor.spawn(self.close(account_id))
+
+    async def close(self, account_id: int) -> None:
+        """Learn what happened during a gap; a gap that cannot be closed now stays one."""
+        try:
+            is_known = await self._know_all(account_id)
+        except (*AWAY, VenueError) as trouble:
+            log.warning("trader.catch_up.put_off", account_id=account_id, error=type(trouble).__name__)
+            is_known = False
+        except Exception:
+            log.exception("trader.catch_up.failed", account_id=account_id)
+            is_known = False
+        if is_known:
+            self._floor.doubts.compare_after_gap(account_id)
+        else:
+            self._floor.doubts.ask_later(account_id)
+
+    async def _know_all(self, account_id: int) -> bool:
+        """Ask about each order that may have traded unseen, then for trades of what is held."""
+        orders = await work.live_orders_of_account(self._floor.journal.pool, account_id)
+        held = await work.held_symbols(self._floor.journal.pool, account_id)
+        for order in orders:
+            # What is planned is being sent right now, or asked about soon; what is dead cannot have traded.
+            if order.status is not OrderStatus.PLANNED and not order.is_dead:
+                await self._questions.ask(order)
+        told = [
+            await self.book_untold(
+                account_id, venue=venue, symbol=symbol, since_ms=to_ms(since - CATCH_UP_MARGIN)
+            )
+            for venue, symbol, since in held
+        ]
+        return all(told)
+
+    async def book_untold(self, account_id: int, *, venue: Venue, symbol: str, since_ms: int) -> bool:
+        """Book the trades not booked yet; say whether it is known of each whose it is."""
+        trades = await self._floor.exchanges[venue].trades_since(
+            account_id=account_id, symbol=symbol, since_ms=since_ms
+        )
+        pool = self._floor.journal.pool
+        untold = await PostgresBooks(pool).untold_trades(account_id=account_id, symbol=symbol, trades=trades)
+        # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
+        explained = await work.explain_trades(pool, account_id=account_id, symbol=symbol, trades=untold)
+        explained += await self._asked_whose(
+            [trade for trade in untold if trade.trade_id not in {one.trade_id for one in explained}],
+            account_id=account_id,
+            venue=venue,
+        )
+        facts = [
+            FillReported(happened_at=self._floor.clock(), account_id=account_id, trade=trade)
+            for trade in explained
+        ]
+        await self._floor.read_rates(venue, facts)
+        # Ours first: a foreign fill reduces what they have entered.
+        ours = [fact for fact in facts if order_of(fact.trade.client_order_id) is not None]
+        for told in (ours, [fact for fact in facts if fact not in ours]):
+            if told:
+                await self._floor.record(told)
+        return len(explained) == len(untold)
+
+    async def _asked_whose(
+        self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue
+    ) -> list[VenueTrade]:
+        """
+        Give the trades with the client ids of their orders, as the venue knows them.
+
+        An order of ours in doubt waits until each trade is known, so none may wait for that order.
+        """
+        ids = {
+            (symbol, number): await self._floor.exchanges[venue].client_order_id_of(
+                account_id=account_id, symbol=symbol, exchange_order_id=number
+            )
+            for symbol, number in sorted({(trade.symbol, trade.exchange_order_id) for trade in trades})
+        }
+        return [
+            replace(trade, client_order_id=client_order_id)
+            for trade in trades
+            if (client_order_id := ids[trade.symbol, trade.exchange_order_id]) is not None
+        ]

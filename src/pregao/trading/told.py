@@ -1,0 +1,89 @@
+"""What the user streams tell: fills are booked in the order they were told, ends and gaps are looked into."""
+
+from collections.abc import Awaitable
+
+import structlog
+
+from pregao.domain.facts import FillReported
+from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.edges.postgres import work
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.trading.floor import Floor, needs_rate
+from pregao.trading.gaps import Gaps
+from pregao.trading.questions import Questions
+from pregao.trading.trouble import AWAY
+
+log = structlog.get_logger()
+
+
+class Told:
+    """The ear of the trader."""
+
+    def __init__(self, floor: Floor, *, questions: Questions, gaps: Gaps) -> None:
+        """Let ``questions`` look into ends, and ``gaps`` into gaps."""
+        self._floor = floor
+        self._questions = questions
+        self._gaps = gaps
+
+    async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
+        """Take what a user stream tells; while a burst of orders leaves, what comes next waits in the socket."""
+        await self._floor.orders_have_left()
+        match report:
+            case TradeReport():
+                self._take_trade(report)
+            case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
+                await self._take_end(report)
+            case OrderReport():
+                pass  # the answer to the order says the same, and when it was sent
+            case StreamGap():
+                self._floor.spawn(self._gaps.close(report.account_id))
+
+    def _take_trade(self, report: TradeReport) -> None:
+        fill = FillReported(happened_at=self._floor.clock(), account_id=report.account_id, trade=report.trade)
+        if order_of(fill.trade.client_order_id) is None:
+            self._floor.spawn(self._see_booked(fill, self._book_foreign(fill)))
+        elif needs_rate(fill):
+            self._floor.spawn(self._see_booked(fill, self._book_with_rate(fill)))
+        else:
+            # The stream goes on: its next fills join the next commit, in the order they were told.
+            self._floor.spawn(self._see_booked(fill, self._floor.record([fill])))
+
+    async def _see_booked(self, fill: FillReported, booked: Awaitable[None]) -> None:
+        """Wait until what a stream told is booked; what cannot be booked now is asked for again."""
+        try:
+            await booked
+        except (*AWAY, VenueError) as trouble:
+            log.warning(
+                "fills.book.put_off",
+                account_id=fill.account_id,
+                trade_id=fill.trade.trade_id,
+                error=type(trouble).__name__,
+            )
+            self._floor.doubts.ask_later(fill.account_id)
+        except Exception:
+            log.exception("fills.book.failed", account_id=fill.account_id, trade_id=fill.trade.trade_id)
+            self._floor.doubts.ask_later(fill.account_id)
+
+    async def _book_with_rate(self, fill: FillReported) -> None:
+        accounts = await PostgresBooks(self._floor.journal.pool).accounts([fill.account_id])
+        await self._floor.read_rates(accounts[fill.account_id].venue, [fill])
+        await self._floor.record([fill])
+
+    async def _book_foreign(self, fill: FillReported) -> None:
+        """Book a fill that is not ours, but not before those of our orders on its way: it may reduce what they enter."""
+        orders = await work.live_orders_of_account(self._floor.journal.pool, fill.account_id)
+        if any(order.symbol == fill.trade.symbol for order in orders):
+            self._floor.doubts.ask_later(fill.account_id)
+        else:
+            await self._book_with_rate(fill)
+            self._floor.doubts.compare_now(fill.account_id)
+
+    async def _take_end(self, report: OrderReport) -> None:
+        """An order ended at the venue: its fills, if it had any, are told before, or asked for now."""
+        own = order_of(report.client_order_id)
+        if own is None:
+            return
+        order = await work.find_live_order(self._floor.journal.pool, own[0])
+        if order is not None:
+            self._floor.spawn(self._questions.ask(order))

@@ -1,0 +1,70 @@
+"""
+The trader of one desk: its floor, and the loops that work on it.
+
+Everything is found in the state again after a crash: starting and recovering are one path.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from pregao.domain.account import Venue
+from pregao.domain.clock import Clock
+from pregao.domain.venue import OrderReport, StreamGap, TradeReport
+from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.journal import Journal
+from pregao.orders.ports import Desk, Exchange
+from pregao.trading.arrivals import Arrivals
+from pregao.trading.comparison import Comparison
+from pregao.trading.floor import Floor
+from pregao.trading.gaps import Gaps
+from pregao.trading.questions import Questions
+from pregao.trading.told import Told
+from pregao.trading.turns import Turns
+
+
+class Trader:
+    """Trades under one lease."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        exchanges: Mapping[Venue, Exchange],
+        doorbell: Doorbell,
+        clock: Clock,
+        desk: Desk,
+        orders_in_flight_max: int,
+    ) -> None:
+        """Trade under the lease named in ``desk``; ``run`` does the work."""
+        self.floor = Floor(
+            journal,
+            exchanges=exchanges,
+            doorbell=doorbell,
+            clock=clock,
+            desk=desk,
+            orders_in_flight_max=orders_in_flight_max,
+        )
+        self.arrivals = Arrivals(self.floor)
+        self.turns = Turns(self.floor)
+        self.questions = Questions(self.floor)
+        self.gaps = Gaps(self.floor, self.questions)
+        self.comparison = Comparison(self.floor)
+        self._told = Told(self.floor, questions=self.questions, gaps=self.gaps)
+
+    async def run(self) -> None:
+        """Trade until canceled; what is on the wire then is finished before it returns."""
+        keep = self.floor.keep
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(keep(self.arrivals.decide_arrivals))
+                loops.create_task(keep(self.arrivals.end_approvals))
+                loops.create_task(keep(self.turns.let_go))
+                loops.create_task(keep(self.questions.ask_about_unknowns))
+                loops.create_task(keep(self.gaps.close_due))
+                loops.create_task(keep(self.comparison.compare_next))
+        finally:
+            await self.floor.close()
+
+    async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
+        """Take what a user stream tells."""
+        await self._told.take(report)
