@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
+from pregao import rehearsal
 from pregao.domain.facts import Fact
 from pregao.flow import STEPS
 
@@ -116,6 +117,7 @@ class Runner(Generic[Tx]):
             else:
                 given = [*await self._steps[kind](batch, transaction)]
                 following.extend(given)
+            rehearsal.reach("runner.step.taken")
             assert all(type(fact) in STEPS[kind].gives for fact in given), (
                 f"{STEPS[kind].does} gave what it may not"
             )

@@ -103,10 +103,15 @@ def up() -> None:
 def serve(role: Annotated[str, typer.Argument(help="web, trader or paper.")]) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
     from pregao.edges.processes.roles import ROLES, run_role
+    from pregao.rehearsal import RehearsalRefusedError
 
     if role not in ROLES:
         _fail(f"ROLE_UNKNOWN: role={role} known={', '.join(ROLES)}", code=2)
-    raise typer.Exit(run_role(role, _settings()))
+    try:
+        code = run_role(role, _settings())
+    except RehearsalRefusedError as refused:
+        _fail(str(refused))
+    raise typer.Exit(code)
 
 
 @db.command()

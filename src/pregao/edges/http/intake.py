@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
+from pregao import rehearsal
 from pregao.domain.bot import Bot, BotStatus, secrets_taken
 from pregao.domain.clock import Clock
 from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused
@@ -279,7 +280,9 @@ class Intake:
         arrival = await arrival_of(delivery, age_seconds_max=self._age_seconds_max)
         if delivery.bot.status is BotStatus.ARCHIVED:
             await self._let_close(arrival)
+        rehearsal.reach("web.signal.received")
         recorded = await self._keep_arrival(arrival)
+        rehearsal.reach("web.signal.committed")
         if recorded.code is not None:
             raise Answer(
                 422,

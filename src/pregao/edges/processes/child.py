@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pregao import rehearsal
+
 PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies, kill -9 included
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_SECONDS = 60.0  # alive for so long, the back-off starts from the beginning
@@ -160,6 +162,7 @@ class Child:
             began = time.monotonic()
             await self.process.wait()
             self._changed()
+            rehearsal.reach("supervisor.role.ended")
             if time.monotonic() - began >= HEALTHY_SECONDS:
                 self._failures = 0
             await self._begin_again(exit_code=self.process.returncode)

@@ -11,6 +11,7 @@ from threading import Timer
 
 import structlog
 
+from pregao import rehearsal
 from pregao.edges.processes import logs
 from pregao.edges.processes.sockets import listening_socket
 from pregao.settings import PAPER_PORT_PREFERRED, Settings
@@ -30,9 +31,14 @@ log = structlog.get_logger()
 def run_role(
     role: str, settings: Settings, *, main: Main | None = None, stop_seconds: float = STOP_SECONDS
 ) -> int:
-    """Run a role until it ends or is told to; give the exit code. One that hangs while stopping is cut off."""
+    """
+    Run a role until it ends or is told to; give the exit code. One that hangs while stopping is cut off.
+
+    :raises RehearsalRefusedError: when the environment asks for crash points on a desk that is no rehearsal's.
+    """
     import uvloop  # noqa: PLC0415  # the command line lists the roles without loading the loop
 
+    rehearsal.begin(settings.state_dir)
     os.umask(0o077)  # what the desk writes is for its user alone
     logs.configure_logs(
         role, log_dir=settings.state_dir / "logs", level=settings.log_level, secrets=settings.secrets()

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pregao import rehearsal
 from pregao.edges.processes.child import BACKOFF_SECONDS, Child, die_with_parent, start_process
 from pregao.edges.processes.lines import JsonLines
 from pregao.edges.processes.postgres import STOP_SIGNALS, EmbeddedPostgres
@@ -265,8 +266,9 @@ def main() -> int:
         plan = Plan.from_json(file.read())
     os.umask(0o077)  # what the desk writes is for its user alone
     try:
+        rehearsal.begin(Path(plan.state_dir))
         asyncio.run(up(plan))
-    except StartError as error:
+    except (StartError, rehearsal.RehearsalRefusedError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # the log may not be open yet
         return 1
     return 0
