@@ -18,6 +18,15 @@ MARK = "rehearsal"  # the file that marks a state folder as a rehearsal's own
 POINTS = {
     "web.signal.received": "a signal is read, and not written",
     "web.signal.committed": "a signal is committed, its sender not answered",
+    "trader.signal.claimed": "a trader has claimed signals, and decided nothing",
+    "trader.attempts.written": "orders and attempts are written, not committed",
+    "trader.attempts.committed": "orders and attempts are committed, none has left",
+    "trader.order.leaving": "an order is about to leave",
+    "trader.order.answered": "the venue has answered an order, and nothing of that is written",
+    "trader.outcome.written": "what became known is written, not committed",
+    "trader.fill.told": "a fill is told, and not booked",
+    "trader.order.asked": "the venue has said what became of an order, and nothing of that is written",
+    "trader.gap.asked": "a trader is about to learn what a gap of a stream hides",
     "runner.step.taken": "a step has given its facts, and they are not written",
     "supervisor.role.ended": "a role has ended, and is not started again",
 }

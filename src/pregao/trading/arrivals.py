@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
 from pregao.domain.facts import ApprovalAnswered, DecisionDeclined, Fact, SignalAccepted
 from pregao.domain.signal import Action
@@ -75,8 +76,11 @@ class Arrivals:
             if len(claimed) > 1:
                 await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:
+                rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
                 done.extend(await self._decide_one(signal, transaction))
+            rehearsal.reach("trader.attempts.written")
+        rehearsal.reach("trader.attempts.committed")
         self._floor.go_on(done)
         return len(claimed)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from pregao import rehearsal
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.domain.facts import (
@@ -116,6 +117,7 @@ class Floor:
         async with self.journal.transaction() as transaction:
             await work.lock_positions_of(transaction.connection, told)
             done = await self.runner.advance_in(transaction, told)
+            rehearsal.reach("trader.outcome.written")
         self.go_on(done)
         for account_id in _left_holding(done):
             # The venue may hold less than we think: a hand closed it, and nobody told.
@@ -135,11 +137,13 @@ class Floor:
 
     async def send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
+        rehearsal.reach("trader.order.leaving")
         try:
             outcome = await send_order(order, exchange=self.exchanges[order.venue], clock=self.clock)
         except Exception:
             log.exception("orders.send.failed", order_id=order.order_id)
             return
+        rehearsal.reach("trader.order.answered")
         self.record([outcome]).add_done_callback(partial(_note_unwritten, order_id=order.order_id))
 
     async def orders_have_left(self) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from pregao import rehearsal
 from pregao.domain.account import Venue
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillReported
@@ -39,6 +40,7 @@ class Gaps:
 
     async def close(self, account_id: int) -> None:
         """Learn what happened during a gap; a gap that cannot be closed now stays one."""
+        rehearsal.reach("trader.gap.asked")
         try:
             is_known = await self._know_all(account_id)
         except (*AWAY, VenueError) as trouble:

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from pregao import rehearsal
 from pregao.domain.facts import EntryRequested, OrderEnded
 from pregao.domain.venue import VenueError
 from pregao.edges.postgres import work
@@ -52,6 +53,8 @@ class Questions:
             # No transaction while a venue is asked: it may take ten seconds.
             books = PostgresBooks(self._floor.journal.pool)
             facts = await resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
+            if facts:
+                rehearsal.reach("trader.order.asked")
             if any(isinstance(fact, EntryRequested) for fact in facts):
                 await self._floor.read_prices({(order.venue, order.symbol)})
             if not facts and order.checks >= CHECKS_OF_DOUBT:

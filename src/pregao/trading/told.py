@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 import structlog
 
+from pregao import rehearsal
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
@@ -31,6 +32,7 @@ class Told:
         await self._floor.orders_have_left()
         match report:
             case TradeReport():
+                rehearsal.reach("trader.fill.told")
                 self._take_trade(report)
             case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
                 await self._take_end(report)
