@@ -16,10 +16,12 @@ from pregao.domain.facts import (
     SignalAccepted,
     SignalReceived,
     SubscriptionConfigured,
+    TradingStateSet,
 )
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import DESK, Scope, ScopeState, TradingState
 from pregao.domain.user import Role, User
 from pregao.domain.venue import VenueTrade
 
@@ -51,6 +53,37 @@ def user(number: int = 1, **changes) -> User:
         "role": Role.TRADER,
     }
     return User(**{**given, **changes})
+
+
+def scope_state(scope: Scope = DESK, **changes) -> ScopeState:
+    given = {
+        "level": scope.level,
+        "subject": scope.subject,
+        "name": scope.subject or "desk",
+        "state": TradingState.HALTED,
+        "block_exits": False,
+        "reason": "the venue is mad",
+        "version": 1,
+    }
+    return ScopeState(**{**given, **changes})
+
+
+def state_set(scope: Scope = DESK, *, now: datetime = NOON, **changes) -> TradingStateSet:
+    given = {
+        "happened_at": now,
+        "level": scope.level,
+        "subject": scope.subject,
+        "name": scope.subject or "desk",
+        "state": TradingState.HALTED,
+        "block_exits": False,
+        "reason": "the venue is mad",
+        "version": 1,
+        "set_by": "admin token",
+        "user_id": None,
+        "is_by_staff": True,
+        "source_address": "127.0.0.1",
+    }
+    return TradingStateSet(**{**given, **changes})
 
 
 def subscription(account_id: int = 1, **changes) -> Subscription:

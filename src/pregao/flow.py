@@ -38,6 +38,7 @@ from pregao.domain.facts import (
     SignalRefused,
     SignalRepeated,
     SubscriptionConfigured,
+    TradingStateSet,
     UserConfigured,
 )
 
@@ -59,7 +60,7 @@ APART = True
 ENTRANCES: Facts = (
     UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
-    DailyLossForgiven,                                         # an operator forgives
+    DailyLossForgiven, TradingStateSet,                        # an operator forgives, halts, resumes
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held

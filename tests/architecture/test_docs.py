@@ -29,7 +29,7 @@ NO_CODES = {
     "LC_ALL",  # the embedded server's environment
     "PG_VERSION",  # a file of its cluster
 }
-OWN_CODES = {"PRICE_MOVE"}
+OWN_CODES = {"PRICE_MOVE", "TRADING_STATE"}
 """Checks whose verdicts end a signal under codes of their own, not under their name and _DECLINED."""
 ENDINGS = ("_UNCERTAIN",)
 """What follows a word that is only known when it happens: BOT_UNCERTAIN, ACCOUNT_UNCERTAIN."""

@@ -20,6 +20,7 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -90,6 +91,8 @@ class FakeBooks:
     record: Record = NOTHING_DONE
     locked_bots: set[UUID] = field(default_factory=set)
     newer_against: dict[UUID, NewerSignal] = field(default_factory=dict)
+    states: TradingStates = ALL_ACTIVE
+    states_read: int = 0
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
     def take(self, *positions: Position) -> FakeBooks:
@@ -113,6 +116,10 @@ class FakeBooks:
 
     async def get_bot(self, bot_id: UUID) -> Bot:
         return self.bots[bot_id]
+
+    async def trading_states(self) -> TradingStates:
+        self.states_read += 1
+        return self.states
 
     async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
         self.locked_bots.update(bot_ids)

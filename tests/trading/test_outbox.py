@@ -102,3 +102,29 @@ class TestOutbox:
             await outbox.let_leave()
 
         assert len(venues.taken) == 3
+
+
+class TestTakeBack:
+    async def test_gives_what_waits_and_is_meant_and_sends_the_rest(self, outbox, venues):
+        asked = orders(8)
+        for order in asked:
+            outbox.put(order)
+        await turn()
+        on_the_wire = list(venues.taken)
+
+        taken = outbox.take_back(lambda order: order.account_id % 2 == 0)
+        venues.may_answer.set()
+        await outbox.close()
+
+        assert [order.account_id for order in on_the_wire] == [1, 2, 3]
+        assert [order.account_id for order in taken] == [4, 6, 8]
+        assert [order.account_id for order in venues.taken] == [1, 2, 3, 5, 7]
+
+    async def test_keeps_nobody_waiting_for_what_was_taken_back(self, outbox, venues):
+        for order in orders(6):
+            outbox.put(order)
+        await turn()
+
+        outbox.take_back(lambda _order: True)
+
+        await asyncio.wait_for(outbox.let_leave(), timeout=HOLD_SECONDS / 2)

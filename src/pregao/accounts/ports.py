@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeAlias
@@ -13,6 +14,7 @@ from pregao.accounts.sessions import ApiToken, Login, Session
 from pregao.domain.account import Account
 from pregao.domain.facts import Fact
 from pregao.domain.order import PositionMode
+from pregao.domain.trading_state import Scope, ScopeState
 from pregao.domain.user import User
 
 RegisterPaperAccount: TypeAlias = Callable[[Credentials, Decimal, PositionMode], Awaitable[None]]
@@ -55,6 +57,45 @@ class AccountBooks(Protocol):
         ...
 
     def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[AccountBook]:
+        """
+        Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
+
+        What is not ``owner``'s is not there; None opens everybody's.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetState(ScopeState):
+    """A state that stands, and whether an operator has set it."""
+
+    is_by_staff: bool
+
+
+class TradingStateBook(Protocol):
+    """The trading states in one transaction: nobody else changes one, and nobody plans an order, until it ends."""
+
+    async def find_state(self, scope: Scope) -> SetState | None:
+        """Give the state that was set there; None where it is active."""
+        ...
+
+    async def next_version(self) -> int:
+        """Give a version larger than any before."""
+        ...
+
+    async def name_of(self, scope: Scope) -> str | None:
+        """Give what people call it; None where there is no such thing, or not for whoever asks."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal the facts and fold them into the state."""
+        ...
+
+
+class TradingStateBooks(Protocol):
+    """Where a book of trading states is opened."""
+
+    def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[TradingStateBook]:
         """
         Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
 

@@ -35,6 +35,8 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.trading_states import BELL as STATES
+from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.processes.roles import web_socket
@@ -72,6 +74,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         ),
         approval_books=PostgresApprovalBooks(journal, ring=partial(doorbell.ring, "signals")),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
+        trading_state_books=PostgresTradingStateBooks(journal, ring=partial(doorbell.ring, STATES)),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
@@ -79,6 +82,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
+        trading_states=PostgresTradingStates(journal.pool),
         health=PostgresHealth(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,

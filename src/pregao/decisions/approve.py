@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pregao.decisions.judge import judge, reason_of
+from pregao.decisions.judge import code_of, judge, reason_of
 from pregao.decisions.ports import Bots, NewerSignal
 from pregao.domain.facts import ApprovalAnswered, DecisionApproved, DecisionDeclined, Fact, Verdict
 from pregao.domain.market import Market
@@ -46,7 +46,7 @@ async def _settle(answer: ApprovalAnswered, *, bots: Bots, market: Market, now: 
         answer = replace(answer, verdicts=(*answer.verdicts, newer))
         failed = None if newer.passed else newer
     if failed is not None:
-        return _declined(answer, code=f"{failed.check}_DECLINED", reason=reason_of(failed), now=now)
+        return _declined(answer, code=code_of(failed), reason=reason_of(failed), now=now)
     if judgment.is_entry:
         price = price_about_the_same(
             answer.price,

@@ -7,7 +7,7 @@ Takes SignalAccepted. Gives DecisionApproved, DecisionDeclined or DecisionPendin
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pregao.decisions.judge import Judgment, judge, reason_of
+from pregao.decisions.judge import Judgment, code_of, judge, reason_of
 from pregao.decisions.ports import Bots
 from pregao.domain.bot import Approval
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPending, Fact, SignalAccepted
@@ -41,7 +41,7 @@ async def _decide(signal: SignalAccepted, *, bots: Bots, market: Market, now: da
             happened_at=now,
             signal_id=signal.signal_id,
             bot_id=signal.bot_id,
-            code=f"{failed.check}_DECLINED",
+            code=code_of(failed),
             reason=reason_of(failed),
             verdicts=judgment.verdicts,
         )

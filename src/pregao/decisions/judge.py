@@ -14,6 +14,7 @@ from pregao.decisions.ports import NOTHING_DONE, Bots
 from pregao.domain.bot import Bot
 from pregao.domain.facts import Verdict
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import TradingStates, scopes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Judgment:
 async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: datetime) -> Judgment:
     """Judge an entry of a bot, with the bot locked where two at once could both take the last place."""
     bot, record = await bots.get_bot(bot_id), NOTHING_DONE
+    state = trading_allowed(await bots.trading_states(), bot_id=bot_id)
     if looks_back(bot):
         bot = await bots.lock_bot(bot_id)
         record = await bots.read_record(bot, instruction, now=now)
@@ -47,12 +49,27 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
     if not direction.passed and record.positions_against:
         closing = replace(instruction, action=Action.CLOSE)
         return Judgment(bot=bot, instruction=closing, verdicts=(direction,))
-    verdicts = tuple(check(bot, instruction, record, now) for check in ENTRY_CHECKS)
+    verdicts = (state, *(check(bot, instruction, record, now) for check in ENTRY_CHECKS))
     is_stopped = not all(verdict.passed for verdict in verdicts)
     if is_stopped and await bots.count_against(instruction, bot_id=bot_id):
         closing = replace(instruction, action=Action.CLOSE, was_entry=True)
         return Judgment(bot=bot, instruction=closing, verdicts=verdicts)
     return Judgment(bot=bot, instruction=instruction, verdicts=verdicts)
+
+
+def trading_allowed(states: TradingStates, *, bot_id: UUID) -> Verdict:
+    """See that neither the desk nor the bot is halted or reducing; the rest is looked at account by account."""
+    stops = states.strictest(scopes_of(bot_id=bot_id))
+    if stops is None:
+        return Verdict(check="TRADING_STATE", passed=True, numbers={"state": "active"})
+    return Verdict(check="TRADING_STATE", passed=False, numbers=stops.values)
+
+
+def code_of(verdict: Verdict) -> str:
+    """Give the code of a signal that a verdict stopped."""
+    if verdict.check == "TRADING_STATE":
+        return f"TRADING_{verdict.numbers['state'].upper()}"
+    return f"{verdict.check}_DECLINED"
 
 
 def reason_of(verdict: Verdict) -> str:

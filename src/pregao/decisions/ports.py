@@ -13,6 +13,7 @@ from pregao.domain.bot import Bot
 from pregao.domain.facts import DecisionPending, Fact
 from pregao.domain.money import ZERO
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import TradingStates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,10 @@ class Bots(Protocol):
 
     async def get_bot(self, bot_id: UUID) -> Bot:
         """Give the bot; a signal of a bot that is not there is our mistake."""
+        ...
+
+    async def trading_states(self) -> TradingStates:
+        """Give all states that are not active, and keep others from changing one until the transaction ends."""
         ...
 
     async def lock_bot(self, bot_id: UUID) -> Bot:

@@ -17,6 +17,7 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position
 from pregao.domain.signal import Instruction
+from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import User
 from pregao.domain.venue import MarginMode, VenueTrade
 
@@ -84,6 +85,23 @@ class ActionTaken(Fact):
     status: int  # HTTP's
     error_code: str | None
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateSet(Fact):
+    """Somebody set what may be traded at one scope, or resumed it; the version grows with every such fact."""
+
+    version: int
+    level: ScopeLevel
+    subject: str  # the id there as text; empty for the desk
+    name: str  # as people called it then
+    state: TradingState
+    block_exits: bool  # only when halted
+    reason: str
+    set_by: str  # who, and how he came in
+    user_id: UUID | None  # None: the admin token
+    is_by_staff: bool  # then no trader takes it back
+    source_address: str
 
 
 # --- a signal arrives -------------------------------------------------------------------------------------
@@ -434,6 +452,7 @@ FACTS: dict[str, type[Fact]] = {
         SubscriptionConfigured,
         BotForgotten,
         ActionTaken,
+        TradingStateSet,
         DeliveryTurnedAway,
         SignalReceived,
         SignalRepeated,

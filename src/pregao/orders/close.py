@@ -24,10 +24,12 @@ from pregao.domain.market import Market
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
 from pregao.orders.rows import Moment, Row, deny_waiting, in_turns
 from pregao.orders.sizing import size_exit
+from pregao.orders.states import denial_of_exit
 
 
 async def plan_closes(
@@ -45,6 +47,7 @@ async def plan_closes(
         if asked.subscription_id in (None, member.subscription.subscription_id)
     ]
     accounts = {member.account.account_id: member.account for member in members}
+    states = await books.trading_states()
     keeping = await _keeping(decision, members=members, books=books)
     positions = [
         position
@@ -69,6 +72,7 @@ async def plan_closes(
                 share=asked.share,
                 on_the_way=on_the_way.get(position.position_id, NOTHING_ON_THE_WAY),
                 account=accounts[position.account_id],
+                states=states,
                 moment=moment,
             )
             for position in some
@@ -152,6 +156,7 @@ def plan_close(
     share: Decimal | None,
     on_the_way: OnTheWay,
     account: Account,
+    states: TradingStates,
     moment: Moment,
 ) -> Row:
     """
@@ -160,6 +165,9 @@ def plan_close(
     What has not entered yet, or is closing a share just now, is waited for: closing only what is there would leave
     the rest open with nobody asked to close it.
     """
+    blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
+    if blocked is not None:
+        return _deny_exit(position, denial=blocked, signal_id=signal_id, moment=moment)
     if on_the_way.closes_all(position.quantity):
         return _deny_exit(
             position,
@@ -243,7 +251,9 @@ def _exit(
     )
 
 
-def _deny_exit(position: Position, *, denial: Denial, signal_id: UUID, moment: Moment) -> OrderDenied:
+def _deny_exit(
+    position: Position, *, denial: Denial, signal_id: UUID, moment: Moment, position_id: int | None = None
+) -> OrderDenied:
     return OrderDenied(
         happened_at=moment.now,
         order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
@@ -254,7 +264,7 @@ def _deny_exit(position: Position, *, denial: Denial, signal_id: UUID, moment: M
         leg=Leg.EXIT,
         symbol=position.symbol,
         side=position.direction.entry_side.opposite,
-        position_id=None,
+        position_id=position_id,
         code=denial.code,
         reason=denial.reason,
     )
@@ -302,16 +312,36 @@ async def plan_exit(
         _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk): one for one in requests
     }
     standing = await books.open_attempts(sorted(wanted))
+    states = await books.trading_states()
     return [
-        _exit(
-            positions[request.position_id],
-            signal_id=request.signal_id,
-            attempt=request.attempt,
-            share=request.share,
-            quantity_max=request.quantity_max,
+        _exit_again(
+            request,
+            position=positions[request.position_id],
             account=accounts[positions[request.position_id].account_id],
+            states=states,
             moment=Moment(market=market, desk=desk, now=now),
         )
         for identity, request in wanted.items()
         if standing.get(identity, 0) == request.attempt - 1
     ]
+
+
+def _exit_again(
+    request: ExitRequested, *, position: Position, account: Account, states: TradingStates, moment: Moment
+) -> OrderPlanned | OrderDenied:
+    blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
+    if blocked is not None:
+        # An attempt that died has left its position closing: that is given back, or no other exit would come.
+        given_back = position.position_id if request.attempt > 1 else None
+        return _deny_exit(
+            position, denial=blocked, signal_id=request.signal_id, moment=moment, position_id=given_back
+        )
+    return _exit(
+        position,
+        signal_id=request.signal_id,
+        attempt=request.attempt,
+        share=request.share,
+        quantity_max=request.quantity_max,
+        account=account,
+        moment=moment,
+    )

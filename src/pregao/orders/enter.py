@@ -32,6 +32,7 @@ from pregao.domain.facts import (
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.trading_state import TradingStates
 from pregao.orders.close import plan_close
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
@@ -74,6 +75,7 @@ class Standing:
     foreign: Mapping[tuple[int, PositionSide], Decimal]
     on_the_way: Mapping[int, OnTheWay]  # by position
     waiting: Mapping[UUID, WaitingEntry]  # by subscription
+    states: TradingStates
     allowance: Allowance
     sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial] = field(default_factory=dict)
     """What was sized for one account holds for all that ask the same: (venue, margin asset, margin, leverage)."""
@@ -114,6 +116,7 @@ async def _standing(
     bot: Bot, members: Sequence[Member], *, symbol: str, books: Books, now: datetime
 ) -> Standing:
     accounts = [member.account.account_id for member in members]
+    states = await books.trading_states()
     positions = await books.live_positions(account_ids=accounts, symbol=symbol)
     own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
     if own_ids:
@@ -131,6 +134,7 @@ async def _standing(
             for one in await books.waiting_entries(bot.bot_id)
             if one.symbol == symbol
         },
+        states=states,
         allowance=Allowance(
             bot, symbol=symbol, usage=await books.usage(bot.bot_id, symbol=symbol, day=now.date())
         ),
@@ -158,8 +162,8 @@ def _plan_member(
     if own is None:
         return [_enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)]
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
-    denial = denial_of_member(
-        member, bot=asked.bot, symbol=asked.symbol, send_before=asked.send_before, now=moment.now
+    denial = _denial_of_member(
+        member, asked=asked, standing=standing, moment=moment
     ) or standing.allowance.denial(member, takes_place=False)
     waits = (
         _deny(member, denial, asked=asked, moment=moment)
@@ -202,6 +206,7 @@ def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, m
         share=None,
         on_the_way=standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY),
         account=member.account,
+        states=standing.states,
         moment=moment,
     )
 
@@ -280,9 +285,7 @@ def _denial(
     member: Member, *, asked: Asked, standing: Standing, moment: Moment, is_new: bool
 ) -> Denial | None:
     """Give the first thing that keeps this account from entering now."""
-    denial = denial_of_member(
-        member, bot=asked.bot, symbol=asked.symbol, send_before=asked.send_before, now=moment.now
-    )
+    denial = _denial_of_member(member, asked=asked, standing=standing, moment=moment)
     if denial is not None:
         return denial
     owner = standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
@@ -294,6 +297,17 @@ def _denial(
         )
     denial = _denial_of_place(member, asked=asked, standing=standing)
     return denial or standing.allowance.denial(member, takes_place=is_new)
+
+
+def _denial_of_member(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> Denial | None:
+    return denial_of_member(
+        member,
+        bot=asked.bot,
+        symbol=asked.symbol,
+        states=standing.states,
+        send_before=asked.send_before,
+        now=moment.now,
+    )
 
 
 def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Denial | None:
@@ -459,6 +473,8 @@ def _denial_of_bot(bot: Bot) -> Denial | None:
 
 
 async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment: Moment) -> list[Fact]:
+    if not requests:
+        return []
     standing = await books.open_attempts(sorted({request.order_id for request in requests}))
     current = {
         request.order_id: request
@@ -467,6 +483,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
     }
     last = await books.planned_orders(list(current))
     members = await books.members_named({before.subscription_id for before in last.values()})
+    states = await books.trading_states()
     stops = await _stops_of_died(list(last.values()), members=members, books=books, now=moment.now)
     facts: list[Fact] = []
     for request in current.values():
@@ -479,6 +496,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
                 members[before.subscription_id],
                 bot=bot,
                 symbol=before.symbol,
+                states=states,
                 send_before=before.send_before,
                 now=moment.now,
             )

@@ -12,15 +12,25 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.market import MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
+from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Member, Usage
+from pregao.orders.states import denial_of_entry
 
 
 def denial_of_member(
-    member: Member, *, bot: Bot, symbol: str, send_before: datetime, now: datetime
+    member: Member,
+    *,
+    bot: Bot,
+    symbol: str,
+    states: TradingStates,
+    send_before: datetime,
+    now: datetime,
 ) -> Denial | None:
     """Give why this account takes no entry on the symbol at all, whatever it holds; None when it does."""
     account, subscription = member.account, member.subscription
+    if stopped := denial_of_entry(states, account=account, bot_id=bot.bot_id, symbol=symbol):
+        return stopped
     if not account.is_active:
         return Denial(code="ACCOUNT_INACTIVE", reason=f"account={account.name}. Activate it to trade again.")
     if subscription.status is not SubscriptionStatus.ACTIVE:

@@ -14,6 +14,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.trading_state import TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import (
     Acknowledgement,
@@ -210,6 +211,10 @@ class Books(Protocol):
 
     async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
         """Lock several bots and all that planning for them looks at, each kind of row at once and in one order."""
+        ...
+
+    async def trading_states(self) -> TradingStates:
+        """Give all states that are not active, and keep others from changing one until the transaction ends."""
         ...
 
     async def members(self, bot_id: UUID) -> Sequence[Member]:

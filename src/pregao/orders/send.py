@@ -4,25 +4,38 @@ Send one planned order to its account, exactly once.
 Takes OrderPlanned. Gives OrderAccepted, OrderRejected or OrderUnresolved.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pregao.domain.clock import Clock
 from pregao.domain.facts import OrderAccepted, OrderPlanned, OrderRejected, OrderUnresolved
 from pregao.domain.order import Leg
 from pregao.domain.venue import OperatorNeeded, OrderAttempt, OutcomeUnknown, Refused, RetryLater, VenueError
+from pregao.orders.denial import Denial
 from pregao.orders.ports import Exchange
 
 ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were orders that arrived
 
+Stopped = Callable[[OrderPlanned], Denial | None]
+"""Gives why an order must not leave any more."""
 Outcome = OrderAccepted | OrderRejected | OrderUnresolved
 
 
-async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -> Outcome:
+def nothing_stops(_order: OrderPlanned) -> None:
+    """Let every order leave."""
+
+
+async def send_order(
+    order: OrderPlanned, *, exchange: Exchange, clock: Clock, stopped: Stopped = nothing_stops
+) -> Outcome:
     """
     Send the order and say what became of it.
 
-    The attempt is in the journal before this runs; a crash in here is found by ``resolve``.
+    The attempt is in the journal before this runs; a crash in here is found by ``resolve``. What ``stopped`` gives a
+    reason for is not sent: it is asked first of all, and once more right before the order would leave.
     """
+    if (denial := stopped(order)) is not None:
+        return not_sent(order, denial, now=clock())
     if order.send_before is not None and clock() >= order.send_before:
         return _unresolved(
             order, RetryLater("SIGNAL_EXPIRED", "not sent", retry_after_seconds=0), is_dead=True, now=clock()
@@ -42,6 +55,8 @@ async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -
             return _rejected(
                 order, code=f"LEVERAGE_NOT_SET {trouble.code}", reason=trouble.message, now=clock()
             )
+        if (denial := stopped(order)) is not None:
+            return not_sent(order, denial, now=clock())
     sent_at = clock()
     try:
         acknowledgement = await exchange.submit(attempt_of(order))
@@ -60,6 +75,12 @@ async def send_order(order: OrderPlanned, *, exchange: Exchange, clock: Clock) -
         sent_at=acknowledgement.sent_at,
         acknowledged_at=acknowledgement.acknowledged_at,
     )
+
+
+def not_sent(order: OrderPlanned, denial: Denial, *, now: datetime) -> OrderUnresolved:
+    """Give the outcome of an attempt that stays here: dead, so that its order is planned anew, or denied."""
+    trouble = RetryLater(denial.code, f"not sent: {denial.reason}", retry_after_seconds=0)
+    return _unresolved(order, trouble, is_dead=True, now=now)
 
 
 def attempt_of(order: OrderPlanned) -> OrderAttempt:

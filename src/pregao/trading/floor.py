@@ -38,9 +38,10 @@ from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.market.live import LiveMarket
 from pregao.orders.ports import Desk, Exchange
-from pregao.orders.send import attempt_of, send_order
+from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
 from pregao.trading.doubts import Doubts
+from pregao.trading.gate import Gate
 from pregao.trading.outbox import Outbox
 from pregao.trading.steps import bind_steps
 from pregao.trading.trouble import AWAY
@@ -73,6 +74,7 @@ class Floor:
         self.clock = clock
         self.market = LiveMarket(exchanges, clock=clock)
         self.doubts = Doubts(clock)
+        self.gate = Gate()
         self.turn_came = (
             asyncio.Event()
         )  # a position that an entry may wait for has nothing on its way any more
@@ -138,13 +140,33 @@ class Floor:
     async def send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
         rehearsal.reach("trader.order.leaving")
+        passing = self.gate.passing
+        passing[order.client_order_id] = order
         try:
-            outcome = await send_order(order, exchange=self.exchanges[order.venue], clock=self.clock)
+            outcome = await send_order(
+                order, exchange=self.exchanges[order.venue], clock=self.clock, stopped=self.gate.stopped
+            )
         except Exception:
             log.exception("orders.send.failed", order_id=order.order_id)
             return
+        finally:
+            del passing[order.client_order_id]
         rehearsal.reach("trader.order.answered")
         self.record([outcome]).add_done_callback(partial(_note_unwritten, order_id=order.order_id))
+
+    def take_back_stopped(self) -> asyncio.Future[None] | None:
+        """Take back what waits and must not pass the gate any more; None where there is no such thing."""
+        dead = [
+            not_sent(order, denial, now=self.clock())
+            for order in self._outbox.take_back(lambda order: self.gate.stopped(order) is not None)
+            if (denial := self.gate.stopped(order)) is not None
+        ]
+        if not dead:
+            return None
+        written = self.record(dead)
+        for outcome in dead:
+            written.add_done_callback(partial(_note_unwritten, order_id=outcome.order_id))
+        return written
 
     async def orders_have_left(self) -> None:
         """Return when a burst of orders has left, or had its time: reading waits for sending."""

@@ -57,6 +57,20 @@ class Outbox:
                 async with asyncio.timeout_at(self._held_until):
                     await self._is_empty.wait()
 
+    def take_back(self, is_meant: Callable[[OrderPlanned], bool]) -> list[OrderPlanned]:
+        """Give those that still wait and are meant; they are not sent any more."""
+        taken: list[OrderPlanned] = []
+        for wire in self._wires.values():
+            meant = [order for order in wire.waiting if is_meant(order)]
+            if meant:
+                names = {order.client_order_id for order in meant}
+                wire.waiting = deque(one for one in wire.waiting if one.client_order_id not in names)
+                taken.extend(meant)
+        self._waiting -= len(taken)
+        if not self._waiting:
+            self._is_empty.set()
+        return taken
+
     async def close(self) -> None:
         """Return when everything has been sent."""
         while self._senders:

@@ -17,6 +17,7 @@ from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
 from pregao.trading.floor import Floor
 from pregao.trading.gaps import Gaps
+from pregao.trading.halts import Halts
 from pregao.trading.questions import Questions
 from pregao.trading.told import Told
 from pregao.trading.turns import Turns
@@ -44,6 +45,7 @@ class Trader:
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
         )
+        self.halts = Halts(self.floor, desk=desk)
         self.arrivals = Arrivals(self.floor)
         self.turns = Turns(self.floor)
         self.questions = Questions(self.floor)
@@ -56,6 +58,7 @@ class Trader:
         keep = self.floor.keep
         try:
             async with asyncio.TaskGroup() as loops:
+                loops.create_task(keep(self.halts.follow))
                 loops.create_task(keep(self.arrivals.decide_arrivals))
                 loops.create_task(keep(self.arrivals.end_approvals))
                 loops.create_task(keep(self.turns.let_go))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pregao.domain.trading_state import TradingState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
@@ -13,6 +15,15 @@ class Worker:
     role: str
     started_at: datetime
     lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingHealth:
+    """What the desk as a whole may trade, and how many scopes, the desk among them, are not active."""
+
+    state: TradingState
+    version: int
+    states_set: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +40,10 @@ class Health(Protocol):
 
     async def workers(self) -> Sequence[Worker]:
         """Give the workers that live, by role and start."""
+        ...
+
+    async def trading_health(self) -> TradingHealth:
+        """Give what may be traded."""
         ...
 
     async def bots_health(self) -> BotsHealth:

@@ -47,7 +47,7 @@ class TestSettleApproval:
         fact = await settled(said(), price="95700")
 
         assert isinstance(fact, DecisionApproved)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 2
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 3
         assert fact.verdicts[-2] == Verdict(
             check="NEWER_SIGNAL", passed=True, numbers={"newer_signal": "none"}
         )
@@ -117,7 +117,7 @@ class TestSettleApproval:
         fact = await settled(said(), record=Record(**record), **changes)
 
         assert (type(fact), fact.code) == (DecisionDeclined, code)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
 
     @pytest.mark.parametrize(
         ("price", "code"),
@@ -179,7 +179,7 @@ class TestSettleApproval:
             "NEWER_SIGNAL_DECLINED",
             f"newer_signal={UUID(int=9)} action=close received_at=2026-11-21T12:02:00+00:00",
         )
-        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 2
 
     async def test_names_the_check_that_failed_before_it(self):
         close = NewerSignal(signal_id=UUID(int=9), action=Action.CLOSE, received_at=NOON)

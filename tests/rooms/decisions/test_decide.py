@@ -16,7 +16,8 @@ from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPend
 from pregao.domain.market import Market
 from pregao.domain.order import Side
 from pregao.domain.signal import Action
-from tests.builders import BOT_ID, NOON, bot, instruction
+from pregao.domain.trading_state import TradingState, TradingStates, scope_of_account, scope_of_bot
+from tests.builders import BOT_ID, NOON, bot, instruction, scope_state
 from tests.rooms.fakes import PRICE, books, market
 
 
@@ -33,7 +34,7 @@ class TestDecide:
         fact = await decided(instruction())
 
         assert isinstance(fact, DecisionApproved)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
         assert all(verdict.passed for verdict in fact.verdicts)
 
     @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ class TestDecide:
 
         assert isinstance(fact, DecisionDeclined)
         assert (fact.code, fact.reason) == (code, reason)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
         assert [verdict.check for verdict in fact.verdicts if not verdict.passed] == [
             code.removesuffix("_DECLINED")
         ]
@@ -173,7 +174,7 @@ class TestManualApproval:
         assert isinstance(fact, DecisionPending)
         assert (fact.instruction, fact.venue, fact.price) == (asked, Venue.PAPER, PRICE)
         assert fact.expires_at == NOON + timedelta(seconds=90)
-        assert len(fact.verdicts) == len(ENTRY_CHECKS)
+        assert len(fact.verdicts) == len(ENTRY_CHECKS) + 1
 
     async def test_puts_nothing_to_a_person_that_a_check_declines(self):
         fact = await decided(instruction(), approval=Approval.MANUAL, trading_symbol="ETHUSDT")
@@ -219,3 +220,49 @@ class TestManualApproval:
         fact = await decided(instruction(), desk=desk, seen=silent, approval=Approval.MANUAL)
 
         assert (fact.venue, fact.price) == (venue, None)
+
+
+class TestTradingState:
+    """F092: what the desk or the bot is stopped from, the signal is told; the rest is denied account by account."""
+
+    @pytest.mark.parametrize(
+        ("state", "code"),
+        [(TradingState.HALTED, "TRADING_HALTED"), (TradingState.REDUCING, "TRADING_REDUCING")],
+    )
+    @pytest.mark.parametrize("changes", [{}, {"approval": Approval.MANUAL}], ids=["automatic", "manual"])
+    async def test_f092_declines_an_entry_with_the_operators_reason(self, state, code, changes):
+        desk = books()
+        desk.states = TradingStates([scope_state(state=state, version=9)])
+
+        fact = await decided(instruction(), desk=desk, **changes)
+
+        assert (type(fact), fact.code) == (DecisionDeclined, code)
+        assert fact.reason == f"state={state} level=desk name=desk reason=the venue is mad version=9"
+        assert (fact.verdicts[0].check, fact.verdicts[0].passed) == ("TRADING_STATE", False)
+
+    async def test_of_a_bot_stops_that_bot(self):
+        desk = books()
+        desk.states = TradingStates([scope_state(scope_of_bot(BOT_ID))])
+
+        assert (await decided(instruction(), desk=desk)).code == "TRADING_HALTED"
+
+    async def test_of_one_account_is_looked_at_when_it_is_planned(self):
+        desk = books()
+        desk.states = TradingStates([scope_state(scope_of_account(1))])
+
+        assert isinstance(await decided(instruction(), desk=desk), DecisionApproved)
+
+    async def test_x11_stops_no_close(self):
+        desk = books()
+        desk.states = TradingStates([scope_state()])
+
+        assert isinstance(await decided(instruction(Action.CLOSE), desk=desk), DecisionApproved)
+
+    async def test_x11_closes_what_the_entry_goes_against(self):
+        desk = books()
+        desk.states = TradingStates([scope_state()])
+
+        fact = await decided(instruction(), desk=desk, record=Record(positions_against=1))
+
+        assert (type(fact), fact.instruction.action) == (DecisionApproved, Action.CLOSE)
+        assert not fact.verdicts[0].passed

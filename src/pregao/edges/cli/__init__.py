@@ -31,9 +31,10 @@ GROUPS = {
 ALONE = {
     "orders": "trading",
     "positions": "trading",
-    "halt": "trading",
-    "resume": "trading",
-    "sell-all": "trading",
+    "halt": "states",
+    "resume": "states",
+    "state": "states",
+    "sell-all": "flatten",
     "actions": "actions",
     "prove": "prove",
 }

@@ -9,6 +9,7 @@ from pregao.accounts.ports import (
     Logins,
     Passwords,
     RegisterPaperAccount,
+    TradingStateBooks,
     UserBooks,
 )
 from pregao.accounts.sealing import Vault
@@ -25,6 +26,7 @@ from pregao.views.overview import Overview
 from pregao.views.people import People
 from pregao.views.performance import Performances
 from pregao.views.receipts import Receipts
+from pregao.views.trading_state import TradingStateViews
 
 
 def _never() -> bool:
@@ -50,6 +52,7 @@ class Desk:
     bots: BotBooks
     approval_books: ApprovalBooks
     accounts: AccountBooks
+    trading_state_books: TradingStateBooks
     vault: Vault
     credentials: CredentialStore
     configured: Configured
@@ -57,6 +60,7 @@ class Desk:
     approvals: Approvals
     receipts: Receipts
     performances: Performances
+    trading_states: TradingStateViews
     health: Health
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]

@@ -14,6 +14,7 @@ from pregao.domain.facts import OrderPlanned
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
 from pregao.domain.signal import Instruction
+from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
@@ -181,6 +182,11 @@ class PostgresBooks:
         """
         for lock in (LOCK_BOTS, LOCK_USERS, LOCK_MEMBERS, LOCK_LIVE):
             await self._connection.execute(lock, list(bot_ids))
+
+    async def trading_states(self) -> TradingStates:
+        """Give all states that are not active, and keep others from changing one until the transaction ends."""
+        rows = await self._connection.fetch("SELECT * FROM lock_trading_states()")
+        return TradingStates(to_values(rows, ScopeState))
 
     async def lock_bot(self, bot_id: UUID) -> Bot:
         """Lock the bot's row, and give it as it stands then: before any account, as planning locks those."""

@@ -21,6 +21,7 @@ STATE_TABLES = {
     "bots": (),
     "subscriptions": (),
     "admin_actions": (),
+    "trading_states": (),
     "signals": (),
     "deliveries": (),
     "deliveries_turned_away": (),

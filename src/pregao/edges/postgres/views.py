@@ -14,7 +14,7 @@ from pregao.domain.position import Position
 from pregao.edges.postgres.rows import to_value
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
-from pregao.views.health import BotsHealth, Worker
+from pregao.views.health import BotsHealth, TradingHealth, Worker
 from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
 from pregao.views.slippage import average_price, slippage_bps, to_price
 
@@ -107,6 +107,12 @@ ORDER BY position_id DESC LIMIT $6
 
 WORKERS = """
 SELECT role, started_at, lease_until FROM workers WHERE lease_until > clock_timestamp() ORDER BY role, started_at
+"""
+
+TRADING_HEALTH = """
+SELECT coalesce(max(state) FILTER (WHERE level = 'desk'), 'active') AS state, coalesce(max(version), 0) AS version,
+       count(*) FILTER (WHERE state <> 'active')::int AS states_set
+FROM trading_states
 """
 
 BOTS_HEALTH = """
@@ -210,6 +216,9 @@ class PostgresHealth:
 
     async def workers(self) -> Sequence[Worker]:
         return [to_value(row, Worker) for row in await self._pool.fetch(WORKERS)]
+
+    async def trading_health(self) -> TradingHealth:
+        return to_value(await self._pool.fetchrow(TRADING_HEALTH), TradingHealth)
 
     async def bots_health(self) -> BotsHealth:
         return to_value(await self._pool.fetchrow(BOTS_HEALTH), BotsHealth)

@@ -68,7 +68,8 @@ class Workers:
             """
             INSERT INTO workers (worker_id, role, lease_epoch, lease_until)
             VALUES ($1, $2, nextval('lease_epochs'), clock_timestamp() + $3)
-            ON CONFLICT (worker_id) DO UPDATE SET lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until
+            ON CONFLICT (worker_id) DO UPDATE
+            SET lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until, states_seen = 0
             RETURNING lease_epoch
             """,
             worker_id,

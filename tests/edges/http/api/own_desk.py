@@ -28,6 +28,7 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.vault.envelope import EnvelopeVault
@@ -173,6 +174,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         ),
         approval_books=PostgresApprovalBooks(journal, ring=lambda: rings.append("signals")),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
+        trading_state_books=PostgresTradingStateBooks(journal, ring=lambda: rings.append("states")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
@@ -180,6 +182,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
+        trading_states=PostgresTradingStates(journal.pool),
         health=PostgresHealth(journal.pool),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,

@@ -157,6 +157,15 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         },
         "patch_subscription": {"custom_leverage": 2},
         "post_own_symbol": {"symbol": "DOGEUSDT", "leverage": 2},
+        "post_trading_state": {
+            "level": "account",
+            "account_id": account_id,
+            "user_id": None,
+            "state": "halted",
+            "reason": "mine",
+        },
+        "post_resume": {"level": "account", "account_id": account_id, "user_id": None, "reason": "mine"},
+        "post_kill_switch": {"tenant_id": whose.ids["user_id"], "reason": "mine"},
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
     }
 
@@ -248,6 +257,7 @@ async def what_is(desk, whose: Tenant) -> list:
         *await pool.fetch("SELECT * FROM orders WHERE account_id = $1", mine),
         *await pool.fetch("SELECT * FROM positions WHERE account_id = $1", mine),
         *await pool.fetch("SELECT * FROM users WHERE user_id = $1", user_id),
+        *await pool.fetch("SELECT * FROM trading_states"),
         *await pool.fetch("SELECT user_id, password_hash FROM passwords WHERE user_id = $1", user_id),
         *await pool.fetch(
             "SELECT session_id, expires_at FROM sessions WHERE user_id = $1 ORDER BY 1", user_id

@@ -23,6 +23,7 @@ from pregao.edges.http.api import (
     performance,
     subscriptions,
     symbols,
+    trading_state,
     users,
 )
 from pregao.edges.http.api.roles import check_roles
@@ -50,6 +51,8 @@ ROUTERS = (
     accounts.routes,
     activity.routes,
     approvals.routes,
+    trading_state.routes,
+    trading_state.kill_switch_routes,
 )
 
 

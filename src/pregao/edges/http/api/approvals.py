@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pregao.accounts.principal import Principal
 from pregao.decisions.answer import answer_approval
-from pregao.edges.http.api.roles import OPERATOR, Operator
+from pregao.edges.http.api.roles import OPERATOR, Operator, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
@@ -128,7 +128,7 @@ async def decline_entry(
 async def _answer(
     signal_id: UUID, body: AnswerAsked | None, *, is_approved: bool, who: Principal, desk: Desk
 ) -> AnswerShown:
-    answered_by = await _name_of(who, desk=desk)
+    answered_by = await name_of(who, desk=desk)
     async with desk.approval_books.open() as book:
         answer = await answer_approval(
             signal_id,
@@ -146,12 +146,6 @@ async def _answer(
         answered_at=answer.happened_at,
         reason=answer.reason,
     )
-
-
-async def _name_of(who: Principal, *, desk: Desk) -> str:
-    # "session" names nobody: years later the receipt is to say whose it was.
-    line = None if who.user_id is None else await desk.people.find_user(who.user_id)
-    return who.label if line is None else f"{line.user.email}, {who.label}"
 
 
 def _shown(line: ApprovalLine, *, now: datetime) -> ApprovalShown:

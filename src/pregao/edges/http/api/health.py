@@ -8,10 +8,11 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from pregao.domain.trading_state import TradingState
 from pregao.edges.http.api.shapes import DeskGiven, Shown
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, Told
-from pregao.views.health import Worker
+from pregao.views.health import TradingHealth, Worker
 
 ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
 ROLES_NEEDED = frozenset({"trader"})  # without one, signals wait
@@ -50,6 +51,14 @@ class PaperShown(Shown):
     status: Part
 
 
+class TradingShown(Shown):
+    """What the desk as a whole may trade; ``states_set`` counts all scopes that are not active."""
+
+    state: TradingState
+    version: int
+    states_set: int
+
+
 class DetailedHealth(Shown):
     """All parts; degraded when something that is needed is missing, unhealthy without the database."""
 
@@ -59,6 +68,7 @@ class DetailedHealth(Shown):
     database: DatabaseShown
     workers: list[WorkerShown]
     paper: PaperShown
+    trading: TradingShown | None
 
 
 class UnhealthyDetailed(DetailedHealth):
@@ -82,7 +92,7 @@ async def get_health(desk: DeskGiven) -> HealthShown:
 @routes.get("/health/detailed", responses={503: {"model": UnhealthyDetailed, "description": "DATABASE_AWAY"}})
 async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
     """Say how every part is: the database, the workers with valid leases, the paper exchange."""
-    (workers, answered_ms), paper_is_up = await asyncio.gather(_workers(desk), _paper_is_up(desk))
+    (workers, trading, answered_ms), paper_is_up = await asyncio.gather(_asked(desk), _paper_is_up(desk))
     is_whole = paper_is_up and {worker.role for worker in workers or ()} >= ROLES_NEEDED
     health = DetailedHealth(
         status="unhealthy" if workers is None else "healthy" if is_whole else "degraded",
@@ -91,6 +101,7 @@ async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
         database=DatabaseShown(status="down" if workers is None else "up", answered_ms=answered_ms),
         workers=[WorkerShown.model_validate(worker) for worker in workers or ()],
         paper=PaperShown(status="up" if paper_is_up else "down"),
+        trading=None if trading is None else TradingShown.model_validate(trading),
     )
     if workers is None:
         told = Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={})
@@ -99,14 +110,16 @@ async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
     return health
 
 
-async def _workers(desk: Desk) -> tuple[list[Worker] | None, float | None]:
+async def _asked(desk: Desk) -> tuple[list[Worker] | None, TradingHealth | None, float | None]:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             workers = list(await desk.health.workers())
+            answered_ms = round((time.perf_counter() - began) * 1000, 1)
+            trading = await desk.health.trading_health()
     except DATABASE_AWAY_ERRORS:
-        return None, None
-    return workers, round((time.perf_counter() - began) * 1000, 1)
+        return None, None, None
+    return workers, trading, answered_ms
 
 
 async def _paper_is_up(desk: Desk) -> bool:

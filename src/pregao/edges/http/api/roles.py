@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pregao.accounts.principal import Principal
 from pregao.domain.user import Role
 from pregao.edges.http.admission import CLOSED, OPEN_PATHS
+from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 
 
@@ -39,6 +40,12 @@ def role_forbidden(principal: Principal, needed: Role) -> ApiError:
         role=principal.role,
         needed=needed,
     )
+
+
+async def name_of(who: Principal, *, desk: Desk) -> str:
+    """Give who is asking as it is kept: "session" names nobody, and years later it is to say whose it was."""
+    line = None if who.user_id is None else await desk.people.find_user(who.user_id)
+    return who.label if line is None else f"{line.user.email}, {who.label}"
 
 
 Viewer = Annotated[Principal, Depends(Needs(Role.VIEWER))]

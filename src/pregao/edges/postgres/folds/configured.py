@@ -101,3 +101,35 @@ async def _(connection: Any, group: Sequence[facts.ActionTaken]) -> None:
         column(group, "error_code"),
         column(group, "duration_ms"),
     )
+
+
+@folds(facts.TradingStateSet)
+async def _(connection: Any, group: Sequence[facts.TradingStateSet]) -> None:
+    """Write what stands there now; the last word counts."""
+    latest = {(fact.level, fact.subject): fact for fact in group}
+    rows = [latest[key] for key in sorted(latest)]
+    await connection.execute(
+        """
+        INSERT INTO trading_states (level, subject, name, state, block_exits, reason, version, set_by, user_id,
+                                    is_by_staff, source_address, set_at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::bigint[],
+                             $8::text[], $9::uuid[], $10::boolean[], $11::text[], $12::timestamptz[])
+        ON CONFLICT (level, subject) DO UPDATE
+        SET name = excluded.name, state = excluded.state, block_exits = excluded.block_exits,
+            reason = excluded.reason, version = excluded.version, set_by = excluded.set_by,
+            user_id = excluded.user_id, is_by_staff = excluded.is_by_staff,
+            source_address = excluded.source_address, set_at = excluded.set_at
+        """,
+        column(rows, "level"),
+        column(rows, "subject"),
+        column(rows, "name"),
+        column(rows, "state"),
+        column(rows, "block_exits"),
+        column(rows, "reason"),
+        column(rows, "version"),
+        column(rows, "set_by"),
+        column(rows, "user_id"),
+        column(rows, "is_by_staff"),
+        column(rows, "source_address"),
+        column(rows, "happened_at"),
+    )
