@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 import structlog
 
+from pregao.bootstrap.alarms import tell_breaker
 from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
 from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.venue import VenueError
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
@@ -20,6 +24,8 @@ from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.signing import ApiKey
 from pregao.edges.exchanges.binance.streams import UserStreams
 from pregao.edges.exchanges.wire import Wire, WireLimits
+from pregao.edges.postgres.breakers import BELL as BREAKERS_BELL
+from pregao.edges.postgres.breakers import SharedBreakers
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
@@ -79,8 +85,21 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         PostgresCredentials(journal.pool, vault=build_vault(settings, desk=await desk_id(journal)))
     )
     doorbell.listen("accounts", keys.forget)
+    breakers = Breakers(monotonic=time.monotonic, clock=clock)
+    breakers.listen(tell_breaker)
+    shared_breakers = SharedBreakers(
+        journal.pool, breakers, told_by=lease.worker_id, ring=partial(doorbell.ring, BREAKERS_BELL)
+    )
+    doorbell.listen(BREAKERS_BELL, shared_breakers.heard)
     exchanges = {
-        venue: BinanceExchange(addresses=addresses, wire=wire, credentials=keys.of, clock=clock)
+        venue: BinanceExchange(
+            addresses=addresses,
+            wire=wire,
+            credentials=keys.of,
+            clock=clock,
+            name=venue,
+            breakers=breakers,
+        )
         for venue, addresses in venue_addresses(settings).items()
     }
     trader = Trader(
@@ -90,6 +109,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         clock=clock,
         desk=Desk(desk_id=await desk_id(journal), owner=lease.worker_id, lease_epoch=lease.lease_epoch),
         orders_in_flight_max=settings.orders_in_flight_max,
+        breakers=breakers,
     )
     follower = Follower(
         journal, workers, lease, lines=_lines(exchanges, trader, clock=clock), doorbell=doorbell
@@ -100,6 +120,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(trader.run())
             tasks.create_task(follower.run())
+            tasks.create_task(shared_breakers.run())
             tasks.create_task(_until_lost(workers, lease))
     finally:
         await doorbell.close()

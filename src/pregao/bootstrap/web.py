@@ -25,6 +25,7 @@ from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
+from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
@@ -61,6 +62,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         clock=clock,
         version=__version__,
         admin_token=settings.admin_token.get_secret_value(),
+        metrics_token=settings.metrics_token.get_secret_value(),
         public_url=settings.public_url,
         users=PostgresUserBooks(journal),
         logins=PostgresLogins(journal.pool),
@@ -84,6 +86,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         health=PostgresHealth(journal.pool),
+        breakers=PostgresBreakerStates(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from pregao.domain.account import Venue
@@ -29,6 +30,8 @@ class Market:
     views: Mapping[tuple[Venue, str], MarketView]
     venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
     instruments: Mapping[tuple[Venue, str], Instrument] = field(default_factory=dict)
+    outages: Mapping[tuple[Venue, str], datetime] = field(default_factory=dict)
+    """Until when a venue (symbol "") or one symbol there takes no entries, because its breaker is open."""
 
     def last_price(self, venue: Venue | None, symbol: str | None) -> Decimal | None:
         """Give a symbol's last price at a venue, None where it could not be read."""

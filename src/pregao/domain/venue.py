@@ -12,8 +12,18 @@ from enum import StrEnum
 from pregao.domain.order import OrderStatus, PositionSide, Side
 
 
+class Blame(StrEnum):
+    """Whose fault it was that a venue did not do what was asked."""
+
+    VENUE = "venue"  # it was silent, broken, busy, or could not be understood
+    ASKER = "asker"  # it works, and said no
+    NOBODY = "nobody"  # it was not asked
+
+
 class VenueError(Exception):
-    """A venue did not do what was asked."""
+    """A venue did not do what was asked; ``blame`` says nothing of it until whoever heard the answer does."""
+
+    blame: Blame = Blame.NOBODY
 
     def __init__(self, code: str, message: str) -> None:
         """Keep the stable ``code`` (ours or the venue's number) apart from the sentence."""

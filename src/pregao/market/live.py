@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers, BreakerScope
 from pregao.domain.clock import Clock
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
@@ -20,9 +21,12 @@ Pair = tuple[Venue, str]
 class LiveMarket:
     """What was last read of each symbol; never shows a price that is too old to size with."""
 
-    def __init__(self, venues: Mapping[Venue, PricedVenue], *, clock: Clock) -> None:
-        """Ask ``venues`` when told to."""
+    def __init__(
+        self, venues: Mapping[Venue, PricedVenue], *, clock: Clock, breakers: Breakers | None = None
+    ) -> None:
+        """Ask ``venues`` when told to; ``breakers`` say which of them take no entries."""
         self._venues = venues
+        self._breakers = breakers
         self._clock = clock
         self._views: dict[Pair, MarketView] = {}
         self._instruments: dict[Pair, Instrument] = {}
@@ -40,7 +44,20 @@ class LiveMarket:
             views={pair: view for pair, view in self._views.items() if view.quote.quoted_at >= oldest},
             venue_now_ms={name: venue.venue_now_ms() for name, venue in self._venues.items()},
             instruments=dict(self._instruments),
+            outages=self._outages(),
         )
+
+    def _outages(self) -> dict[Pair, datetime]:
+        closed = self._breakers.outages() if self._breakers is not None else {}
+        if not closed:
+            return {}
+        now = self._clock()
+        outages: dict[Pair, datetime] = {}
+        for (scope, name), seconds in closed.items():
+            venue, _, symbol = name.partition(":")
+            if venue in self._venues and (scope is BreakerScope.SYMBOL) is bool(symbol):
+                outages[Venue(venue), symbol] = now + timedelta(seconds=seconds)
+        return outages
 
     async def _read(self, pair: Pair) -> str:
         name, symbol = pair

@@ -41,6 +41,7 @@ from pregao.orders.limits import (
     denial_of_holding,
     denial_of_instrument,
     denial_of_member,
+    denial_of_outage,
 )
 from pregao.orders.ports import (
     NOTHING_ON_THE_WAY,
@@ -184,7 +185,8 @@ def _plan_member(
         vain = _denial_of_place(member, asked=asked, standing=standing) or _sized(
             member.account,
             settings,
-            view=moment.view_of(member.account.venue, asked.symbol),
+            symbol=asked.symbol,
+            moment=moment,
             sizes=standing.sizes,
         )
         if isinstance(vain, Denial):
@@ -243,7 +245,7 @@ def _enter(
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     view = moment.view_of(member.account.venue, asked.symbol)
     quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or _sized(
-        member.account, settings, view=view, sizes=standing.sizes
+        member.account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
@@ -321,20 +323,29 @@ def _sized(
     account: Account,
     settings: EffectiveSettings,
     *,
-    view: MarketView | None,
+    symbol: str,
+    moment: Moment,
     sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial],
 ) -> Decimal | Denial:
-    if view is None:
-        return NO_PRICE
     key = account.venue, account.margin_asset, settings.margin_usd, settings.leverage
     if key not in sizes:
-        sizes[key] = denial_of_instrument(account, view=view) or size_entry(
-            margin_usd=settings.margin_usd,
-            leverage=settings.leverage,
-            price=view.quote.last_price,
-            instrument=view.instrument,
-        )
+        sizes[key] = _size(account, settings, symbol=symbol, moment=moment)
     return sizes[key]
+
+
+def _size(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:
+    outage = denial_of_outage(moment.market, venue=account.venue, symbol=symbol)
+    if outage is not None:
+        return outage
+    view = moment.view_of(account.venue, symbol)
+    if view is None:
+        return NO_PRICE
+    return denial_of_instrument(account, view=view) or size_entry(
+        margin_usd=settings.margin_usd,
+        leverage=settings.leverage,
+        price=view.quote.last_price,
+        instrument=view.instrument,
+    )
 
 
 def _position_side(account: Account, side: Side) -> PositionSide:
@@ -489,7 +500,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
     for request in current.values():
         before = last[request.order_id]
         bot = await books.get_bot(before.bot_id)
-        view = moment.view_of(before.venue, before.symbol)
+        market, view = moment.market, moment.view_of(before.venue, before.symbol)
         assert before.send_before is not None, "only entries are requested again here"
         denial = (
             denial_of_member(
@@ -502,6 +513,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
             )
             or _denial_of_bot(bot)
             or stops.get(before.order_id)
+            or denial_of_outage(market, venue=before.venue, symbol=before.symbol)
             or (NO_PRICE if view is None else None)
         )
         facts.append(

@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from pregao.domain.account import REAL_VENUES, Account
+from pregao.domain.account import REAL_VENUES, Account, Venue
 from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
 from pregao.domain.instrument import Instrument
-from pregao.domain.market import MarketView
+from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
 from pregao.domain.trading_state import TradingStates
@@ -87,6 +87,20 @@ def denial_of_holding(held: Decimal, *, added: Decimal, instrument: Instrument) 
         reason=f"held={to_text(held)} quantity={to_text(added)} maximum={to_text(instrument.market_quantity_max)} "
         f"instrument={instrument.symbol}. One order could not close it any more.",
     )
+
+
+def denial_of_outage(market: Market, *, venue: Venue, symbol: str) -> Denial | None:
+    """Give why a venue, or a symbol there, takes no entry now: its breaker is open."""
+    for code, name in (("VENUE_BREAKER_OPEN", ""), ("SYMBOL_BREAKER_OPEN", symbol)):
+        until = market.outages.get((venue, name))
+        if until is not None:
+            what = f"venue={venue}" + (f" symbol={symbol}" if name else "")
+            return Denial(
+                code=code,
+                reason=f"{what} next_try_at={until.isoformat()}. It does not answer; entries are tried again then, "
+                "exits are sent all the time.",
+            )
+    return None
 
 
 def expired(send_before: datetime, *, now: datetime) -> Denial:

@@ -114,6 +114,10 @@ def _unresolved(
     order: OrderPlanned, trouble: VenueError, *, is_dead: bool, now: datetime, sent_at: datetime | None = None
 ) -> OrderUnresolved:
     wait = trouble.retry_after_seconds if isinstance(trouble, RetryLater) else ASK_SECONDS
+    ask_at = now + timedelta(seconds=wait)
+    if is_dead and order.send_before is not None:
+        # A venue's long pause must not keep a receipt waiting: what is too late by then is denied when it is too late.
+        ask_at = min(ask_at, max(now, order.send_before))
     return OrderUnresolved(
         happened_at=now,
         order_id=order.order_id,
@@ -122,5 +126,5 @@ def _unresolved(
         reason=trouble.message,
         is_dead=is_dead,
         sent_at=sent_at,
-        ask_at=now + timedelta(seconds=wait),
+        ask_at=ask_at,
     )

@@ -15,6 +15,7 @@ import structlog
 
 from pregao import rehearsal
 from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.facts import (
     DecisionDeclined,
@@ -66,13 +67,14 @@ class Floor:
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
+        breakers: Breakers | None = None,
     ) -> None:
         """Send ``orders_in_flight_max`` orders at once per venue and leg."""
         self.journal = journal
         self.exchanges = exchanges
         self.doorbell = doorbell
         self.clock = clock
-        self.market = LiveMarket(exchanges, clock=clock)
+        self.market = LiveMarket(exchanges, clock=clock, breakers=breakers)
         self.doubts = Doubts(clock)
         self.gate = Gate()
         self.turn_came = (

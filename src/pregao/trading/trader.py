@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 
 from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
 from pregao.edges.postgres.doorbell import Doorbell
@@ -35,6 +36,7 @@ class Trader:
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
+        breakers: Breakers | None = None,
     ) -> None:
         """Trade under the lease named in ``desk``; ``run`` does the work."""
         self.floor = Floor(
@@ -44,6 +46,7 @@ class Trader:
             clock=clock,
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
+            breakers=breakers,
         )
         self.halts = Halts(self.floor, desk=desk)
         self.arrivals = Arrivals(self.floor)

@@ -36,6 +36,7 @@ ALONE = {
     "state": "states",
     "sell-all": "flatten",
     "actions": "actions",
+    "breakers": "breakers",
     "prove": "prove",
 }
 

@@ -20,6 +20,7 @@ from pregao.edges.http.audit import RecordAction
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.approvals import Approvals
+from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
 from pregao.views.health import Health
 from pregao.views.overview import Overview
@@ -41,6 +42,7 @@ class Desk:
     clock: Clock
     version: str
     admin_token: str = field(repr=False)
+    metrics_token: str = field(repr=False)
     public_url: str  # empty: the address the request came to
     users: UserBooks
     logins: Logins
@@ -62,6 +64,7 @@ class Desk:
     performances: Performances
     trading_states: TradingStateViews
     health: Health
+    breakers: BreakerStates
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

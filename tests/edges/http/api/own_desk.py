@@ -21,6 +21,7 @@ from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
+from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
@@ -39,6 +40,7 @@ QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
 """The real thing with parameters for tests: a hash in no time."""
 
 TOKEN = "words-of-the-admin-only"
+METRICS_TOKEN = "words-of-the-scraper-only"
 AUTH = "/api/v1/auth"
 USERS = "/api/v1/admin/users"
 ACTIONS = "/api/v1/admin/actions"
@@ -161,6 +163,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         clock=lambda: desk.now,
         version="0.0.test",
         admin_token=TOKEN,
+        metrics_token=METRICS_TOKEN,
         public_url="",
         users=PostgresUserBooks(journal),
         logins=PostgresLogins(journal.pool),
@@ -184,6 +187,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         health=PostgresHealth(journal.pool),
+        breakers=PostgresBreakerStates(journal.pool),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

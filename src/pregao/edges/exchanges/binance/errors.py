@@ -50,6 +50,9 @@ def _already(meaning: str) -> Code:
 CLOCK_CODES = frozenset({-1021, -5028})
 """Our clock and theirs disagree, or the request was too old: provably not done, and the offset is measured anew."""
 
+VENUE_FAULTS = frozenset({-1000, -1001, -1006, -1007, -1008, -1010, -1016})
+"""The exchange itself is in trouble, whoever asks; what only this account or address may not is not among them."""
+
 CODES: dict[int, Code] = {
     # 10xx: the exchange or the network
     -1000: _unknown("unknown error while processing"),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock, to_ms
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
@@ -32,6 +33,8 @@ from pregao.domain.venue import (
 )
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.limits import Usage
+from pregao.edges.exchanges.binance.outcomes import venues_fault
+from pregao.edges.exchanges.binance.passage import Passages
 from pregao.edges.exchanges.binance.prices import PriceBook
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
 from pregao.edges.exchanges.binance.signing import Credentials, Value, query_of
@@ -111,9 +114,18 @@ class BinanceExchange(Exchange):
         credentials: Credentials,
         clock: Clock,
         settings: BinanceSettings | None = None,
+        name: str = "binance",
+        breakers: Breakers | None = None,
     ) -> None:
-        """Open nothing yet; ``start`` measures the clock and warms connections, and may be left out."""
+        """
+        Open nothing yet; ``start`` measures the clock and warms connections, and may be left out.
+
+        ``breakers`` are the process's; the venue's stands there under ``name``.
+        """
         self.settings = settings or BinanceSettings()
+        self._passages = Passages(
+            breakers or Breakers(monotonic=asyncio.get_running_loop().time, clock=clock), venue=name
+        )
         self.addresses = addresses
         self.prices = PriceBook(clock)
         self.standing = Standing()
@@ -123,6 +135,7 @@ class BinanceExchange(Exchange):
             clock=clock,
             recv_window_ms=self.settings.recv_window_ms,
             user_agent=self.settings.user_agent,
+            passages=self._passages,
         )
         self._line = wire.line(addresses.rest)
         self._prepared: dict[str, tuple[OrderAttempt, bytes]] = {}  # by client order id
@@ -175,27 +188,35 @@ class BinanceExchange(Exchange):
         planned, request = self._prepared.pop(attempt.client_order_id, (None, b""))
         if planned != attempt:
             request = await self._request_of(attempt)
+        passage = self._passages.of_orders(attempt.symbol)
+        ticket = passage.begin(is_exit=is_exit)
         try:
-            answer = await self.rest.order(
-                request,
-                what=ORDER,
-                account_id=attempt.account_id,
-                priority=Priority.EXIT if is_exit else Priority.ENTRY,
+            placed = await self._place(
+                attempt, request, priority=Priority.EXIT if is_exit else Priority.ENTRY
             )
-        except OperatorNeeded as problem:
-            if problem.code == POSITION_SIDE_MISMATCH:
+        except BaseException as problem:
+            passage.end(ticket, problem)
+            if isinstance(problem, OperatorNeeded) and problem.code == POSITION_SIDE_MISMATCH:
                 self.standing.position_modes.pop(attempt.account_id, None)
             raise
+        if not passage.is_calm():
+            passage.end(ticket)
+        return placed
+
+    async def _place(self, attempt: OrderAttempt, request: bytes, *, priority: Priority) -> Acknowledgement:
+        answer = await self.rest.order(request, what=ORDER, account_id=attempt.account_id, priority=priority)
         try:
             placed = _placed.decode(answer.body)
         except msgspec.DecodeError as problem:
-            raise OutcomeUnknown(
-                "ANSWER_UNREADABLE", f"client_order_id={attempt.client_order_id}"
+            raise venues_fault(
+                OutcomeUnknown("ANSWER_UNREADABLE", f"client_order_id={attempt.client_order_id}")
             ) from problem
         if placed.client_order_id != attempt.client_order_id:
-            raise OutcomeUnknown(
-                "ANSWER_MISMATCHED",
-                f"client_order_id={attempt.client_order_id} answered={placed.client_order_id}",
+            raise venues_fault(
+                OutcomeUnknown(
+                    "ANSWER_MISMATCHED",
+                    f"client_order_id={attempt.client_order_id} answered={placed.client_order_id}",
+                )
             )
         return Acknowledgement(
             exchange_order_id=str(placed.order_id),

@@ -6,11 +6,13 @@ Only a coded refusal proves that nothing was done; whatever cannot be read for c
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
-from pregao.domain.venue import OperatorNeeded, OutcomeUnknown, Refused, RetryLater, VenueError
-from pregao.edges.exchanges.binance.errors import CODES, Code, Kind
+from pregao.domain.breaker import Outcome
+from pregao.domain.venue import Blame, OperatorNeeded, OutcomeUnknown, Refused, RetryLater, VenueError
+from pregao.edges.exchanges.binance.errors import CODES, VENUE_FAULTS, Code, Kind
 from pregao.edges.exchanges.binance.limits import MINUTE_MS
 from pregao.edges.exchanges.wire import Answer, NotSent, WireError
 
@@ -20,6 +22,8 @@ BAN_SECONDS = 120.0  # the shortest ban Binance gives
 MESSAGE_LETTERS_MAX = 200
 TOO_MANY_REQUESTS = -1003
 NOT_EXECUTED = "service unavailable"  # the one 503 text that says so; a gateway's page does not count
+Error = TypeVar("Error", bound=VenueError)
+
 BANNED_UNTIL = re.compile(r"until (\d{13})")
 
 
@@ -52,6 +56,25 @@ def refusal_in(answer: Answer) -> Refusal | None:
 
 def verdict_on(answer: Answer, *, now_ms: int) -> Verdict:
     """Judge an answer that is not a success; ``now_ms`` is the venue's clock, for the end of a ban."""
+    verdict = _verdict_on(answer, now_ms=now_ms)
+    verdict.error.blame = Blame.VENUE if _is_venues_fault(answer, code=verdict.code) else Blame.ASKER
+    return verdict
+
+
+def outcome_of(problem: Exception) -> Outcome:
+    """Say what a call's end tells a breaker: one poor account's refusal is no outage, and nor is our own."""
+    blame = problem.blame if isinstance(problem, VenueError) else Blame.NOBODY
+    return {Blame.VENUE: Outcome.FAILURE, Blame.ASKER: Outcome.SUCCESS, Blame.NOBODY: Outcome.NOTHING}[blame]
+
+
+def _is_venues_fault(answer: Answer, *, code: int | None) -> bool:
+    """A limit of ours (418, 429) is no fault, a code names one or none, and what has no code was no proper answer."""
+    if answer.status in (418, 429):
+        return False
+    return code is None or code in VENUE_FAULTS or answer.status == 408 or answer.status >= 500
+
+
+def _verdict_on(answer: Answer, *, now_ms: int) -> Verdict:
     refusal = refusal_in(answer)
     if answer.status in (418, 429):
         return _limited(answer, refusal, now_ms=now_ms)
@@ -72,13 +95,23 @@ def verdict_on(answer: Answer, *, now_ms: int) -> Verdict:
 def unanswered(failure: WireError, *, what: str) -> VenueError:
     """Judge a request that got no answer."""
     if isinstance(failure, NotSent):
-        return RetryLater("NOT_SENT", f"{what}: {failure}", retry_after_seconds=RETRY_AFTER_SECONDS)
-    return OutcomeUnknown("ANSWER_LOST", f"{what}: {failure}. It will not be sent again.")
+        return venues_fault(
+            RetryLater("NOT_SENT", f"{what}: {failure}", retry_after_seconds=RETRY_AFTER_SECONDS)
+        )
+    return venues_fault(OutcomeUnknown("ANSWER_LOST", f"{what}: {failure}. It will not be sent again."))
 
 
 def unreadable(answer: Answer, *, what: str) -> OutcomeUnknown:
     """Judge a success that cannot be read."""
-    return OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: status={answer.status} bytes={len(answer.body)}")
+    return venues_fault(
+        OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: status={answer.status} bytes={len(answer.body)}")
+    )
+
+
+def venues_fault(error: Error) -> Error:
+    """Blame the venue for an error."""
+    error.blame = Blame.VENUE
+    return error
 
 
 def _limited(answer: Answer, refusal: Refusal | None, *, now_ms: int) -> Verdict:

@@ -5,7 +5,9 @@ Nothing here knows what a request is for; it gives a success's body or raises on
 """
 
 import asyncio
+import contextlib
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from pregao.domain.venue import OperatorNeeded, RetryLater, VenueError
 from pregao.edges.exchanges.binance.errors import CLOCK_CODES, Kind
 from pregao.edges.exchanges.binance.limits import Limits
 from pregao.edges.exchanges.binance.outcomes import refusal_in, unanswered, unreadable, verdict_on
+from pregao.edges.exchanges.binance.passage import Passages
 from pregao.edges.exchanges.binance.signing import ApiKey, Credentials, Value, query_of, signed
 from pregao.edges.exchanges.binance.venue_clock import VenueClock
 from pregao.edges.exchanges.wire import Answer, Line, Priority, WireError
@@ -42,9 +45,17 @@ class BinanceRest:
     """One venue's requests for all accounts: keys, clock, limits, and the line."""
 
     def __init__(
-        self, *, line: Line, credentials: Credentials, clock: Clock, recv_window_ms: int, user_agent: str
+        self,
+        *,
+        line: Line,
+        credentials: Credentials,
+        clock: Clock,
+        recv_window_ms: int,
+        user_agent: str,
+        passages: Passages,
     ) -> None:
         """Open nothing; ``credentials`` gives an account's key and is asked every time, so a new key counts at once."""
+        self._passage = passages.of_reads
         self.clock = VenueClock(clock)
         self.limits = Limits()
         self._line = line
@@ -59,7 +70,7 @@ class BinanceRest:
         return self._payload("POST", path, signed(query, secret=key.secret), key=key.key)
 
     async def order(self, request: bytes, *, what: str, account_id: int, priority: Priority) -> Answer:
-        """Send an order's request, once; give the answer of a success."""
+        """Send an order's request, once, past no breaker but its caller's; give the answer of a success."""
         self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
         return await self._ask(request, priority=priority, account_id=account_id, what=what)
 
@@ -73,16 +84,15 @@ class BinanceRest:
 
     async def with_key(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
         """Ask with the account's key and no signature (listen keys)."""
-        self._check(call, account_id=account_id)
         key = await self._key_of(account_id)
         payload = self._payload(call.method, call.path, query_of(parameters), key=key.key)
-        return self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
+        return await self._body_of(call, payload, account_id=account_id)
 
     async def public(self, call: Call, parameters: dict[str, Value]) -> bytes:
         """Ask what needs no key; give the bytes, so that the caller decodes only what it wants."""
-        self._check(call, account_id=None)
         payload = self._payload(call.method, call.path, query_of(parameters), key=None)
-        return (await self._ask_call(call, payload, account_id=None)).body
+        with self._watched(call, account_id=None):
+            return (await self._ask_call(call, payload, account_id=None)).body
 
     async def measure_clock(self) -> None:
         """Measure the distance between the venue's clock and ours."""
@@ -105,19 +115,30 @@ class BinanceRest:
             ) from problem
 
     async def _signed_call(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
-        self._check(call, account_id=account_id)
         key = await self._key_of(account_id)
         timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
         payload = self._payload(
             call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key
         )
-        answer = await self._ask_call(call, payload, account_id=account_id)
-        return self._body(answer, what=call.path)
+        return await self._body_of(call, payload, account_id=account_id)
 
-    def _check(self, call: Call, *, account_id: int | None) -> None:
+    async def _body_of(self, call: Call, payload: bytes, *, account_id: int) -> Any:
+        with self._watched(call, account_id=account_id):
+            return self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
+
+    @contextlib.contextmanager
+    def _watched(self, call: Call, *, account_id: int | None) -> Iterator[None]:
+        """Let a call leave when nothing stands against it; what comes of it is told to the breaker."""
         now_ms = self.clock.now_ms()
         self.limits.check_pause(account_id=account_id, now_ms=now_ms)
-        self.limits.check_weight(call.weight, is_vital=call.is_vital, now_ms=now_ms)
+        ticket = self._passage.begin()
+        try:
+            self.limits.check_weight(call.weight, is_vital=call.is_vital, now_ms=now_ms)
+            yield
+        except BaseException as problem:
+            self._passage.end(ticket, problem)
+            raise
+        self._passage.end(ticket)
 
     async def _key_of(self, account_id: int) -> ApiKey:
         try:

@@ -18,7 +18,9 @@ from pregao.edges.http.api import (
     approvals,
     auth,
     bots,
+    breakers,
     health,
+    metrics,
     overview,
     performance,
     subscriptions,
@@ -36,6 +38,7 @@ DESCRIPTION = "One signal comes in; every subscribed account trades it once, and
 
 ROUTERS = (
     health.routes,
+    metrics.routes,
     auth.open_routes,
     auth.routes,
     users.routes,
@@ -53,6 +56,7 @@ ROUTERS = (
     approvals.routes,
     trading_state.routes,
     trading_state.kill_switch_routes,
+    breakers.routes,
 )
 
 

@@ -1,0 +1,24 @@
+"""What a person should hear of: said here, in the log, and to every channel that is added here later."""
+
+import structlog
+
+from pregao.domain.breaker import Breaker, BreakerState
+
+log = structlog.get_logger()
+
+
+def tell_breaker(breaker: Breaker, before: BreakerState, after: BreakerState) -> None:
+    """Say that a breaker opened, with what opened it, or closed; each once, by the process whose calls did it."""
+    status = breaker.status()
+    values = {"name": breaker.name, "scope": str(breaker.scope), "before": str(before)}
+    if after is BreakerState.OPEN:
+        log.error(
+            "breakers.state.opened",
+            **values,
+            failure_count=status.failure_count,
+            timeout_seconds=breaker.config.timeout_seconds,
+        )
+    elif after is BreakerState.CLOSED:
+        log.info("breakers.state.closed", **values)
+    else:
+        log.info("breakers.state.half_open", **values)
