@@ -73,6 +73,8 @@ class Arrivals:
             claimed = await work.claim_waiting_signals(
                 transaction.connection, [one.signal_id for one in waiting]
             )
+            if not claimed:
+                return 0
             if len(claimed) > 1:
                 await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:

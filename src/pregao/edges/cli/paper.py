@@ -44,6 +44,9 @@ def serve(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse keys nobody registered.")] = False,
     state: Annotated[Path | None, typer.Option(help="Folder where the books survive a restart.")] = None,
+    weight_max: Annotated[
+        int, typer.Option(min=1, help="Request weight an address may spend in a minute.")
+    ] = 2_400,
 ) -> None:
     """Serve the paper exchange until Ctrl-C."""
     from pregao.edges.paper.serve import PaperSettings
@@ -65,6 +68,7 @@ def serve(
         listings=tuple(listing or ()),
         strict=strict,
         state_dir=state,
+        weight_max=weight_max,
         log=typer.echo,
     )
     try:

@@ -1,0 +1,347 @@
+"""
+The desk of a proof: a supervisor with two traders and a web process, its PostgreSQL, and a paper exchange beside it.
+
+Everything lives in a temporary folder; every process that was started is ended by its id.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from pregao import rehearsal
+from pregao.edges.processes.child import die_with_parent
+from pregao.edges.processes.postgres import USER
+from pregao.edges.processes.sockets import find_free_port
+from pregao.edges.processes.supervisor import MODULE, Plan, Role, own_command
+from pregao.proof.plan import BotPlan, ProofPlan
+
+START_SECONDS_MAX = 90.0
+STOP_SECONDS_MAX = 40.0
+LOOK_SECONDS = 0.05
+BALANCE_USDT = 1_000_000
+LOSS_USD_MAX = 100_000  # limits are another proof's business
+BACKOFF_SECONDS = [0.2, 0.5, 1.0]
+TRADERS = ("trader", "trader-2")
+
+
+class ProofFailedError(RuntimeError):
+    """The proof could not be carried out: its own desk did not start, or did not answer."""
+
+
+class ProofDesk:
+    """The processes of one proof; ``running_desk`` starts and ends them."""
+
+    def __init__(self, *, seed: int, weight_max: int) -> None:
+        """Make the folders; nothing runs yet."""
+        self.folder = Path(tempfile.mkdtemp(prefix="pregao-proof-"))
+        self.state_dir = self.folder / "desk"
+        self.shared = self.folder / "rehearsal"
+        self.state_dir.mkdir(mode=0o700)
+        (self.state_dir / rehearsal.MARK).touch(mode=0o600)
+        rehearsal.prepare(self.shared)
+        self.url = f"http://127.0.0.1:{find_free_port()}"
+        self.paper_url = f"http://127.0.0.1:{find_free_port()}"
+        self._seed = seed
+        self._weight_max = weight_max
+        self._token = secrets.token_urlsafe(32)
+        self._password = secrets.token_urlsafe(24)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PREGAO_")},
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PREGAO_STATE_DIR": str(self.state_dir),
+            rehearsal.FOLDER: str(self.shared),
+        }
+        self._environment.pop("DATABASE_URL", None)
+        self._supervisor: asyncio.subprocess.Process | None = None
+        self._paper: asyncio.subprocess.Process | None = None
+        self._met: set[int] = set()  # every process the desk has had
+        self._write_settings()
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the desk's processes log."""
+        return self.state_dir / "logs"
+
+    async def start(self) -> None:
+        """Start the paper exchange and the desk; returns when both answer."""
+        port = self.paper_url.rpartition(":")[2]
+        command = own_command("paper", "serve", "--port", port, "--seed", str(self._seed), "--still")
+        self._paper = await self._begin([*command, "--weight-max", str(self._weight_max)])
+        async with httpx.AsyncClient(base_url=self.paper_url, trust_env=False) as client:
+            await _until_up(client, "/paper/health", self._paper)
+        await self.start_supervisor()
+
+    async def start_supervisor(self) -> None:
+        """Start the desk, for the first time or after its supervisor was ended."""
+        plan = Plan(
+            state_dir=str(self.state_dir),
+            server_host="127.0.0.1",
+            server_port=int(self.url.rpartition(":")[2]),
+            database_password=self._password,
+            paper_url=self.paper_url,
+            roles=[
+                *(Role(name, own_command("serve", "trader")) for name in TRADERS),
+                Role("web", own_command("serve", "web"), socket="web"),
+            ],
+            backoff_seconds=BACKOFF_SECONDS,
+        )
+        command = [sys.executable, "-m", MODULE, "0"]
+        self._supervisor = await self._begin(command, stdin=asyncio.subprocess.PIPE)
+        assert self._supervisor.stdin is not None
+        self._supervisor.stdin.write(plan.to_json().encode())
+        self._supervisor.stdin.close()
+        await self.healthy()
+
+    async def healthy(self) -> None:
+        """
+        Return when every part of the desk is up.
+
+        :raises ProofFailedError: when that takes too long.
+        """
+        assert self._supervisor is not None
+        async with self.client() as client:
+            await _until_up(client, "/health/detailed", self._supervisor, is_up=self._is_whole)
+
+    async def _is_whole(self, answer: httpx.Response) -> bool:
+        pids = [self.find_pid(role) for role in (*TRADERS, "web", "postgres")]
+        if answer.json()["status"] != "healthy" or not all(pids):
+            return False
+        connection = await self.connect()
+        try:
+            rows = await connection.fetch(
+                "SELECT worker_id FROM workers WHERE lease_until > clock_timestamp()"
+            )
+        finally:
+            await connection.close()
+        alive = {row["worker_id"].rpartition("-")[2] for row in rows}
+        return all(str(self.find_pid(name)) in alive for name in TRADERS)
+
+    def is_supervised(self) -> bool:
+        """Say whether the supervisor is alive."""
+        return self._supervisor is not None and self._supervisor.returncode is None
+
+    def find_pid(self, role: str) -> int | None:
+        """Give the process of a role (`web`, `trader`, `trader-2`, `postgres`), None while it has none."""
+        try:
+            page = json.loads((self.state_dir / "processes.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        pids = {one["role"]: one["pid"] for one in page["processes"] if one["pid"]}
+        self._met.update(pids.values())
+        return pids.get(role)
+
+    def role_of(self, pid: int) -> str:
+        """Give what a process is: the role, or `supervisor`."""
+        if self._supervisor is not None and pid == self._supervisor.pid:
+            return "supervisor"
+        return next((role for role in (*TRADERS, "web", "postgres") if self.find_pid(role) == pid), "unknown")
+
+    def kill_database(self) -> bool:
+        """End PostgreSQL and all its processes at once, as a power cut would; say whether there was one."""
+        pid = self.find_pid("postgres")
+        if pid is None:
+            return False
+        for each in [pid, *_children(pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        return True
+
+    def client(self) -> httpx.AsyncClient:
+        """Give a client that speaks to the desk as its admin."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+    async def connect(self) -> asyncpg.Connection:
+        """Connect to the desk's PostgreSQL, to read."""
+        port = (self.state_dir / "postgres.port").read_text().strip()
+        dsn = f"postgresql://{USER}:{self._password}@127.0.0.1:{port}/{USER}"
+        return await asyncpg.connect(dsn, server_settings={"search_path": "pregao"}, timeout=10)
+
+    async def stop(self, *, keep: bool) -> None:
+        """End everything that was started, by its id; remove the folders unless they are kept."""
+        self.find_pid("web")
+        for pid in self._met:
+            self._signal(pid, signal.SIGCONT)  # what is frozen cannot end in order
+        for process, seconds in ((self._supervisor, STOP_SECONDS_MAX), (self._paper, 5.0)):
+            if process is not None:
+                await _end(process, seconds=seconds)
+        for pid in self._met:
+            self._signal(pid, signal.SIGKILL)
+        if keep:
+            return
+        marker = self.state_dir / "postgres.home"
+        if marker.exists():
+            shutil.rmtree(marker.read_text().strip(), ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _begin(self, command: list[str], *, stdin: int = asyncio.subprocess.DEVNULL) -> Any:
+        self.log_dir.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(self.folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                env=self._environment,
+                stdin=stdin,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,  # Ctrl-C is for the proof, which ends the others in order
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+        finally:
+            os.close(descriptor)
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(OSError):
+            # The number may belong to somebody else by now: ours carry the folder in their environment or work in it.
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            home = self.state_dir / "postgres.home"
+            place = home.read_text().strip() if home.exists() else str(self.state_dir)
+            if str(self.shared).encode() in environment or str(
+                Path(f"/proc/{pid}/cwd").readlink()
+            ).startswith(place):
+                os.kill(pid, number)
+
+    def _write_settings(self) -> None:
+        settings = {
+            "PREGAO_ADMIN_TOKEN": self._token,
+            "PREGAO_DATABASE_PASSWORD": self._password,
+            "PREGAO_METRICS_TOKEN": secrets.token_urlsafe(24),
+            "PREGAO_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "PREGAO_DEMO": "false",
+            "PREGAO_DEMO_SECRET": secrets.token_urlsafe(24),
+        }
+        path = self.state_dir / "env"
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+@contextlib.asynccontextmanager
+async def running_desk(*, seed: int, weight_max: int, keep: bool) -> AsyncIterator[ProofDesk]:
+    """Start a desk of our own, and end it whatever happens."""
+    desk = ProofDesk(seed=seed, weight_max=weight_max)
+    try:
+        await desk.start()
+        yield desk
+    finally:
+        await asyncio.shield(asyncio.ensure_future(desk.stop(keep=keep)))
+
+
+class Configured:
+    """What the desk was given: the accounts with their keys, the bots with their addresses."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.accounts: list[int] = []
+        self.keys: dict[int, str] = {}  # account id → key at the paper exchange
+        self.bots: list[dict[str, Any]] = []
+
+
+async def configure(desk: ProofDesk, plan: ProofPlan) -> Configured:
+    """Open the accounts, create the bots, let the accounts follow them."""
+    made = Configured()
+    paper = httpx.AsyncClient(base_url=desk.paper_url, timeout=20, trust_env=False)
+    async with desk.client() as client, paper:
+        for account in plan.accounts:
+            key, secret = secrets.token_hex(32), secrets.token_hex(32)
+            mode = account.position_mode
+            held = {"key": key, "secret": secret, "balance": BALANCE_USDT, "position_mode": mode}
+            await ask(paper, "POST", "/paper/accounts", held)
+            body = {"name": account.name, "position_mode": mode, "api_key": key, "secret_key": secret}
+            opened = await ask(client, "POST", "/api/v1/exchange-accounts", body)
+            made.accounts.append(opened["account_id"])
+            made.keys[opened["account_id"]] = key
+        for bot in plan.bots:
+            made.bots.append(await _create_bot(client, bot, accounts=made.accounts))
+    return made
+
+
+async def _create_bot(client: httpx.AsyncClient, bot: BotPlan, *, accounts: list[int]) -> dict[str, Any]:
+    body = {
+        "name": bot.name,
+        "trading_symbol": bot.symbol,
+        "default_leverage": bot.leverage,
+        "default_margin_usd": bot.margin_usd,
+        "signals_per_minute_max": None,
+    }
+    created: dict[str, Any] = await ask(client, "POST", "/api/v1/bots", body)
+    for follower in bot.followers:
+        overrides = {
+            "bot_id": created["bot_id"],
+            "account_id": accounts[follower.account],
+            "custom_leverage": follower.leverage,
+            "custom_margin_usd": follower.margin_usd,
+            "max_daily_loss_usd": LOSS_USD_MAX,
+            "max_concurrent_positions": 10,
+        }
+        await ask(client, "POST", "/api/v1/bot-subscriptions", overrides)
+    return created
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+    """
+    Ask the desk or the paper exchange.
+
+    :raises ProofFailedError: when it says no.
+    """
+    answer = await client.request(method, path, json=body)
+    if not answer.is_success:
+        raise ProofFailedError(
+            f"PROOF_REFUSED: method={method} path={path} status={answer.status_code} {answer.text}"
+        )
+    return answer.json()
+
+
+async def _always(_answer: httpx.Response) -> bool:
+    return True
+
+
+async def _until_up(
+    client: httpx.AsyncClient, path: str, process: asyncio.subprocess.Process, *, is_up: Any = _always
+) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            while True:
+                if process.returncode is not None:
+                    raise ProofFailedError(f"PROOF_DESK_ENDED: exit_code={process.returncode} path={path}")
+                with contextlib.suppress(httpx.HTTPError, ValueError, OSError, asyncpg.PostgresError):
+                    answer = await client.get(path, timeout=3)
+                    if answer.is_success and await is_up(answer):
+                        return
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        raise ProofFailedError(f"PROOF_DESK_SILENT: path={path} seconds={START_SECONDS_MAX}") from None
+
+
+async def _end(process: asyncio.subprocess.Process, *, seconds: float) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), seconds)
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid:
+                children.append(int(stat.parent.name))
+    return children

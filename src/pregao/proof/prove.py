@@ -1,0 +1,186 @@
+"""The proof from beginning to end: start, configure, send and trouble, let settle, compare."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import asyncpg
+import httpx
+
+from pregao import rehearsal
+from pregao.proof.books import is_quiet, read_finished, read_own, read_venue
+from pregao.proof.compare import OUTLIVED, Counts, Difference, compare, count_orders
+from pregao.proof.desk import Configured, ProofDesk, ProofFailedError, configure, running_desk
+from pregao.proof.plan import Act, Chapter, ProofPlan
+from pregao.proof.report import Report
+from pregao.proof.signals import Sender
+from pregao.proof.trouble import Faults, Traps
+
+WEIGHT_MAX = 2_400  # Binance's own, per address and minute
+CHAPTER_SECONDS_MAX = 25.0  # then the next one begins; its trap stays
+LAST_SECONDS_MAX = 30.0  # for traps that nobody has come to yet
+SETTLE_SECONDS_MAX = 300.0
+SETTLE_QUICK_SECONDS_MAX = 60.0
+LOOK_SECONDS = 0.5
+CALM_LOOKS = 2  # a figure that was 0 once may have been so by chance
+LEFT_OUT = (
+    "database-restored (PostgreSQL put back to before its last commits): the desk does not know it yet",
+)
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    httpx.HTTPError,
+    TimeoutError,
+    ProofFailedError,
+)
+
+Tell = Callable[[str, int, int], None]
+"""Hears how far the proof has come: what it does, how much of it is done, of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a comparison gave."""
+
+    differences: list[Difference]
+    counts: Counts
+
+
+async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> Report:
+    """
+    Carry out the plan on a desk of our own.
+
+    :raises ProofFailedError: when that desk does not start.
+    """
+    began = time.monotonic()
+    tell("starting the desk", 0, len(plan.signals))
+    async with running_desk(seed=plan.seed, weight_max=WEIGHT_MAX, keep=keep) as desk:
+        made = await configure(desk, plan)
+        faults, traps = Faults(desk, is_quick=is_quick), Traps(desk)
+        sender = Sender(desk.url, bots=made.bots, plans=plan.bots, is_quick=is_quick)
+        try:
+            async with _kept(traps):
+                await _carry_out(plan, sender=sender, faults=faults, traps=traps, tell=tell)
+        finally:
+            await sender.close()
+        await faults.let(None)
+        tell("settling", len(plan.signals), len(plan.signals))
+        calm = time.monotonic()
+        found, settled = await _settle(
+            desk, made, sender, seconds_max=SETTLE_QUICK_SECONDS_MAX if is_quick else SETTLE_SECONDS_MAX
+        )
+        return Report(
+            seed=plan.seed,
+            signals=len(plan.signals),
+            accounts=len(plan.accounts),
+            accepted=sum(sent.is_accepted for sent in sender.sent),
+            counts=found.counts,
+            differences=[
+                *found.differences,
+                *(Difference(OUTLIVED, text) for text in traps.outlived),
+            ],
+            faults={kind: faults.hits[kind] for kind in plan.faults},
+            trials={str(trial): traps.hits[trial] for trial in sorted(plan.trials, key=str)},
+            points=rehearsal.times_reached(desk.shared),
+            left_out=LEFT_OUT,
+            settled_seconds=round(settled - calm, 1) if settled else None,
+            seconds=time.monotonic() - began,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _kept(traps: Traps) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(traps.keep())
+    try:
+        yield
+    finally:
+        traps.take_all()
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _carry_out(plan: ProofPlan, *, sender: Sender, faults: Faults, traps: Traps, tell: Tell) -> None:
+    chance = random.Random(f"{plan.seed}/prices")
+    for chapter in plan.chapters:
+        await faults.let(chapter)
+        if chapter.trial is not None:
+            traps.set(chapter.trial)
+        await faults.move_price(chance.choice(plan.bots).symbol, up_bps=chance.randint(-30, 30))
+        await _play(chapter, sender=sender, traps=traps, tell=tell, total=len(plan.signals))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS_MAX):
+            while not traps.is_idle():
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _play(chapter: Chapter, *, sender: Sender, traps: Traps, tell: Tell, total: int) -> None:
+    sending = []
+    for signal in chapter.signals:
+        tell(_title(chapter), signal.number - 1, total)
+        sending.append(asyncio.create_task(sender.send(signal)))
+        await asyncio.sleep(signal.pause_ms / 1_000)
+    await asyncio.gather(*sending)
+    trial = chapter.trial
+    if trial is None:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CHAPTER_SECONDS_MAX):
+            while not traps.is_done(trial):
+                await asyncio.sleep(LOOK_SECONDS / 10)
+            if trial.act is not Act.FREEZE:
+                await asyncio.sleep(LOOK_SECONDS)
+            await traps.desk_is_whole()
+
+
+def _title(chapter: Chapter) -> str:
+    return " + ".join([*chapter.faults, *([str(chapter.trial)] if chapter.trial else [])]) or "sending"
+
+
+async def _settle(
+    desk: ProofDesk, made: Configured, sender: Sender, *, seconds_max: float
+) -> tuple[Findings, float | None]:
+    """Wait until nothing is on its way and both books agree; give the last comparison, and when it was clean first."""
+    deadline = time.monotonic() + seconds_max
+    calm_since: float | None = None
+    looks = 0
+    while True:
+        try:
+            found = await _look(desk, made, sender, is_last=time.monotonic() >= deadline)
+        except AWAY:
+            found = None
+            if time.monotonic() >= deadline + seconds_max:
+                raise
+        if found is not None and not found.differences:
+            calm_since, looks = calm_since or time.monotonic(), looks + 1
+            if looks >= CALM_LOOKS:
+                return found, calm_since
+        else:
+            calm_since, looks = None, 0
+        if found is not None and time.monotonic() >= deadline:
+            return found, None
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look(desk: ProofDesk, made: Configured, sender: Sender, *, is_last: bool) -> Findings | None:
+    """Compare; None while something is on its way, which is cheap to ask."""
+    connection = await desk.connect()
+    try:
+        if not is_last and not await is_quiet(connection):
+            return None
+        own = await read_own(connection)
+    finally:
+        await connection.close()
+    venue = await read_venue(desk, keys=made.keys)
+    answered = {sent.plan.number: sent.signal_ids for sent in sender.sent if sent.is_accepted}
+    finished = await read_finished(
+        desk, {signal_id for signal_ids in answered.values() for signal_id in signal_ids}
+    )
+    return Findings(
+        differences=compare(own, venue, answered=answered, finished=finished), counts=count_orders(own, venue)
+    )

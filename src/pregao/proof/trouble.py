@@ -1,0 +1,157 @@
+"""What goes wrong on purpose: faults at the paper exchange, stepped clocks, and processes that come to a trap."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from decimal import Decimal
+
+import httpx
+
+from pregao import rehearsal
+from pregao.edges.postgres.work import LEASE_SECONDS, RENEW_SECONDS
+from pregao.proof.desk import TRADERS, ProofDesk, ask
+from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial
+from pregao.simulation.instruments import LISTINGS
+
+FREEZE_SECONDS = LEASE_SECONDS + 2.5  # beyond the lease, whenever it was renewed last
+DATABASE_DOWN_SECONDS = 1.0  # signals come meanwhile
+OUTLIVED_SECONDS_MAX = (
+    RENEW_SECONDS + 6.0
+)  # a trader that lost its lease looks at it within this time, and ends
+CLOCK_STEPS = (2.5, -2.5)  # seconds; within what a venue takes, and a second beyond
+LOOK_SECONDS = 0.02
+
+
+class Faults:
+    """The faults of the paper exchange and the clocks of our processes; what struck is counted."""
+
+    def __init__(self, desk: ProofDesk, *, is_quick: bool) -> None:
+        """Nothing goes wrong yet."""
+        self.hits: Counter[str] = Counter()
+        self._desk = desk
+        self._is_quick = is_quick
+        self._steps = 0
+        self._prices: dict[str, Decimal] = {}
+
+    async def let(self, chapter: Chapter | None) -> None:
+        """Let go wrong what the chapter wants, and nothing else; without a chapter all is well."""
+        told: list[str] = []
+        if chapter is not None:
+            told = [FAULTS[kind].spelled(is_quick=self._is_quick) for kind in chapter.faults]
+            if chapter.trial is not None and chapter.trial.point in NEEDS:
+                told.append(NEEDS[chapter.trial.point])
+        self._step_clock(is_wanted=chapter is not None and "clock" in chapter.faults)
+        async with httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False) as client:
+            await self._count(client)
+            await ask(client, "POST", "/paper/faults", {"faults": ";".join(one for one in told if one)})
+
+    async def move_price(self, symbol: str, *, up_bps: int) -> None:
+        """Let a symbol trade that much higher."""
+        async with httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False) as client:
+            listing = LISTINGS[symbol]
+            price = self._prices.get(symbol, listing.start_price) * (1 + Decimal(up_bps) / 10_000)
+            self._prices[symbol] = price = price.quantize(listing.instrument.price_tick)
+            await ask(client, "POST", "/paper/prices", {"symbol": symbol, "price": str(price)})
+
+    async def _count(self, client: httpx.AsyncClient) -> None:
+        page = await ask(client, "GET", "/paper/faults")
+        for fault in page["faults"]:
+            self.hits[fault["kind"]] += fault["hits"]
+
+    def _step_clock(self, *, is_wanted: bool) -> None:
+        seconds = 0.0
+        if is_wanted:
+            seconds = CLOCK_STEPS[self._steps % len(CLOCK_STEPS)]
+            self._steps += 1
+            self.hits["clock"] += 1
+        rehearsal.step_clock(self._desk.shared, seconds=seconds)
+
+
+class Traps:
+    """The crash points that traps are set at; `keep` does to whoever comes there what was planned."""
+
+    def __init__(self, desk: ProofDesk) -> None:
+        """Set no trap yet."""
+        self.hits: Counter[Trial] = Counter()
+        self.outlived: list[str] = []  # traders that went on after their lease was lost
+        self._desk = desk
+        self._set: dict[str, Trial] = {}
+        self._waiting: list[Trial] = []
+
+    def set(self, trial: Trial) -> None:
+        """Let the next process that comes to the point be caught there; a point has one trap at a time."""
+        if trial.point in self._set:
+            self._waiting.append(trial)
+            return
+        self._set[trial.point] = trial
+        rehearsal.set_trap(
+            self._desk.shared, trial.point, act=rehearsal.KILL if trial.act is Act.KILL else rehearsal.STOP
+        )
+
+    def is_done(self, trial: Trial) -> bool:
+        """Say whether somebody came there and all that follows is over."""
+        return self.hits[trial] > 0
+
+    def is_idle(self) -> bool:
+        """Say whether every trap has been sprung."""
+        return not self._set and not self._waiting
+
+    async def desk_is_whole(self) -> None:
+        """Return when every process of the desk is up again."""
+        await self._desk.healthy()
+
+    def take_all(self) -> None:
+        """Take back what nobody came to."""
+        self._waiting.clear()
+        for point in self._set:
+            rehearsal.take_trap(self._desk.shared, point)
+
+    async def keep(self) -> None:
+        """Do what was planned to each process that is caught; until canceled."""
+        while True:
+            for trial in list(self._set.values()):
+                pid = rehearsal.find_sprung(self._desk.shared, trial.point)
+                if pid is not None:
+                    await self._spring(trial, pid)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _spring(self, trial: Trial, pid: int) -> None:
+        role = self._desk.role_of(pid)
+        match trial.act:
+            case Act.KILL if role == "supervisor":
+                await asyncio.sleep(1.0)  # its processes learn of it from the kernel, and end
+                await self._desk.start_supervisor()
+            case Act.KILL:
+                pass
+            case Act.FREEZE:
+                await asyncio.sleep(FREEZE_SECONDS)
+                _go_on(pid)
+                await self._note_outlived(role, pid)
+            case Act.DATABASE:
+                self._desk.kill_database()
+                await asyncio.sleep(DATABASE_DOWN_SECONDS)
+                _go_on(pid)
+        self.hits[trial] += 1
+        del self._set[trial.point]
+        for waiting in self._waiting:
+            if waiting.point == trial.point:
+                self._waiting.remove(waiting)
+                self.set(waiting)
+                break
+
+    async def _note_outlived(self, role: str, pid: int) -> None:
+        if role not in TRADERS:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTLIVED_SECONDS_MAX):
+                while self._desk.find_pid(role) == pid:
+                    await asyncio.sleep(LOOK_SECONDS)
+                return
+        self.outlived.append(f"{role} pid={pid} went on {OUTLIVED_SECONDS_MAX} s after it lost its lease")
+
+
+def _go_on(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
