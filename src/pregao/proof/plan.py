@@ -59,10 +59,10 @@ FAULTS: dict[str, Trouble] = {
     "throttle": Trouble(told=f"throttle:status=429,seconds=2,count=3,probability=0.3,{ORDER}"),
     "down": Trouble(told="down:seconds=60,count=1", quick="down:seconds=3,count=1"),
     "drop": Trouble(told="drop:probability=0.3"),
-    "duplicate": Trouble(told="duplicate:probability=0.5"),
+    "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
     "freeze": Trouble(told="freeze:seconds=40,count=1", quick="freeze:seconds=4,count=1"),
     "cut": Trouble(told="cut:probability=0.1,count=3"),
-    "lag": Trouble(told="lag:ms=3000,probability=0.5"),
+    "lag": Trouble(told="lag:ms=3000,probability=0.5,endpoint=GET"),
     "clock": Trouble(told=""),  # not the exchange's: the clocks of our processes are stepped
 }
 """The faults a proof knows; all but the clock are the paper exchange's."""

@@ -23,8 +23,9 @@ WEIGHT_MAX = 2_400  # Binance's own, per address and minute
 CHAPTER_SECONDS_MAX = 25.0  # then the next one begins; its trap stays
 LAST_SECONDS_MAX = 30.0  # for traps that nobody has come to yet
 SETTLE_SECONDS_MAX = 300.0
-SETTLE_QUICK_SECONDS_MAX = 60.0
+SETTLE_QUICK_SECONDS_MAX = 40.0
 LOOK_SECONDS = 0.5
+FOR_EVER_SECONDS = 20.0  # what differs for so long while nothing is on its way will differ for ever
 CALM_LOOKS = 2  # a figure that was 0 once may have been so by chance
 LEFT_OUT = (
     "database-restored (PostgreSQL put back to before its last commits): the desk does not know it yet",
@@ -147,22 +148,23 @@ async def _settle(
 ) -> tuple[Findings, float | None]:
     """Wait until nothing is on its way and both books agree; give the last comparison, and when it was clean first."""
     deadline = time.monotonic() + seconds_max
-    calm_since: float | None = None
+    since = time.monotonic()  # of what the last comparison found
+    found: Findings | None = None
     looks = 0
     while True:
+        is_late = time.monotonic() >= deadline
         try:
-            found = await _look(desk, made, sender, is_last=time.monotonic() >= deadline)
+            seen = await _look(desk, made, sender, is_last=is_late)
         except AWAY:
-            found = None
             if time.monotonic() >= deadline + seconds_max:
                 raise
-        if found is not None and not found.differences:
-            calm_since, looks = calm_since or time.monotonic(), looks + 1
-            if looks >= CALM_LOOKS:
-                return found, calm_since
-        else:
-            calm_since, looks = None, 0
-        if found is not None and time.monotonic() >= deadline:
+            seen = None
+        if seen is None or found is None or set(seen.differences) != set(found.differences):
+            since, looks = time.monotonic(), 0
+        found, looks = seen, looks + 1
+        if found is not None and not found.differences and looks >= CALM_LOOKS:
+            return found, since
+        if found is not None and (is_late or time.monotonic() - since >= FOR_EVER_SECONDS):
             return found, None
         await asyncio.sleep(LOOK_SECONDS)
 

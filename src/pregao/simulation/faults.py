@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     THROTTLE = "throttle"  # not executed, answered ``status`` 429 or 418 with Retry-After
     DOWN = "down"  # 503 "Service Unavailable." to everything for ``seconds``
     DROP = "drop"  # a user stream event is not sent
-    DUPLICATE = "duplicate"  # a user stream event is sent twice
+    DUPLICATE = "duplicate"  # a user stream event is sent again ``ms`` later
     FREEZE = "freeze"  # streams say nothing for ``seconds``, pongs go on; what was held back is lost
     CUT = "cut"  # a stream connection is closed instead of getting an event
     LAG = "lag"  # a read shows the books as they were ``ms`` ago

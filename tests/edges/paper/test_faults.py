@@ -111,7 +111,7 @@ class TestAnswerFaults:
 class TestStreamFaults:
     async def test_drop_and_duplicate_strike_single_events(self, paper):
         socket = await paper.stream(f"/ws/{await paper.listen_key()}")
-        await with_fault(paper, "drop:endpoint=TRADE_LITE;duplicate:endpoint=ACCOUNT_UPDATE")
+        await with_fault(paper, "drop:endpoint=TRADE_LITE;duplicate:endpoint=ACCOUNT_UPDATE,ms=0")
 
         await paper.order()
         messages = await heard(socket, 4)
@@ -122,6 +122,21 @@ class TestStreamFaults:
             "ACCOUNT_UPDATE",
             "ACCOUNT_UPDATE",
             "ORDER_TRADE_UPDATE",
+        ]
+
+    async def test_a_duplicate_may_come_later(self, paper):
+        socket = await paper.stream(f"/ws/{await paper.listen_key()}")
+        await with_fault(paper, "drop:endpoint=TRADE_LITE;duplicate:endpoint=ACCOUNT_UPDATE,ms=100")
+
+        await paper.order()
+        messages = await heard(socket, 4)
+        await socket.close()
+
+        assert [message["e"] for message in messages] == [
+            "ORDER_TRADE_UPDATE",
+            "ACCOUNT_UPDATE",
+            "ORDER_TRADE_UPDATE",
+            "ACCOUNT_UPDATE",
         ]
 
     async def test_freeze_says_nothing_while_pongs_go_on(self, paper):

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -137,8 +138,13 @@ class Hub:
             if kind is FaultKind.CUT:
                 connection.cut()
                 continue
-            for _ in range(2 if kind is FaultKind.DUPLICATE else 1):
-                connection.send(encoded, stream=listen_key)
+            connection.send(encoded, stream=listen_key)
+            if fault and kind is FaultKind.DUPLICATE:
+                again = partial(connection.send, encoded, stream=listen_key)
+                if fault.ms:
+                    asyncio.get_running_loop().call_later(fault.ms / 1_000, again)
+                else:
+                    again()
 
     def _listen_by_query(self, connection: Connection, request: web.BaseRequest) -> None:
         # listenKey=k1&events=A/B&listenKey=k2: a list of events belongs to the listen key before it.
