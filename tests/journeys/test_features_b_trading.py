@@ -934,7 +934,7 @@ class TestWhatTheDeskDidNotDo:
 
         await set_price(desk, "ETHUSDT", "2650")
 
-        position = await poor.until_closed(reason="closed_outside")
+        position = await poor.until_closed(reason="liquidated")
         assert await poor.held() == {}
         fills = (await poor.books())["fills"]
         assert Decimal(position["realized_pnl"]) == sum(

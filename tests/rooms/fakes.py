@@ -24,7 +24,7 @@ from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Member, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import Desk, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
@@ -85,6 +85,7 @@ class FakeBooks:
     users: dict[UUID, User] = field(default_factory=dict)  # those with limits of their own
     losses: list[Loss] = field(default_factory=list)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
+    unreconciled: set[int] = field(default_factory=set)
     waiting: list[WaitingEntry] = field(default_factory=list)
     exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
     exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
@@ -198,14 +199,15 @@ class FakeBooks:
             limited_users=self.users,
         )
 
-    async def foreign_quantities(
-        self, *, account_ids: Sequence[int], symbol: str
-    ) -> Mapping[tuple[int, PositionSide], Decimal]:
-        return {
-            (account_id, side): quantity
-            for (account_id, place, side), quantity in self.foreign.items()
-            if account_id in account_ids and place == symbol and quantity
-        }
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+        return Obstacles(
+            foreign={
+                (account_id, side): quantity
+                for (account_id, place, side), quantity in self.foreign.items()
+                if account_id in account_ids and place == symbol and quantity
+            },
+            unreconciled=frozenset(self.unreconciled & set(account_ids)),
+        )
 
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
         return [one for one in self.waiting if one.bot_id == bot_id]

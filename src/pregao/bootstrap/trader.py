@@ -35,6 +35,7 @@ from pregao.settings import Settings
 from pregao.trading.trader import Trader
 
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
+FOLLOWED_SECONDS_MAX = 5.0  # a venue or a database that is away keeps nobody from trading elsewhere
 
 log = structlog.get_logger()
 
@@ -112,15 +113,20 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         breakers=breakers,
     )
     follower = Follower(
-        journal, workers, lease, lines=_lines(exchanges, trader, clock=clock), doorbell=doorbell
+        journal,
+        workers,
+        lease,
+        trader=trader,
+        lines=_lines(exchanges, trader, clock=clock),
+        doorbell=doorbell,
     )
     await doorbell.start()
     calm_collector()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(trader.run())
             tasks.create_task(follower.run())
             tasks.create_task(shared_breakers.run())
+            tasks.create_task(_trade(trader, follower))
             tasks.create_task(_until_lost(workers, lease))
     finally:
         await doorbell.close()
@@ -177,6 +183,14 @@ def _lines(
     }
 
 
+async def _trade(trader: Trader, follower: "Follower") -> None:
+    """Trade as soon as it is known whose accounts were taken over: entries must not meet a past that nobody knows."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FOLLOWED_SECONDS_MAX):
+            await follower.looked.wait()
+    await trader.run()
+
+
 async def _until_lost(workers: Workers, lease: Lease) -> None:
     await workers.renew_until_lost(lease)
     raise LeaseLostError(f"LEASE_LOST: worker={lease.worker_id}. It was away too long; starting anew.")
@@ -191,16 +205,19 @@ class Follower:
         workers: Workers,
         lease: Lease,
         *,
+        trader: Trader,
         lines: Mapping[Venue, VenueLine],
         doorbell: Doorbell,
     ) -> None:
         """Follow nothing yet; a ring of ``accounts`` says that there may be somebody new."""
         self._journal = journal
+        self._trader = trader
         self._workers = workers
         self._lease = lease
         self._lines = lines
         self._followed: dict[Venue, set[int]] = {}
         self._running: dict[Venue, list[asyncio.Task[None]]] = {}
+        self.looked = asyncio.Event()  # who is to be followed, and by whom, was found out once
         self._changed = asyncio.Event()
         doorbell.listen("accounts", lambda _words: self._changed.set())
 
@@ -211,6 +228,7 @@ class Follower:
                 self._changed.clear()
                 try:
                     await self._look()
+                    self.looked.set()
                 except (
                     OSError,
                     TimeoutError,
@@ -249,6 +267,7 @@ class Follower:
         if venue in self._running:
             return
         line = self._lines[venue]
+        await self._trader.take_over(venue)
         await line.exchange.start()
         self._followed[venue] = set()
         self._running[venue] = [
@@ -257,6 +276,7 @@ class Follower:
         ]
 
     async def _stop(self, venue: Venue) -> None:
+        self._trader.give_up(venue)
         for task in self._running.pop(venue, []):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

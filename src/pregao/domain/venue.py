@@ -60,6 +60,31 @@ class MarginMode(StrEnum):
     CROSSED = "crossed"  # the whole wallet stands behind every position
 
 
+class OutsideClose(StrEnum):
+    """Who closed a position at the venue, where it was not the desk."""
+
+    LIQUIDATED = "liquidated"  # the margin was used up
+    DELEVERAGED = "deleveraged"  # the venue took the profitable side of somebody else's liquidation
+    SETTLED = "settled"  # the contract was delivered or taken off the list
+    BY_HAND = "closed_outside"  # the account's owner, or another program
+
+
+VENUE_ORDERS = {
+    # Prefixes of the ids that the venue gives its own orders (Binance USD-M).
+    "autoclose-": OutsideClose.LIQUIDATED,
+    "adl_autoclose": OutsideClose.DELEVERAGED,
+    "settlement_autoclose-": OutsideClose.SETTLED,
+}
+
+
+def outside_close(client_order_id: str) -> OutsideClose:
+    """Say who sent an order that is not ours, from its client id."""
+    return next(
+        (who for prefix, who in VENUE_ORDERS.items() if client_order_id.startswith(prefix)),
+        OutsideClose.BY_HAND,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAttempt:
     """

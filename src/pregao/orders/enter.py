@@ -37,10 +37,10 @@ from pregao.orders.close import plan_close
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
     Allowance,
-    denial_of_foreign,
     denial_of_holding,
     denial_of_instrument,
     denial_of_member,
+    denial_of_obstacle,
     denial_of_outage,
 )
 from pregao.orders.ports import (
@@ -49,6 +49,7 @@ from pregao.orders.ports import (
     Books,
     Desk,
     Member,
+    Obstacles,
     OnTheWay,
     WaitingEntry,
 )
@@ -73,7 +74,7 @@ class Standing:
 
     own: Mapping[UUID, Position]  # by subscription
     owners: Mapping[tuple[int, PositionSide], Position]  # by place, whoever opened it
-    foreign: Mapping[tuple[int, PositionSide], Decimal]
+    obstacles: Obstacles
     on_the_way: Mapping[int, OnTheWay]  # by position
     waiting: Mapping[UUID, WaitingEntry]  # by subscription
     states: TradingStates
@@ -128,7 +129,7 @@ async def _standing(
     return Standing(
         own={position.subscription_id: position for position in positions},
         owners={(position.account_id, position.position_side): position for position in positions},
-        foreign=await books.foreign_quantities(account_ids=accounts, symbol=symbol),
+        obstacles=await books.obstacles(account_ids=accounts, symbol=symbol),
         on_the_way=await books.on_the_way(own_ids) if own_ids else {},
         waiting={
             one.subscription_id: one
@@ -313,10 +314,12 @@ def _denial_of_member(member: Member, *, asked: Asked, standing: Standing, momen
 
 
 def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Denial | None:
-    place = member.account.account_id, _position_side(member.account, asked.side)
-    if place not in standing.foreign:
-        return None
-    return denial_of_foreign(asked.symbol, position_side=place[1], quantity=standing.foreign[place])
+    return denial_of_obstacle(
+        standing.obstacles,
+        account_id=member.account.account_id,
+        symbol=asked.symbol,
+        position_side=_position_side(member.account, asked.side),
+    )
 
 
 def _sized(
@@ -539,14 +542,18 @@ async def _stops_of_died(
         together = [before for before in died if (before.bot_id, before.symbol) == (bot_id, symbol)]
         usage = await books.usage(bot_id, symbol=symbol, day=now.date())
         allowance = Allowance(await books.get_bot(bot_id), symbol=symbol, usage=usage)
-        foreign = await books.foreign_quantities(
+        obstacles = await books.obstacles(
             account_ids=[before.account_id for before in together], symbol=symbol
         )
         for before in together:
-            place = before.account_id, before.position_side
-            denial = allowance.denial(members[before.subscription_id], takes_place=False)
-            if denial is None and place in foreign:
-                denial = denial_of_foreign(symbol, position_side=place[1], quantity=foreign[place])
+            denial = allowance.denial(
+                members[before.subscription_id], takes_place=False
+            ) or denial_of_obstacle(
+                obstacles,
+                account_id=before.account_id,
+                symbol=symbol,
+                position_side=before.position_side,
+            )
             if denial is not None:
                 stops[before.order_id] = denial
     return stops

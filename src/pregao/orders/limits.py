@@ -14,7 +14,7 @@ from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
-from pregao.orders.ports import Member, Usage
+from pregao.orders.ports import Member, Obstacles, Usage
 from pregao.orders.states import denial_of_entry
 
 
@@ -53,8 +53,19 @@ def denial_of_member(
     return None
 
 
-def denial_of_foreign(symbol: str, *, position_side: PositionSide, quantity: Decimal) -> Denial:
-    """Give the denial of an entry where the venue holds something that is not ours."""
+def denial_of_obstacle(
+    obstacles: Obstacles, *, account_id: int, symbol: str, position_side: PositionSide
+) -> Denial | None:
+    """Give why no entry may meet what is on the account: something that is not ours, or nobody knows what."""
+    if account_id in obstacles.unreconciled:
+        return Denial(
+            code="ACCOUNT_NOT_RECONCILED",
+            reason=f"account={account_id}. A trader took the account over and does not know yet what happened on it "
+            "meanwhile; it is asking the venue. Entries are taken again when it knows.",
+        )
+    quantity = obstacles.foreign.get((account_id, position_side))
+    if quantity is None:
+        return None
     return Denial(
         code="FOREIGN_POSITION",
         reason=f"symbol={symbol} position_side={position_side} quantity={to_text(quantity)}. The account holds this "

@@ -135,6 +135,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacles:
+    """What accounts hold that is not ours, and those whose past is not known since a trader took them over."""
+
+    foreign: Mapping[tuple[int, PositionSide], Decimal] = field(default_factory=dict)  # never 0
+    unreconciled: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnTheWay:
     """What orders that may still trade, or wait for that, will do to a position."""
 
@@ -233,10 +241,8 @@ class Books(Protocol):
         """Give the live positions of these accounts on a symbol, whoever opened them."""
         ...
 
-    async def foreign_quantities(
-        self, *, account_ids: Sequence[int], symbol: str
-    ) -> Mapping[tuple[int, PositionSide], Decimal]:
-        """Give what the venue holds on these accounts and symbol that is not ours; what is nothing is left out."""
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+        """Give what keeps entries out of these accounts on a symbol."""
         ...
 
     async def waiting_entries(self, bot_id: UUID) -> Sequence[WaitingEntry]:

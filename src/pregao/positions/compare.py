@@ -14,6 +14,8 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.venue import VenuePosition
 
+Place = tuple[str, PositionSide]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldHere:
@@ -28,26 +30,29 @@ class HeldHere:
 def find_foreign(
     account_id: int, *, held: Sequence[HeldHere], told: Sequence[VenuePosition], now: datetime
 ) -> list[ForeignPositionSeen]:
+    """Give every place where what is not ours has changed since it was last seen."""
+    seen = {(one.symbol, one.position_side): one.seen for one in held}
+    return [
+        ForeignPositionSeen(
+            happened_at=now,
+            account_id=account_id,
+            symbol=symbol,
+            position_side=position_side,
+            quantity=foreign,
+        )
+        for (symbol, position_side), foreign in foreign_quantities(held=held, told=told).items()
+        if foreign != seen.get((symbol, position_side), ZERO)
+    ]
+
+
+def foreign_quantities(*, held: Sequence[HeldHere], told: Sequence[VenuePosition]) -> dict[Place, Decimal]:
     """
-    Give every place where what is not ours has changed since it was last seen.
+    Give at every place the venue's quantity minus ours, 0 where they agree.
 
     ``held`` must have been read while nothing of the account was on its way, before and after ``told``.
     """
-    here = {(one.symbol, one.position_side): one for one in held}
+    ours = {(one.symbol, one.position_side): one.ours for one in held}
     there = {(one.symbol, one.position_side): one.quantity for one in told}
-    facts = []
-    for symbol, position_side in sorted(here.keys() | there.keys()):
-        place = here.get((symbol, position_side))
-        ours, seen = (place.ours, place.seen) if place else (ZERO, ZERO)
-        foreign = there.get((symbol, position_side), ZERO) - ours
-        if foreign != seen:
-            facts.append(
-                ForeignPositionSeen(
-                    happened_at=now,
-                    account_id=account_id,
-                    symbol=symbol,
-                    position_side=position_side,
-                    quantity=foreign,
-                )
-            )
-    return facts
+    return {
+        place: there.get(place, ZERO) - ours.get(place, ZERO) for place in sorted(ours.keys() | there.keys())
+    }

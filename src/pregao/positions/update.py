@@ -19,6 +19,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.money import ZERO
 from pregao.domain.position import Position, PositionStatus, after_fill
+from pregao.domain.venue import outside_close
 from pregao.positions.ports import Positions, WaitingExit
 
 
@@ -49,7 +50,7 @@ async def update_position(fills: Sequence[FillBooked], *, positions: Positions, 
 
 
 def _after(position: Position, fill: FillBooked) -> Position:
-    reason = "closed_outside" if fill.order_id is None else "signal"
+    reason = outside_close(fill.trade.client_order_id) if fill.order_id is None else "signal"
     after = after_fill(
         position,
         side=fill.trade.side,

@@ -1,33 +1,60 @@
-"""What an account holds beside ours: looked at one account at a time, and counted once it was seen twice."""
+"""What an account holds beside ours: looked at one account at a time, again and again, and counted once it was seen twice."""
 
 import asyncio
+from dataclasses import dataclass
 from decimal import Decimal
 
 import structlog
 
+from pregao.domain.account import Venue
 from pregao.domain.facts import ForeignPositionSeen
-from pregao.domain.order import PositionSide
 from pregao.domain.venue import VenueError
-from pregao.edges.postgres import work
+from pregao.edges.postgres import checks, work
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.positions.compare import find_foreign
+from pregao.positions.compare import Place, find_foreign, foreign_quantities
 from pregao.trading.floor import Floor
 from pregao.trading.trouble import AWAY
 
 COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weight that exits may need
-
-Place = tuple[str, PositionSide, Decimal]
+ROUND_SECONDS = 5.0
+ACCOUNTS_PER_ROUND = int(ROUND_SECONDS / COMPARE_SECONDS)
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found: what has changed since it was last counted, and all that differs now."""
+
+    changed: list[ForeignPositionSeen]
+    differs: dict[Place, Decimal]  # the venue's quantity minus ours
+
+
 class Comparison:
-    """The loop that compares accounts with the books."""
+    """The loops that compare accounts with the books: those in doubt soon, all others in turn."""
 
     def __init__(self, floor: Floor) -> None:
-        """Compare the accounts that are in doubt."""
+        """Compare the accounts that are in doubt; those of no venue in turn, yet."""
         self._floor = floor
-        self._suspected: dict[int, list[Place]] = {}  # account → what was seen there once
+        self._venues: set[Venue] = set()
+        self._suspected: dict[int, list[ForeignPositionSeen]] = {}  # account → what was seen there once
+
+    def go_round(self, venue: Venue) -> None:
+        """Compare the venue's accounts in turn, too."""
+        self._venues.add(venue)
+
+    def leave(self, venue: Venue) -> None:
+        """Leave the venue's accounts to another trader."""
+        self._venues.discard(venue)
+
+    async def find_due(self) -> None:
+        """Find the accounts whose turn has come."""
+        await asyncio.sleep(ROUND_SECONDS)
+        if self._venues:
+            for account_id in await checks.claim_due(
+                self._floor.journal.pool, self._venues, limit=ACCOUNTS_PER_ROUND
+            ):
+                self._floor.doubts.compare_after_gap(account_id)
 
     async def compare_next(self) -> None:
         """Compare one account that is due."""
@@ -37,24 +64,26 @@ class Comparison:
             self._floor.spawn(self._compare(account_id))
 
     async def _compare(self, account_id: int) -> None:
+        suspected = self._suspected.pop(account_id, None)
         try:
-            seen = await self._look_at(account_id)
-            places = [(fact.symbol, fact.position_side, fact.quantity) for fact in seen or ()]
-            if seen and self._suspected.get(account_id) == places:
-                await self._floor.record(seen)
-                seen = []
+            look = await self._look_at(account_id)
+            if look is None:
+                self._floor.doubts.compare_again(account_id)
+            elif not look.changed or _is_same(look.changed, suspected):
+                await self._settle(account_id, look)
+            else:
+                # A trade that nobody told may explain it; if none does, it counts when it is seen again.
+                self._suspected[account_id] = look.changed
+                self._floor.doubts.ask_later(account_id)
+                self._floor.doubts.compare_again(account_id)
         except (*AWAY, VenueError) as trouble:
             log.warning("trader.compare.put_off", account_id=account_id, error=type(trouble).__name__)
-            seen, places = None, []
+            self._floor.doubts.compare_again(account_id)
         except Exception:
             log.exception("trader.compare.failed", account_id=account_id)
-            seen, places = None, []
-        self._suspected.pop(account_id, None)
-        if seen is None or seen:
-            self._suspected[account_id] = places
             self._floor.doubts.compare_again(account_id)
 
-    async def _look_at(self, account_id: int) -> list[ForeignPositionSeen] | None:
+    async def _look_at(self, account_id: int) -> Look | None:
         """Compare one account's positions with the books; None while something of it is on its way."""
         pool = self._floor.journal.pool
         is_quiet, held = await work.held_positions(pool, account_id)
@@ -64,4 +93,30 @@ class Comparison:
         told = await self._floor.exchanges[account.venue].positions(account_id=account_id)
         if (True, held) != await work.held_positions(pool, account_id):
             return None
-        return find_foreign(account_id, held=held, told=told, now=self._floor.clock())
+        foreign = foreign_quantities(held=held, told=told)
+        return Look(
+            changed=find_foreign(account_id, held=held, told=told, now=self._floor.clock()),
+            differs={place: quantity for place, quantity in foreign.items() if quantity},
+        )
+
+    async def _settle(self, account_id: int, look: Look) -> None:
+        """Count what was seen, say it aloud, and note when it was."""
+        if look.changed:
+            await self._floor.record(look.changed)
+        for (symbol, position_side), quantity in look.differs.items():
+            log.error(
+                "positions.drift",
+                account_id=account_id,
+                symbol=symbol,
+                position_side=position_side,
+                venue_minus_ours=f"{quantity:f}",
+            )
+        await checks.note_check(self._floor.journal.pool, account_id, agrees=not look.differs)
+
+
+def _is_same(seen: list[ForeignPositionSeen], before: list[ForeignPositionSeen] | None) -> bool:
+    return before is not None and [_what(one) for one in seen] == [_what(one) for one in before]
+
+
+def _what(seen: ForeignPositionSeen) -> tuple[str, str, Decimal]:
+    return seen.symbol, seen.position_side, seen.quantity

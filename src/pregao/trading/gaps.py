@@ -13,7 +13,7 @@ from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.venue import VenueError, VenueTrade
-from pregao.edges.postgres import work
+from pregao.edges.postgres import checks, work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.trading.floor import Floor
 from pregao.trading.questions import RESOLVE_SECONDS, Questions
@@ -50,8 +50,18 @@ class Gaps:
             log.exception("trader.catch_up.failed", account_id=account_id)
             is_known = False
         if is_known:
+            await self._note_known(account_id)
             self._floor.doubts.compare_after_gap(account_id)
         else:
+            self._floor.doubts.ask_later(account_id)
+
+    async def _note_known(self, account_id: int) -> None:
+        """Let entries back in, if they were kept out since this trader took the account over."""
+        try:
+            if await checks.mark_reconciled(self._floor.journal.pool, account_id):
+                log.info("trader.account.reconciled", account_id=account_id)
+        except AWAY as away:
+            log.warning("trader.database.away", error=type(away).__name__)
             self._floor.doubts.ask_later(account_id)
 
     async def _know_all(self, account_id: int) -> bool:
@@ -78,11 +88,14 @@ class Gaps:
         pool = self._floor.journal.pool
         untold = await PostgresBooks(pool).untold_trades(account_id=account_id, symbol=symbol, trades=trades)
         # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
-        explained = await work.explain_trades(pool, account_id=account_id, symbol=symbol, trades=untold)
+        explained, may_be_ours = await work.explain_trades(
+            pool, account_id=account_id, symbol=symbol, trades=untold
+        )
         explained += await self._asked_whose(
             [trade for trade in untold if trade.trade_id not in {one.trade_id for one in explained}],
             account_id=account_id,
             venue=venue,
+            may_be_ours=may_be_ours,
         )
         facts = [
             FillReported(happened_at=self._floor.clock(), account_id=account_id, trade=trade)
@@ -97,12 +110,13 @@ class Gaps:
         return len(explained) == len(untold)
 
     async def _asked_whose(
-        self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue
+        self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue, may_be_ours: bool
     ) -> list[VenueTrade]:
         """
-        Give the trades with the client ids of their orders, as the venue knows them.
+        Give the trades with the client ids of their orders, as the venue knows them: they tell who traded.
 
-        An order of ours in doubt waits until each trade is known, so none may wait for that order.
+        An order of ours in doubt waits until each trade is known, so none may wait for that order. What the venue
+        knows no more is nobody's, unless it may be ours: then it is left out.
         """
         ids = {
             (symbol, number): await self._floor.exchanges[venue].client_order_id_of(
@@ -111,7 +125,7 @@ class Gaps:
             for symbol, number in sorted({(trade.symbol, trade.exchange_order_id) for trade in trades})
         }
         return [
-            replace(trade, client_order_id=client_order_id)
+            replace(trade, client_order_id=client_order_id or "")
             for trade in trades
-            if (client_order_id := ids[trade.symbol, trade.exchange_order_id]) is not None
+            if (client_order_id := ids[trade.symbol, trade.exchange_order_id]) is not None or not may_be_ours
         ]

@@ -7,10 +7,13 @@ Everything is found in the state again after a crash: starting and recovering ar
 import asyncio
 from collections.abc import Mapping
 
+import structlog
+
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
+from pregao.edges.postgres import checks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal
 from pregao.orders.ports import Desk, Exchange
@@ -22,6 +25,8 @@ from pregao.trading.halts import Halts
 from pregao.trading.questions import Questions
 from pregao.trading.told import Told
 from pregao.trading.turns import Turns
+
+log = structlog.get_logger()
 
 
 class Trader:
@@ -68,8 +73,23 @@ class Trader:
                 loops.create_task(keep(self.questions.ask_about_unknowns))
                 loops.create_task(keep(self.gaps.close_due))
                 loops.create_task(keep(self.comparison.compare_next))
+                loops.create_task(keep(self.comparison.find_due))
         finally:
             await self.floor.close()
+
+    async def take_over(self, venue: Venue) -> None:
+        """
+        Keep entries out of the venue's accounts until their past is known: whoever listened to them is gone.
+
+        Call it before their streams are followed; each stream's first gap tells when to ask.
+        """
+        accounts = await checks.mark_unreconciled(self.floor.journal.pool, venue)
+        self.comparison.go_round(venue)
+        log.info("trader.venue.taken_over", venue=venue, accounts=len(accounts))
+
+    def give_up(self, venue: Venue) -> None:
+        """Leave the venue's accounts to the trader that follows them now."""
+        self.comparison.leave(venue)
 
     async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
         """Take what a user stream tells."""

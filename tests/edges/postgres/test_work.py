@@ -215,20 +215,20 @@ class TestExplainTrades:
         if changes:
             names = ", ".join(f"{name} = ${place}" for place, name in enumerate(changes, 1))
             await journal.pool.execute(f"UPDATE orders SET {names}", *changes.values())
-        found = await explain_trades(journal.pool, account_id=1, symbol="BTCUSDT", trades=[told])
-        return [one.client_order_id for one in found]
+        found, may_be_ours = await explain_trades(journal.pool, account_id=1, symbol="BTCUSDT", trades=[told])
+        return [one.client_order_id for one in found], may_be_ours
 
     async def test_names_the_order_that_the_venue_s_id_belongs_to(self, journal):
         told = await self.explained(journal, exchange_order_id="77", status="accepted")
 
-        assert told == [order().client_order_id]
+        assert told == ([order().client_order_id], False)
 
     async def test_leaves_out_what_may_belong_to_an_order_not_acknowledged_yet(self, journal):
         """Booked as foreign it would be wrong for ever; asked about, the order tells it itself."""
-        assert await self.explained(journal) == []
+        assert await self.explained(journal) == ([], True)
 
-    async def test_gives_what_is_certainly_not_ours(self, journal):
-        assert await self.explained(journal, exchange_order_id="5", status="filled") == [""]
+    async def test_says_what_is_certainly_not_ours(self, journal):
+        assert await self.explained(journal, exchange_order_id="5", status="filled") == ([], False)
 
 
 class TestHeldQuantity:

@@ -20,7 +20,7 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import NOTHING_USED, Member, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import NOTHING_USED, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
@@ -299,19 +299,27 @@ class PostgresBooks:
         )
         return to_values(rows, Position)
 
-    async def foreign_quantities(
-        self, *, account_ids: Sequence[int], symbol: str
-    ) -> dict[tuple[int, PositionSide], Decimal]:
-        """Give what the venue holds on these accounts and symbol that is not ours."""
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+        """Give what keeps entries out of these accounts on a symbol."""
         rows = await self._connection.fetch(
             """
             SELECT account_id, position_side, quantity FROM foreign_positions
             WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
+            UNION ALL
+            SELECT account_id, NULL, NULL FROM account_checks
+            WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
             """,
             account_ids,
             symbol,
         )
-        return {(row["account_id"], PositionSide(row["position_side"])): row["quantity"] for row in rows}
+        return Obstacles(
+            foreign={
+                (row["account_id"], PositionSide(row["position_side"])): row["quantity"]
+                for row in rows
+                if row["quantity"] is not None
+            },
+            unreconciled=frozenset(row["account_id"] for row in rows if row["quantity"] is None),
+        )
 
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
         """Lock and give the bot's entries that wait until a position is closed."""

@@ -39,6 +39,7 @@ from pregao.positions.ports import WaitingExit
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
+RECONCILE_SECONDS_MAX = 5.0  # an entry waits so long for an account that was taken over
 LATE_SIGNALS = 200  # whose symbols are kept fresh
 ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
 
@@ -147,9 +148,15 @@ async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[Wa
         SELECT s.signal_id, s.symbol, array(
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
             WHERE m.bot_id = s.bot_id) AS venues
-        FROM signals AS s WHERE s.status IN ('accepted', 'answered') ORDER BY s.received_at, s.signal_id LIMIT $1
+        FROM signals AS s WHERE s.status IN ('accepted', 'answered')
+          -- An entry gives an account that was just taken over time to learn its past; then it is denied there.
+          AND NOT (s.action = 'enter' AND EXISTS (
+              SELECT FROM account_checks AS c JOIN subscriptions AS m USING (account_id)
+              WHERE m.bot_id = s.bot_id AND c.unreconciled_since > clock_timestamp() - $2::interval))
+        ORDER BY s.received_at, s.signal_id LIMIT $1
         """,
         limit,
+        timedelta(seconds=RECONCILE_SECONDS_MAX),
     )
     return to_values(rows, WaitingSignal)
 
@@ -335,12 +342,12 @@ async def find_live_order(connection: Connection, order_id: str) -> LiveOrder | 
 
 async def explain_trades(
     connection: Connection, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
-) -> list[VenueTrade]:
+) -> tuple[list[VenueTrade], bool]:
     """
-    Give the trades with the client order ids that a query by time does not tell.
+    Give the trades of our orders with the client order ids that a query by time does not tell; others are left out.
 
-    While an order of ours has no venue id yet, a trade of no known order may be its own: those are left out, and
-    told when that order is asked about. The trades must have been read before this is called.
+    The second value says whether those may be ours, too: an order of ours has no venue id yet. The trades must have
+    been read before this is called.
     """
     rows = await connection.fetch(
         """
@@ -353,12 +360,12 @@ async def explain_trades(
         [trade.exchange_order_id for trade in trades],
     )
     ours = {row["exchange_order_id"]: row["client_order_id"] for row in rows if row["exchange_order_id"]}
-    is_unsure = any(row["exchange_order_id"] is None for row in rows)
-    return [
-        replace(trade, client_order_id=ours.get(trade.exchange_order_id, trade.client_order_id))
+    explained = [
+        replace(trade, client_order_id=ours[trade.exchange_order_id])
         for trade in trades
-        if trade.exchange_order_id in ours or trade.client_order_id or not is_unsure
+        if trade.exchange_order_id in ours
     ]
+    return explained, any(row["exchange_order_id"] is None for row in rows)
 
 
 async def settled_signals(connection: Connection, signal_ids: Collection[UUID]) -> list[UUID]:

@@ -1,0 +1,97 @@
+"""When each account was compared with its venue, and whose past is not known since a stream was taken over."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import asyncpg
+
+from pregao.domain.account import Venue
+
+CHECK_HOLDING_SECONDS = (
+    300.0  # between two looks at an account that holds something, at 5 of a minute's weight
+)
+CHECK_FLAT_SECONDS = 3_600.0
+
+# An account of which nothing is live has no past that an entry could meet unseen.
+MARK_UNRECONCILED = """
+INSERT INTO account_checks (account_id, unreconciled_since)
+SELECT account_id, clock_timestamp() FROM accounts AS a
+WHERE venue = $1
+  AND (EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
+               AND p.status IN ('pending', 'open', 'closing'))
+       OR EXISTS (SELECT FROM orders AS o WHERE o.account_id = a.account_id
+                  AND o.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')))
+ORDER BY account_id
+ON CONFLICT (account_id) DO UPDATE
+SET unreconciled_since = coalesce(account_checks.unreconciled_since, excluded.unreconciled_since)
+RETURNING account_id
+"""
+
+# Traders that look at the same venue at the same time pass by what another has claimed.
+CLAIM_DUE = """
+WITH due AS (
+    SELECT a.account_id, EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
+                                 AND p.status IN ('pending', 'open', 'closing')) AS is_holding
+    FROM accounts AS a JOIN account_checks AS c USING (account_id)
+    WHERE a.venue = ANY($1::text[]) AND a.is_active AND c.due_at <= clock_timestamp()
+    ORDER BY c.due_at LIMIT $2
+    FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE account_checks AS c
+SET due_at = clock_timestamp() + CASE WHEN due.is_holding THEN $3::interval ELSE $4::interval END
+FROM due WHERE c.account_id = due.account_id
+RETURNING c.account_id
+"""
+
+
+async def mark_unreconciled(connection: asyncpg.Pool, venue: Venue) -> list[int]:
+    """Note that what happened on the venue's accounts is not known; give those of which something is live."""
+    return [row["account_id"] for row in await connection.fetch(MARK_UNRECONCILED, venue)]
+
+
+async def mark_reconciled(connection: asyncpg.Pool, account_id: int) -> bool:
+    """Note that the account's past is known; say whether it was not before."""
+    marked = await connection.fetchval(
+        """
+        UPDATE account_checks SET unreconciled_since = NULL
+        WHERE account_id = $1 AND unreconciled_since IS NOT NULL RETURNING true
+        """,
+        account_id,
+    )
+    return bool(marked)
+
+
+async def claim_due(connection: asyncpg.Pool, venues: Collection[Venue], *, limit: int) -> list[int]:
+    """Give accounts of these venues that are due to be compared, those longest due first, and put off their next time."""
+    await connection.execute(
+        """
+        INSERT INTO account_checks (account_id) SELECT account_id FROM accounts
+        WHERE venue = ANY($1::text[]) AND is_active
+          AND NOT EXISTS (SELECT FROM account_checks AS c WHERE c.account_id = accounts.account_id)
+        ON CONFLICT DO NOTHING
+        """,
+        list(venues),
+    )
+    rows = await connection.fetch(
+        CLAIM_DUE,
+        list(venues),
+        limit,
+        timedelta(seconds=CHECK_HOLDING_SECONDS),
+        timedelta(seconds=CHECK_FLAT_SECONDS),
+    )
+    return [row["account_id"] for row in rows]
+
+
+async def note_check(connection: asyncpg.Pool, account_id: int, *, agrees: bool) -> None:
+    """Note that the account was compared just now, and whether the venue holds what the books say."""
+    await connection.execute(
+        """
+        INSERT INTO account_checks (account_id, due_at, checked_at, agreed_at)
+        VALUES ($1, clock_timestamp() + $3, clock_timestamp(), CASE WHEN $2 THEN clock_timestamp() END)
+        ON CONFLICT (account_id) DO UPDATE
+        SET checked_at = excluded.checked_at, agreed_at = coalesce(excluded.agreed_at, account_checks.agreed_at)
+        """,
+        account_id,
+        agrees,
+        timedelta(seconds=CHECK_HOLDING_SECONDS),
+    )
