@@ -57,7 +57,7 @@ MUTANTS = [
                 "    return [_try_again(order, now=clock())]\n",
             )
         ],
-        options=("--signals", "30", "--accounts", "6", "--faults", "lose,lag", "--kill", "none"),
+        options=("--signals", "30", "--accounts", "10", "--faults", "lose,lag,drop", "--kill", "none"),
         figures=DOUBLED,
     ),
     Mutant(

@@ -4,7 +4,17 @@ from collections import Counter
 
 import pytest
 
-from pregao.proof.plan import ACTS, FAULTS, Act, PlanError, Trial, make_plan, read_faults, read_trials
+from pregao.proof.plan import (
+    ACTS,
+    FAULTS,
+    Act,
+    PlanError,
+    Trial,
+    make_plan,
+    read_faults,
+    read_trials,
+    reads_restore,
+)
 from pregao.rehearsal import POINTS
 
 
@@ -52,6 +62,13 @@ class TestMakePlan:
 
         assert (len(chapter.signals), chapter.faults, chapter.trial) == (200, (), None)
 
+    def test_puts_a_copy_of_the_database_back_when_that_is_named(self):
+        assert (plan().copied_after, plan().restored_after) == (None, None)
+
+        made = plan(faults=[], trials=[], restores=True)
+
+        assert (len(made.chapters), made.copied_after, made.restored_after) == (3, 1, 2)
+
 
 class TestReadTrials:
     def test_all_is_every_act_at_every_point(self):
@@ -64,6 +81,11 @@ class TestReadTrials:
         assert read_trials("web.signal.committed:kill") == [Trial("web.signal.committed", Act.KILL)]
         assert len(read_trials("web.signal.committed:kill,web.signal.committed")) == 3
         assert read_trials("none") == []
+
+    def test_leaves_a_restored_database_to_those_who_name_it(self):
+        assert read_trials("restore") == []
+        assert reads_restore("restore,web.signal.committed:kill")
+        assert not reads_restore("all")
 
     def test_refuses_what_it_does_not_know(self):
         with pytest.raises(PlanError, match="KILL_UNKNOWN: kill=tarder"):

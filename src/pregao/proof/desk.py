@@ -159,6 +159,39 @@ class ProofDesk:
                 os.kill(each, signal.SIGKILL)
         return True
 
+    async def copy_database(self) -> None:
+        """Keep PostgreSQL's folder as it is now; it is down for that long."""
+        await self._with_database_down("cp", "-a", str(self._data_dir), str(self._copy_dir))
+
+    async def restore_database(self) -> None:
+        """Put PostgreSQL's folder back as it was copied: its last commits are gone."""
+        lost = self._data_dir.with_name("data.lost")
+        script = 'mv "$1" "$2" && cp -a "$3" "$1"'
+        paths = (str(self._data_dir), str(lost), str(self._copy_dir))
+        await self._with_database_down("sh", "-c", script, "sh", *paths)
+
+    @property
+    def _data_dir(self) -> Path:
+        marker = self.state_dir / "postgres.home"
+        home = Path(marker.read_text().strip()) if marker.exists() else self.state_dir / "postgres"
+        return home / "data"
+
+    @property
+    def _copy_dir(self) -> Path:
+        return self._data_dir.with_name("data.copy")
+
+    async def _with_database_down(self, *command: str) -> None:
+        assert self._supervisor is not None
+        self._supervisor.send_signal(signal.SIGSTOP)  # it would start the server again meanwhile
+        try:
+            self.kill_database()
+            process = await asyncio.create_subprocess_exec(*command)
+            if await process.wait():
+                raise ProofFailedError(f"PROOF_COPY_FAILED: exit_code={process.returncode}")
+        finally:
+            self._supervisor.send_signal(signal.SIGCONT)
+        await self.healthy()
+
     def client(self) -> httpx.AsyncClient:
         """Give a client that speaks to the desk as its admin."""
         headers = {"Authorization": f"Bearer {self._token}"}

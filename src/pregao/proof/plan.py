@@ -51,14 +51,14 @@ class Trouble:
 FAULTS: dict[str, Trouble] = {
     "late": Trouble(told=f"late:ms=1500,probability=0.2,{ORDER}"),
     "stall": Trouble(told=f"stall:ms=6000,probability=0.1,{ORDER}"),  # beyond the receive window
-    "lose": Trouble(told=f"lose:probability=0.2,{ORDER}"),
+    "lose": Trouble(told=f"lose:probability=0.3,{ORDER}"),
     "unknown": Trouble(told=f"unknown:probability=0.2,{ORDER}"),
     "vanish": Trouble(told=f"vanish:probability=0.2,{ORDER}"),
     "uncertain": Trouble(told=f"uncertain:probability=0.2,{ORDER}"),
     "refuse": Trouble(told=f"refuse:code=-1008,probability=0.2,{ORDER}"),
     "throttle": Trouble(told=f"throttle:status=429,seconds=2,count=3,probability=0.3,{ORDER}"),
     "down": Trouble(told="down:seconds=60,count=1", quick="down:seconds=3,count=1"),
-    "drop": Trouble(told="drop:probability=0.3"),
+    "drop": Trouble(told="drop:probability=0.5"),
     "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
     "freeze": Trouble(told="freeze:seconds=40,count=1", quick="freeze:seconds=4,count=1"),
     "cut": Trouble(told="cut:probability=0.1,count=3"),
@@ -78,6 +78,11 @@ ACTS: dict[str, tuple[Act, ...]] = {
     for point in POINTS
 }
 """What may be done at each point: a supervisor has no lease, and PostgreSQL ends with it."""
+
+
+RESTORE = "restore"
+"""Not a crash point's act: PostgreSQL's folder is copied, and put back later. It is carried out when it is named."""
+RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it
 
 
 class PlanError(ValueError):
@@ -141,6 +146,17 @@ class ProofPlan:
     accounts: tuple[AccountPlan, ...]
     bots: tuple[BotPlan, ...]
     chapters: tuple[Chapter, ...]
+    restores: bool = False
+
+    @property
+    def copied_after(self) -> int | None:
+        """Give the number of chapters after which the database is copied, None when it never is."""
+        return len(self.chapters) // RESTORE_CHAPTERS if self.restores else None
+
+    @property
+    def restored_after(self) -> int | None:
+        """Give the number of chapters after which that copy is put back."""
+        return 2 * len(self.chapters) // RESTORE_CHAPTERS if self.restores else None
 
     @property
     def signals(self) -> list[SignalPlan]:
@@ -159,14 +175,20 @@ class ProofPlan:
 
 
 def make_plan(
-    *, signals: int, accounts: int, seed: int, faults: Collection[str], trials: Sequence[Trial]
+    *,
+    signals: int,
+    accounts: int,
+    seed: int,
+    faults: Collection[str],
+    trials: Sequence[Trial],
+    restores: bool = False,
 ) -> ProofPlan:
     """
     Make the plan of a proof.
 
     :raises PlanError: when the signals are too few for what is to go wrong.
     """
-    chapters = max(len(faults), len(trials), 1)
+    chapters = max(len(faults), len(trials), RESTORE_CHAPTERS if restores else 1)
     if signals < SIGNALS_PER_CHAPTER_MIN * chapters:
         raise PlanError(
             f"SIGNALS_TOO_FEW: signals={signals} minimum={SIGNALS_PER_CHAPTER_MIN * chapters}. "
@@ -188,6 +210,7 @@ def make_plan(
             faults=sorted(faults),
             trials=list(trials),
         ),
+        restores=restores,
     )
 
 
@@ -204,18 +227,29 @@ def read_faults(text: str) -> list[str]:
     return words
 
 
+def reads_restore(text: str) -> bool:
+    """Say whether the wish for kills names a restored database."""
+    return RESTORE in _words(text, everything=[])
+
+
 def read_trials(text: str) -> list[Trial]:
     """
     Read the wish for kills: ``all``, ``none``, or words parted by commas: an act, a point, or ``POINT:ACT``.
+
+    A restored database is no crash point: `reads_restore`.
 
     :raises PlanError: when a word is none of these.
     """
     every = [Trial(point, act) for point, acts in ACTS.items() for act in acts]
     found: dict[Trial, None] = {}
     for word in _words(text, everything=list(Act)):
+        if word == RESTORE:
+            continue
         fitting = [trial for trial in every if word in (trial.point, trial.act, str(trial))]
         if not fitting:
-            raise PlanError(f"KILL_UNKNOWN: kill={word} acts={','.join(Act)} points={','.join(ACTS)}")
+            raise PlanError(
+                f"KILL_UNKNOWN: kill={word} acts={','.join(Act)},{RESTORE} points={','.join(ACTS)}"
+            )
         found.update(dict.fromkeys(fitting))
     return list(found)
 
@@ -288,7 +322,7 @@ def _chapters(
 ) -> tuple[Chapter, ...]:
     chance.shuffle(faults)
     chance.shuffle(trials)
-    at_once = min(2, len(faults))  # so that kinds of faults meet, too
+    at_once = min(3, len(faults))  # so that kinds of faults meet, too
     borders = [len(signals) * number // count for number in range(count + 1)]
     return tuple(
         Chapter(

@@ -27,9 +27,7 @@ SETTLE_QUICK_SECONDS_MAX = 40.0
 LOOK_SECONDS = 0.5
 FOR_EVER_SECONDS = 20.0  # what differs for so long while nothing is on its way will differ for ever
 CALM_LOOKS = 2  # a figure that was 0 once may have been so by chance
-LEFT_OUT = (
-    "database-restored (PostgreSQL put back to before its last commits): the desk does not know it yet",
-)
+LEFT_OUT = ("restore",)  # PostgreSQL put back to before its last commits: docs/howto/prove-it-yourself.md
 
 AWAY = (
     OSError,
@@ -66,7 +64,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
         sender = Sender(desk.url, bots=made.bots, plans=plan.bots, is_quick=is_quick)
         try:
             async with _kept(traps):
-                await _carry_out(plan, sender=sender, faults=faults, traps=traps, tell=tell)
+                await _carry_out(plan, desk, sender=sender, faults=faults, traps=traps, tell=tell)
         finally:
             await sender.close()
         await faults.let(None)
@@ -88,7 +86,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
             faults={kind: faults.hits[kind] for kind in plan.faults},
             trials={str(trial): traps.hits[trial] for trial in sorted(plan.trials, key=str)},
             points=rehearsal.times_reached(desk.shared),
-            left_out=LEFT_OUT,
+            left_out=() if plan.restores else LEFT_OUT,
             settled_seconds=round(settled - calm, 1) if settled else None,
             seconds=time.monotonic() - began,
         )
@@ -106,9 +104,17 @@ async def _kept(traps: Traps) -> AsyncIterator[None]:
             await keeping
 
 
-async def _carry_out(plan: ProofPlan, *, sender: Sender, faults: Faults, traps: Traps, tell: Tell) -> None:
+async def _carry_out(
+    plan: ProofPlan, desk: ProofDesk, *, sender: Sender, faults: Faults, traps: Traps, tell: Tell
+) -> None:
     chance = random.Random(f"{plan.seed}/prices")
-    for chapter in plan.chapters:
+    for number, chapter in enumerate(plan.chapters):
+        if number == plan.copied_after:
+            await desk.copy_database()
+        if number == plan.restored_after:
+            await desk.restore_database()
+            between = plan.chapters[plan.copied_after : number]
+            sender.forget({signal.number for one in between for signal in one.signals})
         await faults.let(chapter)
         if chapter.trial is not None:
             traps.set(chapter.trial)
@@ -179,7 +185,11 @@ async def _look(desk: ProofDesk, made: Configured, sender: Sender, *, is_last: b
     finally:
         await connection.close()
     venue = await read_venue(desk, keys=made.keys)
-    answered = {sent.plan.number: sent.signal_ids for sent in sender.sent if sent.is_accepted}
+    answered = {
+        sent.plan.number: sent.signal_ids
+        for sent in sender.sent
+        if sent.is_accepted and not sent.is_forgotten
+    }
     finished = await read_finished(
         desk, {signal_id for signal_ids in answered.values() for signal_id in signal_ids}
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ class Sent:
     plan: SignalPlan
     statuses: list[int] = field(default_factory=list)  # 0: no answer
     signal_ids: set[str] = field(default_factory=set)
+    is_forgotten: bool = False  # the database was put back to before it came
 
     @property
     def is_accepted(self) -> bool:
@@ -42,6 +44,11 @@ class Sender:
         self._plans = plans
         self._again_seconds = 0.5 if is_quick else AGAIN_SECONDS
         self._client = httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """Note that the database knows nothing of these alerts any more, though their senders were answered."""
+        for sent in self.sent:
+            sent.is_forgotten |= sent.plan.number in numbers
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -48,6 +48,7 @@ def prove(
             seed=seed,
             faults=plans.read_faults(faults),
             trials=plans.read_trials(kill),
+            restores=plans.reads_restore(kill),
         )
     except plans.PlanError as wrong:
         fail(str(wrong), code=WRONG_USE)
