@@ -149,3 +149,32 @@ class TestComparedInTurn:
         )
 
         assert rows[0]["pause"] < timedelta(seconds=checks.CHECK_HOLDING_SECONDS) < rows[1]["pause"]
+
+
+class TestRestored:
+    """A backup was put back: the books have forgotten orders that were sent."""
+
+    async def test_what_was_bought_and_forgotten_is_not_bought_again(self, desk):
+        await desk.put(configured(accounts=2, now=now()))
+        await desk.exchange.trade(1, side=Side.BUY, quantity=Decimal("0.005"))  # ours, once
+        trader = await desk.start_trader()
+        await checks.mark_forgotten(desk.journal.pool)
+        await trader.take_over(Venue.PAPER)
+        entry = await desk.signal(instruction(now=now()))
+        for account_id in (1, 2):
+            await trader.take(StreamGap(account_id=account_id, connected_at=now()))
+
+        await desk.settled(entry, seconds_max=30)
+
+        first, second = await desk.orders(entry)
+        assert first["code"] in ("ACCOUNT_NOT_RECONCILED", "FOREIGN_POSITION")
+        assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.005")
+        await desk.until(
+            "SELECT count(*) = 0 FROM account_checks WHERE unreconciled_since IS NOT NULL", seconds_max=30
+        )
+        again = await desk.signal(instruction(now=now()))
+        await desk.settled(again)
+        assert [row["code"] for row in await desk.orders(again)] == [
+            "FOREIGN_POSITION",
+            "SAME_SIDE_OPEN" if second["status"] == "filled" else None,
+        ]

@@ -28,6 +28,7 @@ from pregao.edges.postgres.breakers import BELL as BREAKERS_BELL
 from pregao.edges.postgres.breakers import SharedBreakers
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.high_water import HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
@@ -70,6 +71,8 @@ def worker_name(role: str) -> str:
 async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Decide, send, ask, book; until canceled or the lease is lost."""
     journal = await open_journal(settings.database_url)
+    high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json")
+    await high_water.check()
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("trader"), role="trader")
     doorbell = Doorbell(settings.database_url)
@@ -127,6 +130,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(follower.run())
             tasks.create_task(shared_breakers.run())
             tasks.create_task(_trade(trader, follower))
+            tasks.create_task(high_water.watch())
             tasks.create_task(_until_lost(workers, lease))
     finally:
         await doorbell.close()

@@ -7,9 +7,7 @@ import asyncpg
 
 from pregao.domain.account import Venue
 
-CHECK_HOLDING_SECONDS = (
-    300.0  # between two looks at an account that holds something, at 5 of a minute's weight
-)
+CHECK_HOLDING_SECONDS = 300.0  # between two looks at an account that holds something: 5 of a minute's weight
 CHECK_FLAT_SECONDS = 3_600.0
 
 # An account of which nothing is live has no past that an entry could meet unseen.
@@ -49,12 +47,28 @@ async def mark_unreconciled(connection: asyncpg.Pool, venue: Venue) -> list[int]
     return [row["account_id"] for row in await connection.fetch(MARK_UNRECONCILED, venue)]
 
 
+async def mark_forgotten(connection: asyncpg.Pool) -> int:
+    """Note that the books may lack what they knew, on every account; give how many there are."""
+    marked: int = await connection.fetchval(
+        """
+        WITH marked AS (
+            INSERT INTO account_checks (account_id, unreconciled_since, must_compare)
+            SELECT account_id, clock_timestamp(), true FROM accounts ORDER BY account_id
+            ON CONFLICT (account_id) DO UPDATE
+            SET due_at = clock_timestamp(), unreconciled_since = clock_timestamp(), must_compare = true
+            RETURNING account_id)
+        SELECT count(*)::int FROM marked
+        """,
+    )
+    return marked
+
+
 async def mark_reconciled(connection: asyncpg.Pool, account_id: int) -> bool:
-    """Note that the account's past is known; say whether it was not before."""
+    """Note that the account's past is known, unless it must be compared for that; say whether it was not before."""
     marked = await connection.fetchval(
         """
         UPDATE account_checks SET unreconciled_since = NULL
-        WHERE account_id = $1 AND unreconciled_since IS NOT NULL RETURNING true
+        WHERE account_id = $1 AND unreconciled_since IS NOT NULL AND NOT must_compare RETURNING true
         """,
         account_id,
     )
@@ -83,13 +97,19 @@ async def claim_due(connection: asyncpg.Pool, venues: Collection[Venue], *, limi
 
 
 async def note_check(connection: asyncpg.Pool, account_id: int, *, agrees: bool) -> None:
-    """Note that the account was compared just now, and whether the venue holds what the books say."""
+    """
+    Note that the account was compared just now, and whether the venue holds what the books say.
+
+    What differs is in the books by now and keeps entries out by itself.
+    """
     await connection.execute(
         """
         INSERT INTO account_checks (account_id, due_at, checked_at, agreed_at)
         VALUES ($1, clock_timestamp() + $3, clock_timestamp(), CASE WHEN $2 THEN clock_timestamp() END)
         ON CONFLICT (account_id) DO UPDATE
-        SET checked_at = excluded.checked_at, agreed_at = coalesce(excluded.agreed_at, account_checks.agreed_at)
+        SET checked_at = excluded.checked_at, agreed_at = coalesce(excluded.agreed_at, account_checks.agreed_at),
+            unreconciled_since = CASE WHEN NOT account_checks.must_compare THEN account_checks.unreconciled_since END,
+            must_compare = false
         """,
         account_id,
         agrees,

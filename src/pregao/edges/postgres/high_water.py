@@ -1,0 +1,107 @@
+"""
+How far the database had come when this machine saw it last: one that has come less far was restored.
+
+A backup that was put back forgets orders that were sent. Nothing in the database can tell; a small file beside it can.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from pregao.edges.postgres.checks import mark_forgotten
+from pregao.edges.postgres.intake import AWAY
+
+NOTE_SECONDS = 1.0  # a restore to less than this before the end is not seen
+
+log = structlog.get_logger()
+
+
+class DatabaseRestoredError(RuntimeError):
+    """The database forgot what it knew, under a running process: it ends, and starts anew from what is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HighWater:
+    """A point in the life of one database cluster."""
+
+    system_identifier: str  # of the cluster: another one is another database
+    timeline: int  # grows when a standby or a backup took over
+    lsn: str  # how much was written: PostgreSQL's log sequence number
+
+
+class HighWaterMark:
+    """The mark, in a file of the state folder."""
+
+    def __init__(self, pool: asyncpg.Pool, path: Path) -> None:
+        """Note it in ``path``."""
+        self._pool = pool
+        self._path = path
+
+    async def check(self) -> bool:
+        """
+        See whether the database has forgotten something since it was seen here last, and note how far it is.
+
+        If so every account is marked: nothing is opened there until its positions were compared with the venue.
+        """
+        is_restored = await self._is_behind()
+        if is_restored:
+            accounts = await mark_forgotten(self._pool)
+            log.critical("postgres.restored", accounts=accounts, noted=self._path.read_text().strip())
+        await self._note()
+        return is_restored
+
+    async def watch(self) -> None:
+        """
+        Go on noting how far the database is.
+
+        :raises DatabaseRestoredError: when it has been restored meanwhile; `check` at the next start does the rest.
+        """
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            with contextlib.suppress(*AWAY):
+                if await self._is_behind():
+                    raise DatabaseRestoredError("DATABASE_RESTORED: an older state was put back.")
+                await self._note()
+
+    async def _is_behind(self) -> bool:
+        noted = self._noted()
+        if noted is None:
+            return False
+        now = await self._now()
+        if (now.system_identifier, now.timeline) != (noted.system_identifier, noted.timeline):
+            return True
+        return bool(
+            await self._pool.fetchval("SELECT $1::text::pg_lsn < $2::text::pg_lsn", now.lsn, noted.lsn)
+        )
+
+    async def _now(self) -> HighWater:
+        row = await self._pool.fetchrow(
+            """
+            SELECT system_identifier::text, timeline_id AS timeline, pg_current_wal_insert_lsn()::text AS lsn
+            FROM pg_control_system(), pg_control_checkpoint()
+            """
+        )
+        return HighWater(**row)
+
+    def _noted(self) -> HighWater | None:
+        try:
+            return HighWater(**json.loads(self._path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            log.warning("postgres.high_water.unreadable", path=str(self._path))
+            return None
+
+    async def _note(self) -> None:
+        now = await self._now()
+        if now == self._noted():
+            return
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")  # traders may share the folder
+        draft.write_text(json.dumps(asdict(now)) + "\n")
+        draft.replace(self._path)

@@ -1,0 +1,70 @@
+"""A database that was put back to an older state is noticed, whatever it says itself."""
+
+import asyncio
+import json
+
+import pytest
+
+from pregao.edges.postgres.high_water import DatabaseRestoredError, HighWaterMark
+from tests.builders import configured
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "high_water.json"
+
+
+async def accounts_in_doubt(journal):
+    rows = await journal.pool.fetch(
+        "SELECT account_id FROM account_checks WHERE unreconciled_since IS NOT NULL AND must_compare"
+    )
+    return sorted(row["account_id"] for row in rows)
+
+
+async def has_written(journal):
+    async with journal.transaction() as transaction:
+        await transaction.append(configured(accounts=2))
+
+
+def put_back(path, **changes):
+    """Leave the mark of a database that had come further than the one that is there: it is the same to the reader."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+class TestHighWaterMark:
+    async def test_a_first_start_and_an_ordinary_one_doubt_nothing(self, journal, path):
+        mark = HighWaterMark(journal.pool, path)
+        await has_written(journal)
+
+        assert [await mark.check(), await mark.check()] == [False, False]
+        assert await accounts_in_doubt(journal) == []
+
+    @pytest.mark.parametrize("changes", [{"lsn": "FFFF/0"}, {"timeline": 9}, {"system_identifier": "7"}])
+    async def test_an_older_or_another_database_puts_every_account_in_doubt(self, journal, path, changes):
+        mark = HighWaterMark(journal.pool, path)
+        await has_written(journal)
+        await mark.check()
+        put_back(path, **changes)
+
+        assert await mark.check()
+
+        assert await accounts_in_doubt(journal) == [1, 2]
+        assert not await mark.check()
+
+    async def test_one_put_back_under_a_running_process_ends_it(self, journal, path):
+        mark = HighWaterMark(journal.pool, path)
+        await mark.check()
+        watching = asyncio.create_task(mark.watch())
+        await asyncio.sleep(0.1)
+        put_back(path, lsn="FFFF/0")
+
+        with pytest.raises(DatabaseRestoredError):
+            await asyncio.wait_for(watching, timeout=5)
+
+        assert await HighWaterMark(journal.pool, path).check()
+
+    async def test_half_a_file_is_no_reason_to_doubt(self, journal, path):
+        path.write_text('{"lsn"')
+
+        assert not await HighWaterMark(journal.pool, path).check()
+        assert json.loads(path.read_text())["timeline"] >= 1
