@@ -37,6 +37,7 @@ ALONE = {
     "sell-all": "flatten",
     "actions": "actions",
     "breakers": "breakers",
+    "drift": "drift",
     "prove": "prove",
 }
 

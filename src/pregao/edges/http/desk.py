@@ -22,6 +22,7 @@ from pregao.views.activity import Activity
 from pregao.views.approvals import Approvals
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
+from pregao.views.drift import Drifts
 from pregao.views.health import Health
 from pregao.views.overview import Overview
 from pregao.views.people import People
@@ -65,6 +66,7 @@ class Desk:
     trading_states: TradingStateViews
     health: Health
     breakers: BreakerStates
+    drifts: Drifts
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

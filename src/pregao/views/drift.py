@@ -1,0 +1,42 @@
+"""Whether each account holds what the books say, and where that is fetched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One place where the venue holds something else than the books; quantities are signed, shorts negative."""
+
+    symbol: str
+    position_side: str
+    ours: Decimal
+    venue: Decimal
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDrift:
+    """One account, as it was compared last."""
+
+    account_id: int
+    account: str
+    venue: str
+    checked_at: datetime | None
+    agreed_at: datetime | None
+    unreconciled_since: datetime | None  # it takes no entries: what happened before is not known yet
+    differences: tuple[Difference, ...]
+
+
+class Drifts(Protocol):
+    """Where they are fetched; ``after`` is the last account of the page before."""
+
+    async def accounts(
+        self, *, owner: UUID | None, only_drifting: bool, after: int | None, limit: int
+    ) -> Sequence[AccountDrift]:
+        """Give active accounts and those that differ, by id; of ``owner`` only, unless it is None."""
+        ...
