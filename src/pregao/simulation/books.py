@@ -198,6 +198,16 @@ def position_key(symbol: str, position_side: PositionSide) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
+class Rights:
+    """What an API key may do."""
+
+    futures: bool = True
+    withdrawals: bool = False
+    addresses: tuple[str, ...] = ()  # the only ones it may be used from; none named: any
+    is_revoked: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class Account:
     """One API key's books."""
 
@@ -222,6 +232,8 @@ class Account:
     listen_key_until_ms: int = 0
     listen_keys_made: int = 0
     is_warned: bool = False  # a margin call has been sent and not been answered yet
+    rights: Rights = field(default_factory=Rights)  # of its key
+    may_trade: bool = True  # the venue lets the account place orders
 
     def leverage_of(self, symbol: str) -> int:
         """Give the leverage set on a symbol."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.venue import MarginMode
-from pregao.simulation.books import OrderKind, Quote
+from pregao.simulation.books import OrderKind, Quote, Rights
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +144,16 @@ class SetPositionMode:
 
 
 @dataclass(slots=True, kw_only=True)
+class SetRights:
+    """Say what the account's key may do from now on, and whether the account may trade."""
+
+    at_ms: int
+    key: str
+    rights: Rights
+    may_trade: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
 class SetCountdown:
     """Cancel the symbol's open orders after so long unless set again; 0 switches it off."""
 
@@ -196,6 +206,7 @@ Command: TypeAlias = (
     | SetLeverage
     | SetMarginMode
     | SetPositionMode
+    | SetRights
     | SetCountdown
     | OpenStream
     | CloseStream

@@ -31,6 +31,7 @@ from pregao.simulation.commands import (
     SetLeverage,
     SetMarginMode,
     SetPositionMode,
+    SetRights,
 )
 from pregao.simulation.events import AccountTold, Event, LeverageTold
 from pregao.simulation.fills import book_income
@@ -170,6 +171,13 @@ def _set_position_mode(floor: Floor, command: SetPositionMode) -> Account:
     return account
 
 
+def _set_rights(floor: Floor, command: SetRights) -> Account:
+    account = floor.account(command.key)
+    floor.changes += 1
+    account.rights, account.may_trade = command.rights, command.may_trade
+    return account
+
+
 def _set_countdown(floor: Floor, command: SetCountdown) -> Account:
     account, listing = floor.account(command.key), floor.listing(command.symbol)
     floor.changes += 1
@@ -226,6 +234,7 @@ _ACTS: Final[dict[type, Callable[[Floor, Any], object]]] = {
     SetLeverage: _set_leverage,
     SetMarginMode: _set_margin_mode,
     SetPositionMode: _set_position_mode,
+    SetRights: _set_rights,
     SetCountdown: _set_countdown,
     OpenStream: _open_stream,
     CloseStream: _close_stream,

@@ -218,6 +218,8 @@ def _check_against_market(floor: Floor, account: Account, listing: Listing, orde
     if order.reduce_only:
         _trim_to_position(account, order)
         return
+    if not account.may_trade:
+        raise ExchangeError(-4088)
     if len(account.open_orders) >= checks.OPEN_ORDERS_MAX:
         raise ExchangeError(-2025)
     _check_margin(floor, account, listing, order, price=max(price, quote.bid) if limit is not None else price)

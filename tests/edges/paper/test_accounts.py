@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 
 from pregao.edges.paper.serve import PaperServer, PaperSettings
-from tests.edges.paper.signed_client import SignedClient, funded
+from tests.edges.paper.signed_client import KEY, SignedClient, funded
+
+RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
 
 
 class TestAccounts:
@@ -61,6 +63,7 @@ class TestAccounts:
             "/fapi/v1/accountConfig",
             "/fapi/v1/commissionRate",
             "/fapi/v1/apiTradingStatus",
+            "/sapi/v1/account/apiRestrictions",
             "/fapi/v1/rateLimit/order",
             "/fapi/v2/account",
             "/fapi/v1/ping",
@@ -135,6 +138,11 @@ class TestControl:
             ("/paper/prices", {"symbol": "BTCUSDT", "price": "-1"}, "PRICE_MALFORMED"),
             ("/paper/prices", {"symbol": "BTCUSDT", "price": "x"}, "REQUEST_MALFORMED"),
             ("/paper/faults", {"faults": "explode"}, "REQUEST_MALFORMED"),
+            ("/paper/rights", {"key": "nobody", "futures": False}, "KEY_UNKNOWN"),
+            ("/paper/rights", {"key": KEY, "withdraw": True}, "REQUEST_MALFORMED"),
+            ("/paper/rights", {"key": KEY, "addresses": "any"}, "REQUEST_MALFORMED"),
+            ("/paper/position-mode", {"key": "nobody", "position_mode": "hedge"}, "KEY_UNKNOWN"),
+            ("/paper/position-mode", {"key": KEY, "position_mode": "both"}, "REQUEST_MALFORMED"),
             ("/paper/nothing", {}, "PATH_UNKNOWN"),
         ],
     )
@@ -155,3 +163,60 @@ class TestControl:
         await server.stop()
 
         assert (refused[0], refused[1]["code"], balance[0]["balance"]) == (401, -2015, "100.00000000")
+
+
+class TestRights:
+    async def test_a_key_is_told_what_it_may_do(self, paper):
+        before = await paper.get(RESTRICTIONS)
+        await paper.control("POST", "/paper/rights", key=KEY, withdrawals=True, addresses=["127.0.0.1"])
+        after = await paper.get(RESTRICTIONS)
+
+        assert [(one["enableWithdrawals"], one["ipRestrict"]) for one in (before, after)] == [
+            (False, False),
+            (True, True),
+        ]
+
+    async def test_a_key_without_the_right_to_futures_only_learns_its_rights(self, paper):
+        await paper.control("POST", "/paper/rights", key=KEY, futures=False)
+
+        refused = await paper.ask("GET", "/fapi/v1/accountConfig")
+        stream = await paper.ask("POST", "/fapi/v1/listenKey")
+        rights = await paper.get(RESTRICTIONS)
+
+        assert [refused[1]["code"], stream[1]["code"], rights["enableFutures"]] == [-2015, -2015, False]
+
+    @pytest.mark.parametrize("changes", [{"is_revoked": True}, {"addresses": ["192.0.2.1"]}])
+    async def test_a_key_that_is_gone_or_used_elsewhere_learns_nothing(self, paper, changes):
+        await paper.control("POST", "/paper/rights", key=KEY, **changes)
+
+        status, body, _ = await paper.ask("GET", RESTRICTIONS)
+
+        assert (status, body["code"]) == (401, -2015)
+
+    async def test_an_account_that_may_not_trade_still_reduces(self, paper):
+        await paper.order()
+        await paper.control("POST", "/paper/rights", key=KEY, may_trade=False)
+
+        entry = await paper.order()
+        exit_order = await paper.order("SELL", reduceOnly="true")
+        config = await paper.get("/fapi/v1/accountConfig")
+
+        assert (entry[1]["code"], exit_order[0], config["canTrade"]) == (-4088, 200, False)
+
+    async def test_rights_outlive_a_restart(self, tmp_path):
+        settings = PaperSettings(still=True, state_dir=tmp_path)
+        for expected in (False, True):
+            server = PaperServer(settings)
+            await server.start()
+            async with SignedClient(server) as client:
+                await funded(client)
+                assert (await client.get(RESTRICTIONS))["enableWithdrawals"] is expected
+                await client.control("POST", "/paper/rights", key=KEY, withdrawals=True)
+            await server.stop()
+
+    async def test_the_position_mode_is_changed_by_hand_where_nothing_is_open(self, paper):
+        changed = await paper.control("POST", "/paper/position-mode", key=KEY, position_mode="hedge")
+        await paper.order(positionSide="LONG")
+        refused = await paper.control("POST", "/paper/position-mode", key=KEY, position_mode="one_way")
+
+        assert (changed[0], refused[1]["error"]["code"]) == (200, "POSITION_MODE_REFUSED")

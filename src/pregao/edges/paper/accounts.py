@@ -49,7 +49,7 @@ def show_account_v2(call: Call) -> Json:
     head = {
         "feeTier": 0,
         "feeBurn": False,
-        "canTrade": True,
+        "canTrade": account.may_trade,
         "canDeposit": True,
         "canWithdraw": True,
         "updateTime": 0,
@@ -151,13 +151,33 @@ def show_account_config(call: Call) -> Json:
     """``GET /fapi/v1/accountConfig``."""
     return {
         "feeTier": 0,
-        "canTrade": True,
+        "canTrade": call.account.may_trade,
         "canDeposit": True,
         "canWithdraw": True,
         "dualSidePosition": call.account.position_mode is PositionMode.HEDGE,
         "updateTime": 0,
         "multiAssetsMargin": False,
         "tradeGroupId": -1,
+    }
+
+
+def show_key_rights(call: Call) -> Json:
+    """``GET /sapi/v1/account/apiRestrictions``: what the key may do, told to the key itself."""
+    rights = call.account.rights
+    return {
+        "ipRestrict": bool(rights.addresses),
+        "createTime": call.account.opened_ms,
+        "enableReading": True,
+        "enableWithdrawals": rights.withdrawals,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": rights.futures,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": False,
+        "enableSpotAndMarginTrading": False,
+        "enablePortfolioMarginTrading": False,
     }
 
 
@@ -318,6 +338,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "/fapi/v1/leverageBracket"): Endpoint(act=show_leverage_brackets, security=_SIGNED),
     ("GET", "/fapi/v1/symbolConfig"): Endpoint(act=show_symbol_config, security=_SIGNED, weight=5),
     ("GET", "/fapi/v1/accountConfig"): Endpoint(act=show_account_config, security=_SIGNED, weight=5),
+    ("GET", "/sapi/v1/account/apiRestrictions"): Endpoint(act=show_key_rights, security=_SIGNED),
     ("GET", "/fapi/v1/income"): Endpoint(act=show_income, security=_SIGNED, weight=30),
     ("GET", "/fapi/v1/commissionRate"): Endpoint(act=show_commission_rate, security=_SIGNED, weight=20),
     ("GET", "/fapi/v1/apiTradingStatus"): Endpoint(act=show_trading_status, security=_SIGNED),

@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pregao.edges.paper import accounts, prices, trading
-from pregao.edges.paper.calls import Call, Endpoint, Security, check_signed, read_params
+from pregao.edges.paper.calls import Call, Endpoint, Security, check_rights, check_signed, read_params
 from pregao.edges.paper.control import CONTROL_PREFIX, Control
 from pregao.edges.paper.streams import Hub, is_stream_path
 from pregao.edges.paper.venue import Venue
@@ -102,7 +102,7 @@ class Answers:
         try:
             call.params = read_params(query, body, content_type=content_type)
             self._spend(endpoint, call, address)
-            self._admit(endpoint, call, query, body)
+            self._admit(endpoint, call, query, body, address=address)
             if call.stall_ms:
                 await asyncio.sleep(call.stall_ms / 1_000)
                 call.at_ms = self._venue.now_ms()
@@ -129,12 +129,13 @@ class Answers:
         finally:
             call.headers["X-MBX-USED-WEIGHT-1M"] = str(limit.weight.count)
 
-    def _admit(self, endpoint: Endpoint, call: Call, query: bytes, body: bytes) -> None:
+    def _admit(self, endpoint: Endpoint, call: Call, query: bytes, body: bytes, *, address: str) -> None:
         if endpoint.security is Security.OPEN:
             return
         if not call.key:
             raise ExchangeError(-2014)
         account = self._venue.account(call.key, at_ms=call.at_ms)
+        check_rights(call, account, address=address)
         if endpoint.security is Security.SIGNED:
             check_signed(call, account, query=query, body=body)
 

@@ -22,6 +22,7 @@ from pregao.simulation.refusals import AHEAD_MESSAGE, ExchangeError
 RECV_WINDOW_DEFAULT_MS: Final = 5_000
 RECV_WINDOW_MAX_MS: Final = 60_000
 AHEAD_MAX_MS: Final = 1_000
+FUTURES_PREFIX: Final = "/fapi/"
 _SIGNATURE: Final = re.compile(rb"(?:^|&)signature=[^&]*")
 
 
@@ -151,6 +152,18 @@ def read_params(query: bytes, body: bytes, *, content_type: str) -> dict[str, st
         else:
             params.update(_split(body))
     return params
+
+
+def check_rights(call: Call, account: Account, *, address: str) -> None:
+    """
+    Refuse what the key may not do, or not from there.
+
+    :raises ExchangeError: -2015, whichever it is.
+    """
+    rights = account.rights
+    is_elsewhere = bool(rights.addresses) and address not in rights.addresses
+    if rights.is_revoked or is_elsewhere or (call.path.startswith(FUTURES_PREFIX) and not rights.futures):
+        raise ExchangeError(-2015)
 
 
 def check_signed(call: Call, account: Account, *, query: bytes, body: bytes) -> None:

@@ -5,6 +5,7 @@ They exist beside the venue's protocol, for the desk that sets it up and for who
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from typing import Any, Final
@@ -15,10 +16,11 @@ from pregao.domain.money import to_text
 from pregao.domain.order import PositionMode, Side
 from pregao.edges.paper.broadcast import Broadcast
 from pregao.edges.paper.venue import BALANCE_DEFAULT, Venue
-from pregao.simulation.books import Account, AlgoOrder, Fill, Order, Position
-from pregao.simulation.commands import OpenAccount
+from pregao.simulation.books import Account, AlgoOrder, Fill, Order, Position, Rights
+from pregao.simulation.commands import OpenAccount, SetPositionMode, SetRights
 from pregao.simulation.faults import fault_from, read_faults
 from pregao.simulation.market import Tick
+from pregao.simulation.refusals import ExchangeError
 
 CONTROL_PREFIX: Final = "/paper/"
 Answer = tuple[int, Any]
@@ -36,6 +38,8 @@ class Control:
             ("GET", "/paper/health"): self._health,
             ("GET", "/paper/books"): self._books,
             ("POST", "/paper/accounts"): self._open_account,
+            ("POST", "/paper/rights"): self._set_rights,
+            ("POST", "/paper/position-mode"): self._set_position_mode,
             ("POST", "/paper/prices"): self._set_price,
             ("GET", "/paper/faults"): self._show_faults,
             ("POST", "/paper/faults"): self._set_faults,
@@ -91,6 +95,32 @@ class Control:
             "position_mode": account.position_mode.value,
         }
 
+    def _set_rights(self, asked: dict[str, Any]) -> Answer:
+        key = str(asked.pop("key"))
+        account = self._venue.books.accounts.get(key)
+        if account is None:
+            return _unknown_key()
+        may_trade = bool(asked.pop("may_trade", account.may_trade))
+        rights = msgspec.convert(msgspec.to_builtins(account.rights) | asked, Rights)
+        unknown = sorted(asked.keys() - {field.name for field in fields(Rights)})
+        if unknown:
+            return _refusal(400, "REQUEST_MALFORMED", f"unknown={','.join(unknown)}")
+        self._venue.execute(
+            SetRights(at_ms=self._venue.now_ms(), key=key, rights=rights, may_trade=may_trade)
+        )
+        return 200, {"key": key, "may_trade": may_trade, **msgspec.to_builtins(rights)}
+
+    def _set_position_mode(self, asked: dict[str, Any]) -> Answer:
+        """Do what the account's owner does by hand, past the desk."""
+        key, mode = str(asked["key"]), PositionMode(asked["position_mode"])
+        if key not in self._venue.books.accounts:
+            return _unknown_key()
+        try:
+            self._venue.execute(SetPositionMode(at_ms=self._venue.now_ms(), key=key, position_mode=mode))
+        except ExchangeError as refusal:
+            return _refusal(409, "POSITION_MODE_REFUSED", f"code={refusal.code} {refusal.message}")
+        return 200, {"key": key, "position_mode": mode.value}
+
     def _set_price(self, asked: dict[str, Any]) -> Answer:
         symbol, price = str(asked["symbol"]), Decimal(str(asked["price"]))
         listing = self._venue.listings.get(symbol)
@@ -140,6 +170,10 @@ def is_loopback(address: str) -> bool:
 
 def _refusal(status: int, code: str, message: str) -> Answer:
     return status, {"error": {"code": code, "message": f"{code}: {message}", "details": None}}
+
+
+def _unknown_key() -> Answer:
+    return _refusal(404, "KEY_UNKNOWN", "no account has this key")
 
 
 def _account_books(account: Account) -> dict[str, Any]:
