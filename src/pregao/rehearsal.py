@@ -36,6 +36,7 @@ KILL = "kill"  # the process ends as with kill -9
 STOP = "stop"  # the process is stopped until whoever set the trap lets it go on
 
 CLOCK_BYTES = 8  # seconds ahead, as a double
+_NOT_AT_ALL = timedelta()
 
 
 class RehearsalRefusedError(ValueError):
@@ -97,7 +98,7 @@ def reach(point: str) -> None:
 
 def ahead() -> timedelta:
     """Give how far the clock of this process has been stepped: in normal life not at all."""
-    return timedelta() if _rehearsal is None else timedelta(seconds=_rehearsal.seconds_ahead())
+    return _NOT_AT_ALL if _rehearsal is None else timedelta(seconds=_rehearsal.seconds_ahead())
 
 
 def prepare(folder: Path) -> None:

@@ -114,8 +114,8 @@ MUTANTS = [
             )
         ],
         options=(
-            *("--signals", "12", "--accounts", "4", "--faults", "none"),
-            *("--kill", "trader.order.leaving:freeze"),
+            *("--signals", "16", "--accounts", "8", "--faults", "none"),
+            *("--kill", "trader.attempts.committed:freeze,trader.order.leaving:freeze"),
         ),
         figures=DOUBLED,
     ),
@@ -159,7 +159,8 @@ MUTANTS = [
                 ),
             ),
         ],
-        options=("--signals", "30", "--accounts", "2", "--faults", "none", "--kill", "none"),
+        # Each account trades two symbols with this seed, whose trades have the same numbers.
+        options=("--signals", "30", "--accounts", "3", "--seed", "65", "--faults", "none", "--kill", "none"),
         figures=frozenset({"ledger_differences"}),
     ),
 ]
