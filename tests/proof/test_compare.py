@@ -48,7 +48,13 @@ def at_venue(attempt=1, *, filled=ONE):
 
 
 def venue(**changes):
-    return replace(VenueBooks(orders=[at_venue()], fills=[FILL], positions={PLACE: ONE}), **changes)
+    books = VenueBooks(
+        orders=[at_venue()],
+        fills=[FILL],
+        client_order_ids=[client_order_id(NAME, attempt=1)],
+        positions={PLACE: ONE},
+    )
+    return replace(books, **changes)
 
 
 def found(ours=None, theirs=None, *, answered=None, finished=frozenset({"s1"})):
@@ -109,6 +115,51 @@ class TestCompare:
 
     def test_finds_what_is_still_on_its_way(self):
         assert found(own(live_orders=[NAME], unsettled_signals=["s1"])) == [UNRESOLVED, UNRESOLVED]
+
+    def test_finds_an_entry_on_top_of_what_was_held(self):
+        earlier = (1, "BTCUSDT", "70", "4990", "buy", "both", Decimal(90_000), ONE)
+        theirs = venue(
+            fills=[earlier, FILL],
+            client_order_ids=["of a hand", client_order_id(NAME, attempt=1)],
+            positions={PLACE: Decimal(2)},
+        )
+
+        assert found(own(fills=[earlier, FILL], positions={PLACE: Decimal(2)}), theirs) == [DUPLICATED]
+
+
+class TestCompareRestored:
+    """A database that was put back has forgotten orders: that is known, or it is a difference."""
+
+    OLD = "p" + "b" * 26
+    HELD = (1, "ETHUSDT", "both")
+
+    def found(self, *, created_ms=1_000, foreign=ONE):
+        fill = (1, "ETHUSDT", "12", "5002", "buy", "both", Decimal(3_000), ONE)
+        order = replace(
+            at_venue(), client_order_id=client_order_id(self.OLD, attempt=1), created_ms=created_ms
+        )
+        theirs = venue()
+        theirs.orders.append(order)
+        theirs.fills.append(fill)
+        theirs.client_order_ids.append(order.client_order_id)
+        theirs.positions[self.HELD] = ONE
+        differences = compare(
+            own(foreign={self.HELD: foreign} if foreign else {}),
+            theirs,
+            answered={1: {"s1"}},
+            finished={"s1"},
+            restored_ms=2_000,
+        )
+        return [difference.figure for difference in differences]
+
+    def test_lets_be_what_was_forgotten_and_is_known_to_be_held(self):
+        assert self.found() == []
+
+    def test_finds_what_was_forgotten_and_nobody_knows_of(self):
+        assert self.found(foreign=None) == [LEDGER]
+
+    def test_finds_an_order_that_left_unwritten_afterwards(self):
+        assert self.found(created_ms=2_001) == [LEDGER, LEDGER]
 
 
 class TestCountOrders:

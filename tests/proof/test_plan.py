@@ -62,7 +62,7 @@ class TestMakePlan:
 
         assert (len(chapter.signals), chapter.faults, chapter.trial) == (200, (), None)
 
-    def test_puts_a_copy_of_the_database_back_when_that_is_named(self):
+    def test_puts_a_copy_of_the_database_back_before_its_last_chapter(self):
         assert (plan().copied_after, plan().restored_after) == (None, None)
 
         made = plan(faults=[], trials=[], restores=True)
@@ -82,10 +82,11 @@ class TestReadTrials:
         assert len(read_trials("web.signal.committed:kill,web.signal.committed")) == 3
         assert read_trials("none") == []
 
-    def test_leaves_a_restored_database_to_those_who_name_it(self):
+    def test_knows_a_restored_database_beside_the_crash_points(self):
         assert read_trials("restore") == []
         assert reads_restore("restore,web.signal.committed:kill")
-        assert not reads_restore("all")
+        assert reads_restore("all")
+        assert not reads_restore("kill")
 
     def test_refuses_what_it_does_not_know(self):
         with pytest.raises(PlanError, match="KILL_UNKNOWN: kill=tarder"):

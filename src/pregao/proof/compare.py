@@ -77,14 +77,16 @@ class VenueOrder:
     status: str
     quantity: Decimal
     filled_quantity: Decimal
+    created_ms: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class VenueBooks:
-    """What the exchange has written."""
+    """What the exchange has written; the fills of an account are in the order they happened."""
 
     orders: list[VenueOrder] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
+    client_order_ids: list[str] = field(default_factory=list)  # of the fills, each beside its own
     positions: dict[Place, Decimal] = field(default_factory=dict)
 
 
@@ -117,6 +119,7 @@ def to_venue_books(page: Mapping[str, Any], *, accounts: Mapping[str, int]) -> V
                 status=order["status"],
                 quantity=Decimal(order["quantity"]),
                 filled_quantity=Decimal(order["filled_quantity"]),
+                created_ms=order["created_ms"],
             )
             for order in shown["orders"]
         ]
@@ -133,6 +136,7 @@ def to_venue_books(page: Mapping[str, Any], *, accounts: Mapping[str, int]) -> V
             )
             for fill in shown["fills"]
         ]
+        books.client_order_ids += [fill["client_order_id"] for fill in shown["fills"]]
         for position in shown["positions"]:
             place = account_id, position["symbol"], position["position_side"]
             books.positions[place] = Decimal(position["quantity"])
@@ -140,18 +144,33 @@ def to_venue_books(page: Mapping[str, Any], *, accounts: Mapping[str, int]) -> V
 
 
 def compare(
-    own: OwnBooks, venue: VenueBooks, *, answered: Mapping[int, Collection[str]], finished: Collection[str]
+    own: OwnBooks,
+    venue: VenueBooks,
+    *,
+    answered: Mapping[int, Collection[str]],
+    finished: Collection[str],
+    restored_ms: int | None = None,
 ) -> list[Difference]:
     """
     Give every difference.
 
     ``answered`` are the alerts that were taken, with the signals their senders were told of; ``finished`` are the
-    signals with a complete receipt.
+    signals with a complete receipt. A database that was put back at ``restored_ms`` may have forgotten orders from
+    before: what they hold must be known as held beside ours then, and nothing may be entered on top of it.
     """
+    forgotten = {
+        order.client_order_id
+        for order in venue.orders
+        if order.client_order_id not in own.client_order_ids
+        and restored_ms is not None
+        and order.created_ms <= restored_ms
+    }
     return [
         *_duplicated(own, venue, answered=answered),
+        *_on_top(own, venue),
         *_lost(answered, finished=finished),
-        *_ledger(own, venue),
+        *_ledger(own, venue, forgotten=forgotten),
+        *_positions(own, venue, foreign_is_known=restored_ms is not None),
         *_unresolved(own),
     ]
 
@@ -161,6 +180,8 @@ def count_orders(own: OwnBooks, venue: VenueBooks) -> Counts:
     at_venue: dict[str, bool] = {}
     for order in venue.orders:
         name = _name(order)
+        if name not in own.orders:
+            continue  # forgotten by a database that was put back, or a difference
         at_venue[name] = at_venue.get(name, False) or order.filled_quantity > ZERO
     return Counts(
         expected=sum(order.code not in NOTHING_TO_DO for order in own.orders.values()),
@@ -206,32 +227,57 @@ def _lost(answered: Mapping[int, Collection[str]], *, finished: Collection[str])
                 yield Difference(LOST, f"alert={number} signal={signal_id} has no finished receipt")
 
 
-def _ledger(own: OwnBooks, venue: VenueBooks) -> Iterable[Difference]:
-    ours, theirs = Counter(own.fills), Counter(venue.fills)
+def _on_top(own: OwnBooks, venue: VenueBooks) -> Iterable[Difference]:
+    """Entries begin flat: no bot of a proof adds to what is open."""
+    held: defaultdict[Place, Decimal] = defaultdict(Decimal)
+    begun: set[str] = set()
+    for fill, client_order_id in zip(venue.fills, venue.client_order_ids, strict=True):
+        account_id, symbol, _, order_id, side, position_side, _, quantity = fill
+        place = account_id, symbol, position_side
+        named = order_of(client_order_id)
+        order = own.orders.get(named[0]) if named else None
+        if order is not None and order.leg == "entry" and order_id not in begun and held[place]:
+            yield Difference(DUPLICATED, f"order={order.order_id} entered on top of {held[place]} {place}")
+        begun.add(order_id)
+        held[place] += quantity if side == "buy" else -quantity
+
+
+def _ledger(own: OwnBooks, venue: VenueBooks, *, forgotten: Collection[str]) -> Iterable[Difference]:
+    remembered = [
+        fill
+        for fill, client_order_id in zip(venue.fills, venue.client_order_ids, strict=True)
+        if client_order_id not in forgotten
+    ]
+    ours, theirs = Counter(own.fills), Counter(remembered)
     for fill, count in (theirs - ours).items():
         yield Difference(LEDGER, f"fill not booked: {_told(fill)} times={count}")
-    for fill, count in (ours - theirs).items():
+    for fill, count in (ours - Counter(venue.fills)).items():
         yield Difference(LEDGER, f"fill booked that was none: {_told(fill)} times={count}")
-    for place in sorted(own.positions.keys() | venue.positions.keys()):
-        here, there = own.positions.get(place, ZERO), venue.positions.get(place, ZERO)
-        if here != there:
-            yield Difference(
-                LEDGER, f"position: account={place[0]} {place[1]} {place[2]} ours={here} venue={there}"
-            )
-    for place, quantity in own.foreign.items():
-        if quantity:
-            yield Difference(
-                LEDGER,
-                f"taken for a stranger's: account={place[0]} {place[1]} {place[2]} quantity={quantity}",
-            )
     for order in venue.orders:
-        if order.client_order_id not in own.client_order_ids:
+        if order.client_order_id not in own.client_order_ids | set(forgotten):
             yield Difference(
                 LEDGER,
                 f"order unknown to us: client_order_id={order.client_order_id} account={order.account_id}",
             )
     for position_id in own.positions_unlike_fills:
         yield Difference(LEDGER, f"position {position_id} is not the sum of its fills")
+
+
+def _positions(own: OwnBooks, venue: VenueBooks, *, foreign_is_known: bool) -> Iterable[Difference]:
+    beside = own.foreign if foreign_is_known else {}
+    for place in sorted(own.positions.keys() | venue.positions.keys() | beside.keys()):
+        here = own.positions.get(place, ZERO) + beside.get(place, ZERO)
+        there = venue.positions.get(place, ZERO)
+        if here != there:
+            yield Difference(
+                LEDGER, f"position: account={place[0]} {place[1]} {place[2]} ours={here} venue={there}"
+            )
+    for place, quantity in own.foreign.items():
+        if quantity and not foreign_is_known:
+            yield Difference(
+                LEDGER,
+                f"taken for a stranger's: account={place[0]} {place[1]} {place[2]} quantity={quantity}",
+            )
 
 
 def _unresolved(own: OwnBooks) -> Iterable[Difference]:

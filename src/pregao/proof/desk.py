@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from pregao.proof.plan import BotPlan, ProofPlan
 START_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 40.0
 LOOK_SECONDS = 0.05
+FOLLOWED_SECONDS_MAX = 20.0  # a lease, and the time to take it over
+FOLLOWED_MARGIN_SECONDS = 0.5  # to connect
 BALANCE_USDT = 1_000_000
 LOSS_USD_MAX = 100_000  # limits are another proof's business
 BACKOFF_SECONDS = [0.2, 0.5, 1.0]
@@ -54,6 +57,7 @@ class ProofDesk:
         rehearsal.prepare(self.shared)
         self.url = f"http://127.0.0.1:{find_free_port()}"
         self.paper_url = f"http://127.0.0.1:{find_free_port()}"
+        self.restored_ms: int | None = None  # when an older state of the database was put back
         self._seed = seed
         self._weight_max = weight_max
         self._token = secrets.token_urlsafe(32)
@@ -129,9 +133,27 @@ class ProofDesk:
         alive = {row["worker_id"].rpartition("-")[2] for row in rows}
         return all(str(self.find_pid(name)) in alive for name in TRADERS)
 
-    def is_supervised(self) -> bool:
-        """Say whether the supervisor is alive."""
-        return self._supervisor is not None and self._supervisor.returncode is None
+    async def followed(self) -> None:
+        """Return when a trader that is alive follows the accounts' streams, or nobody has for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOWED_SECONDS_MAX):
+                while not await self._is_followed():
+                    await asyncio.sleep(0.2)
+                await asyncio.sleep(FOLLOWED_MARGIN_SECONDS)
+
+    async def _is_followed(self) -> bool:
+        pids = {str(self.find_pid(name)) for name in TRADERS}
+        try:
+            connection = await self.connect()
+            try:
+                owners = await connection.fetch(
+                    "SELECT worker_id FROM leases WHERE name = 'streams:paper' AND lease_until > clock_timestamp()"
+                )
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return any(row["worker_id"].rpartition("-")[2] in pids for row in owners)
 
     def find_pid(self, role: str) -> int | None:
         """Give the process of a role (`web`, `trader`, `trader-2`, `postgres`), None while it has none."""
@@ -165,6 +187,7 @@ class ProofDesk:
 
     async def restore_database(self) -> None:
         """Put PostgreSQL's folder back as it was copied: its last commits are gone."""
+        self.restored_ms = time.time_ns() // 1_000_000
         lost = self._data_dir.with_name("data.lost")
         script = 'mv "$1" "$2" && cp -a "$3" "$1"'
         paths = (str(self._data_dir), str(lost), str(self._copy_dir))

@@ -81,8 +81,8 @@ ACTS: dict[str, tuple[Act, ...]] = {
 
 
 RESTORE = "restore"
-"""Not a crash point's act: PostgreSQL's folder is copied, and put back later. It is carried out when it is named."""
-RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it
+"""Not a crash point's act: PostgreSQL's folder is copied, and put back one chapter later."""
+RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it: the last two of a proof
 
 
 class PlanError(ValueError):
@@ -151,12 +151,12 @@ class ProofPlan:
     @property
     def copied_after(self) -> int | None:
         """Give the number of chapters after which the database is copied, None when it never is."""
-        return len(self.chapters) // RESTORE_CHAPTERS if self.restores else None
+        return len(self.chapters) - 2 if self.restores else None
 
     @property
     def restored_after(self) -> int | None:
         """Give the number of chapters after which that copy is put back."""
-        return 2 * len(self.chapters) // RESTORE_CHAPTERS if self.restores else None
+        return len(self.chapters) - 1 if self.restores else None
 
     @property
     def signals(self) -> list[SignalPlan]:
@@ -229,7 +229,7 @@ def read_faults(text: str) -> list[str]:
 
 def reads_restore(text: str) -> bool:
     """Say whether the wish for kills names a restored database."""
-    return RESTORE in _words(text, everything=[])
+    return RESTORE in _words(text, everything=[RESTORE])
 
 
 def read_trials(text: str) -> list[Trial]:

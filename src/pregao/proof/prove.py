@@ -14,10 +14,11 @@ from pregao import rehearsal
 from pregao.proof.books import is_quiet, read_finished, read_own, read_venue
 from pregao.proof.compare import OUTLIVED, Counts, Difference, compare, count_orders
 from pregao.proof.desk import Configured, ProofDesk, ProofFailedError, configure, running_desk
-from pregao.proof.plan import Act, Chapter, ProofPlan
+from pregao.proof.plan import RESTORE, Act, Chapter, ProofPlan
 from pregao.proof.report import Report
 from pregao.proof.signals import Sender
 from pregao.proof.trouble import Faults, Traps
+from pregao.simulation.faults import STREAM_KINDS
 
 WEIGHT_MAX = 2_400  # Binance's own, per address and minute
 CHAPTER_SECONDS_MAX = 25.0  # then the next one begins; its trap stays
@@ -27,7 +28,6 @@ SETTLE_QUICK_SECONDS_MAX = 40.0
 LOOK_SECONDS = 0.5
 FOR_EVER_SECONDS = 20.0  # what differs for so long while nothing is on its way will differ for ever
 CALM_LOOKS = 2  # a figure that was 0 once may have been so by chance
-LEFT_OUT = ("restore",)  # PostgreSQL put back to before its last commits: docs/howto/prove-it-yourself.md
 
 AWAY = (
     OSError,
@@ -84,9 +84,11 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
                 *(Difference(OUTLIVED, text) for text in traps.outlived),
             ],
             faults={kind: faults.hits[kind] for kind in plan.faults},
-            trials={str(trial): traps.hits[trial] for trial in sorted(plan.trials, key=str)},
+            trials={
+                **{str(trial): traps.hits[trial] for trial in sorted(plan.trials, key=str)},
+                **({RESTORE: int(desk.restored_ms is not None)} if plan.restores else {}),
+            },
             points=rehearsal.times_reached(desk.shared),
-            left_out=() if plan.restores else LEFT_OUT,
             settled_seconds=round(settled - calm, 1) if settled else None,
             seconds=time.monotonic() - began,
         )
@@ -115,6 +117,8 @@ async def _carry_out(
             await desk.restore_database()
             between = plan.chapters[plan.copied_after : number]
             sender.forget({signal.number for one in between for signal in one.signals})
+        if STREAM_KINDS & {*chapter.faults}:
+            await desk.followed()  # nobody loses what nobody hears
         await faults.let(chapter)
         if chapter.trial is not None:
             traps.set(chapter.trial)
@@ -194,5 +198,6 @@ async def _look(desk: ProofDesk, made: Configured, sender: Sender, *, is_last: b
         desk, {signal_id for signal_ids in answered.values() for signal_id in signal_ids}
     )
     return Findings(
-        differences=compare(own, venue, answered=answered, finished=finished), counts=count_orders(own, venue)
+        differences=compare(own, venue, answered=answered, finished=finished, restored_ms=desk.restored_ms),
+        counts=count_orders(own, venue),
     )

@@ -23,7 +23,6 @@ class Report:
     faults: dict[str, int]  # asked for, and how often each struck
     trials: dict[str, int]  # asked for, and how often each was sprung
     points: dict[str, int]  # how often each crash point was come to
-    left_out: Sequence[str]
     settled_seconds: float | None  # None: it never was
     seconds: float
 
@@ -65,7 +64,6 @@ class Report:
             ("faults", ", ".join(f"{name} {hits}" for name, hits in self.faults.items()) or "none"),
             ("killed at", ", ".join(f"{name} {hits}" for name, hits in self.trials.items()) or "nowhere"),
             ("points come to", ", ".join(f"{name} {hits}" for name, hits in self.points.items())),
-            ("left out", "; ".join(self.left_out) or "nothing"),
             ("took", f"{self.seconds:.0f} s, seed {self.seed}"),
         ]
 
@@ -89,7 +87,6 @@ class Report:
             "faults": self.faults,
             "kills": self.trials,
             "points": self.points,
-            "left_out": list(self.left_out),
             "differences": [
                 {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
             ],
