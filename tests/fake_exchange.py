@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -76,6 +77,7 @@ class FakeExchange:
         self._faults: dict[int | None, list[Callable[[OrderAttempt], Awaitable[None]]]] = {}
         self._after: dict[int | None, list[VenueError]] = {}
         self._silent = False
+        self.asked: Counter[str] = Counter()  # questions by method
         self._hangs: dict[int | None, asyncio.Event] = {}
         self._leverage_refusals: dict[int, VenueError] = {}
         self.stream_is_down = False
@@ -276,6 +278,7 @@ class FakeExchange:
         ]
 
     async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
+        self.asked["trades_since"] += 1
         self._speak()
         return [
             replace(trade, client_order_id="")

@@ -136,6 +136,13 @@ class Settings(MasterKeySettings):
         "Longest wait for a venue's answer; then the order is unresolved.",
         gt=0,
     )
+    egress: str = _setting(
+        "default",
+        "PREGAO_EGRESS",
+        "Name of the address that requests to venues leave from; processes that give one name share its weight.",
+        min_length=1,
+        max_length=64,
+    )
     orders_in_flight_max: int = _setting(
         200, "PREGAO_ORDERS_IN_FLIGHT_MAX", "Orders one trader has on the wire at once.", ge=1
     )

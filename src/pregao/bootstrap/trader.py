@@ -30,6 +30,8 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.high_water import HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
+from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
@@ -95,6 +97,8 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         journal.pool, breakers, told_by=lease.worker_id, ring=partial(doorbell.ring, BREAKERS_BELL)
     )
     doorbell.listen(BREAKERS_BELL, shared_breakers.heard)
+    weights = SharedWeights(journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL))
+    doorbell.listen(WEIGHTS_BELL, weights.heard)
     exchanges = {
         venue: BinanceExchange(
             addresses=addresses,
@@ -103,6 +107,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
             clock=clock,
             name=venue,
             breakers=breakers,
+            budget=weights.of(venue),
         )
         for venue, addresses in venue_addresses(settings).items()
     }
@@ -131,6 +136,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(shared_breakers.run())
             tasks.create_task(_trade(trader, follower))
             tasks.create_task(high_water.watch())
+            tasks.create_task(weights.run())
             tasks.create_task(_until_lost(workers, lease))
     finally:
         await doorbell.close()

@@ -41,6 +41,7 @@ from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
+from pregao.edges.postgres.weights import PostgresWeights
 from pregao.edges.processes.roles import web_socket
 from pregao.edges.vault.passwords import Argon2Passwords
 from pregao.settings import Settings
@@ -89,6 +90,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),
+        weights=PostgresWeights(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,

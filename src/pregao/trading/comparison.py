@@ -9,6 +9,7 @@ import structlog
 from pregao.domain.account import Venue
 from pregao.domain.facts import ForeignPositionSeen
 from pregao.domain.venue import VenueError
+from pregao.domain.weight import Importance, asking_for
 from pregao.edges.postgres import checks, work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.positions.compare import Place, find_foreign, foreign_quantities
@@ -90,7 +91,8 @@ class Comparison:
         if not is_quiet:
             return None
         [account] = (await PostgresBooks(pool).accounts([account_id])).values()
-        told = await self._floor.exchanges[account.venue].positions(account_id=account_id)
+        with asking_for(Importance.BOOKS):
+            told = await self._floor.exchanges[account.venue].positions(account_id=account_id)
         if (True, held) != await work.held_positions(pool, account_id):
             return None
         foreign = foreign_quantities(held=held, told=told)

@@ -17,9 +17,14 @@ class Doubts:
         self._gaps: dict[int, datetime] = {}  # account → when to ask again what happened there
         self._to_compare: dict[int, datetime] = {}  # account → when to look what it holds beside ours
 
-    def ask_later(self, account_id: int) -> None:
-        """Remember that something happened on the account which the books do not know yet."""
-        self._gaps[account_id] = self._clock() + timedelta(seconds=GAP_SECONDS)
+    def ask_later(self, account_id: int, *, seconds: float = 0.0) -> None:
+        """
+        Remember that something happened on the account which the books do not know yet.
+
+        It is asked about in so many ``seconds``, five at least; or sooner, where it waits for that already.
+        """
+        due_at = self._clock() + timedelta(seconds=max(GAP_SECONDS, seconds))
+        self._gaps[account_id] = min(due_at, self._gaps.get(account_id, due_at))
 
     def take_gaps(self) -> list[int]:
         """Give the accounts to ask about now; each is given once."""

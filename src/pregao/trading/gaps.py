@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,13 +12,18 @@ from pregao.domain.account import Venue
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
-from pregao.domain.venue import VenueError, VenueTrade
+from pregao.domain.venue import RetryLater, VenueError, VenueTrade
+from pregao.domain.weight import Importance, asking_for
 from pregao.edges.postgres import checks, work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.trading.floor import Floor
 from pregao.trading.questions import RESOLVE_SECONDS, Questions
 from pregao.trading.trouble import AWAY
 
+GAPS_AT_ONCE = 20  # a thousand accounts that reconnect leave the database and the wire to orders
+TRADES_SECONDS = (
+    10.0  # between two readings of an account's trades: a stream that breaks every second hides little
+)
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
 
 log = structlog.get_logger()
@@ -31,6 +36,9 @@ class Gaps:
         """Let ``questions`` ask about the orders."""
         self._floor = floor
         self._questions = questions
+        self._turns = asyncio.Semaphore(GAPS_AT_ONCE)
+        self._closing: set[int] = set()
+        self._known_at: dict[int, datetime] = {}  # account → when its trades were last known
 
     async def close_due(self) -> None:
         """Close the gaps that are due, each beside the others."""
@@ -38,11 +46,33 @@ class Gaps:
         for account_id in self._floor.doubts.take_gaps():
             self._floor.spawn(self.close(account_id))
 
-    async def close(self, account_id: int) -> None:
-        """Learn what happened during a gap; a gap that cannot be closed now stays one."""
-        rehearsal.reach("trader.gap.asked")
+    async def close(self, account_id: int, *, is_streams: bool = False) -> None:
+        """
+        Learn what happened during a gap; a gap that cannot be closed now stays one.
+
+        Streams may have gaps faster than trades can be read: theirs wait a little for their turn, orders do not.
+        """
+        if account_id in self._closing:
+            self._floor.doubts.ask_later(account_id)  # what is being read may be older than this gap
+            return
+        self._closing.add(account_id)
         try:
-            is_known = await self._know_all(account_id)
+            await self._close(account_id, is_streams=is_streams)
+        finally:
+            self._closing.discard(account_id)
+
+    async def _close(self, account_id: int, *, is_streams: bool) -> None:
+        rehearsal.reach("trader.gap.asked")
+        wait = 0.0
+        try:
+            async with self._turns:
+                await self._know_orders(account_id)
+                wait = self._rest_of_wait(account_id) if is_streams else 0.0
+                is_known = not wait and await self._know_trades(account_id)
+        except RetryLater as busy:
+            # Where the minute's weight is used up, the next minute has some.
+            log.warning("trader.catch_up.put_off", account_id=account_id, error=busy.code)
+            is_known, wait = False, min(busy.retry_after_seconds, WAIT_SECONDS_MAX)
         except (*AWAY, VenueError) as trouble:
             log.warning("trader.catch_up.put_off", account_id=account_id, error=type(trouble).__name__)
             is_known = False
@@ -50,10 +80,11 @@ class Gaps:
             log.exception("trader.catch_up.failed", account_id=account_id)
             is_known = False
         if is_known:
+            self._known_at[account_id] = self._floor.clock()
             await self._note_known(account_id)
             self._floor.doubts.compare_after_gap(account_id)
         else:
-            self._floor.doubts.ask_later(account_id)
+            self._floor.doubts.ask_later(account_id, seconds=wait)
 
     async def _note_known(self, account_id: int) -> None:
         """Let entries back in, if they were kept out since this trader took the account over."""
@@ -64,20 +95,30 @@ class Gaps:
             log.warning("trader.database.away", error=type(away).__name__)
             self._floor.doubts.ask_later(account_id)
 
-    async def _know_all(self, account_id: int) -> bool:
-        """Ask about each order that may have traded unseen, then for trades of what is held."""
+    async def _know_orders(self, account_id: int) -> None:
+        """Ask about each order that may have traded unseen."""
         orders = await work.live_orders_of_account(self._floor.journal.pool, account_id)
-        held = await work.held_symbols(self._floor.journal.pool, account_id)
         for order in orders:
             # What is planned is being sent right now, or asked about soon; what is dead cannot have traded.
             if order.status is not OrderStatus.PLANNED and not order.is_dead:
                 await self._questions.ask(order)
-        told = [
-            await self.book_untold(
-                account_id, venue=venue, symbol=symbol, since_ms=to_ms(since - CATCH_UP_MARGIN)
-            )
-            for venue, symbol, since in held
-        ]
+
+    def _rest_of_wait(self, account_id: int) -> float:
+        known_at = self._known_at.get(account_id)
+        if known_at is None:
+            return 0.0
+        return max(0.0, TRADES_SECONDS - (self._floor.clock() - known_at).total_seconds())
+
+    async def _know_trades(self, account_id: int) -> bool:
+        """Ask for the trades of what is held: they weigh most, and exits do not hang on them."""
+        held = await work.held_symbols(self._floor.journal.pool, account_id)
+        with asking_for(Importance.BOOKS):
+            told = [
+                await self.book_untold(
+                    account_id, venue=venue, symbol=symbol, since_ms=to_ms(since - CATCH_UP_MARGIN)
+                )
+                for venue, symbol, since in held
+            ]
         return all(told)
 
     async def book_untold(self, account_id: int, *, venue: Venue, symbol: str, since_ms: int) -> bool:

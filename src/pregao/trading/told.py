@@ -39,7 +39,7 @@ class Told:
             case OrderReport():
                 pass  # the answer to the order says the same, and when it was sent
             case StreamGap():
-                self._floor.spawn(self._gaps.close(report.account_id))
+                self._floor.spawn(self._gaps.close(report.account_id, is_streams=True))
 
     def _take_trade(self, report: TradeReport) -> None:
         fill = FillReported(happened_at=self._floor.clock(), account_id=report.account_id, trade=report.trade)

@@ -29,6 +29,7 @@ from pregao.views.people import People
 from pregao.views.performance import Performances
 from pregao.views.receipts import Receipts
 from pregao.views.trading_state import TradingStateViews
+from pregao.views.weights import Weights
 
 
 def _never() -> bool:
@@ -67,6 +68,7 @@ class Desk:
     health: Health
     breakers: BreakerStates
     drifts: Drifts
+    weights: Weights
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

@@ -33,6 +33,7 @@ from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
+from pregao.edges.postgres.weights import PostgresWeights
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.passwords import Argon2Passwords
 from tests.builders import NOON
@@ -190,6 +191,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),
+        weights=PostgresWeights(journal.pool),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from pregao.domain.breaker import VENUE, Breakers, BreakerScope
 from pregao.edges.postgres.breakers import SharedBreakers
+from pregao.edges.postgres.weights import SharedWeights
 from tests.edges.http.api.own_desk import METRICS_TOKEN, TOKEN
 
 BREAKERS = "/api/v1/breakers"
@@ -57,6 +58,19 @@ class TestMetrics:
         assert "# TYPE pregao_breaker_state gauge\n" in answer.text
         assert 'pregao_breaker_state{name="paper",scope="service"} 0\n' in answer.text
         assert 'pregao_breaker_state{name="paper:BTCUSDT",scope="symbol"} 2\n' in answer.text
+
+    async def test_tell_the_weight_used(self, desk):
+        minute = await desk.journal.pool.fetchval(
+            "SELECT floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 1"
+        )
+        weight = SharedWeights(desk.journal.pool, egress="office", ring=lambda: None).of("paper")
+        await weight.draw(minute=minute, asked=40, used=7, weight_max=2400, limit=2280)
+        scraper = await desk.coming_with(METRICS_TOKEN)
+        answer = await scraper.get(METRICS)
+
+        assert 'pregao_weight_used{service="paper",egress="office"} 7\n' in answer.text
+        assert 'pregao_weight_drawn{service="paper",egress="office"} 47\n' in answer.text
+        assert 'pregao_weight_max{service="paper",egress="office"} 2400\n' in answer.text
 
     @pytest.mark.parametrize("token", ["", TOKEN, METRICS_TOKEN[:-1]])
     async def test_take_the_scrapers_token_only(self, desk, token):

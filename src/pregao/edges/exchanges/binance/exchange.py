@@ -31,6 +31,7 @@ from pregao.domain.venue import (
     VenuePosition,
     VenueTrade,
 )
+from pregao.domain.weight import Importance, WeightBudget
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.limits import Usage
 from pregao.edges.exchanges.binance.outcomes import venues_fault
@@ -54,18 +55,19 @@ T = TypeVar("T")
 
 PREPARED_MAX = 20_000  # requests written ahead
 ORDER = "/fapi/v1/order"
-FIND_ORDER = Call(method="GET", path=ORDER, weight=1, is_vital=True)
-TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, is_vital=True)
-POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, is_vital=True)
-LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", is_vital=True, priority=Priority.ENTRY)
-MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", is_vital=True, priority=Priority.ENTRY)
+FIND_ORDER = Call(method="GET", path=ORDER, weight=1, importance=Importance.EXITS)
+TRADES = Call(method="GET", path="/fapi/v1/userTrades", weight=5, importance=Importance.EXITS)
+POSITIONS = Call(method="GET", path="/fapi/v3/positionRisk", weight=5, importance=Importance.EXITS)
+AN_ENTRYS: dict[str, Any] = {"importance": Importance.BOOKS, "is_on_an_orders_way": True}
+LEVERAGE = Call(method="POST", path="/fapi/v1/leverage", priority=Priority.ENTRY, **AN_ENTRYS)
+MARGIN_TYPE = Call(method="POST", path="/fapi/v1/marginType", priority=Priority.ENTRY, **AN_ENTRYS)
 POSITION_MODE = Call(
     method="GET", path="/fapi/v1/accountConfig", weight=5
 )  # positionSide/dual would weigh 30
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
 FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1)
-BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, is_vital=True)
-LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, is_vital=True)
+BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, **AN_ENTRYS)
+LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, **AN_ENTRYS)
 
 NO_SUCH_ORDER = "-2013"
 POSITION_SIDE_MISMATCH = "-4061"
@@ -116,11 +118,13 @@ class BinanceExchange(Exchange):
         settings: BinanceSettings | None = None,
         name: str = "binance",
         breakers: Breakers | None = None,
+        budget: WeightBudget | None = None,
     ) -> None:
         """
         Open nothing yet; ``start`` measures the clock and warms connections, and may be left out.
 
-        ``breakers`` are the process's; the venue's stands there under ``name``.
+        ``breakers`` are the process's; the venue's stands there under ``name``. ``budget`` is the weight that all
+        processes share.
         """
         self.settings = settings or BinanceSettings()
         self._passages = Passages(
@@ -137,6 +141,9 @@ class BinanceExchange(Exchange):
             user_agent=self.settings.user_agent,
             passages=self._passages,
         )
+        if budget is not None:
+            self.rest.limits.budget = budget
+            budget.follow(lambda drawn: self.rest.limits.adopt(drawn, now_ms=self.venue_now_ms()))
         self._line = wire.line(addresses.rest)
         self._prepared: dict[str, tuple[OrderAttempt, bytes]] = {}  # by client order id
         self._instruments: tuple[float, dict[str, Instrument]] | None = None

@@ -7,7 +7,7 @@ Nothing here knows what a request is for; it gives a success's body or raises on
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OperatorNeeded, RetryLater, VenueError
+from pregao.domain.weight import Importance, importance_of
 from pregao.edges.exchanges.binance.errors import CLOCK_CODES, Kind
 from pregao.edges.exchanges.binance.limits import Limits
 from pregao.edges.exchanges.binance.outcomes import refusal_in, unanswered, unreadable, verdict_on
@@ -37,7 +38,8 @@ class Call:
     method: str
     path: str
     weight: int = 1
-    is_vital: bool = False  # an order hangs on it: may use weight that other reads may not
+    importance: Importance = Importance.REST  # by itself; it may be asked for the sake of something less
+    is_on_an_orders_way: bool = False  # then it never waits for a slice of the weight
     priority: Priority = Priority.READ
 
 
@@ -91,7 +93,7 @@ class BinanceRest:
     async def public(self, call: Call, parameters: dict[str, Value]) -> bytes:
         """Ask what needs no key; give the bytes, so that the caller decodes only what it wants."""
         payload = self._payload(call.method, call.path, query_of(parameters), key=None)
-        with self._watched(call, account_id=None):
+        async with self._watched(call, account_id=None):
             return (await self._ask_call(call, payload, account_id=None)).body
 
     async def measure_clock(self) -> None:
@@ -100,6 +102,7 @@ class BinanceRest:
 
     async def close(self) -> None:
         """End a measurement under way."""
+        await self.limits.close()
         if self._resync is not None:
             self._resync.cancel()
             await asyncio.gather(self._resync, return_exceptions=True)
@@ -123,17 +126,19 @@ class BinanceRest:
         return await self._body_of(call, payload, account_id=account_id)
 
     async def _body_of(self, call: Call, payload: bytes, *, account_id: int) -> Any:
-        with self._watched(call, account_id=account_id):
+        async with self._watched(call, account_id=account_id):
             return self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
 
-    @contextlib.contextmanager
-    def _watched(self, call: Call, *, account_id: int | None) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def _watched(self, call: Call, *, account_id: int | None) -> AsyncIterator[None]:
         """Let a call leave when nothing stands against it; what comes of it is told to the breaker."""
         now_ms = self.clock.now_ms()
         self.limits.check_pause(account_id=account_id, now_ms=now_ms)
         ticket = self._passage.begin()
         try:
-            self.limits.check_weight(call.weight, is_vital=call.is_vital, now_ms=now_ms)
+            importance = importance_of(call.importance)
+            hurries = call.is_on_an_orders_way or importance is Importance.EXITS
+            await self.limits.take(call.weight, importance=importance, hurries=hurries, now_ms=now_ms)
             yield
         except BaseException as problem:
             self._passage.end(ticket, problem)

@@ -19,14 +19,15 @@ import structlog
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionSide
 from pregao.domain.venue import OperatorNeeded, OrderReport, Refused, StreamGap, TradeReport, VenueError
+from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
 from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLimits
 from pregao.edges.exchanges.binance.standing import Standing
 from pregao.edges.exchanges.binance.translate import Json, report_from
 
-MAKE_KEY = Call(method="POST", path="/fapi/v1/listenKey", weight=1, is_vital=True)
-KEEP_KEY = Call(method="PUT", path="/fapi/v1/listenKey", weight=1, is_vital=True)
+MAKE_KEY = Call(method="POST", path="/fapi/v1/listenKey", weight=1, importance=Importance.BOOKS)
+KEEP_KEY = Call(method="PUT", path="/fapi/v1/listenKey", weight=1, importance=Importance.BOOKS)
 NO_SUCH_KEY = "-1125"
 KEY_REQUESTS_MAX = 20  # at once: a thousand accounts must not take the line from orders
 

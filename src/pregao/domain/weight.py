@@ -1,0 +1,71 @@
+"""
+What a venue lets one address ask in a minute, and who may use how much of it.
+
+Orders weigh nothing and never wait; questions do, the less important first.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+
+class Importance(IntEnum):
+    """What hangs on a question; the lower, the longer it is still asked."""
+
+    EXITS = 0  # exits and unknown outcomes
+    BOOKS = 1  # reconciliation and streams; and what an entry hangs on
+    REST = 2
+
+
+SHARES = {Importance.EXITS: 0.95, Importance.BOOKS: 0.85, Importance.REST: 0.6}
+"""Of a minute's weight: a question is asked while less than this is used. The rest is for what we have not counted."""
+
+_asking_for: ContextVar[Importance] = ContextVar("asking_for", default=Importance.EXITS)
+
+
+@contextlib.contextmanager
+def asking_for(importance: Importance) -> Iterator[None]:
+    """Ask all that is asked in here for the sake of this, unless it is less important by itself."""
+    before = _asking_for.set(importance)
+    try:
+        yield
+    finally:
+        _asking_for.reset(before)
+
+
+def importance_of(question: Importance) -> Importance:
+    """Give how important a question is where it is asked now."""
+    return max(question, _asking_for.get())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a process was given of a minute's weight, and how the address stands."""
+
+    minute: int  # since 1970
+    granted: int
+    drawn: int  # by all processes, or used as the venue says, whichever is more
+    paused_seconds: float  # all requests of the address, after a 429 or 418
+
+
+class WeightBudget(Protocol):
+    """One address's weight at one venue, shared with other processes."""
+
+    async def draw(self, *, minute: int, asked: int, used: int, weight_max: int, limit: int) -> Drawn:
+        """
+        Draw a slice of a minute, up to ``limit`` of all; ``used`` and ``weight_max`` are as the venue says.
+
+        Raises whatever the database raises when it is away.
+        """
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Tell every process to be silent for so long; returns at once."""
+        ...
+
+    def follow(self, adopt: Callable[[Drawn], None]) -> None:
+        """Call ``adopt`` with what other processes changed, about once a second."""
+        ...
