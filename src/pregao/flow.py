@@ -18,6 +18,7 @@ from pregao.domain.facts import (
     DecisionDeclined,
     DecisionPending,
     DeliveryTurnedAway,
+    DriftSettled,
     EntryRequested,
     ExitRequested,
     Fact,
@@ -64,6 +65,7 @@ ENTRANCES: Facts = (
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
+    DriftSettled,                                              # an operator says what that is
 )  # fmt: skip
 
 JOURNEY = (
@@ -81,6 +83,7 @@ JOURNEY = (
     Step(OrderRejected,    "positions.update.release",        (PositionChanged, ExitRequested)),
     Step(OrderEnded,       "positions.update.release_rest",   (PositionChanged, ExitRequested)),
     Step(FillReported,     "fills.book.book_fill",            (FillBooked,)),
+    Step(DriftSettled,     "positions.settle.settle_drift",   (FillBooked, ForeignPositionSeen)),
     Step(FillBooked,       "positions.update.update_position", (PositionChanged, ExitRequested)),
     Step(PositionChanged,  "orders.enter.request_waiting",    (EntryRequested,), APART),
 )  # fmt: skip

@@ -7,6 +7,7 @@ and finished by whoever comes next. A test of the architecture walks the journey
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from pregao.domain.account import Venue
 from pregao.domain.bot import Approval
 from pregao.domain.facts import (
     DecisionPending,
+    DriftSettled,
     EntryRequested,
     ExitRequested,
     FillReported,
+    ForeignPositionSeen,
     OrderAccepted,
     OrderDenied,
     OrderEnded,
@@ -29,14 +32,18 @@ from pregao.domain.facts import (
     OrderUnresolved,
     PositionChanged,
 )
-from pregao.domain.order import OrderStatus, Side
+from pregao.domain.order import OrderStatus, PositionSide, Side
 from pregao.domain.signal import Action
 from pregao.domain.venue import OrderAttempt
 from pregao.edges.postgres import work
+from pregao.edges.postgres.drift import PostgresDriftBooks
 from pregao.edges.postgres.journal import decode
 from pregao.orders.enter import request_waiting
 from pregao.orders.resolve import resolve_order
+from pregao.positions.refusals import ConflictError
+from pregao.positions.settle import Settlement, adopt
 from tests.builders import bot, configured, instruction
+from tests.journeys.conftest import now
 
 LATE_SECONDS = (
     10  # the desk's clock runs behind by more than an answer may take: what is unanswered is due at once
@@ -769,3 +776,73 @@ class TestASignalNobodyCanPlan:
         rows = await desk.rows("SELECT status, code FROM signals WHERE signal_id = $1", poisoned)
         assert [tuple(row) for row in rows] == [("declined", "DESK_FAILED")]
         assert [order["status"] for order in await desk.orders(good)] == ["filled"]
+
+
+class TestSettleDrift:
+    """An operator adopts what the venue holds: whoever dies meanwhile, it is booked once or not at all."""
+
+    async def arrange(self, story) -> Callable[..., Awaitable[DriftSettled]]:
+        await story.desk.put([*configured(now=now()), seen(Decimal("0.5"))])
+        books = PostgresDriftBooks(story.desk.journal, clock=now)
+        [row] = await story.desk.rows("SELECT subscription_id FROM subscriptions")
+
+        async def run(dies: type[Exception] | None = None) -> DriftSettled:
+            with contextlib.suppress(Died):
+                async with books.open() as book:
+                    settled = await adopt(
+                        settlement(), subscription_id=row["subscription_id"], book=book, now=now()
+                    )
+                    await book.settle(settled)
+                    if dies is not None:
+                        raise dies
+            return settled
+
+        return run
+
+    async def test_gives_its_facts(self, story):
+        run = await self.arrange(story)
+
+        await run()
+
+        given = ("DriftSettled", "FillBooked", "ForeignPositionSeen", "PositionChanged")
+        assert set(await story.desk.facts(*given)) == set(given)
+
+    async def test_run_twice_books_once(self, story):
+        run = await self.arrange(story)
+        await run()
+        once = await story.desk.state()
+
+        with pytest.raises(ConflictError, match="DRIFT_NONE"):
+            await run()
+
+        assert await story.desk.state() == once
+
+    async def test_failing_leaves_no_trace(self, story):
+        run = await self.arrange(story)
+        before, facts = await story.desk.state(), await story.desk.facts()
+
+        await run(dies=Died)
+
+        assert (await story.desk.state(), await story.desk.facts()) == (before, facts)
+
+    async def test_killed_before_its_commit_it_may_be_asked_for_again(self, story):
+        run = await self.arrange(story)
+        await run(dies=Died)
+
+        await run()
+
+        [position] = await story.desk.rows("SELECT status, entered_quantity FROM positions")
+        assert tuple(position) == ("open", Decimal("0.5"))
+
+
+def seen(quantity: Decimal) -> ForeignPositionSeen:
+    return ForeignPositionSeen(
+        happened_at=now(), account_id=1, symbol="BTCUSDT", position_side=PositionSide.BOTH, quantity=quantity
+    )
+
+
+def settlement() -> Settlement:
+    return Settlement(
+        settlement_id=UUID(int=7), account_id=1, symbol="BTCUSDT", position_side=PositionSide.BOTH,
+        price=Decimal(60_000), settled_by="ana", reason="bought by hand",
+    )  # fmt: skip

@@ -29,7 +29,7 @@ from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
-from pregao.edges.postgres.drift import PostgresDrifts
+from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
@@ -91,6 +91,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
+        drift_books=PostgresDriftBooks(journal, clock=clock),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,

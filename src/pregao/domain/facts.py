@@ -397,6 +397,17 @@ class ForeignPositionSeen(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSettled(Fact):
+    """An operator said what a difference is: a quantity to adopt, or to write off. It is booked as one fill."""
+
+    position: Position  # before that fill; this fact reserves it where it is new
+    trade: VenueTrade
+    foreign_left: Decimal  # what still differs there afterwards, signed
+    settled_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionChanged(Fact):
     """The position as it stands after what just happened to it."""
 
@@ -473,6 +484,7 @@ FACTS: dict[str, type[Fact]] = {
         FillReported,
         FillBooked,
         ForeignPositionSeen,
+        DriftSettled,
         PositionChanged,
         DailyLossForgiven,
         ExitRequested,

@@ -67,9 +67,15 @@ class OutsideClose(StrEnum):
     DELEVERAGED = "deleveraged"  # the venue took the profitable side of somebody else's liquidation
     SETTLED = "settled"  # the contract was delivered or taken off the list
     BY_HAND = "closed_outside"  # the account's owner, or another program
+    WRITTEN_OFF = "written_off"  # nobody knows who: an operator gave it up
 
+
+WRITTEN_OFF_ID = "written-off"
+ADOPTED_ID = "adopted"
+"""Where a venue's client order id stands: fills that an operator booked."""
 
 VENUE_ORDERS = {
+    WRITTEN_OFF_ID: OutsideClose.WRITTEN_OFF,
     # Prefixes of the ids that the venue gives its own orders (Binance USD-M).
     "autoclose-": OutsideClose.LIQUIDATED,
     "adl_autoclose": OutsideClose.DELEVERAGED,

@@ -1,12 +1,15 @@
 """What this room needs from outside: positions, locked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.domain.facts import DriftSettled
+from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
 
 
@@ -17,6 +20,56 @@ class WaitingExit:
     position_id: int
     signal_id: UUID
     share: Decimal | None  # None closes all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the books hold at one place of an account, and what the venue was seen to hold beside that."""
+
+    account_id: int
+    symbol: str
+    position_side: PositionSide
+    position: Position | None  # the live one, whoever opened it
+    is_busy: bool  # an order of it is on its way
+    foreign: Decimal  # the venue's quantity minus ours, signed; 0 when they agree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopter:
+    """The subscription that is to hold a quantity, and the leverage it trades the symbol with."""
+
+    subscription_id: UUID
+    bot_id: UUID
+    account_id: int
+    leverage: int
+
+
+class DriftBook(Protocol):
+    """Places under the locks of one open transaction."""
+
+    async def lock_place(self, *, account_id: int, symbol: str, position_side: PositionSide) -> Place | None:
+        """Lock and give a place; None where there is no such account."""
+        ...
+
+    async def find_adopter(self, subscription_id: UUID, *, symbol: str) -> Adopter | None:
+        """Give a subscription that may adopt; None where there is none."""
+        ...
+
+    async def new_position_id(self) -> int:
+        """Give a fresh position id."""
+        ...
+
+    async def settle(self, settled: DriftSettled) -> Position:
+        """Journal what was said with all that follows from it; give the position as it stands then."""
+        ...
+
+
+class DriftBooks(Protocol):
+    """Opens drift books."""
+
+    def open(self) -> AbstractAsyncContextManager[DriftBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
 
 
 class Positions(Protocol):

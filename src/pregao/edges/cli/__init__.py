@@ -24,6 +24,7 @@ GROUPS = {
     "subscription": "subscriptions",
     "signal": "signals",
     "approval": "approvals",
+    "drift": "drift",
     "paper": "paper",
     "journal": "journal",
 }
@@ -37,7 +38,6 @@ ALONE = {
     "sell-all": "flatten",
     "actions": "actions",
     "breakers": "breakers",
-    "drift": "drift",
     "prove": "prove",
 }
 

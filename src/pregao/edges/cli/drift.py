@@ -1,13 +1,13 @@
-"""`pregao drift`: whether each account holds at its venue what the books say."""
+"""`pregao drift`: what accounts hold at their venue beside the books; adopt it, write it off."""
 
 from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, call_all
+from pregao.edges.cli.desk import Json, call, call_all, find_account_id, find_subscription_id
 from pregao.edges.cli.shown import show_json, show_rows
 
-app = typer.Typer()
+app = typer.Typer(help="What accounts hold beside the books: list, adopt, write off.", no_args_is_help=True)
 
 COLUMNS = {
     "account_id": "id",
@@ -19,9 +19,15 @@ COLUMNS = {
     "differs": "differs",
 }
 
+Account = Annotated[str, typer.Argument(help="The account: id or name.")]
+Symbol = Annotated[str, typer.Argument(help="Such as BTCUSDT.")]
+PositionSide = Annotated[str, typer.Option(help="both, or long or short on a hedge account.")]
+Price = Annotated[str, typer.Option(help="The average price, as the venue shows it.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with who did it.")]
 
-@app.command()
-def drift(
+
+@app.command(name="list")
+def list_drift(
     *,
     only: Annotated[
         bool, typer.Option("--only", help="Only accounts that differ, or whose past is not known yet.")
@@ -35,6 +41,61 @@ def drift(
         return
     rows = [{**one, "differs": "; ".join(_said(place) for place in one["differences"])} for one in found]
     show_rows(rows, COLUMNS, empty="Nothing differs." if only else "There are no accounts.")
+
+
+@app.command()
+def adopt(
+    account: Account,
+    symbol: Symbol,
+    *,
+    subscription: Annotated[str, typer.Option(help="Whose it is from now on: id, or bot/account.")],
+    price: Price,
+    reason: Reason,
+    position_side: PositionSide = "both",
+    as_json: Json = False,
+) -> None:
+    """Give what the venue holds beside the books to a subscription; it is closed like its own."""
+    body = _asked(symbol, position_side=position_side, price=price, reason=reason)
+    body["subscription_id"] = find_subscription_id(subscription)
+    _say(call("POST", f"/drift/{find_account_id(account)}/adopt", body=body), verb="Adopted", as_json=as_json)
+
+
+@app.command(name="write-off")
+def write_off(
+    account: Account,
+    symbol: Symbol,
+    *,
+    price: Price,
+    reason: Reason,
+    position_side: PositionSide = "both",
+    as_json: Json = False,
+) -> None:
+    """Take off a position what the venue does not hold any more, and no trade explains."""
+    body = _asked(symbol, position_side=position_side, price=price, reason=reason)
+    _say(
+        call("POST", f"/drift/{find_account_id(account)}/write-off", body=body),
+        verb="Wrote off",
+        as_json=as_json,
+    )
+
+
+def _asked(symbol: str, *, position_side: str, price: str, reason: str) -> dict[str, Any]:
+    return {
+        "symbol": symbol.upper(),
+        "position_side": position_side.lower(),
+        "price": price,
+        "reason": reason,
+    }
+
+
+def _say(settled: Any, *, verb: str, as_json: bool) -> None:
+    if as_json:
+        show_json(settled)
+        return
+    print(
+        f"{verb} {settled['booked_quantity']} {settled['symbol']} at {settled['price']}. Position "
+        f"{settled['position_id']} is {settled['status']}: {settled['direction']} {settled['quantity']}."
+    )
 
 
 def _said(place: dict[str, Any]) -> str:

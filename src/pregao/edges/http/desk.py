@@ -17,6 +17,7 @@ from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
+from pregao.positions.ports import DriftBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.approvals import Approvals
@@ -69,6 +70,7 @@ class Desk:
     breakers: BreakerStates
     drifts: Drifts
     weights: Weights
+    drift_books: DriftBooks
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

@@ -24,7 +24,7 @@ from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
-from pregao.edges.postgres.drift import PostgresDrifts
+from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
@@ -192,6 +192,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
+        drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

@@ -10,6 +10,11 @@ from pregao.domain.position import Position
 from pregao.edges.postgres.folds.orders import FILL_SECONDS, settle
 from pregao.edges.postgres.folds.registry import column, folds
 
+RESERVED = (
+    "position_id", "account_id", "bot_id", "subscription_id", "signal_id", "symbol", "position_side", "direction",
+    "leverage",
+)  # fmt: skip
+
 
 @folds(facts.FillBooked)
 async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
@@ -101,6 +106,24 @@ async def _(connection: Any, group: Sequence[facts.ForeignPositionSeen]) -> None
         column(rows, "quantity"),
         column(rows, "happened_at"),
     )
+
+
+@folds(facts.DriftSettled)
+async def _(connection: Any, group: Sequence[facts.DriftSettled]) -> None:
+    """Reserve the position where it is new; its fill and what is left are facts of their own."""
+    for fact in group:
+        await connection.execute(
+            """
+            INSERT INTO positions (
+                position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
+                leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl,
+                created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, 0, 0, 0, 0, 0, 0, $10, $10)
+            ON CONFLICT (position_id) DO NOTHING
+            """,
+            *(getattr(fact.position, name) for name in RESERVED),
+            fact.happened_at,
+        )
 
 
 # A position counts on the UTC day it closed: as it stood before is taken off its day, as it stands now is put on its
