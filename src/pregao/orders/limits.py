@@ -69,7 +69,7 @@ def denial_of_obstacle(
     return Denial(
         code="FOREIGN_POSITION",
         reason=f"symbol={symbol} position_side={position_side} quantity={to_text(quantity)}. The account holds this "
-        "beside the desk's own; close it at the venue to let the desk trade the symbol.",
+        "beside the desk's own; close it at the venue, or adopt it.",
     )
 
 
