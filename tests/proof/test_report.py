@@ -37,6 +37,9 @@ class TestReport:
         ]
         assert not replace(CLEAN, counts=Counts(expected=0, sent=0, filled=0)).holds
 
+    def test_fails_when_fewer_than_half_of_the_alerts_were_taken(self):
+        assert replace(CLEAN, accepted=99).reasons == ["fewer than half taken: 99 of 200"]
+
     def test_fails_when_a_fault_or_a_trial_was_never_hit(self):
         report = replace(CLEAN, faults={"lose": 0}, trials={"web.signal.committed:kill": 0})
 

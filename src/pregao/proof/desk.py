@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class ProofDesk:
         self._environment.pop("DATABASE_URL", None)
         self._supervisor: asyncio.subprocess.Process | None = None
         self._paper: asyncio.subprocess.Process | None = None
+        self._frozen: list[int] = []
         self._met: set[int] = set()  # every process the desk has had
         self._write_settings()
 
@@ -176,10 +177,20 @@ class ProofDesk:
         pid = self.find_pid("postgres")
         if pid is None:
             return False
-        for each in [pid, *_children(pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+        _send([pid, *_children(pid)], signal.SIGKILL)
         return True
+
+    def freeze_database(self) -> None:
+        """Stop PostgreSQL and all its processes where they are."""
+        pid = self.find_pid("postgres")
+        if pid is not None:
+            self._frozen = [pid, *_children(pid)]
+            _send(self._frozen, signal.SIGSTOP)
+
+    def thaw_database(self) -> None:
+        """Let PostgreSQL go on."""
+        _send(self._frozen, signal.SIGCONT)
+        self._frozen = []
 
     async def copy_database(self) -> None:
         """Keep PostgreSQL's folder as it is now; it is down for that long."""
@@ -228,6 +239,7 @@ class ProofDesk:
 
     async def stop(self, *, keep: bool) -> None:
         """End everything that was started, by its id; remove the folders unless they are kept."""
+        self.thaw_database()
         self.find_pid("web")
         for pid in self._met:
             self._signal(pid, signal.SIGCONT)  # what is frozen cannot end in order
@@ -391,6 +403,12 @@ async def _end(process: asyncio.subprocess.Process, *, seconds: float) -> None:
     if process.returncode is None:
         process.kill()
     await process.wait()
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _children(pid: int) -> list[int]:

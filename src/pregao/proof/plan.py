@@ -23,6 +23,7 @@ class Act(StrEnum):
     KILL = "kill"  # it ends as with kill -9
     FREEZE = "freeze"  # it is stopped for longer than its lease, and goes on
     DATABASE = "database"  # it waits while PostgreSQL is ended with kill -9, and goes on
+    DATABASE_FREEZE = "database-freeze"  # it goes on while PostgreSQL is stopped for longer than a lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ NEEDS = {
 """What must go wrong for a point to be come to at all."""
 
 ACTS: dict[str, tuple[Act, ...]] = {
-    point: (Act.KILL,) if point.startswith("supervisor.") else (Act.KILL, Act.FREEZE, Act.DATABASE)
-    for point in POINTS
+    point: (Act.KILL,) if point.startswith("supervisor.") else tuple(Act) for point in POINTS
 }
 """What may be done at each point: a supervisor has no lease, and PostgreSQL ends with it."""
 

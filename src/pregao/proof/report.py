@@ -41,6 +41,8 @@ class Report:
         found = [f"{name}: {count}" for name in FIGURES if (count := self.figure(name))]
         if self.settled_seconds is None:
             found.append("the desk did not settle")
+        if 2 * self.accepted < self.signals:
+            found.append(f"fewer than half taken: {self.accepted} of {self.signals}")
         if 2 * self.counts.filled < self.counts.expected or not self.counts.filled:
             found.append(f"fewer than half filled: {self.counts.filled} of {self.counts.expected}")
         found += [f"never hit: {name}" for name in self.never_hit]

@@ -133,6 +133,11 @@ class Traps:
                 self._desk.kill_database()
                 await asyncio.sleep(DATABASE_DOWN_SECONDS)
                 _go_on(pid)
+            case Act.DATABASE_FREEZE:
+                self._desk.freeze_database()
+                _go_on(pid)
+                await asyncio.sleep(FREEZE_SECONDS)
+                self._desk.thaw_database()
         self.hits[trial] += 1
         del self._set[trial.point]
         for waiting in self._waiting:

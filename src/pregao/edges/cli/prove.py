@@ -86,7 +86,8 @@ def _carried_out(plan: Any, *, is_quick: bool, keep: bool) -> Any:
 
 
 async def _until_told(proof: Any) -> Any:
-    """SIGTERM ends the proof as Ctrl-C does: in order."""
+    """SIGTERM and Ctrl-C end the proof in order."""
     task = asyncio.ensure_future(proof)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await task
