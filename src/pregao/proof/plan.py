@@ -42,11 +42,16 @@ class Trouble:
     """One kind of fault: how the paper exchange is told, in a long proof and in a quick one."""
 
     told: str
-    quick: str = ""
+    seconds: float = 0.0  # how long it lasts once it has struck; its chapter waits for it
+    quick_seconds: float = 0.0
 
     def spelled(self, *, is_quick: bool) -> str:
         """Give what the paper exchange is told."""
-        return self.quick if is_quick and self.quick else self.told
+        return f"{self.told},seconds={self.lasts(is_quick=is_quick)}" if self.seconds else self.told
+
+    def lasts(self, *, is_quick: bool) -> float:
+        """Give how many seconds it lasts."""
+        return self.quick_seconds if is_quick else self.seconds
 
 
 FAULTS: dict[str, Trouble] = {
@@ -58,10 +63,10 @@ FAULTS: dict[str, Trouble] = {
     "uncertain": Trouble(told=f"uncertain:probability=0.2,{ORDER}"),
     "refuse": Trouble(told=f"refuse:code=-1008,probability=0.2,{ORDER}"),
     "throttle": Trouble(told=f"throttle:status=429,seconds=2,count=3,probability=0.3,{ORDER}"),
-    "down": Trouble(told="down:seconds=60,count=1", quick="down:seconds=3,count=1"),
+    "down": Trouble(told="down:count=1", seconds=60, quick_seconds=3),
     "drop": Trouble(told="drop:probability=0.5"),
     "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
-    "freeze": Trouble(told="freeze:seconds=40,count=1", quick="freeze:seconds=4,count=1"),
+    "freeze": Trouble(told="freeze:count=1", seconds=40, quick_seconds=4),
     "cut": Trouble(told="cut:probability=0.1,count=3"),
     "lag": Trouble(told="lag:ms=3000,probability=0.5,endpoint=GET"),
     "clock": Trouble(told=""),  # not the exchange's: the clocks of our processes are stepped
@@ -322,14 +327,17 @@ def _chapters(
 ) -> tuple[Chapter, ...]:
     chance.shuffle(faults)
     chance.shuffle(trials)
+    lasting = {kind: chance.randrange(count) for kind in faults if FAULTS[kind].seconds}
+    faults = [kind for kind in faults if kind not in lasting]
     at_once = min(3, len(faults))  # so that kinds of faults meet, too
     borders = [len(signals) * number // count for number in range(count + 1)]
     return tuple(
         Chapter(
             signals=tuple(signals[borders[number] : borders[number + 1]]),
-            faults=tuple(dict.fromkeys(faults[(number + each) % len(faults)] for each in range(at_once)))
-            if faults
-            else (),
+            faults=(
+                *(faults[(number + each) % len(faults)] for each in range(at_once)),
+                *(kind for kind, chapter in lasting.items() if chapter == number),
+            ),
             trial=trials[number] if number < len(trials) else None,
         )
         for number in range(count)

@@ -123,7 +123,9 @@ async def _carry_out(
         if chapter.trial is not None:
             traps.set(chapter.trial)
         await faults.move_price(chance.choice(plan.bots).symbol, up_bps=chance.randint(-30, 30))
+        over_at = time.monotonic() + faults.lasts(chapter)
         await _play(chapter, sender=sender, traps=traps, tell=tell, total=len(plan.signals))
+        await asyncio.sleep(over_at - time.monotonic())
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_SECONDS_MAX):
             while not traps.is_idle():

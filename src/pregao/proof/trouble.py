@@ -47,6 +47,10 @@ class Faults:
             await self._count(client)
             await ask(client, "POST", "/paper/faults", {"faults": ";".join(one for one in told if one)})
 
+    def lasts(self, chapter: Chapter) -> float:
+        """Give how many seconds what goes wrong in the chapter lasts."""
+        return max((FAULTS[kind].lasts(is_quick=self._is_quick) for kind in chapter.faults), default=0.0)
+
     async def move_price(self, symbol: str, *, up_bps: int) -> None:
         """Let a symbol trade that much higher."""
         async with httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False) as client:
