@@ -13,6 +13,7 @@ from pregao.domain.facts import (
     BotConfigured,
     FillBooked,
     FillReported,
+    FlattenStarted,
     SignalAccepted,
     SignalReceived,
     SubscriptionConfigured,
@@ -84,6 +85,24 @@ def state_set(scope: Scope = DESK, *, now: datetime = NOON, **changes) -> Tradin
         "source_address": "127.0.0.1",
     }
     return TradingStateSet(**{**given, **changes})
+
+
+def flatten_started(scope: Scope = DESK, *, now: datetime = NOON, **changes) -> FlattenStarted:
+    given = {
+        "happened_at": now,
+        "flatten_id": UUID(int=600),
+        "level": scope.level,
+        "subject": scope.subject,
+        "name": scope.subject or "desk",
+        "keep_trading": True,
+        "reason": "enough",
+        "asked_by": "admin token",
+        "user_id": None,
+        "is_by_staff": False,
+        "source_address": "127.0.0.1",
+        "account_ids": (),
+    }
+    return FlattenStarted(**{**given, **changes})
 
 
 def subscription(account_id: int = 1, **changes) -> Subscription:

@@ -24,6 +24,9 @@ from pregao.domain.facts import (
     Fact,
     FillBooked,
     FillReported,
+    FlattenAccountSeen,
+    FlattenEnded,
+    FlattenStarted,
     ForeignPositionSeen,
     OrderAccepted,
     OrderDeferred,
@@ -62,6 +65,7 @@ ENTRANCES: Facts = (
     UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
     DailyLossForgiven, TradingStateSet,                        # an operator forgives, halts, resumes
+    FlattenStarted, FlattenAccountSeen, FlattenEnded,          # a desk, or a part of it, is sold out
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held

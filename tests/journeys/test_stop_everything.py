@@ -4,6 +4,7 @@ F092 over HTTP: whoever looks after the desk stops it, and knows that it has sto
 A halt answers once every live trader has acknowledged it: from then on nothing it forbids leaves, and exits go on.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,3 +194,81 @@ class TestTheKillSwitch:
         health = await desk.ask("GET", "/health/detailed")
 
         assert (health["status"], health["trading"]["state"]) == ("healthy", "reducing")
+
+
+FLATTEN = "/api/v1/flatten"
+
+
+async def sell_out(desk: WholeDesk, scope: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Start a job and give its receipt once it is over."""
+    job = await desk.ask("POST", FLATTEN, json={**scope, "reason": "enough", **more})
+    return await over(desk, job["flatten_id"])
+
+
+async def over(desk: WholeDesk, flatten_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while True:
+            job: dict[str, Any] = await desk.ask("GET", f"{FLATTEN}/{flatten_id}")
+            if job["status"] != "running":
+                return job
+            await asyncio.sleep(0.1)
+
+
+def row_of(job: dict[str, Any], one: Follower) -> dict[str, Any]:
+    [row] = [row for row in job["rows"] if row["account_id"] == one.account_id]
+    return row
+
+
+class TestSellingOut:
+    """F092: a desk that is sold out is flat because the venue says so, and the receipt says what was closed."""
+
+    @pytest.mark.parametrize("position_mode", ["one_way", "hedge"])
+    async def test_closes_everything_and_proves_it(self, desk, position_mode):
+        bot, _ = await bot_with(desk, 0)
+        followers = [await follow(desk, bot, position_mode=position_mode) for _ in range(3)]
+        await say(desk, bot, "buy")
+        await say(desk, bot, "sell", "LTCUSDT")
+
+        job = await sell_out(desk, {"level": "bot", "bot_id": bot["bot_id"]})
+        stopped = await say(desk, bot, "buy")
+
+        assert (job["status"], job["accounts"], job["proven"]) == ("done", 3, 3)
+        for one in followers:
+            row = row_of(job, one)
+            assert [place["symbol"] for place in row["closed"]] == ["ETHUSDT", "LTCUSDT"]
+            assert (row["attempts"], row["foreign"], row["standing"], row["code"]) == (2, [], [], None)
+            assert row["proved_at"] is not None
+            assert await one.held() == {}
+        assert (stopped["status"], stopped["code"]) == ("declined", "TRADING_REDUCING")
+
+    async def test_leaves_what_is_not_ours_and_what_is_elsewhere(self, desk):
+        bot, [one, other] = await bot_with(desk, 2)
+        await say(desk, bot, "buy")
+        async with one.by_hand() as client:
+            status, answer = await client.order("BUY", "1.000", symbol="LTCUSDT")
+            assert status == 200, answer
+
+        job = await sell_out(desk, {"level": "account", "account_id": one.account_id}, keep_trading=True)
+
+        row = row_of(job, one)
+        assert [(place["symbol"], place["quantity"]) for place in row["foreign"]] == [("LTCUSDT", "1")]
+        assert await one.held() == {("LTCUSDT", "both"): "1"}
+        assert list(await other.held()) == [("ETHUSDT", "both")]
+        assert (await desk.ask("GET", STATE))["states"] == []
+
+    async def test_asks_again_when_the_venue_refuses(self, desk):
+        bot, [one] = await bot_with(desk)
+        await say(desk, bot, "buy")
+        refuse = {
+            "kind": "refuse",
+            "code": -2019,
+            "endpoint": "POST /fapi/v1/order",
+            "key": one.key,
+            "count": 2,
+        }
+        await misbehave(desk, refuse)
+
+        job = await sell_out(desk, {"level": "account", "account_id": one.account_id})
+
+        assert (job["status"], row_of(job, one)["attempts"]) == ("done", 3)
+        assert await one.held() == {}

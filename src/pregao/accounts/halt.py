@@ -51,13 +51,7 @@ async def set_state(
         raise SettingUnusableError(
             "BLOCK_EXITS_UNUSABLE", f"state={state}. Only what is halted may keep its exits back."
         )
-    if not reason.strip():
-        raise SettingUnusableError("REASON_MISSING", "Say why: it stands in every receipt.", field="reason")
-    name = await book.name_of(scope)
-    if name is None:
-        raise UnknownError(
-            UNKNOWN[scope.level], f"{scope.level}={scope.subject}. There is no such {scope.level}."
-        )
+    why, name = said(reason), await name_at(scope, book=book)
     before = await book.find_state(scope)
     if before is not None and before.is_by_staff and not by.is_staff:
         raise ConflictError(
@@ -76,10 +70,35 @@ async def set_state(
             name=name,
             state=state,
             block_exits=block_exits,
-            reason=reason.strip(),
+            reason=why,
             set_by=by.name,
             user_id=by.user_id,
             is_by_staff=by.is_staff,
             source_address=by.source_address,
         )
     ]
+
+
+def said(reason: str) -> str:
+    """
+    Give a reason as it is kept.
+
+    :raises SettingUnusableError: when it is none.
+    """
+    if not reason.strip():
+        raise SettingUnusableError("REASON_MISSING", "Say why: it stands in every receipt.", field="reason")
+    return reason.strip()
+
+
+async def name_at(scope: Scope, *, book: TradingStateBook) -> str:
+    """
+    Give what people call a scope.
+
+    :raises UnknownError: when there is no such user, account or bot.
+    """
+    name = await book.name_of(scope)
+    if name is None:
+        raise UnknownError(
+            UNKNOWN[scope.level], f"{scope.level}={scope.subject}. There is no such {scope.level}."
+        )
+    return name

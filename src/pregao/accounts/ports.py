@@ -104,6 +104,43 @@ class TradingStateBooks(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenJob:
+    """A job that sells out, running or over."""
+
+    flatten_id: UUID
+    status: str  # running, done or stopped
+    is_by_staff: bool
+
+
+class FlattenBook(TradingStateBook, Protocol):
+    """The jobs that sell out and the trading states, in one transaction."""
+
+    async def find_running(self, scope: Scope) -> UUID | None:
+        """Give the job that runs at this very scope."""
+        ...
+
+    async def find_flatten(self, flatten_id: UUID) -> FlattenJob | None:
+        """Give a job, and keep others from ending it meanwhile; None where there is none for whoever asks."""
+        ...
+
+    async def accounts_to_prove(self, scope: Scope) -> Sequence[int]:
+        """Give the accounts that the desk holds something of at the scope, or ever has."""
+        ...
+
+
+class FlattenBooks(Protocol):
+    """Where such a book is opened."""
+
+    def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[FlattenBook]:
+        """
+        Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
+
+        What is not ``owner``'s is not there; None opens everybody's.
+        """
+        ...
+
+
 class CredentialStore(Protocol):
     """All sealed credentials of the desk."""
 

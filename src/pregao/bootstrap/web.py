@@ -30,6 +30,8 @@ from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
+from pregao.edges.postgres.flattens import BELL as FLATTENS
+from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
@@ -79,6 +81,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         approval_books=PostgresApprovalBooks(journal, ring=partial(doorbell.ring, "signals")),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=partial(doorbell.ring, STATES)),
+        flatten_books=PostgresFlattenBooks(journal, ring=partial(_ring_both, doorbell)),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
@@ -87,6 +90,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
+        flattens=PostgresFlattens(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),
@@ -136,6 +140,12 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         await book.close()
         await doorbell.close()
         await journal.pool.close()
+
+
+def _ring_both(doorbell: Doorbell) -> None:
+    """A job that sells out has begun or was stopped, and with it a trading state may have been set."""
+    doorbell.ring(FLATTENS)
+    doorbell.ring(STATES)
 
 
 @contextlib.asynccontextmanager

@@ -104,6 +104,56 @@ class TradingStateSet(Fact):
     source_address: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPlace:
+    """A quantity of one symbol at one side of an account."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenStarted(Fact):
+    """Somebody asked to close all that is held at one scope; the job goes on until every account is proven flat."""
+
+    flatten_id: UUID
+    level: ScopeLevel
+    subject: str
+    name: str
+    keep_trading: bool  # False: nothing is entered there meanwhile, and until somebody resumes it
+    reason: str
+    asked_by: str
+    user_id: UUID | None  # None: the admin token
+    is_by_staff: bool
+    source_address: str
+    account_ids: tuple[int, ...]  # to be proven flat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenAccountSeen(Fact):
+    """One account of such a job was proven flat by the venue's own answer, or something stands there, and why."""
+
+    flatten_id: UUID
+    account_id: int
+    is_flat: bool
+    code: str  # why it is not; empty when it is
+    reason: str
+    closed: tuple[HeldPlace, ...]  # by exits, since the job began
+    attempts: int  # of those exits
+    foreign: tuple[HeldPlace, ...]  # held there, signed, and not ours: never touched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenEnded(Fact):
+    """Such a job is over: every account was proven flat, or somebody stopped it."""
+
+    flatten_id: UUID
+    is_done: bool  # False: it was stopped
+    ended_by: str  # the trader that saw the last account flat, or whoever stopped it
+    reason: str
+
+
 # --- a signal arrives -------------------------------------------------------------------------------------
 
 
@@ -464,6 +514,9 @@ FACTS: dict[str, type[Fact]] = {
         BotForgotten,
         ActionTaken,
         TradingStateSet,
+        FlattenStarted,
+        FlattenAccountSeen,
+        FlattenEnded,
         DeliveryTurnedAway,
         SignalReceived,
         SignalRepeated,

@@ -10,9 +10,23 @@ from pregao.domain.signal import Action, Instruction
 SOURCE = "desk"
 
 
-def close_now(*, signal_id: UUID, bot_id: UUID, subscription_id: UUID | None, now: datetime) -> list[Fact]:
-    """Ask that a bot, or one of its subscriptions, closes all it holds: received, and accepted as it stands."""
-    asked = {"action": "close_all"}
+def close_now(
+    *,
+    signal_id: UUID,
+    bot_id: UUID,
+    subscription_id: UUID | None,
+    now: datetime,
+    symbol: str | None = None,
+    flatten_id: UUID | None = None,
+) -> list[Fact]:
+    """
+    Ask that a bot, or one of its subscriptions, closes all it holds: received, and accepted as it stands.
+
+    With a symbol only that is closed. ``flatten_id`` says for which job, for whoever reads the signal later.
+    """
+    asked = {"action": "close_all"} if symbol is None else {"action": "close", "ticker": symbol}
+    if flatten_id is not None:
+        asked["flatten_id"] = str(flatten_id)
     if subscription_id is not None:
         asked["subscription_id"] = str(subscription_id)
     received = SignalReceived(
@@ -27,8 +41,8 @@ def close_now(*, signal_id: UUID, bot_id: UUID, subscription_id: UUID | None, no
         is_explicit_id=True,
     )
     instruction = Instruction(
-        action=Action.CLOSE_ALL,
-        symbol=None,
+        action=Action.CLOSE_ALL if symbol is None else Action.CLOSE,
+        symbol=symbol,
         side=None,
         share=None,
         price=None,

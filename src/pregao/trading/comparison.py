@@ -67,7 +67,7 @@ class Comparison:
     async def _compare(self, account_id: int) -> None:
         suspected = self._suspected.pop(account_id, None)
         try:
-            look = await self._look_at(account_id)
+            look = await self.look_at(account_id)
             if look is None:
                 self._floor.doubts.compare_again(account_id)
             elif not look.changed or _is_same(look.changed, suspected):
@@ -84,7 +84,7 @@ class Comparison:
             log.exception("trader.compare.failed", account_id=account_id)
             self._floor.doubts.compare_again(account_id)
 
-    async def _look_at(self, account_id: int) -> Look | None:
+    async def look_at(self, account_id: int) -> Look | None:
         """Compare one account's positions with the books; None while something of it is on its way."""
         pool = self._floor.journal.pool
         is_quiet, held = await work.held_positions(pool, account_id)

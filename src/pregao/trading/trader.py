@@ -19,6 +19,7 @@ from pregao.edges.postgres.journal import Journal
 from pregao.orders.ports import Desk, Exchange
 from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
+from pregao.trading.flattening import Flattening
 from pregao.trading.floor import Floor
 from pregao.trading.gaps import Gaps
 from pregao.trading.halts import Halts
@@ -59,6 +60,7 @@ class Trader:
         self.questions = Questions(self.floor)
         self.gaps = Gaps(self.floor, self.questions)
         self.comparison = Comparison(self.floor)
+        self.flattening = Flattening(self.floor, self.comparison, desk=desk)
         self._told = Told(self.floor, questions=self.questions, gaps=self.gaps)
 
     async def run(self) -> None:
@@ -74,6 +76,7 @@ class Trader:
                 loops.create_task(keep(self.gaps.close_due))
                 loops.create_task(keep(self.comparison.compare_next))
                 loops.create_task(keep(self.comparison.find_due))
+                loops.create_task(keep(self.flattening.follow))
         finally:
             await self.floor.close()
 

@@ -25,6 +25,7 @@ GROUPS = {
     "signal": "signals",
     "approval": "approvals",
     "drift": "drift",
+    "flatten": "flattens",
     "paper": "paper",
     "journal": "journal",
 }
@@ -35,7 +36,7 @@ ALONE = {
     "halt": "states",
     "resume": "states",
     "state": "states",
-    "sell-all": "flatten",
+    "sell-all": "sell_all",
     "actions": "actions",
     "breakers": "breakers",
     "prove": "prove",

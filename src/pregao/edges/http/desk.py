@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pregao.accounts.ports import (
     AccountBooks,
     CredentialStore,
+    FlattenBooks,
     Logins,
     Passwords,
     RegisterPaperAccount,
@@ -24,6 +25,7 @@ from pregao.views.approvals import Approvals
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
 from pregao.views.drift import Drifts
+from pregao.views.flatten import Flattens
 from pregao.views.health import Health
 from pregao.views.overview import Overview
 from pregao.views.people import People
@@ -58,6 +60,7 @@ class Desk:
     approval_books: ApprovalBooks
     accounts: AccountBooks
     trading_state_books: TradingStateBooks
+    flatten_books: FlattenBooks
     vault: Vault
     credentials: CredentialStore
     configured: Configured
@@ -66,6 +69,7 @@ class Desk:
     receipts: Receipts
     performances: Performances
     trading_states: TradingStateViews
+    flattens: Flattens
     health: Health
     breakers: BreakerStates
     drifts: Drifts

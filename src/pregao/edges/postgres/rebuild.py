@@ -22,6 +22,8 @@ STATE_TABLES = {
     "subscriptions": (),
     "admin_actions": (),
     "trading_states": (),
+    "flattens": (),
+    "flatten_accounts": (),
     "signals": (),
     "deliveries": (),
     "deliveries_turned_away": (),

@@ -72,8 +72,7 @@ class PostgresTradingStateBooks:
     async def open(self, *, owner: UUID | None) -> AsyncIterator["PostgresTradingStateBook"]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         async with self._journal.transaction() as transaction:
-            await transaction.connection.execute(ONE_AT_A_TIME)
-            await _lock_out_planners(transaction.connection)
+            await lock_states(transaction.connection)
             yield PostgresTradingStateBook(transaction, owner=owner)
         self._ring()
 
@@ -100,22 +99,30 @@ class PostgresTradingStateBook:
         return version + 1
 
     async def name_of(self, scope: Scope) -> str | None:
-        if scope.level not in NAMES:
-            return scope.subject or scope.level.value
-        name: str | None = await self._connection.fetchval(NAMES[scope.level], scope.subject, self._owner)
-        return name
+        return await name_of(self._connection, scope, owner=self._owner)
 
     async def append(self, facts: Iterable[Fact]) -> None:
         await self._transaction.append(facts)
 
 
-async def _lock_out_planners(connection: Connection) -> None:
+async def name_of(connection: Connection, scope: Scope, *, owner: UUID | None) -> str | None:
+    """Give what people call a scope; None where there is no such thing, or not for ``owner``."""
+    if scope.level not in NAMES:
+        return scope.subject or scope.level.value
+    name: str | None = await connection.fetchval(NAMES[scope.level], scope.subject, owner)
+    return name
+
+
+async def lock_states(connection: Connection) -> None:
     """
-    Wait for whoever plans, but not for ever: traders that plan without a pause could keep a halt out.
+    Be the only one who changes a state until the transaction ends, and have nobody plan meanwhile.
+
+    Whoever plans is waited for, but not for ever: traders that plan without a pause could keep a halt out.
 
     Without the lock what is planned at this moment may not know of the change; the traders hold it back themselves.
     """
     assert not isinstance(connection, asyncpg.Pool), "a lock needs a transaction"
+    await connection.execute(ONE_AT_A_TIME)
     try:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{PLANNERS_SECONDS_MAX}s'")

@@ -25,6 +25,7 @@ from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
+from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
@@ -180,6 +181,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         approval_books=PostgresApprovalBooks(journal, ring=lambda: rings.append("signals")),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=lambda: rings.append("states")),
+        flatten_books=PostgresFlattenBooks(journal, ring=lambda: rings.append("flattens")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
@@ -188,6 +190,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         receipts=PostgresReceipts(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
+        flattens=PostgresFlattens(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         drifts=PostgresDrifts(journal.pool),

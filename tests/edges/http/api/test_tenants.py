@@ -14,11 +14,12 @@ import pytest
 
 from pregao.domain.bot import SymbolSettings
 from pregao.domain.facts import AccountConfigured, BotConfigured, SignalPlanned, SubscriptionConfigured
+from pregao.domain.trading_state import scope_of_account
 from pregao.domain.user import Role
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.signals.own import close_now
-from tests.builders import BOT_ID, account, arrival, bot, instruction, subscription
+from tests.builders import BOT_ID, account, arrival, bot, flatten_started, instruction, subscription
 from tests.edges.http.api.own_desk import (
     ACCOUNTS,
     AUTH,
@@ -94,7 +95,10 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
             position_id=account_id + 1,
         ),
     )
+    selling_out = flatten_started(scope_of_account(account_id), flatten_id=UUID(int=account_id))
+    await desk.append(selling_out)
     ids = {
+        "flatten_id": str(selling_out.flatten_id),
         "account_id": str(account_id),
         "subscription_id": str(subscription_id),
         "user_id": person.user_id,
@@ -166,6 +170,14 @@ def bodies(whose: Tenant) -> dict[str, dict]:
             "reason": "mine",
         },
         "post_resume": {"level": "account", "account_id": account_id, "user_id": None, "reason": "mine"},
+        "post_flatten": {
+            "level": "user",
+            "account_id": None,
+            "user_id": whose.ids["user_id"],
+            "reason": "mine",
+        },
+        "preview_flatten": {"level": "account", "account_id": account_id, "user_id": None},
+        "stop_one_flatten": {"reason": "mine"},
         "post_kill_switch": {"tenant_id": whose.ids["user_id"], "reason": "mine"},
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
     }
@@ -259,6 +271,7 @@ async def what_is(desk, whose: Tenant) -> list:
         *await pool.fetch("SELECT * FROM positions WHERE account_id = $1", mine),
         *await pool.fetch("SELECT * FROM users WHERE user_id = $1", user_id),
         *await pool.fetch("SELECT * FROM trading_states"),
+        *await pool.fetch("SELECT * FROM flattens"),
         *await pool.fetch("SELECT user_id, password_hash FROM passwords WHERE user_id = $1", user_id),
         *await pool.fetch(
             "SELECT session_id, expires_at FROM sessions WHERE user_id = $1 ORDER BY 1", user_id

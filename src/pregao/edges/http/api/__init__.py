@@ -20,6 +20,7 @@ from pregao.edges.http.api import (
     bots,
     breakers,
     drift,
+    flatten,
     health,
     metrics,
     overview,
@@ -59,6 +60,7 @@ ROUTERS = (
     trading_state.routes,
     trading_state.kill_switch_routes,
     breakers.routes,
+    flatten.routes,
 )
 
 

@@ -166,7 +166,7 @@ async def post_trading_state(
     body: StateAsked, request: Request, desk: DeskGiven, who: Trader
 ) -> TradingStateShown:
     """Halt, reduce or resume the desk, a user, an account, a bot or a symbol."""
-    scope = _scope_of(body)
+    scope = scope_of(body)
     await _set(
         scope,
         body.state,
@@ -182,7 +182,7 @@ async def post_trading_state(
 @routes.post("/resume", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def post_resume(body: ResumeAsked, request: Request, desk: DeskGiven, who: Trader) -> TradingStateShown:
     """Make one scope active again; what is set at other levels stands."""
-    scope = _scope_of(body)
+    scope = scope_of(body)
     await _set(scope, TradingState.ACTIVE, reason=body.reason, request=request, who=who, desk=desk)
     return await _shown(who, desk=desk, wait_seconds=body.wait_seconds)
 
@@ -206,7 +206,8 @@ async def post_kill_switch(
     )
 
 
-def _scope_of(body: ScopeAsked) -> Scope:
+def scope_of(body: ScopeAsked) -> Scope:
+    """Give the scope that is named; refuse what names none, or several."""
     fields = ("user_id", "account_id", "bot_id", "venue", "symbol")
     named = {field for field in fields if getattr(body, field) is not None}
     needed = NAMED_BY[body.level]
@@ -230,6 +231,22 @@ def _scope_of(body: ScopeAsked) -> Scope:
     return DESK
 
 
+def check_rights(who: Principal, scope: Scope) -> None:
+    """Refuse who is not staff all levels but himself and his accounts."""
+    if not who.role.is_staff and scope.level not in (ScopeLevel.USER, ScopeLevel.ACCOUNT):
+        raise role_forbidden(who, Role.OPERATOR)
+
+
+async def asker_of(who: Principal, *, request: Request, desk: Desk) -> Asker:
+    """Give who asks as it is kept."""
+    return Asker(
+        name=await name_of(who, desk=desk),
+        user_id=who.user_id,
+        is_staff=who.role.is_staff,
+        source_address=request.scope["source_address"],
+    )
+
+
 async def _set(
     scope: Scope,
     state: TradingState,
@@ -240,20 +257,15 @@ async def _set(
     who: Principal,
     desk: Desk,
 ) -> None:
-    is_staff = who.role.is_staff
-    if not is_staff and (block_exits or scope.level not in (ScopeLevel.USER, ScopeLevel.ACCOUNT)):
+    check_rights(who, scope)
+    if block_exits and not who.role.is_staff:
         raise role_forbidden(who, Role.OPERATOR)
     request.scope["action_targets"] = {
         "level": scope.level.value,
         "subject": scope.subject,
         "state": state.value,
     }
-    by = Asker(
-        name=await name_of(who, desk=desk),
-        user_id=who.user_id,
-        is_staff=is_staff,
-        source_address=request.scope["source_address"],
-    )
+    by = await asker_of(who, request=request, desk=desk)
     async with desk.trading_state_books.open(owner=who.owner) as book:
         await book.append(
             await set_state(
