@@ -86,7 +86,7 @@ class ProofDesk:
         command = own_command("paper", "serve", "--port", port, "--seed", str(self._seed), "--still")
         self._paper = await self._begin([*command, "--weight-max", str(self._weight_max)])
         async with httpx.AsyncClient(base_url=self.paper_url, trust_env=False) as client:
-            await _until_up(client, "/paper/health", self._paper)
+            await _until_up(client, "/paper/health")
         await self.start_supervisor()
 
     async def start_supervisor(self) -> None:
@@ -116,9 +116,8 @@ class ProofDesk:
 
         :raises ProofFailedError: when that takes too long.
         """
-        assert self._supervisor is not None
         async with self.client() as client:
-            await _until_up(client, "/health/detailed", self._supervisor, is_up=self._is_whole)
+            await _until_up(client, "/health/detailed", is_up=self._is_whole)
 
     async def _is_whole(self, answer: httpx.Response) -> bool:
         pids = [self.find_pid(role) for role in (*TRADERS, "web", "postgres")]
@@ -215,15 +214,17 @@ class ProofDesk:
         return self._data_dir.with_name("data.copy")
 
     async def _with_database_down(self, *command: str) -> None:
-        assert self._supervisor is not None
-        self._supervisor.send_signal(signal.SIGSTOP)  # it would start the server again meanwhile
+        await self.healthy()
+        supervisor = self._supervisor
+        assert supervisor is not None
+        supervisor.send_signal(signal.SIGSTOP)  # it would start the server again meanwhile
         try:
             self.kill_database()
             process = await asyncio.create_subprocess_exec(*command)
             if await process.wait():
                 raise ProofFailedError(f"PROOF_COPY_FAILED: exit_code={process.returncode}")
         finally:
-            self._supervisor.send_signal(signal.SIGCONT)
+            supervisor.send_signal(signal.SIGCONT)
         await self.healthy()
 
     def client(self) -> httpx.AsyncClient:
@@ -376,14 +377,10 @@ async def _always(_answer: httpx.Response) -> bool:
     return True
 
 
-async def _until_up(
-    client: httpx.AsyncClient, path: str, process: asyncio.subprocess.Process, *, is_up: Any = _always
-) -> None:
+async def _until_up(client: httpx.AsyncClient, path: str, *, is_up: Any = _always) -> None:
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
             while True:
-                if process.returncode is not None:
-                    raise ProofFailedError(f"PROOF_DESK_ENDED: exit_code={process.returncode} path={path}")
                 with contextlib.suppress(httpx.HTTPError, ValueError, OSError, asyncpg.PostgresError):
                     answer = await client.get(path, timeout=3)
                     if answer.is_success and await is_up(answer):
