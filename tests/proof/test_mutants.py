@@ -164,7 +164,7 @@ MUTANTS = [
         figures=frozenset({"ledger_differences"}),
     ),
 ]
-FAST = ("resend on timeout", "book a fill twice")
+FAST = ("resend on timeout", "commit after sending")
 
 
 def plant(mutant: Mutant, folder: Path) -> Path:

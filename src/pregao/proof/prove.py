@@ -12,7 +12,7 @@ import httpx
 
 from pregao import rehearsal
 from pregao.proof.books import is_quiet, read_finished, read_own, read_venue
-from pregao.proof.compare import OUTLIVED, Counts, Difference, compare, count_orders
+from pregao.proof.compare import DUPLICATED, OUTLIVED, Counts, Difference, compare, count_orders
 from pregao.proof.desk import Configured, ProofDesk, ProofFailedError, configure, running_desk
 from pregao.proof.plan import RESTORE, Act, Chapter, ProofPlan
 from pregao.proof.report import Report
@@ -176,9 +176,15 @@ async def _settle(
         found, looks = seen, looks + 1
         if found is not None and not found.differences and looks >= CALM_LOOKS:
             return found, since
-        if found is not None and (is_late or time.monotonic() - since >= FOR_EVER_SECONDS):
+        if found is not None and (is_late or _is_for_ever(found, seconds=time.monotonic() - since)):
             return found, None
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _is_for_ever(found: Findings, *, seconds: float) -> bool:
+    """Say whether what differs cannot end any more: what was sent twice was."""
+    is_doubled = any(difference.figure == DUPLICATED for difference in found.differences)
+    return seconds >= (LOOK_SECONDS if is_doubled else FOR_EVER_SECONDS)
 
 
 async def _look(desk: ProofDesk, made: Configured, sender: Sender, *, is_last: bool) -> Findings | None:
