@@ -81,6 +81,7 @@ class FakeExchange:
         self._hangs: dict[int | None, asyncio.Event] = {}
         self._leverage_refusals: dict[int, VenueError] = {}
         self.stream_is_down = False
+        self.forgets: set[str] = set()  # orders whose numbers it knows no more
 
     # --- faults ---
 
@@ -261,6 +262,8 @@ class FakeExchange:
     async def client_order_id_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> str | None:
         self._speak()
         for account, trade in self.trades:
+            if exchange_order_id in self.forgets:
+                continue
             if (account, trade.symbol, trade.exchange_order_id) == (account_id, symbol, exchange_order_id):
                 return trade.client_order_id
         return None

@@ -131,6 +131,23 @@ class TestVenue:
         assert ("breakers.state.closed", "info") in events
 
 
+class TestThrottled:
+    async def test_an_exit_that_is_told_1008_is_out_within_moments(self, desk):
+        """The venue says it exempts what only reduces; told no all the same, it is sent again at once."""
+        holding = await followed_bot(desk)
+        await trade(desk, holding, "buy")
+        await misbehave(desk, {"kind": "refuse", "code": -1008, "endpoint": ORDER, "count": 2})
+        began = asyncio.get_running_loop().time()
+
+        closing = await trade(desk, holding, "close")
+        receipt = await desk.receipt(closing["signal_id"])
+
+        assert asyncio.get_running_loop().time() - began < 4
+        assert [one["outcome"] for one in receipt["rows"]] == ["filled"]
+        [order] = (await desk.ask("GET", f"/api/v1/orders?signal_id={closing['signal_id']}"))["items"]
+        assert (order["attempt"], order["status"], order["next_question_at"]) == (3, "filled", None)
+
+
 async def bot_without_a_stream(desk: WholeDesk) -> dict[str, Any]:
     """Make a bot with an account of before: while the venue is down none can be opened there."""
     accounts = (await desk.ask("GET", "/api/v1/exchange-accounts"))["items"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pregao.domain.clock import Clock, to_ms
+from pregao.domain.clock import Clock, from_ms, to_ms
 from pregao.domain.facts import (
     EntryRequested,
     ExitRequested,
@@ -24,6 +24,7 @@ from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
 CLOCK_MARGIN_MS = 1_000  # the venue takes timestamps up to this far ahead of its own clock
+FORGOTTEN_MS = 600_000  # a venue that acknowledged an order and still has none such is not merely late
 DOUBT_MS = 60_000  # a venue's books lag by seconds: what differs for longer is somebody else's holding
 ATTEMPTS_MAX = 5  # an order that died this often will die again
 
@@ -50,7 +51,7 @@ async def resolve_order(
     if found is not None and to_ms(found.created_at) + CLOCK_MARGIN_MS >= order.signed_at_ms:
         return await _as_found(order, found, exchange=exchange, now=clock())
     if order.status not in (OrderStatus.PLANNED, OrderStatus.UNRESOLVED):
-        return []  # the venue acknowledged it once: this "not found" is a read that lags
+        return await _as_forgotten(order, exchange=exchange, books=books, clock=clock)
     if exchange.venue_now_ms() <= order.signed_at_ms + order.recv_window_ms + CLOCK_MARGIN_MS:
         return []
     if not await _all_trades_are_told(order, exchange=exchange, books=books):
@@ -106,6 +107,48 @@ async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, 
             ),
         )
     return facts
+
+
+async def _as_forgotten(order: LiveOrder, *, exchange: Exchange, books: Books, clock: Clock) -> list[Fact]:
+    """
+    Say what became of an order that the venue acknowledged once and does not find by its client id.
+
+    At first that is a read that lags. Later it has ended, if its number is unknown too, each trade of it is booked, and
+    the position is what we hold: then nothing of it can still trade. If one of these is missing, nobody knows.
+    """
+    number = order.exchange_order_id
+    if number is None or exchange.venue_now_ms() <= order.signed_at_ms + FORGOTTEN_MS:
+        return []
+    account_id, symbol = order.account_id, order.symbol
+    if await exchange.client_order_id_of(account_id=account_id, symbol=symbol, exchange_order_id=number):
+        return []
+    trades = await exchange.trades_of(account_id=account_id, symbol=symbol, exchange_order_id=number)
+    untold = await books.untold_trades(account_id=account_id, symbol=symbol, trades=trades)
+    if untold:
+        return [
+            FillReported(
+                happened_at=clock(),
+                account_id=order.account_id,
+                trade=replace(trade, client_order_id=order.client_order_id),
+            )
+            for trade in untold
+        ]
+    if sum(trade.quantity for trade in trades) != order.filled_quantity:
+        return []
+    if not await _all_trades_are_told(order, exchange=exchange, books=books):
+        return []
+    if not await _position_agrees(order, exchange=exchange, books=books):
+        return []
+    return [
+        OrderEnded(
+            happened_at=clock(),
+            order_id=order.order_id,
+            signal_id=order.signal_id,
+            position_id=order.position_id,
+            status=OrderStatus.EXPIRED,
+            ended_at=from_ms(exchange.venue_now_ms()),
+        )
+    ]
 
 
 def _was_cut(order: LiveOrder, found: VenueOrder) -> bool:

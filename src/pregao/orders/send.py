@@ -14,6 +14,7 @@ from pregao.domain.venue import OperatorNeeded, OrderAttempt, OutcomeUnknown, Re
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Exchange
 
+DEAD_EXIT_SECONDS = (0, 0, 0, 1, 2, 4, 8, 15, 30)  # by attempt; the last for ever: an exit is never given up
 ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were orders that arrived
 
 Stopped = Callable[[OrderPlanned], Denial | None]
@@ -114,6 +115,8 @@ def _unresolved(
     order: OrderPlanned, trouble: VenueError, *, is_dead: bool, now: datetime, sent_at: datetime | None = None
 ) -> OrderUnresolved:
     wait = trouble.retry_after_seconds if isinstance(trouble, RetryLater) else ASK_SECONDS
+    if is_dead and order.leg is Leg.EXIT:
+        wait = max(wait, DEAD_EXIT_SECONDS[min(order.attempt, len(DEAD_EXIT_SECONDS)) - 1])
     ask_at = now + timedelta(seconds=wait)
     if is_dead and order.send_before is not None:
         # A venue's long pause must not keep a receipt waiting: what is too late by then is denied when it is too late.

@@ -84,6 +84,7 @@ class Floor:
         self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._end_listeners: list[Callable[[str], None]] = []
         steps, steps_in_turns = bind_steps(market=self.market, desk=desk, clock=clock, rates=self._rates)
         self.runner = Runner(self._begin, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee)
 
@@ -110,6 +111,10 @@ class Floor:
         if ended := _may_settle(done):
             self.spawn(self._tell_settled(ended))
 
+    def listen_to_ends(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the id of each order whose end was committed."""
+        self._end_listeners.append(listener)
+
     @contextlib.asynccontextmanager
     async def _begin(self) -> AsyncIterator[Transaction]:
         async with self.journal.transaction() as transaction:
@@ -123,6 +128,9 @@ class Floor:
             done = await self.runner.advance_in(transaction, told)
             rehearsal.reach("trader.outcome.written")
         self.go_on(done)
+        for order_id in _ended(done):
+            for listener in self._end_listeners:
+                listener(order_id)
         for account_id in _left_holding(done):
             # The venue may hold less than we think: a hand closed it, and nobody told.
             self.doubts.ask_later(account_id)
@@ -230,6 +238,13 @@ class Floor:
 def needs_rate(fill: FillReported) -> bool:
     """Say whether a fill was paid for in an asset that is not the margin's."""
     return bool(fill.trade.commission) and fill.trade.commission_asset not in ("", MARGIN_ASSET)
+
+
+def _ended(done: Sequence[Fact]) -> set[str]:
+    """Give the orders of which nothing more is to come."""
+    ended = {fact.order_id for fact in done if isinstance(fact, OrderEnded)}
+    filled = {fact.order_id for fact in done if isinstance(fact, FillBooked) and fact.order_is_filled}
+    return {order_id for order_id in ended | filled if order_id is not None}
 
 
 def _left_holding(done: Sequence[Fact]) -> set[int]:

@@ -22,9 +22,7 @@ from pregao.trading.trouble import AWAY
 
 GAPS_AT_ONCE = 20  # a thousand accounts that reconnect leave the database and the wire to orders
 WAIT_SECONDS_MAX = 60.0  # until the next minute: a venue that wants a longer silence is not asked anyway
-TRADES_SECONDS = (
-    10.0  # between two readings of an account's trades: a stream that breaks every second hides little
-)
+TRADES_SECONDS = 10.0  # between two readings of an account's trades, however often its stream breaks
 CATCH_UP_MARGIN = timedelta(minutes=1)  # trades are asked from before the position was planned: clocks differ
 
 log = structlog.get_logger()

@@ -1,22 +1,31 @@
 """Orders that nobody knows the end of: the venue is asked by client id until it is known."""
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 
 import structlog
 
 from pregao import rehearsal
-from pregao.domain.facts import EntryRequested, OrderEnded
-from pregao.domain.venue import VenueError
+from pregao.domain.facts import EntryRequested, Fact, OrderEnded
+from pregao.domain.order import OrderStatus
+from pregao.domain.venue import OperatorNeeded, Refused, VenueError
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.orders.ports import LiveOrder
-from pregao.orders.resolve import resolve_order
+from pregao.orders.ports import Exchange, LiveOrder
+from pregao.orders.resolve import FORGOTTEN_MS, resolve_order
 from pregao.trading.floor import Floor
 from pregao.trading.trouble import AWAY
 
 RESOLVE_SECONDS = 0.25
 QUESTIONS_PER_BATCH = 100
 CHECKS_OF_DOUBT = 5  # about half a minute of asking
+AGE_SHARE = (
+    0.25  # what goes on being refused or unknown is asked again after so much of the time it has been so
+)
+REFUSED_SECONDS_MAX = 600.0  # a person who corrects a key rings; one who corrects it at the venue does not
+FORGOTTEN_SECONDS_MAX = 3_600.0
+FORGOTTEN_FOR_EVER_SECONDS = 3 * 86_400.0  # by then the venue drops orders without fills: it cannot say more
 
 log = structlog.get_logger()
 
@@ -27,11 +36,27 @@ class Questions:
     def __init__(self, floor: Floor) -> None:
         """Ask about one order once at a time."""
         self._floor = floor
-        self._asking: set[str] = set()
+        self._asking: dict[str, asyncio.Future[Sequence[Fact]] | None] = {}
+        self._has_news = False
+        floor.listen_to_ends(self.drop)
+        floor.doorbell.listen("accounts", self._hear_news)
+
+    def drop(self, order_id: str) -> None:
+        """Ask no further: a stream has told the end."""
+        asking = self._asking.get(order_id)
+        if asking is not None:
+            asking.cancel()
+
+    def _hear_news(self, _words: str) -> None:
+        """A key may be another now: what was refused before may be answered."""
+        self._has_news = True
 
     async def ask_about_unknowns(self) -> None:
         """Ask about the orders that are due, some in parallel."""
         await asyncio.sleep(RESOLVE_SECONDS)
+        if self._has_news:
+            self._has_news = False
+            await work.ask_soon(self._floor.journal.pool)
         async with self._floor.journal.transaction() as transaction:
             due = await work.claim_due_orders(transaction.connection, limit=QUESTIONS_PER_BATCH)
         for order in due:
@@ -41,18 +66,18 @@ class Questions:
         """Ask about an order, once at a time: two answers would plan its next attempt twice."""
         if order.order_id in self._asking:
             return
-        self._asking.add(order.order_id)
+        self._asking[order.order_id] = None
         try:
             await self._ask(order)
         finally:
-            self._asking.discard(order.order_id)
+            del self._asking[order.order_id]
 
     async def _ask(self, order: LiveOrder) -> None:
         exchange = self._floor.exchanges[order.venue]
         try:
-            # No transaction while a venue is asked: it may take ten seconds.
-            books = PostgresBooks(self._floor.journal.pool)
-            facts = await resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
+            facts = await self._answer(order, exchange)
+            if facts is None:
+                return
             if facts:
                 rehearsal.reach("trader.order.asked")
             if any(isinstance(fact, EntryRequested) for fact in facts):
@@ -60,6 +85,8 @@ class Questions:
             if not facts and order.checks >= CHECKS_OF_DOUBT:
                 # A trade that nobody told may be what keeps it in doubt.
                 self._floor.doubts.ask_later(order.account_id)
+            if not facts:
+                await self._put_off(order, age_seconds=_age_seconds(order, exchange))
             await self._floor.read_rates(order.venue, facts)
             # An end gives back what did not fill: it is told once the fills before it are in the position.
             end = [fact for fact in facts if isinstance(fact, OrderEnded)]
@@ -70,5 +97,48 @@ class Questions:
             log.warning(
                 "orders.resolve.silent", order_id=order.order_id, checks=order.checks, code=silent.code
             )
+            if isinstance(silent, Refused | OperatorNeeded):
+                with contextlib.suppress(*AWAY):
+                    await self._put_off_refused(order, age_seconds=_age_seconds(order, exchange))
         except AWAY as away:
             log.warning("trader.database.away", error=type(away).__name__)
+
+    async def _answer(self, order: LiveOrder, exchange: Exchange) -> Sequence[Fact] | None:
+        """Ask the venue; None when the question was dropped meanwhile."""
+        # No transaction while a venue is asked: it may take ten seconds.
+        books = PostgresBooks(self._floor.journal.pool)
+        asking = asyncio.ensure_future(
+            resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
+        )
+        self._asking[order.order_id] = asking
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            log.info("orders.resolve.dropped", order_id=order.order_id)
+            return None
+
+    async def _put_off(self, order: LiveOrder, *, age_seconds: float) -> None:
+        """Ask ever more seldom about an order that the venue acknowledged and has forgotten, and one day no more."""
+        if order.status not in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+            return
+        if age_seconds <= FORGOTTEN_MS / 1_000:
+            return
+        if age_seconds > FORGOTTEN_FOR_EVER_SECONDS:
+            log.error("orders.resolve.forgotten", order_id=order.order_id, account_id=order.account_id)
+            await work.put_off_question(self._floor.journal.pool, order, seconds=None)
+            return
+        seconds = min(age_seconds * AGE_SHARE, FORGOTTEN_SECONDS_MAX)
+        await work.put_off_question(self._floor.journal.pool, order, seconds=seconds)
+
+    async def _put_off_refused(self, order: LiveOrder, *, age_seconds: float) -> None:
+        """Ask ever more seldom what the venue refuses to say: a person must act first."""
+        seconds = min(age_seconds * AGE_SHARE, REFUSED_SECONDS_MAX)
+        if seconds > work.ASK_AGAIN_SECONDS[-1]:
+            await work.put_off_question(self._floor.journal.pool, order, seconds=seconds)
+
+
+def _age_seconds(order: LiveOrder, exchange: Exchange) -> float:
+    return (exchange.venue_now_ms() - order.signed_at_ms) / 1_000

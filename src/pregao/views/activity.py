@@ -62,6 +62,8 @@ class OrderLine:
     sent_at: datetime | None
     acknowledged_at: datetime | None
     filled_at: datetime | None
+    questions: int  # that the venue was asked about it
+    next_question_at: datetime | None  # or the next attempt, of one that died; None: nothing more is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

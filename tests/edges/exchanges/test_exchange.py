@@ -14,8 +14,9 @@ from pregao.domain.venue import (
     VenuePosition,
 )
 from pregao.edges.exchanges.binance import BinanceExchange, VenueAddresses
+from pregao.edges.exchanges.binance.venue_clock import SAMPLES
 from pregao.edges.exchanges.wire import Wire, WireLimits
-from tests.edges.exchanges.scripted_venue import NOON, Misdeed, attempt, http, key_of, until
+from tests.edges.exchanges.scripted_venue import NOON, Misdeed, attempt, http, key_of
 
 DAY_MS = 86_400_000
 
@@ -147,8 +148,33 @@ class TestSubmit:
             await exchange.submit(attempt())
 
         assert refusal.value.code == "-1021"
-        await until(lambda: exchange.venue_now_ms() == to_ms(NOON) + 30_000)
+        assert exchange.venue_now_ms() == to_ms(NOON) + 30_000  # before anybody can sign the next attempt
         assert venue.executed == {}
+
+    async def test_measures_the_clock_once_for_many_that_woke_up_late(self, exchange, venue):
+        venue.clock.move(30)
+        late = [attempt(number, client_order_id=f"p{number:027d}") for number in range(8)]
+
+        told = await asyncio.gather(*map(exchange.submit, late), return_exceptions=True)
+
+        assert {one.code for one in told} == {"-1021"}
+        assert len(venue.asked("/fapi/v1/time")) <= 2 * SAMPLES
+
+    async def test_lets_an_exit_be_tried_at_once_where_the_venue_throttles(self, exchange, venue):
+        """-1008 exempts reduce-only orders; an entry waits."""
+        for _ in range(3):
+            venue.refuse(503, {"code": -1008, "msg": "Request throttled"})
+        waits = []
+        for changes in (
+            {},
+            {"side": Side.SELL, "reduce_only": True},
+            {"side": Side.SELL, "position_side": PositionSide.LONG},
+        ):
+            with pytest.raises(RetryLater) as refusal:
+                await exchange.submit(attempt(**changes))
+            waits.append(refusal.value.retry_after_seconds)
+
+        assert waits == [1, 0, 0]
 
     async def test_calls_a_duplicate_unknown(self, exchange):
         await exchange.submit(attempt())

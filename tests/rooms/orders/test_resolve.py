@@ -142,6 +142,57 @@ class TestResolveOrder:
 
         assert await resolved(live(OrderStatus.ACCEPTED), exchange) == []
 
+    async def test_ends_an_acknowledged_order_that_the_venue_has_forgotten_and_nothing_came_of(
+        self, exchange
+    ):
+        """Its number is unknown too, it has no trade, and the position is what we hold."""
+        exchange.clock.forward(601)
+
+        [fact] = await resolved(live(OrderStatus.ACCEPTED, exchange_order_id="77"), exchange)
+
+        assert (type(fact), fact.status, fact.position_id) == (OrderEnded, OrderStatus.EXPIRED, 9)
+
+    @pytest.mark.parametrize("seconds", [7, 599])
+    async def test_takes_it_for_a_read_that_lags_for_ten_minutes(self, exchange, seconds):
+        exchange.clock.forward(seconds)
+
+        assert await resolved(live(OrderStatus.ACCEPTED, exchange_order_id="77"), exchange) == []
+
+    async def test_books_what_a_forgotten_order_traded(self, exchange):
+        await arrived(exchange)
+        number = exchange.orders[0][1].exchange_order_id
+        exchange.orders.clear()
+        exchange.forgets = {number}
+        exchange.clock.forward(601)
+
+        [fact] = await resolved(live(OrderStatus.ACCEPTED, exchange_order_id=number), exchange)
+
+        assert (type(fact), fact.trade.client_order_id) == (FillReported, order().client_order_id)
+
+    async def test_concludes_nothing_of_a_forgotten_order_whose_number_is_known(self, exchange):
+        await arrived(exchange)
+        number = exchange.orders[0][1].exchange_order_id
+        exchange.orders.clear()
+        exchange.clock.forward(601)
+
+        assert await resolved(live(OrderStatus.ACCEPTED, exchange_order_id=number), exchange) == []
+
+    async def test_concludes_nothing_of_a_forgotten_order_while_the_position_disagrees(self, exchange):
+        exchange.clock.forward(601)
+        forgotten = live(OrderStatus.ACCEPTED, exchange_order_id="77")
+
+        assert await resolved(forgotten, exchange, on=books().take(held())) == []
+
+    async def test_concludes_nothing_of_a_forgotten_order_that_has_filled_more_than_its_trades(
+        self, exchange
+    ):
+        exchange.clock.forward(601)
+        forgotten = live(
+            OrderStatus.PARTIALLY_FILLED, exchange_order_id="77", filled_quantity=Decimal("0.001")
+        )
+
+        assert await resolved(forgotten, exchange) == []
+
     async def test_does_not_take_an_older_order_of_the_same_id_for_it(self, exchange):
         """Ids are freed: a found order counts only if the venue made it after the attempt was signed."""
         await arrived(exchange)

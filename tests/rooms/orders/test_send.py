@@ -79,6 +79,37 @@ class TestSendOrder:
             assert outcome.is_dead is is_dead
             assert outcome.ask_at == NOON + timedelta(seconds=asked_after)
 
+    @pytest.mark.parametrize(
+        ("attempt", "seconds"),
+        [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2), (6, 4), (7, 8), (8, 15), (9, 30), (99, 30)],
+    )
+    async def test_tries_a_dead_exit_at_once_and_then_ever_more_slowly(self, exchange, attempt, seconds):
+        """-1008 exempts what only reduces: three times it is sent again at once, and never given up."""
+        exchange.fail_next(RetryLater("-1008", "throttled", retry_after_seconds=0))
+        closing = order(leg=Leg.EXIT, side=Side.SELL, reduce_only=True, send_before=None, attempt=attempt)
+
+        outcome = await send_order(closing, exchange=exchange, clock=exchange.clock)
+
+        assert (type(outcome), outcome.is_dead) == (OrderUnresolved, True)
+        assert outcome.ask_at == NOON + timedelta(seconds=seconds)
+
+    async def test_waits_with_a_dead_exit_as_long_as_the_venue_wants(self, exchange):
+        exchange.fail_next(RetryLater("-1015", "too many orders", retry_after_seconds=10))
+        closing = order(leg=Leg.EXIT, side=Side.SELL, reduce_only=True, send_before=None)
+
+        outcome = await send_order(closing, exchange=exchange, clock=exchange.clock)
+
+        assert outcome.ask_at == NOON + timedelta(seconds=10)
+
+    async def test_waits_with_a_dead_entry_no_longer_than_it_lives(self, exchange):
+        """A ban of hours must not keep its receipt waiting."""
+        exchange.fail_next(RetryLater("HTTP_418", "banned", retry_after_seconds=7_200))
+        entry = order()
+
+        outcome = await send_order(entry, exchange=exchange, clock=exchange.clock)
+
+        assert outcome.ask_at == entry.send_before
+
     async def test_gives_unresolved_when_the_answer_is_lost(self, exchange):
         """A lost answer says nothing about the order: ask later, never resend."""
         exchange.lose_next_answer()

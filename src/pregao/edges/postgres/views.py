@@ -87,7 +87,8 @@ ORDER BY s.signal_id DESC LIMIT $5
 """
 
 ORDERS = f"""
-SELECT {ORDER}, o.signal_id, o.bot_id, o.venue, o.position_id, o.position_side
+SELECT {ORDER}, o.signal_id, o.bot_id, o.venue, o.position_id, o.position_side, o.checks AS questions,
+       CASE WHEN o.status IN ({LIVE_STATUSES}) THEN o.check_at END AS next_question_at
 FROM orders AS o
 WHERE ($1::bigint IS NULL OR o.account_id = $1) AND ($2::uuid IS NULL OR o.subscription_id = $2)
   AND ($3::uuid IS NULL OR o.signal_id = $3) AND ($4::text IS NULL OR o.status = $4)

@@ -321,6 +321,32 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
     return to_values(rows, LiveOrder)
 
 
+async def put_off_question(connection: Connection, order: LiveOrder, *, seconds: float | None) -> None:
+    """Ask about an order no sooner than in so many seconds; None: until somebody says that things have changed."""
+    await connection.execute(
+        """
+        UPDATE orders SET check_at = clock_timestamp() + $3::interval
+        WHERE order_id = $1 AND attempt = $2
+          AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+        """,
+        order.order_id,
+        order.attempt,
+        None if seconds is None else timedelta(seconds=seconds),
+    )
+
+
+async def ask_soon(connection: Connection) -> None:
+    """Ask about the orders now whose questions were put off for longer than usual."""
+    await connection.execute(
+        """
+        UPDATE orders SET check_at = clock_timestamp()
+        WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+          AND (check_at IS NULL OR check_at > clock_timestamp() + $1::interval) AND NOT is_dead
+        """,
+        timedelta(seconds=ASK_AGAIN_SECONDS[-1]),
+    )
+
+
 async def live_orders_of_account(connection: Connection, account_id: int) -> list[LiveOrder]:
     """Give the account's orders that may have traded unseen, oldest first."""
     rows = await connection.fetch(

@@ -47,8 +47,11 @@ def _already(meaning: str) -> Code:
     return Code(Kind.ALREADY_SO, meaning)
 
 
-CLOCK_CODES = frozenset({-1021, -5028})
+CLOCK_CODES = frozenset({-1021, -4188, -5028})
 """Our clock and theirs disagree, or the request was too old: provably not done, and the offset is measured anew."""
+
+THROTTLED = -1008
+"""Reduce-only orders are exempt, says the exchange: an exit that is told it all the same is tried again at once."""
 
 VENUE_FAULTS = frozenset({-1000, -1001, -1006, -1007, -1008, -1010, -1016})
 """The exchange itself is in trouble, whoever asks; what only this account or address may not is not among them."""

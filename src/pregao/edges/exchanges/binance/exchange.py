@@ -26,6 +26,7 @@ from pregao.domain.venue import (
     OutcomeUnknown,
     Quote,
     Refused,
+    RetryLater,
     VenueError,
     VenueOrder,
     VenuePosition,
@@ -33,6 +34,7 @@ from pregao.domain.venue import (
 )
 from pregao.domain.weight import Importance, WeightBudget
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
+from pregao.edges.exchanges.binance.errors import THROTTLED
 from pregao.edges.exchanges.binance.limits import Usage
 from pregao.edges.exchanges.binance.outcomes import venues_fault
 from pregao.edges.exchanges.binance.passage import Passages
@@ -203,6 +205,8 @@ class BinanceExchange(Exchange):
             )
         except BaseException as problem:
             passage.end(ticket, problem)
+            if is_exit and isinstance(problem, RetryLater) and problem.code == str(THROTTLED):
+                problem.retry_after_seconds = 0.0
             if isinstance(problem, OperatorNeeded) and problem.code == POSITION_SIDE_MISMATCH:
                 self.standing.position_modes.pop(attempt.account_id, None)
             raise

@@ -26,6 +26,7 @@ from pregao.edges.exchanges.binance.venue_clock import VenueClock
 from pregao.edges.exchanges.wire import Answer, Line, Priority, WireError
 
 CREDENTIALS_RETRY_SECONDS = 5.0
+RESYNC_SECONDS_MAX = 2.0  # then the next attempt takes its chance with the clock as it is
 TOO_MANY_ORDERS = -1015  # counted per account; every other limit is the address's
 
 log = structlog.get_logger()
@@ -192,7 +193,7 @@ class BinanceRest:
             return answer
         verdict = verdict_on(answer, now_ms=now_ms)
         if verdict.code in CLOCK_CODES:
-            self._resync_soon()
+            await self._resync_first()
         if verdict.kind is Kind.ALREADY_SO:
             return answer
         self._pause_after(verdict.error, answer, code=verdict.code, account_id=account_id, now_ms=now_ms)
@@ -221,9 +222,11 @@ class BinanceRest:
                 raise verdict.error
         return body
 
-    def _resync_soon(self) -> None:
+    async def _resync_first(self) -> None:
+        """Measure the clock before the next attempt is signed: this one is dead, and another would die like it."""
         if self._resync is None or self._resync.done():
             self._resync = asyncio.get_running_loop().create_task(self._resynced())
+        await asyncio.wait({self._resync}, timeout=RESYNC_SECONDS_MAX)
 
     async def _resynced(self) -> None:
         try:

@@ -152,6 +152,8 @@ class OrderShown(Shown):
     sent_at: datetime | None
     acknowledged_at: datetime | None
     filled_at: datetime | None
+    questions: int
+    next_question_at: datetime | None
 
 
 class PositionShown(Shown):

@@ -1,0 +1,134 @@
+"""What is asked about an order, how often, and what ends the asking."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pregao.domain.venue import OperatorNeeded, TradeReport
+from pregao.edges.postgres.journal import open_journal
+from pregao.trading.questions import FORGOTTEN_FOR_EVER_SECONDS, REFUSED_SECONDS_MAX
+from tests.builders import configured, instruction
+from tests.fake_exchange import FakeExchange
+from tests.journeys.conftest import Clock, RunningDesk, now
+
+SECONDS_TO_NEXT = "SELECT extract(epoch FROM check_at - clock_timestamp())::float8 FROM orders"
+
+
+class SlowExchange(FakeExchange):
+    """Answers questions about orders only when told to, or refuses to."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.was_asked = asyncio.Event()
+        self.given_up = 0
+        self.refusal = None
+
+    async def find_order(self, **what):
+        self.was_asked.set()
+        if self.refusal is not None:
+            raise self.refusal
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        return await super().find_order(**what)
+
+
+@pytest.fixture
+async def desk(database: str) -> AsyncIterator[RunningDesk]:
+    journal = await open_journal(database)
+    exchange = SlowExchange(clock=Clock())
+    running = RunningDesk(journal, exchange, database)
+    await running.put(configured(accounts=1, now=now()))
+    yield running
+    exchange.may_answer.set()
+    await running.stop()
+    await journal.pool.close()
+
+
+async def unheard_of(desk) -> None:
+    """Have an order executed whose answer is lost, and that no stream tells of."""
+    desk.exchange.stream_is_down = True
+    desk.exchange.lose_next_answer()
+    await desk.signal(instruction(now=now()))
+    await desk.until("SELECT exists(SELECT FROM orders WHERE status = 'unresolved')")
+
+
+async def asked_again(desk) -> float:
+    """Have it asked about now, and give how long the next question is put off."""
+    await desk.rows("UPDATE orders SET check_at = clock_timestamp()")
+    desk.exchange.was_asked.clear()
+    await asyncio.wait_for(desk.exchange.was_asked.wait(), 5)
+    await asyncio.sleep(0.2)
+    return await desk.journal.pool.fetchval(SECONDS_TO_NEXT)
+
+
+class TestQuestion:
+    async def test_under_way_is_dropped_when_the_stream_tells_the_end(self, desk):
+        trader = await desk.start_trader()
+        desk.exchange.may_answer.clear()
+        await unheard_of(desk)
+        await asyncio.wait_for(desk.exchange.was_asked.wait(), 5)
+
+        account_id, told = desk.exchange.trades[-1]
+        await trader.take(TradeReport(account_id=account_id, trade=told))
+        await desk.until("SELECT status = 'filled' FROM orders")
+        await asyncio.sleep(0.1)
+
+        assert desk.exchange.given_up == 1
+        assert await desk.facts("FillBooked", "OrderEnded", "OrderRejected") == ["FillBooked"]
+
+    async def test_that_is_refused_is_asked_ever_more_seldom(self, desk):
+        await desk.start_trader()
+        desk.exchange.refusal = OperatorNeeded("-2015", "Invalid API-key.")
+        await unheard_of(desk)
+
+        waits = []
+        for seconds in (0, 200, 1_000, 100_000):
+            desk.exchange.clock.forward(seconds)
+            waits.append(round(await asked_again(desk), -1))
+
+        assert waits[0] <= 30
+        assert waits[1:] == [50, 300, REFUSED_SECONDS_MAX]
+
+    async def test_that_was_refused_is_asked_at_once_when_an_account_has_changed(self, desk):
+        """A person has given another key: the order is known within a second, not within ten minutes."""
+        await desk.start_trader()
+        desk.exchange.refusal = OperatorNeeded("-2015", "Invalid API-key.")
+        await unheard_of(desk)
+        desk.exchange.clock.forward(100_000)
+        await asked_again(desk)
+        desk.exchange.clock.forward(-100_000)
+
+        desk.exchange.refusal = None
+        for doorbell in desk._doorbells:
+            doorbell.ring("accounts")
+
+        await desk.until("SELECT status = 'filled' FROM orders", seconds_max=5)
+
+    async def test_about_a_forgotten_order_ends_after_three_days(self, desk):
+        """The venue acknowledged it, has none such, and holds something else: nobody may guess."""
+        await desk.start_trader()
+        desk.exchange.stream_is_down = True
+        await desk.signal(instruction(now=now()))
+        desk.exchange.may_answer.clear()
+        await desk.until("SELECT exists(SELECT FROM orders WHERE status = 'accepted')")
+        desk.exchange.orders.clear()
+        desk.exchange.trades.clear()
+        await desk.exchange.trade(
+            1, side=desk.exchange.submitted[0].side, quantity=desk.exchange.submitted[0].quantity
+        )
+        desk.exchange.may_answer.set()
+
+        desk.exchange.clock.forward(4_000)
+        hourly = await asked_again(desk)
+        desk.exchange.clock.forward(FORGOTTEN_FOR_EVER_SECONDS)
+        never = await asked_again(desk)
+
+        assert 900 < hourly < 1_100
+        assert never is None
+        assert await desk.facts("OrderEnded", "OrderRejected", "FillBooked") == []
