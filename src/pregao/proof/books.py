@@ -8,7 +8,9 @@ import asyncpg
 import httpx
 
 from pregao.domain.money import ZERO
-from pregao.proof.compare import OwnBooks, OwnOrder, VenueBooks, to_venue_books
+from pregao.edges.postgres.journal import open_journal
+from pregao.edges.postgres.rebuild import compare_with_journal
+from pregao.proof.compare import LEDGER, Difference, OwnBooks, OwnOrder, VenueBooks, to_venue_books
 from pregao.proof.desk import ProofDesk, ask
 
 RECEIPTS_AT_ONCE = 8
@@ -59,6 +61,19 @@ async def read_own(connection: asyncpg.Connection) -> OwnBooks:
         live_orders=[row["order_id"] for row in await connection.fetch(LIVE)],
         unsettled_signals=[str(row["signal_id"]) for row in await connection.fetch(UNSETTLED)],
     )
+
+
+async def compare_journal(desk: ProofDesk) -> list[Difference]:
+    """Give where the desk's state is not the fold of its own journal."""
+    journal = await open_journal(desk.database_url, connections_max=1)
+    try:
+        found = await compare_with_journal(journal)
+    finally:
+        await journal.pool.close()
+    return [
+        Difference(LEDGER, f"state unlike the journal: {one.table}: {one.example}")
+        for one in found.differences
+    ]
 
 
 async def read_venue(desk: ProofDesk, *, keys: Mapping[int, str]) -> VenueBooks:

@@ -80,6 +80,12 @@ class ProofDesk:
         """Where the desk's processes log."""
         return self.state_dir / "logs"
 
+    @property
+    def database_url(self) -> str:
+        """Where the desk's PostgreSQL is, once it was started."""
+        port = (self.state_dir / "postgres.port").read_text().strip()
+        return f"postgresql://{USER}:{self._password}@127.0.0.1:{port}/{USER}"
+
     async def start(self) -> None:
         """Start the paper exchange and the desk; returns when both answer."""
         port = self.paper_url.rpartition(":")[2]
@@ -234,9 +240,7 @@ class ProofDesk:
 
     async def connect(self) -> asyncpg.Connection:
         """Connect to the desk's PostgreSQL, to read."""
-        port = (self.state_dir / "postgres.port").read_text().strip()
-        dsn = f"postgresql://{USER}:{self._password}@127.0.0.1:{port}/{USER}"
-        return await asyncpg.connect(dsn, server_settings={"search_path": "pregao"}, timeout=10)
+        return await asyncpg.connect(self.database_url, server_settings={"search_path": "pregao"}, timeout=10)
 
     async def stop(self, *, keep: bool) -> None:
         """End everything that was started, by its id; remove the folders unless they are kept."""

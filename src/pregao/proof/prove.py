@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 
 from pregao import rehearsal
-from pregao.proof.books import is_quiet, read_finished, read_own, read_venue
+from pregao.proof.books import compare_journal, is_quiet, read_finished, read_own, read_venue
 from pregao.proof.compare import DUPLICATED, OUTLIVED, Counts, Difference, compare, count_orders
 from pregao.proof.desk import Configured, ProofDesk, ProofFailedError, configure, running_desk
 from pregao.proof.plan import RESTORE, Act, Chapter, ProofPlan
@@ -81,6 +81,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
             counts=found.counts,
             differences=[
                 *found.differences,
+                *await compare_journal(desk),
                 *(Difference(OUTLIVED, text) for text in traps.outlived),
             ],
             faults={kind: faults.hits[kind] for kind in plan.faults},
