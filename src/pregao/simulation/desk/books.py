@@ -1,0 +1,452 @@
+"""The books in memory, as planning, booking, updating and deciding ask for them."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from pregao.decisions.checks import goes_against
+from pregao.decisions.ports import NewerSignal, Record
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, SubscriptionStatus
+from pregao.domain.facts import DecisionApproved, OrderPlanned
+from pregao.domain.money import ZERO
+from pregao.domain.order import Leg, OrderStatus, PositionSide
+from pregao.domain.position import Direction, Position
+from pregao.domain.signal import Action, Instruction
+from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
+from pregao.domain.user import User
+from pregao.domain.venue import VenueTrade
+from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
+from pregao.orders.ports import NOTHING_USED, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.positions.ports import WaitingExit
+from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
+from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
+
+TRADED = ("approved", "planned", "settled")
+
+Read = Callable[[], State]
+"""Gives the state as it stands at the moment."""
+
+
+class MemoryBooks:
+    """The ports of orders, fills, positions and decisions, over a state that one may read."""
+
+    def __init__(self, read: Read, *, take_ids: Callable[[int], Sequence[int]]) -> None:
+        """Answer from what ``read`` gives; ``take_ids`` gives position ids that nobody was given before."""
+        self._read = read
+        self._take_ids = take_ids
+
+    @property
+    def _state(self) -> State:
+        return self._read()
+
+    # --- decisions ---
+
+    async def get_bot(self, bot_id: UUID) -> Bot:
+        assert bot_id in self._state.bots, f"BOT_UNKNOWN: bot_id={bot_id}"
+        return self._state.bots[bot_id]
+
+    async def lock_bot(self, bot_id: UUID) -> Bot:
+        return await self.get_bot(bot_id)
+
+    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+        """Nothing: one transaction at a time."""
+
+    async def trading_states(self) -> TradingStates:
+        return standing_states(self._state)
+
+    async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
+        entered = [
+            row
+            for row in self._state.signals.values()
+            if row.bot_id == bot.bot_id and row.action is Action.ENTER and row.status in TRADED
+        ]
+        live = [one for one in self._state.live() if one.bot_id == bot.bot_id]
+        counts_positions = bot.global_max_positions is not None
+        is_against = goes_against(bot, instruction)
+        return Record(
+            last_entry_at=_last_entry(entered, bot, instruction, now=now),
+            entries_today=_entries_on(entered, day_of(now)) if bot.max_entries_per_day is not None else 0,
+            live_positions=len(live) if counts_positions else 0,
+            positions_here=sum(one.symbol == instruction.symbol for one in live) if counts_positions else 0,
+            loss_today_usd=self._loss_of_bot(bot, day_of(now)),
+            positions_against=await self.count_against(instruction, bot_id=bot.bot_id) if is_against else 0,
+        )
+
+    def _loss_of_bot(self, bot: Bot, day: date) -> Decimal:
+        if bot.global_max_daily_loss_usd is None:
+            return ZERO
+        days = (row for row in self._state.daily_results.values() if row.day == day)
+        closed = sum((row.counted_loss_usd for row in days if row.bot_id == bot.bot_id), ZERO)
+        live = (one for one in self._state.live() if one.bot_id == bot.bot_id)
+        return closed + sum((self._lost_in_part(one, day) for one in live), ZERO)
+
+    def _lost_in_part(self, position: Position, day: date) -> Decimal:
+        """What a live position has lost with what was exited of it, if some of that was on this day."""
+        if position.realized_pnl >= ZERO or position.exited_quantity <= ZERO:
+            return ZERO
+        exited = any(
+            fact.position_id == position.position_id
+            and fact.trade.side is exit_side(position.direction)
+            and day_of(fact.trade.traded_at) == day
+            for fact in self._state.fills.values()
+        )
+        return -position.realized_pnl if exited else ZERO
+
+    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
+        assert instruction.side is not None, "an entry has a side"
+        against = instruction.side.opposite
+        held = sum(
+            one.bot_id == bot_id
+            and one.symbol == instruction.symbol
+            and one.direction is Direction.of_entry(against)
+            for one in self._state.live()
+        )
+        waiting = sum(
+            row.bot_id == bot_id
+            and row.symbol == instruction.symbol
+            and row.side is against
+            and row.status is OrderStatus.DEFERRED
+            and row.leg is Leg.ENTRY
+            for row in self._state.orders.values()
+        )
+        return held + waiting
+
+    async def find_newer_against(
+        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
+    ) -> NewerSignal | None:
+        assert instruction.side is not None, "an entry has a side"
+        asked = self._state.signals.get(signal_id)
+        if asked is None:
+            return None
+        newer = [
+            row
+            for row in self._state.signals.values()
+            if row.bot_id == bot_id
+            and (row.received_at, row.signal_id) > (asked.received_at, signal_id)
+            and row.status in TRADED
+            and (row.symbol == instruction.symbol or row.action is Action.CLOSE_ALL)
+            and row.side in (instruction.side.opposite, None)
+            and self._concerns_all(row.signal_id)
+        ]
+        last = max(newer, key=_arrival, default=None)
+        if last is None:
+            return None
+        assert last.action is not None, "what was decided has been read"
+        return NewerSignal(signal_id=last.signal_id, action=last.action, received_at=last.received_at)
+
+    def _concerns_all(self, signal_id: UUID) -> bool:
+        approved = next(
+            (
+                fact.instruction
+                for fact in self._state.journal
+                if isinstance(fact, DecisionApproved) and fact.signal_id == signal_id
+            ),
+            None,
+        )
+        return approved is None or (approved.share is None and approved.subscription_id is None)
+
+    async def main_venue(self, bot_id: UUID) -> Venue | None:
+        accounts = [
+            self._state.accounts[one.account_id]
+            for one in self._state.subscriptions.values()
+            if one.bot_id == bot_id and one.status is SubscriptionStatus.ACTIVE
+        ]
+        counted = Counter(one.venue for one in accounts if one.is_active)
+        return min(counted, key=lambda venue: (-counted[venue], venue), default=None)
+
+    # --- orders ---
+
+    async def members(self, bot_id: UUID) -> list[Member]:
+        of_bot = [one for one in self._state.subscriptions.values() if one.bot_id == bot_id]
+        return [self._member(one.subscription_id) for one in sorted(of_bot, key=lambda one: one.account_id)]
+
+    async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
+        return {
+            one: self._member(one)
+            for one in sorted(self._state.subscriptions)
+            if one in set(subscription_ids)
+        }
+
+    def _member(self, subscription_id: UUID) -> Member:
+        subscription = self._state.subscriptions[subscription_id]
+        return Member(account=self._state.accounts[subscription.account_id], subscription=subscription)
+
+    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+        used = [
+            *(
+                (one.subscription_id, one.symbol, Tally(positions=1, loss_usd=self._lost_in_part(one, day)))
+                for one in self._state.live()
+                if one.bot_id == bot_id
+            ),
+            *(
+                (row.subscription_id, row.symbol, Tally(loss_usd=row.counted_loss_usd))
+                for row in self._state.daily_results.values()
+                if row.bot_id == bot_id and row.day == day
+            ),
+        ]
+        limited = self._limited_users(bot_id)
+        return Usage(
+            of_subscriptions=_summed((one, tally) for one, _, tally in used),
+            of_subscriptions_on_symbol=_summed((one, tally) for one, where, tally in used if where == symbol),
+            of_users={user_id: self._used_by(user_id, day) for user_id in limited},
+            limited_users=limited,
+        )
+
+    def _limited_users(self, bot_id: UUID) -> dict[UUID, User]:
+        accounts = {one.account_id for one in self._state.subscriptions.values() if one.bot_id == bot_id}
+        owners = {self._state.accounts[one].user_id for one in accounts}
+        return {
+            key: user
+            for key, user in sorted(self._state.users.items())
+            if key in owners and (user.max_positions is not None or user.max_daily_loss_usd is not None)
+        }
+
+    def _used_by(self, user_id: UUID, day: date) -> Tally:
+        accounts = {one.account_id for one in self._state.accounts.values() if one.user_id == user_id}
+        live = [one for one in self._state.live() if one.account_id in accounts]
+        closed = (
+            row.counted_loss_usd
+            for row in self._state.daily_results.values()
+            if row.account_id in accounts and row.day == day
+        )
+        in_part = sum((self._lost_in_part(one, day) for one in live), ZERO)
+        return Tally(positions=len(live), loss_usd=in_part + sum(closed, ZERO))
+
+    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
+        wanted = set(account_ids)
+        return [one for one in self._state.live() if one.account_id in wanted and one.symbol == symbol]
+
+    async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
+        return [one for one in self._state.live() if one.bot_id == bot_id]
+
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+        wanted = set(account_ids)
+        return Obstacles(
+            foreign={
+                (account_id, side): row.quantity
+                for (account_id, where, side), row in self._state.foreign_positions.items()
+                if account_id in wanted and where == symbol and row.quantity
+            },
+            unreconciled=frozenset(
+                account_id
+                for account_id, row in self._state.account_checks.items()
+                if account_id in wanted and row.unreconciled_since is not None
+            ),
+        )
+
+    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
+        waiting = [
+            row
+            for row in self._state.orders.values()
+            if row.bot_id == bot_id and row.status is OrderStatus.DEFERRED and row.leg is Leg.ENTRY
+        ]
+        return [to_waiting_entry(row) for row in sorted(waiting, key=lambda row: row.order_id)]
+
+    async def on_the_way(self, position_ids: Sequence[int]) -> dict[int, OnTheWay]:
+        found: dict[int, OnTheWay] = {}
+        for position_id in position_ids:
+            rows = [
+                row
+                for row in self._state.orders.values()
+                if row.position_id == position_id and row.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
+            ]
+            if rows:
+                found[position_id] = _on_the_way(rows)
+        return found
+
+    async def lock_positions(self, position_ids: Sequence[int]) -> dict[int, Position]:
+        rows = self._state.positions
+        return {one: rows[one].position for one in sorted(set(position_ids)) if one in rows}
+
+    async def new_position_ids(self, count: int) -> list[int]:
+        return list(self._take_ids(count))
+
+    async def planned_orders(self, order_ids: Sequence[str]) -> dict[str, OrderPlanned]:
+        last: dict[str, OrderPlanned] = {}
+        for fact in self._state.journal:
+            if isinstance(fact, OrderPlanned) and fact.order_id in order_ids:
+                known = last.get(fact.order_id)
+                if known is None or fact.attempt > known.attempt:
+                    last[fact.order_id] = fact
+        return {one: last[one] for one in sorted(last)}
+
+    async def open_attempts(self, order_ids: Sequence[str]) -> dict[str, int | None]:
+        rows = [self._state.orders[one] for one in sorted(set(order_ids)) if one in self._state.orders]
+        return {row.order_id: row.attempt if row.status in NOT_SENT_FOR_GOOD else None for row in rows}
+
+    async def accounts(self, account_ids: Sequence[int]) -> dict[int, Account]:
+        return {one: self._state.accounts[one] for one in account_ids if one in self._state.accounts}
+
+    async def untold_trades(
+        self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+    ) -> list[VenueTrade]:
+        fills = self._state.fills
+        return [t for t in trades if (account_id, symbol, t.trade_id, t.exchange_order_id) not in fills]
+
+    async def held_quantity(self, *, account_id: int, symbol: str) -> Decimal:
+        live = await self.live_positions(account_ids=[account_id], symbol=symbol)
+        return sum((signed_quantity(one) for one in live), ZERO)
+
+    # --- fills ---
+
+    async def booked(self, keys: Sequence[FillKey]) -> frozenset[FillKey]:
+        return frozenset(one for one in keys if one in self._state.fills)
+
+    async def lock_orders(self, order_ids: Sequence[str]) -> dict[str, OwnOrder]:
+        rows = [self._state.orders[one] for one in sorted(set(order_ids)) if one in self._state.orders]
+        return {
+            row.order_id: OwnOrder(
+                order_id=row.order_id,
+                signal_id=row.signal_id,
+                position_id=row.position_id,
+                quantity=row.quantity,
+                filled_quantity=row.filled_quantity,
+            )
+            for row in rows
+            if row.quantity is not None and row.position_id is not None
+        }
+
+    async def open_position(
+        self, *, account_id: int, symbol: str, position_side: PositionSide
+    ) -> OpenPosition | None:
+        for one in await self.live_positions(account_ids=[account_id], symbol=symbol):
+            if one.position_side is position_side:
+                return OpenPosition(
+                    position_id=one.position_id,
+                    entry_side=one.direction.entry_side,
+                    quantity=one.quantity,
+                    opened_at=one.opened_at,
+                )
+        return None
+
+    async def margin_assets(self, account_ids: Sequence[int]) -> dict[int, str]:
+        return {key: one.margin_asset for key, one in (await self.accounts(account_ids)).items()}
+
+    # --- positions ---
+
+    async def last_trades(self, position_ids: Sequence[int]) -> dict[int, datetime]:
+        last: dict[int, datetime] = {}
+        for fact in self._state.fills.values():
+            if fact.position_id is not None and fact.position_id in position_ids:
+                at = fact.trade.traded_at
+                last[fact.position_id] = max(at, last.get(fact.position_id, at))
+        return last
+
+    async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
+        return frozenset(
+            row.position_id
+            for row in self._state.orders.values()
+            if row.position_id is not None and row.position_id in position_ids and row.status in ON_ITS_WAY
+        )
+
+    async def waiting_exits(self, position_ids: Sequence[int]) -> dict[int, WaitingExit]:
+        oldest: dict[int, WaitingExit] = {}
+        for row in sorted(waiting_exits(self._state), key=lambda row: (row.planned_at, row.signal_id)):
+            if row.position_id is not None and row.position_id in position_ids:
+                oldest.setdefault(row.position_id, to_waiting_exit(row))
+        return dict(sorted(oldest.items()))
+
+
+def standing_states(state: State) -> TradingStates:
+    """Give what is not active, at the version that was set last."""
+    standing = [
+        ScopeState(
+            level=fact.level,
+            subject=fact.subject,
+            name=fact.name,
+            state=fact.state,
+            block_exits=fact.block_exits,
+            reason=fact.reason,
+            version=fact.version,
+        )
+        for fact in sorted(state.trading_states.values(), key=lambda fact: fact.version)
+        if fact.state is not TradingState.ACTIVE
+    ]
+    version = max((fact.version for fact in state.trading_states.values()), default=0)
+    return TradingStates(standing, version=version)
+
+
+def waiting_exits(state: State) -> list[OrderRow]:
+    """Give the exits that wait."""
+    return [
+        row for row in state.orders.values() if row.status is OrderStatus.DEFERRED and row.leg is Leg.EXIT
+    ]
+
+
+def to_waiting_exit(row: OrderRow) -> WaitingExit:
+    """Give an exit that waits as the port knows it."""
+    assert row.position_id is not None, "it waits for a position"
+    return WaitingExit(position_id=row.position_id, signal_id=row.signal_id, share=row.share)
+
+
+def to_waiting_entry(row: OrderRow) -> WaitingEntry:
+    """Give an entry that waits as the port knows it."""
+    assert row.side is not None, "an entry has a side"
+    assert row.position_id is not None, "it waits for a position"
+    assert row.send_before is not None, "an entry expires"
+    return WaitingEntry(
+        order_id=row.order_id,
+        signal_id=row.signal_id,
+        bot_id=row.bot_id,
+        subscription_id=row.subscription_id,
+        account_id=row.account_id,
+        symbol=row.symbol,
+        side=row.side,
+        position_id=row.position_id,
+        send_before=row.send_before,
+    )
+
+
+def signed_quantity(position: Position) -> Decimal:
+    """Give what a position holds, shorts negative."""
+    return position.quantity if position.direction is Direction.LONG else -position.quantity
+
+
+def _arrival(row: SignalRow) -> tuple[datetime, UUID]:
+    return row.received_at, row.signal_id
+
+
+def _last_entry(
+    entered: Sequence[SignalRow], bot: Bot, instruction: Instruction, *, now: datetime
+) -> datetime | None:
+    if not bot.cooldown_seconds:
+        return None
+    since = now - timedelta(seconds=bot.cooldown_seconds)
+    decided = [
+        row.decided_at
+        for row in entered
+        if row.symbol == instruction.symbol and row.decided_at is not None and row.decided_at > since
+    ]
+    return max(decided, default=None)
+
+
+def _entries_on(entered: Sequence[SignalRow], day: date) -> int:
+    midnight = datetime.combine(day, time(), UTC)
+    return sum(row.decided_at is not None and row.decided_at >= midnight for row in entered)
+
+
+def _on_the_way(rows: Sequence[OrderRow]) -> OnTheWay:
+    exits = [row for row in rows if row.leg is Leg.EXIT]
+    closes_all = any(row.status is OrderStatus.DEFERRED and row.share is None for row in exits)
+    sent = [row for row in exits if row.status is not OrderStatus.DEFERRED]
+    return OnTheWay(
+        is_entering=any(row.leg is Leg.ENTRY and row.status is not OrderStatus.DEFERRED for row in rows),
+        is_leaving=bool(exits),
+        leaving=None
+        if closes_all
+        else sum((row.quantity - row.filled_quantity for row in sent if row.quantity is not None), ZERO),
+    )
+
+
+def _summed(tallies: Iterable[tuple[UUID, Tally]]) -> dict[UUID, Tally]:
+    summed: dict[UUID, Tally] = {}
+    for key, tally in tallies:
+        before = summed.get(key, NOTHING_USED)
+        summed[key] = replace(
+            before, positions=before.positions + tally.positions, loss_usd=before.loss_usd + tally.loss_usd
+        )
+    return summed

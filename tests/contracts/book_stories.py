@@ -1,0 +1,501 @@
+"""
+Seeded stories of facts over a small desk, and every row and every answer of whoever keeps its books.
+
+The facts need not make sense together: a fold meets what is late, repeated, out of order or about nothing it knows.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from pregao.domain import facts
+from pregao.domain.account import Venue
+from pregao.domain.bot import Directions, SubscriptionStatus
+from pregao.domain.facts import Fact, Verdict
+from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
+from pregao.domain.position import Position, PositionStatus
+from pregao.domain.signal import Action
+from pregao.domain.trading_state import DESK, TradingState, scope_of_account
+from pregao.domain.venue import MarginMode
+from pregao.simulation.desk.state import State
+from tests.builders import (
+    NOON,
+    account,
+    answered,
+    arrival,
+    bot,
+    held,
+    instruction,
+    position,
+    state_set,
+    subscription,
+    trade,
+    user,
+)
+
+BOTS = (UUID(int=1), UUID(int=2))
+ACCOUNTS = (1, 2, 3)
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+SIGNALS = tuple(UUID(int=500 + number) for number in range(6))
+ORDERS = tuple(f"p{number:026d}" for number in range(6))  # each of the signal with its number
+POSITIONS = tuple(range(1, 9))
+USER = user(1, max_positions=2, max_daily_loss_usd=Decimal(100))
+DAY = date(2026, 11, 21)
+LIMITED = {
+    "cooldown_seconds": 3_000,
+    "max_entries_per_day": 5,
+    "global_max_positions": 3,
+    "global_max_daily_loss_usd": Decimal(50),
+    "allowed_directions": Directions.BUY_ONLY,
+}
+
+
+def desk() -> list[Fact]:
+    """Give two bots, three accounts that follow both, and one user with limits."""
+    bots = [bot(bot_id=one, name=f"bot {one.int}", webhook_path=f"path-{one.int}", **LIMITED) for one in BOTS]
+    accounts = [account(number, user_id=USER.user_id if number < 3 else None) for number in ACCOUNTS]
+    return [
+        facts.UserConfigured(happened_at=NOON, user=USER),
+        *(facts.BotConfigured(happened_at=NOON, bot=one) for one in bots),
+        *(facts.AccountConfigured(happened_at=NOON, account=one) for one in accounts),
+        *(
+            facts.SubscriptionConfigured(
+                happened_at=NOON,
+                subscription=subscription(
+                    number, subscription_id=subscription_of(one, number), bot_id=one, status=status
+                ),
+            )
+            for one in BOTS
+            for number, status in zip(
+                ACCOUNTS, (SubscriptionStatus.ACTIVE, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED),
+                strict=True,
+            )
+        ),
+    ]  # fmt: skip
+
+
+def subscription_of(bot_id: UUID, account_id: int) -> UUID:
+    return UUID(int=bot_id.int * 10 + account_id)
+
+
+class Story:
+    """Batches of facts, each of one instant."""
+
+    def __init__(self, seed: int, *, read: Callable[[], State]) -> None:
+        self.read = read  # a position is changed from what it is
+        self.chance = random.Random(seed)
+        self.now = NOON
+        self.trades = 0
+        self.planned: dict[int, facts.OrderPlanned] = {}  # the last attempt of each order
+
+    def batch(self) -> list[Fact]:
+        """Give what happens next: mostly one fact, at times several of a kind about different things."""
+        self.now += timedelta(seconds=self.chance.choice((1, 60, 40_000)))
+        kind = self.chance.choice(KINDS)
+        # Of two changes of one position in a batch the database writes the last: a step gives one.
+        subjects = self.chance.sample(range(6), 1 if kind is _position else self.chance.choice((1, 1, 2, 3)))
+        batch = [fact for number in subjects for fact in kind(self, number)]
+        # A step gives no position two exits at once, and none has two ends.
+        return list({getattr(fact, "position_id", None) or id(fact): fact for fact in batch}.values())
+
+    def one_of(self, *choices: Any) -> Any:
+        return self.chance.choice(choices)
+
+    def quantity(self) -> Decimal:
+        return Decimal(self.one_of("0.001", "0.002", "0.004"))
+
+
+def _signal(story: Story, number: int) -> list[Fact]:
+    asked = instruction(
+        story.one_of(*Action), side=story.one_of(*Side), now=story.now, symbol=story.one_of(*SYMBOLS)
+    )
+    signal_id = UUID(int=story.chance.getrandbits(100)) if story.one_of(0, 1) else SIGNALS[number]
+    return arrival(asked, signal_id=signal_id, now=story.now, bot_id=story.one_of(*BOTS))
+
+
+def _accepted(story: Story, number: int) -> list[Fact]:
+    asked = instruction(now=story.now, share=story.one_of(None, Decimal("0.5")), not_used=("stop_loss",))
+    accepted = facts.SignalAccepted(
+        happened_at=story.now, signal_id=SIGNALS[number], bot_id=BOTS[0], instruction=asked
+    )
+    return [accepted]
+
+
+def _refused(story: Story, number: int) -> list[Fact]:
+    given = {"happened_at": story.now, "signal_id": SIGNALS[number], "bot_id": BOTS[0]}
+    return [
+        story.one_of(
+            facts.SignalRefused(**given, code="STALE", reason="too old"),
+            facts.SignalRepeated(
+                happened_at=story.now, signal_id=SIGNALS[number], source_address="127.0.0.1"
+            ),
+            facts.DecisionDeclined(**given, code="COOLDOWN", reason="too soon", verdicts=VERDICTS),
+        )
+    ]
+
+
+VERDICTS = (Verdict(check="COOLDOWN", passed=False, numbers={"seconds": "5"}),)
+
+
+def _decided(story: Story, number: int) -> list[Fact]:
+    side = story.one_of(*Side)
+    asked = instruction(story.one_of(*Action), side=side, share=story.one_of(None, None, Decimal("0.5")))
+    given = {"signal_id": SIGNALS[number], "bot_id": story.one_of(*BOTS)}
+    approved = facts.DecisionApproved(happened_at=story.now, **given, instruction=asked, verdicts=VERDICTS)
+    pending = facts.DecisionPending(
+        happened_at=story.now,
+        **given,
+        instruction=asked,
+        verdicts=(),
+        venue=Venue.PAPER,
+        price=Decimal("95200.5"),
+        expires_at=story.now + timedelta(minutes=5),
+    )
+    answer = answered(asked, at=story.now, **given)
+    return [story.one_of(approved, approved, pending, answer)]
+
+
+def _signal_planned(story: Story, number: int) -> list[Fact]:
+    orders = story.one_of(0, 1, 3)
+    given = {"signal_id": SIGNALS[number], "bot_id": BOTS[0]}
+    return [facts.SignalPlanned(happened_at=story.now, **given, accounts=3, orders=orders)]
+
+
+def _planned(story: Story, number: int) -> list[Fact]:
+    if number in story.planned and story.chance.random() < 0.2:
+        return [story.planned[number]]  # the same attempt again
+    attempt = story.planned[number].attempt + 1 if number in story.planned else 1
+    bot_id, account_id, leg = story.one_of(*BOTS), story.one_of(*ACCOUNTS), story.one_of(*Leg)
+    story.planned[number] = facts.OrderPlanned(
+        happened_at=story.now,
+        order_id=ORDERS[number],
+        attempt=attempt,
+        client_order_id=f"{ORDERS[number]}{attempt}",
+        signal_id=SIGNALS[number],
+        bot_id=bot_id,
+        subscription_id=subscription_of(bot_id, account_id),
+        account_id=account_id,
+        venue=Venue.PAPER,
+        leg=leg,
+        position_id=story.one_of(*POSITIONS),
+        symbol=story.one_of(*SYMBOLS),
+        side=story.one_of(*Side),
+        position_side=PositionSide.BOTH,
+        quantity=story.quantity(),
+        reduce_only=leg is Leg.EXIT,
+        leverage=10,
+        margin_mode=MarginMode.CROSSED,
+        margin_usd=None if leg is Leg.EXIT else Decimal(50),
+        decision_price=Decimal(95200),
+        send_before=None if leg is Leg.EXIT else story.now + timedelta(seconds=60),
+        signed_at_ms=1_000,
+        recv_window_ms=5_000,
+        owner="trader-1",
+        lease_epoch=1,
+    )
+    return [story.planned[number]]
+
+
+def _unsent(story: Story, number: int) -> list[Fact]:
+    leg, bot_id, account_id = story.one_of(*Leg), story.one_of(*BOTS), story.one_of(*ACCOUNTS)
+    given = {
+        "happened_at": story.now,
+        "order_id": ORDERS[number],
+        "signal_id": SIGNALS[number],
+        "bot_id": bot_id,
+        "subscription_id": subscription_of(bot_id, account_id),
+        "account_id": account_id,
+        "symbol": story.one_of(*SYMBOLS),
+        "leg": leg,
+        "position_id": story.one_of(*POSITIONS),
+        "side": story.one_of(*Side) if leg is Leg.ENTRY else None,
+    }
+    if story.one_of(0, 1):
+        return [facts.OrderDenied(**given, code="POSITION_LIMIT", reason="enough")]
+    is_entry = leg is Leg.ENTRY
+    return [
+        facts.OrderDeferred(
+            **given,
+            send_before=story.now + timedelta(seconds=60) if is_entry else None,
+            share=None if is_entry else story.one_of(None, Decimal("0.5")),
+            reason="waits",
+        )
+    ]
+
+
+def _answer(story: Story, number: int) -> list[Fact]:
+    given = {
+        "happened_at": story.now,
+        "order_id": ORDERS[number],
+        "attempt": story.planned[number].attempt if number in story.planned else 1,
+    }
+    sent_at = story.one_of(None, story.now - timedelta(seconds=1))
+    accepted = facts.OrderAccepted(
+        **given, exchange_order_id=f"{number}", sent_at=sent_at, acknowledged_at=story.now
+    )
+    unresolved = facts.OrderUnresolved(
+        **given,
+        code="TIMEOUT",
+        reason="no answer",
+        is_dead=story.one_of(True, False),
+        sent_at=sent_at,
+        ask_at=story.now + timedelta(seconds=1),
+    )
+    rejected = facts.OrderRejected(
+        **given, signal_id=SIGNALS[number], position_id=1, code="-2019", reason="margin"
+    )
+    return [story.one_of(accepted, unresolved, rejected)]
+
+
+def _ended(story: Story, number: int) -> list[Fact]:
+    return [
+        facts.OrderEnded(
+            happened_at=story.now,
+            order_id=ORDERS[number],
+            signal_id=SIGNALS[number],
+            position_id=1,
+            status=story.one_of(OrderStatus.CANCELED, OrderStatus.EXPIRED),
+            ended_at=story.now,
+        )
+    ]
+
+
+def _filled(story: Story, number: int) -> list[Fact]:
+    story.trades += story.one_of(1, 1, 1, 1, 0)  # at times the same trade again
+    told = trade(
+        f"{story.trades}",
+        quantity=story.quantity(),
+        side=story.one_of(*Side),
+        symbol=story.one_of(*SYMBOLS),
+        traded_at=story.now - timedelta(seconds=story.one_of(0, 50_000)),
+    )
+    order_id = story.one_of(ORDERS[number], ORDERS[number], None)
+    return [
+        facts.FillBooked(
+            happened_at=story.now,
+            account_id=story.one_of(*ACCOUNTS),
+            trade=told,
+            fee=told.commission,
+            fee_rate=Decimal(1),
+            order_id=order_id,
+            order_is_filled=True,
+            signal_id=SIGNALS[number] if order_id else None,
+            position_id=story.one_of(*POSITIONS, None),
+            foreign_quantity=story.one_of(Decimal(0), Decimal("0.001")),
+        )
+    ]
+
+
+def _position(story: Story, _number: int) -> list[Fact]:
+    entered, exited = story.quantity() * 2, story.one_of(Decimal(0), story.quantity())
+    status = story.one_of(*PositionStatus)
+    is_over = status in (PositionStatus.CLOSED, PositionStatus.ABANDONED)
+    position_id = story.one_of(*(story.read().positions or POSITIONS))
+    known = story.read().positions.get(position_id)
+    told = replace(
+        position(position_id) if known is None else known.position,
+        status=status,
+        entered_quantity=entered,
+        exited_quantity=exited,
+        entry_notional=entered * Decimal(story.one_of("95200", "94000.5")),
+        exit_notional=exited * Decimal(story.one_of("95100", "94900")),
+        fees=Decimal("0.02"),
+        opened_at=story.now,
+        closed_at=story.now if is_over else None,
+        exit_signal_id=story.one_of(None, SIGNALS[1]),
+        close_reason="signal" if is_over else None,
+    )
+    return [facts.PositionChanged(happened_at=story.now, position=told)]
+
+
+def _beside(story: Story, _number: int) -> list[Fact]:
+    return [
+        story.one_of(
+            facts.ForeignPositionSeen(
+                happened_at=story.now,
+                account_id=story.one_of(*ACCOUNTS),
+                symbol=story.one_of(*SYMBOLS),
+                position_side=PositionSide.BOTH,
+                quantity=story.one_of(Decimal(0), story.quantity()),
+            ),
+            facts.DriftSettled(
+                happened_at=story.now,
+                position=held("0.004", position_id=story.one_of(*POSITIONS), account_id=3, bot_id=BOTS[0]),
+                trade=trade("adopted"),
+                foreign_left=Decimal(0),
+                settled_by="ana",
+                reason="bought by hand",
+            ),
+            facts.DailyLossForgiven(
+                happened_at=story.now,
+                subscription_id=subscription_of(BOTS[0], 1),
+                day=DAY,
+                symbol=SYMBOLS[0],
+                amount_usd=Decimal(3),
+                forgiven_by="ana",
+                reason="a bad day",
+            ),
+            state_set(
+                story.one_of(DESK, scope_of_account(1)),
+                now=story.now,
+                state=story.one_of(*TradingState),
+                version=int((story.now - NOON).total_seconds()),
+            ),
+        )
+    ]
+
+
+KINDS: tuple[Callable[[Story, int], list[Fact]], ...] = (
+    _signal, _accepted, _refused, _decided, _decided, _signal_planned, _planned, _planned, _planned, _unsent,
+    _answer, _answer, _answer, _ended, _filled, _filled, _position, _position, _position, _beside,
+)  # fmt: skip
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+POSITION_COLUMNS = [one.name for one in fields(Position)]
+
+
+def rows_in_memory(state: State) -> dict[str, list[dict[str, Any]]]:
+    """Give the rows that PostgreSQL would have, by table."""
+    return {
+        "signals": [asdict(row) for row in state.signals.values()],
+        "orders": [asdict(row) for row in state.orders.values()],
+        "positions": [
+            {
+                **{name: getattr(row.position, name) for name in POSITION_COLUMNS},
+                "realized_pnl": row.position.realized_pnl,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            }
+            for row in state.positions.values()
+        ],
+        "fills": [
+            {
+                "account_id": fact.account_id,
+                "symbol": fact.trade.symbol,
+                "trade_id": fact.trade.trade_id,
+                "exchange_order_id": fact.trade.exchange_order_id,
+                "order_id": fact.order_id,
+                "signal_id": fact.signal_id,
+                "position_id": fact.position_id,
+                "price": fact.trade.price,
+                "quantity": fact.trade.quantity,
+                "fee": fact.fee,
+                "traded_at": fact.trade.traded_at,
+                "booked_at": fact.happened_at,
+                "foreign_quantity": fact.foreign_quantity,
+            }
+            for fact in state.fills.values()
+        ],
+        "foreign_positions": [
+            {"account_id": number, "symbol": symbol, "position_side": side, **asdict(row)}
+            for (number, symbol, side), row in state.foreign_positions.items()
+        ],
+        "daily_results": [
+            {**asdict(row), "counted_loss_usd": row.counted_loss_usd} for row in state.daily_results.values()
+        ],
+        "trading_states": [
+            {
+                "level": fact.level,
+                "subject": fact.subject,
+                "state": fact.state,
+                "version": fact.version,
+                "set_at": fact.happened_at,
+            }
+            for fact in state.trading_states.values()
+        ],
+    }
+
+
+async def rows_in_postgres(connection: Any, tables: dict[str, list[dict]]) -> dict[str, list[dict]]:
+    """Give the rows of the same tables, with the columns that memory has of them."""
+    return {
+        table: [
+            {name: row[name] for name in (rows[0] if rows else ())}
+            for row in await connection.fetch(f"SELECT * FROM {table}")
+        ]
+        for table, rows in tables.items()
+    }
+
+
+def comparable(tables: dict[str, list[dict]]) -> dict[str, list[str]]:
+    """Give rows as sorted text, in which equal numbers and equal times look alike."""
+    return {
+        table: sorted(str({name: _plain(name, value) for name, value in sorted(row.items())}) for row in rows)
+        for table, rows in tables.items()
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "verdicts" and value is not None:
+        return msgspec.json.decode(value if isinstance(value, str) else msgspec.json.encode(value))
+    if isinstance(value, Decimal):
+        return f"{value.normalize() + 0:f}"
+    if isinstance(value, list):
+        return tuple(value)
+    return str(value) if isinstance(value, str | UUID | datetime) else value
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, Any]:
+    """Ask every question of every port about everything there is."""
+    asked = [instruction(side=side, symbol=symbol) for side in Side for symbol in SYMBOLS]
+    keys = [(number, symbol, f"{one}", "1") for number in ACCOUNTS for symbol in SYMBOLS for one in range(30)]
+    given: dict[str, Any] = {
+        "states": sorted(await books.trading_states(), key=lambda one: one.level),
+        "on the way": await books.on_the_way(POSITIONS),
+        "positions": await books.lock_positions(POSITIONS),
+        "planned": await books.planned_orders(ORDERS),
+        "open": await books.open_attempts(ORDERS),
+        "accounts": await books.accounts((*ACCOUNTS, 99)),
+        "assets": await books.margin_assets((*ACCOUNTS, 99)),
+        "own": await books.lock_orders(ORDERS),
+        "booked": await books.booked(keys),
+        "last": await books.last_trades(POSITIONS),
+        "traded": await books.traded_positions(POSITIONS),
+        "waiting exits": await books.waiting_exits(POSITIONS),
+    }
+    for symbol in SYMBOLS:
+        live = await books.live_positions(account_ids=ACCOUNTS, symbol=symbol)
+        given[f"live {symbol}"] = sorted(live, key=lambda one: one.position_id)
+        given[f"obstacles {symbol}"] = await books.obstacles(account_ids=ACCOUNTS, symbol=symbol)
+        for number in ACCOUNTS:
+            given[f"held {number} {symbol}"] = await books.held_quantity(account_id=number, symbol=symbol)
+            given[f"open {number} {symbol}"] = await books.open_position(
+                account_id=number, symbol=symbol, position_side=PositionSide.BOTH
+            )
+            given[f"untold {number} {symbol}"] = await books.untold_trades(
+                account_id=number, symbol=symbol, trades=[trade(f"{one}") for one in range(30)]
+            )
+    for bot_id in bots:
+        the_bot = await books.lock_bot(bot_id)
+        given[f"bot {bot_id}"] = the_bot, await books.get_bot(bot_id), await books.main_venue(bot_id)
+        given[f"members {bot_id}"] = await books.members(bot_id)
+        given[f"named {bot_id}"] = await books.members_named([subscription_of(bot_id, 1), UUID(int=99)])
+        given[f"waiting {bot_id}"] = await books.waiting_entries(bot_id)
+        given[f"live of {bot_id}"] = await books.live_positions_of_bot(bot_id)
+        for symbol in SYMBOLS:
+            for day in (now.date(), DAY):
+                given[f"usage {bot_id} {symbol} {day}"] = await books.usage(bot_id, symbol=symbol, day=day)
+        for one in asked:
+            name = f"{bot_id} {one.symbol} {one.side}"
+            given[f"record {name}"] = await books.read_record(the_bot, one, now=now)
+            given[f"against {name}"] = await books.count_against(one, bot_id=bot_id)
+            for signal_id in SIGNALS:
+                newer = await _newer(books, signal_id, bot_id=bot_id, one=one)
+                given[f"newer {name} {signal_id}"] = newer
+    return given
+
+
+async def _newer(books: Any, signal_id: UUID, *, bot_id: UUID, one: Any) -> Any:
+    found = await books.find_newer_against(signal_id, bot_id=bot_id, instruction=one)
+    return None if found is None else replace(found, signal_id=UUID(int=found.signal_id.int))

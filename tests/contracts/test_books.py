@@ -1,0 +1,104 @@
+"""
+The contract of whoever keeps the desk's books: after the same facts, the same rows and the same answers.
+
+PostgreSQL keeps them, and so does memory, with folds and answers of its own: what one of the two gets wrong shows.
+"""
+
+import contextlib
+
+import asyncpg
+import pytest
+
+from pregao.domain import facts
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.simulation.desk.books import MemoryBooks
+from pregao.simulation.desk.folds import FOLDS
+from pregao.simulation.desk.journal import MemoryJournal
+from pregao.simulation.desk.state import BrokenRuleError
+from tests.contracts.book_stories import (
+    Story,
+    answers,
+    comparable,
+    desk,
+    rows_in_memory,
+    rows_in_postgres,
+)
+
+BATCHES = 200
+COMPARED_EVERY = 20
+NOT_FOLDED = {
+    "DeliveryTurnedAway", "ActionTaken", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
+    "FillReported", "ExitRequested", "EntryRequested",
+}  # fmt: skip
+"""Memory knows no people and no jobs that sell out; the last three change no state in PostgreSQL either."""
+
+
+async def put(journal, batch) -> bool:
+    """Say whether the facts were taken."""
+    try:
+        async with journal.transaction() as transaction:
+            await transaction.append(batch)
+    except (asyncpg.IntegrityConstraintViolationError, BrokenRuleError):
+        return False
+    return True
+
+
+async def compare(journal, memory, *, now) -> None:
+    there = rows_in_memory(memory.state)
+    kept = comparable(await rows_in_postgres(journal.pool, there))
+    for table, rows in comparable(there).items():
+        assert [row for row in kept[table] if row not in rows] == [
+            row for row in rows if row not in kept[table]
+        ]
+        assert len(kept[table]) == len(rows)
+    books = MemoryBooks(lambda: memory.state, take_ids=range)
+    async with journal.transaction() as transaction:
+        told = await answers(PostgresBooks(transaction.connection), now=now)
+    known = await answers(books, now=now)
+    assert {name: told[name] for name in told if told[name] != known[name]} == {
+        name: known[name] for name in known if told[name] != known[name]
+    }
+
+
+class TestBooks:
+    @pytest.mark.parametrize("seed", range(8))
+    async def test_hold_the_same_rows_and_give_the_same_answers_after_the_same_facts(self, journal, seed):
+        memory = MemoryJournal()
+        story = Story(seed, read=lambda: memory.state)
+        for one in (journal, memory):
+            await put(one, desk())
+
+        taken = 0
+        for number in range(BATCHES):
+            batch = story.batch()
+            is_taken = await put(journal, batch)
+            assert await put(memory, batch) is is_taken, batch
+            taken += is_taken
+            if number % COMPARED_EVERY == COMPARED_EVERY - 1:
+                await compare(journal, memory, now=story.now)
+
+        assert taken > BATCHES / 2
+
+    def test_fold_every_fact_that_the_loops_ask_about(self):
+        assert {kind.__name__ for kind in FOLDS} | NOT_FOLDED == set(facts.FACTS)
+
+    async def test_leave_no_trace_of_a_transaction_that_fails(self):
+        memory = MemoryJournal()
+        with contextlib.suppress(LookupError):
+            async with memory.transaction() as transaction:
+                await transaction.append(desk())
+                raise LookupError
+
+        assert memory.state.bots == {}
+        assert memory.state.journal == []
+
+    async def test_leave_no_trace_of_a_savepoint_that_fails(self):
+        memory = MemoryJournal()
+        async with memory.transaction() as transaction:
+            await transaction.append(desk()[:1])
+            with contextlib.suppress(LookupError):
+                async with transaction.savepoint():
+                    await transaction.append(desk()[1:])
+                    raise LookupError
+
+        assert len(memory.state.journal) == 1
