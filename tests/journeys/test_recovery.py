@@ -778,6 +778,48 @@ class TestASignalNobodyCanPlan:
         assert [order["status"] for order in await desk.orders(good)] == ["filled"]
 
 
+class TestARowNobodyCanWrite:
+    """The database refuses one account's order: it is denied alone, entries and closes of the others go on."""
+
+    async def refuse(self, desk, leg: str) -> None:
+        await desk.rows(
+            f"ALTER TABLE orders ADD CHECK (NOT (account_id = 1 AND leg = '{leg}' AND attempt > 0)) NOT VALID"
+        )
+
+    async def test_an_entry(self, desk):
+        await desk.put(configured(accounts=3, now=now()))
+        await self.refuse(desk, "entry")
+        await desk.start_trader()
+
+        bought = await desk.signal(instruction(now=now()))
+        await desk.settled(bought)
+
+        assert [(row["status"], row["code"]) for row in await desk.orders(bought)] == [
+            ("denied", "DESK_FAILED"),
+            ("filled", None),
+            ("filled", None),
+        ]
+        positions = await desk.rows("SELECT account_id, status FROM positions ORDER BY account_id")
+        assert [tuple(row) for row in positions] == [(2, "open"), (3, "open")]
+
+    async def test_a_close(self, desk):
+        await desk.put(configured(accounts=3, now=now()))
+        await desk.start_trader()
+        await desk.settled(await desk.signal(instruction(now=now())))
+        await self.refuse(desk, "exit")
+
+        closed = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await desk.settled(closed)
+
+        assert [(row["status"], row["code"]) for row in await desk.orders(closed)] == [
+            ("denied", "DESK_FAILED"),
+            ("filled", None),
+            ("filled", None),
+        ]
+        positions = await desk.rows("SELECT status FROM positions ORDER BY account_id")
+        assert [row["status"] for row in positions] == ["open", "closed", "closed"]
+
+
 class TestSettleDrift:
     """An operator adopts what the venue holds: whoever dies meanwhile, it is booked once or not at all."""
 

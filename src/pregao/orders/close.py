@@ -7,6 +7,7 @@ Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives Orde
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from pregao.domain.account import Account
@@ -27,7 +28,7 @@ from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
-from pregao.orders.rows import Moment, Row, deny_waiting, in_turns
+from pregao.orders.rows import FAILED, Moment, Row, deny_waiting, in_turns, plan_alone
 from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
 
@@ -62,11 +63,14 @@ async def plan_closes(
     ids = [position.position_id for position in positions]
     on_the_way = await books.on_the_way(ids)
     waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
-    for some in in_turns(positions):
-        yield [
-            _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
-            if position.subscription_id in keeping
-            else plan_close(
+
+    def close(position: Position) -> list[Row]:
+        if position.subscription_id in keeping:
+            return [
+                _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
+            ]
+        return [
+            plan_close(
                 position,
                 signal_id=decision.signal_id,
                 share=asked.share,
@@ -75,7 +79,20 @@ async def plan_closes(
                 states=states,
                 moment=moment,
             )
+        ]
+
+    for some in in_turns(positions):
+        yield [
+            row
             for position in some
+            for row in plan_alone(
+                partial(close, position),
+                account_id=position.account_id,
+                failed=partial(
+                    _deny_exit, position, denial=FAILED, signal_id=decision.signal_id, moment=moment
+                ),
+                moment=moment,
+            )
         ]
     holding = {position.account_id for position in positions}
     yield [

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
@@ -53,7 +54,7 @@ from pregao.orders.ports import (
     OnTheWay,
     WaitingEntry,
 )
-from pregao.orders.rows import Moment, Row, deny_again, deny_waiting, entry_id, in_turns
+from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
 from pregao.orders.sizing import size_entry
 
 
@@ -103,7 +104,19 @@ async def plan_entries(
     for some in in_turns(_rotated(members, by=decision.signal_id)):
         rows: list[Row] = []
         for member in some:
-            own = _plan_member(member, asked=asked, standing=standing, moment=moment, new_id=next(new_ids))
+            own = plan_alone(
+                partial(
+                    _plan_member,
+                    member,
+                    asked=asked,
+                    standing=standing,
+                    moment=moment,
+                    new_id=next(new_ids),
+                ),
+                account_id=member.account.account_id,
+                failed=partial(_deny, member, FAILED, asked=asked, moment=moment),
+                moment=moment,
+            )
             rows.extend(own)
             waiting = standing.waiting.get(member.subscription.subscription_id)
             if waiting is not None and not all(isinstance(row, OrderDenied) for row in own):

@@ -13,11 +13,17 @@ from pregao.domain.signal import Action
 from pregao.orders.close import plan_closes
 from pregao.orders.enter import plan_entries
 from pregao.orders.ports import Books, Desk
-from pregao.orders.rows import Moment, Row
+from pregao.orders.rows import Moment, OnMistake, Row, tell_nobody
 
 
 async def plan_orders(
-    decision: DecisionApproved, *, books: Books, market: Market, desk: Desk, now: datetime
+    decision: DecisionApproved,
+    *,
+    books: Books,
+    market: Market,
+    desk: Desk,
+    now: datetime,
+    on_mistake: OnMistake = tell_nobody,
 ) -> AsyncIterator[list[Fact]]:
     """
     Give one order or one denial for every account that follows the bot; two where one waits for the other.
@@ -25,7 +31,7 @@ async def plan_orders(
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
     """
-    moment = Moment(market=market, desk=desk, now=now)
+    moment = Moment(market=market, desk=desk, now=now, on_mistake=on_mistake)
     plan = plan_entries if decision.instruction.action is Action.ENTER else plan_closes
     accounts: set[int] = set()
     orders = 0

@@ -1,6 +1,6 @@
 """The rows of a plan: one order, one denial or one order that waits, each as its fact."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, TypeVar
@@ -14,10 +14,25 @@ from pregao.domain.order import Leg, order_id
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Desk, WaitingEntry
 
+MISTAKES = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+"""What a mistake of ours raises; it fails again however often it is tried."""
+FAILED = Denial(
+    code="DESK_FAILED",
+    reason="The desk could not plan this account; nothing was sent. The log has the cause.",
+)
+
 TURN = 64  # accounts: about a millisecond
 
 T = TypeVar("T")
 Row: TypeAlias = OrderPlanned | OrderDenied | OrderDeferred
+
+
+OnMistake: TypeAlias = Callable[[int, Exception], None]
+"""Is told the account and the mistake, while it is being handled."""
+
+
+def tell_nobody(_account_id: int, _mistake: Exception) -> None:
+    """Keep it to ourselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +42,7 @@ class Moment:
     market: Market
     desk: Desk
     now: datetime
+    on_mistake: OnMistake = tell_nobody
 
     def view_of(self, venue: Venue, symbol: str) -> MarketView | None:
         """Give the symbol's price and rules, None where no fresh price was read."""
@@ -36,6 +52,17 @@ class Moment:
         """Give the symbol's rules, None where the venue has never told them to this process."""
         view = self.view_of(venue, symbol)
         return view.instrument if view else self.market.instruments.get((venue, symbol))
+
+
+def plan_alone(
+    plan: Callable[[], list[Row]], *, account_id: int, failed: Callable[[], Row], moment: Moment
+) -> list[Row]:
+    """Give the rows of one account, or that it failed: a mistake about one account must not stop the others."""
+    try:
+        return plan()
+    except MISTAKES as mistake:
+        moment.on_mistake(account_id, mistake)
+        return [failed()]
 
 
 def entry_id(signal_id: UUID, account: Account, *, desk: Desk) -> str:
@@ -64,6 +91,24 @@ def deny_waiting(waiting: WaitingEntry, *, code: str, reason: str, now: datetime
         position_id=None,
         code=code,
         reason=reason,
+    )
+
+
+def deny_planned(row: OrderPlanned | OrderDeferred, *, now: datetime) -> OrderDenied:
+    """Deny what was planned and could not be written: nothing of it was reserved."""
+    return OrderDenied(
+        happened_at=now,
+        order_id=row.order_id,
+        signal_id=row.signal_id,
+        bot_id=row.bot_id,
+        subscription_id=row.subscription_id,
+        account_id=row.account_id,
+        leg=row.leg,
+        symbol=row.symbol,
+        side=row.side,
+        position_id=None,
+        code=FAILED.code,
+        reason=FAILED.reason,
     )
 
 

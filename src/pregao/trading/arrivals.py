@@ -3,18 +3,29 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
-from pregao.domain.facts import ApprovalAnswered, DecisionDeclined, Fact, SignalAccepted
+from pregao.domain.facts import (
+    ApprovalAnswered,
+    DecisionApproved,
+    DecisionDeclined,
+    Fact,
+    OrderDeferred,
+    OrderPlanned,
+    SignalAccepted,
+    SignalPlanned,
+)
 from pregao.domain.signal import Action
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import Transaction
+from pregao.orders.rows import deny_planned
 from pregao.trading.floor import LOOK_SECONDS, Floor
-from pregao.trading.trouble import BROKEN, OUR_MISTAKES
+from pregao.trading.trouble import BROKEN, DATA_MISTAKES, OUR_MISTAKES
 
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 APPROVALS_PER_BATCH = 100
@@ -92,20 +103,61 @@ class Arrivals:
         try:
             async with transaction.connection.transaction():
                 return await self._floor.runner.advance_in(transaction, [], standing=[signal])
+        except DATA_MISTAKES as mistake:
+            log.warning(
+                "trader.decide.one_by_one", signal_id=str(signal.signal_id), error=type(mistake).__name__
+            )
         except (*OUR_MISTAKES, *BROKEN) as mistake:
-            if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:
-                raise  # what cannot be checked is not entered; a close is tried until it can be planned
-            # It would fail again, and hold up every signal behind it: it ends here, and its receipt says so.
-            log.exception(
-                "trader.decide.failed", signal_id=str(signal.signal_id), error=type(mistake).__name__
-            )
-            declined = DecisionDeclined(
-                happened_at=self._floor.clock(),
-                signal_id=signal.signal_id,
-                bot_id=signal.bot_id,
-                code="DESK_FAILED",
-                reason="The desk could not plan this signal; nothing was sent. The log has the cause.",
-                verdicts=(),
-            )
-            await transaction.append([declined])
-            return [declined]
+            return await self._give_up(signal, transaction, mistake=mistake)
+        try:
+            async with transaction.connection.transaction():
+                return await self._plan_one_by_one(signal, transaction)
+        except (*OUR_MISTAKES, *BROKEN) as mistake:
+            return await self._give_up(signal, transaction, mistake=mistake)
+
+    async def _plan_one_by_one(
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction
+    ) -> list[Fact]:
+        """Write order by order what the database did not take together: one account's row is denied alone."""
+        failed = 0
+        done = await self._floor.decider.advance_in(transaction, [], standing=[signal])
+        for approved in [fact for fact in done if isinstance(fact, DecisionApproved)]:
+            async for turn in self._floor.plan(approved, transaction):
+                for row in turn:
+                    told = replace(row, orders=row.orders - failed) if isinstance(row, SignalPlanned) else row
+                    try:
+                        async with transaction.connection.transaction():
+                            done += await self._floor.decider.advance_in(transaction, [told])
+                    except DATA_MISTAKES as mistake:
+                        if not isinstance(row, OrderPlanned | OrderDeferred):
+                            raise
+                        log.exception(
+                            "trader.plan.failed", account_id=row.account_id, error=type(mistake).__name__
+                        )
+                        failed += 1
+                        denied = deny_planned(row, now=self._floor.clock())
+                        done += await self._floor.decider.advance_in(transaction, [denied])
+        return done
+
+    async def _give_up(
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction, *, mistake: Exception
+    ) -> list[Fact]:
+        """End a signal that would fail again and hold up every signal behind it; its receipt says so."""
+        if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:
+            raise mistake  # what cannot be checked is not entered; a close is tried until it can be planned
+        log.error(
+            "trader.decide.failed",
+            signal_id=str(signal.signal_id),
+            error=type(mistake).__name__,
+            exc_info=mistake,
+        )
+        declined = DecisionDeclined(
+            happened_at=self._floor.clock(),
+            signal_id=signal.signal_id,
+            bot_id=signal.bot_id,
+            code="DESK_FAILED",
+            reason="The desk could not plan this signal; nothing was sent. The log has the cause.",
+            verdicts=(),
+        )
+        await transaction.append([declined])
+        return [declined]

@@ -18,6 +18,7 @@ from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.facts import (
+    DecisionApproved,
     DecisionDeclined,
     DecisionPending,
     Fact,
@@ -86,7 +87,10 @@ class Floor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_listeners: list[Callable[[str], None]] = []
         steps, steps_in_turns = bind_steps(market=self.market, desk=desk, clock=clock, rates=self._rates)
+        self.plan = steps_in_turns[DecisionApproved]
         self.runner = Runner(self._begin, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee)
+        self.decider = Runner(self._begin, steps=steps, steps_in_turns={})
+        """The same, but what is approved is not planned."""
 
     # --- commit -------------------------------------------------------------------------------------------
 

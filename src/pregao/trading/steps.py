@@ -2,6 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+import structlog
 
 from pregao.decisions.approve import settle_approval
 from pregao.decisions.decide import decide
@@ -27,6 +31,8 @@ from pregao.orders import close, enter, plan
 from pregao.orders.ports import Desk
 from pregao.positions import update
 from pregao.runner import Bound, BoundInTurns
+
+log = structlog.get_logger()
 
 Step = Callable[..., Awaitable[list[Fact]]]
 
@@ -63,7 +69,14 @@ def bind_steps(
     def planned_in_turns(approved: Fact, tx: Transaction) -> AsyncIterator[Sequence[Fact]]:
         assert isinstance(approved, DecisionApproved)
         books = PostgresBooks(tx.connection, known_members=known_members)
-        return plan.plan_orders(approved, books=books, market=market.seen(), desk=desk, now=clock())
+        return plan.plan_orders(
+            approved,
+            books=books,
+            market=market.seen(),
+            desk=desk,
+            now=clock(),
+            on_mistake=partial(_log_mistake, approved.signal_id),
+        )
 
     steps = {
         SignalAccepted: decided(decide),
@@ -77,3 +90,13 @@ def bind_steps(
         FillBooked: positioned(update.update_position),
     }
     return steps, {DecisionApproved: planned_in_turns}
+
+
+def _log_mistake(signal_id: UUID, account_id: int, mistake: Exception) -> None:
+    log.error(
+        "trader.plan.failed",
+        signal_id=str(signal_id),
+        account_id=account_id,
+        error=type(mistake).__name__,
+        exc_info=mistake,
+    )

@@ -329,6 +329,42 @@ class TestPlanClose:
         assert (row.account_id, row.code) == (2, "NOTHING_OPEN")
 
 
+class TestAMistakeAboutOneAccount:
+    """The desk does not know what time it is at one account's venue: that is its own mistake, and stops nobody else."""
+
+    async def run(self, asked, *, desk):
+        desk.accounts_by_id[1] = replace(desk.accounts_by_id[1], venue=Venue.BINANCE_DEMO)
+        clockless = market()
+        clockless = replace(clockless, venue_now_ms={Venue.PAPER: clockless.venue_now_ms[Venue.PAPER]})
+        mistakes = []
+        turns = plan_orders(
+            approved(asked),
+            books=desk,
+            market=clockless,
+            desk=DESK,
+            now=NOON,
+            on_mistake=lambda account_id, mistake: mistakes.append((account_id, type(mistake))),
+        )
+        *rows, summary = [fact async for some in turns for fact in some]
+        assert mistakes == [(1, KeyError)]
+        assert (summary.accounts, summary.orders) == (2, 1)
+        return {row.account_id: row for row in rows}
+
+    async def test_denies_its_entry_alone(self):
+        rows = await self.run(instruction(), desk=books(accounts=2))
+
+        assert (type(rows[1]), rows[1].code, rows[1].leg) == (OrderDenied, "DESK_FAILED", Leg.ENTRY)
+        assert isinstance(rows[2], OrderPlanned)
+
+    async def test_denies_its_close_alone(self):
+        desk = books(accounts=2).take(held(), replace(held(), position_id=2, account_id=2))
+
+        rows = await self.run(close(), desk=desk)
+
+        assert (type(rows[1]), rows[1].code, rows[1].leg) == (OrderDenied, "DESK_FAILED", Leg.EXIT)
+        assert isinstance(rows[2], OrderPlanned)
+
+
 def exit_id(of, *, signal_id=SIGNAL):
     return order_id(
         desk_id=DESK.desk_id,
