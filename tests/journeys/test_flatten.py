@@ -142,6 +142,15 @@ class TestSellingOut:
         signals = await desk.rows("SELECT signal_id FROM signals WHERE source = 'desk'")
         assert len(signals) == 1
 
+    async def test_proves_accounts_too_that_hold_something_only_since_it_began(self, desk):
+        await holding(desk, 2)
+
+        await sell_out(desk, accounts=())
+        job, accounts = await ended(desk)
+
+        assert (job.status, sorted(accounts)) == ("done", [1, 2])
+        assert all(one.proved_at is not None for one in accounts.values())
+
 
 class TestWhatStands:
     async def test_is_asked_again_when_the_venue_refuses_the_exit(self, desk):

@@ -37,6 +37,7 @@ LEASE = "flattens"
 PAUSE_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # then every half minute, while nothing changes
 TOLD_AFTER_LOOKS = 3  # what stands for less than two seconds is only on its way
 PROOFS_AT_ONCE = 5  # reading positions costs weight that exits may need
+PROOF_SECONDS_MAX = 5.0  # of one look: a venue that is silent on many accounts keeps no close waiting
 ONE_BY_ONE_MAX = (
     20  # positions of a bot that are closed each by a signal of its own; more by one for the whole bot
 )
@@ -52,7 +53,8 @@ class Patience:
 
     looks: int = 0
     due: float = 0.0
-    stood: object = field(default=None)
+    stood: object = None
+    asked_at: dict[int, float] = field(default_factory=dict)  # account → when its venue was asked last
 
     def wait(self, stood: object, *, now: float) -> None:
         """Look again soon when something has changed, else later and later."""
@@ -105,8 +107,8 @@ class Flattening:
                 one.position.quantity
             )
         }
-        await self._ask(job, [one for one in live if standing.get(one.position.position_id) is FLAT])
         patience = self._patience.setdefault(job.flatten_id, Patience())
+        await self._ask(job, [one for one in live if standing.get(one.position.position_id) is FLAT])
         facts = await self._seen(job, live, standing=standing, is_new=patience.looks < TOLD_AFTER_LOOKS)
         if facts:
             await self._write(job, facts)
@@ -118,7 +120,10 @@ class Flattening:
     async def _carry_on(self, job: RunningFlatten) -> None:
         try:
             await self.look(job)
-        except (AssertionError, LookupError, ValueError):
+        except AWAY:
+            raise
+        except Exception:
+            # Whatever it is: the other jobs, and everything else this trader does, go on.
             log.exception("trader.flatten.failed", flatten_id=str(job.flatten_id))
             self._patience[job.flatten_id].due = self._now() + PAUSE_SECONDS[-1]
 
@@ -159,7 +164,7 @@ class Flattening:
         known = {one.account_id: one for one in await flattens.accounts_seen(pool, job.flatten_id)}
         found = await self._standing(live, standing=standing)
         unproven = [number for number, one in known.items() if one.proved_at is None and number not in found]
-        proofs = await self._prove_all(unproven)
+        proofs = await self._prove_some(unproven, self._patience[job.flatten_id])
         # A venue that lags is no news for two seconds; an account that was proven and holds something again is.
         told = {
             number: why
@@ -209,10 +214,14 @@ class Flattening:
                 found[position.account_id] = Denial(code=code, reason=f"{place}. It is asked to close again.")
         return found
 
-    async def _prove_all(self, account_ids: Sequence[int]) -> dict[int, Denial]:
+    async def _prove_some(self, account_ids: Sequence[int], patience: Patience) -> dict[int, Denial]:
+        """Ask about as many accounts as time allows, those first that have waited longest."""
+        until = self._now() + PROOF_SECONDS_MAX
+        waiting = sorted(account_ids, key=lambda number: patience.asked_at.get(number, 0.0))
         proofs: dict[int, Denial] = {}
-        for first in range(0, len(account_ids), PROOFS_AT_ONCE):
-            some = account_ids[first : first + PROOFS_AT_ONCE]
+        while waiting and self._now() < until:
+            some, waiting = waiting[:PROOFS_AT_ONCE], waiting[PROOFS_AT_ONCE:]
+            patience.asked_at.update(dict.fromkeys(some, self._now()))
             answers = await asyncio.gather(*(self._prove(number) for number in some))
             proofs.update(zip(some, answers, strict=True))
         return proofs

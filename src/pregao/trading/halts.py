@@ -30,7 +30,13 @@ class Halts:
     async def follow(self) -> None:
         """Look; then wait for the bell, or a second."""
         self._rung.clear()
-        await self.look()
+        try:
+            await self.look()
+        except AWAY:
+            raise
+        except Exception:
+            # Whoever plans reads the states himself; here they are not acknowledged, and whoever halts is told so.
+            log.exception("trader.states.unread")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._rung.wait()

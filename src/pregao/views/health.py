@@ -28,8 +28,9 @@ class TradingHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotsHealth:
-    """How many bots and subscriptions take entries, and when the last signal came."""
+    """What the desk may trade, how many bots and subscriptions take entries, and when the last signal came."""
 
+    trading_state: TradingState
     active_bots: int
     active_subscriptions: int
     last_signal_at: datetime | None

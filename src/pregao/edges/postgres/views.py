@@ -117,7 +117,8 @@ FROM trading_states
 """
 
 BOTS_HEALTH = """
-SELECT (SELECT count(*)::int FROM bots WHERE status = 'active') AS active_bots,
+SELECT coalesce((SELECT state FROM trading_states WHERE level = 'desk'), 'active') AS trading_state,
+       (SELECT count(*)::int FROM bots WHERE status = 'active') AS active_bots,
        (SELECT count(*)::int FROM subscriptions AS s JOIN bots AS b USING (bot_id)
         WHERE s.status = 'active' AND b.status = 'active') AS active_subscriptions,
        (SELECT received_at FROM signals ORDER BY signal_id DESC LIMIT 1) AS last_signal_at

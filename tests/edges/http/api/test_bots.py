@@ -443,6 +443,7 @@ class TestBotsHealth:
         assert answer.json() == {
             "success": True,
             "healthy": True,
+            "trading_state": "active",
             "active_bots": 1,
             "active_subscriptions": 1,
             "last_signal_at": None,

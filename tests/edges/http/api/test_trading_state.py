@@ -141,9 +141,11 @@ class TestTradingState:
         before = (await desk.client.get("/health/detailed")).json()["trading"]
         await halt(desk)
         after = (await desk.client.get("/health/detailed")).json()["trading"]
+        bots = (await desk.client.get("/api/v1/bots/health")).json()
 
         assert before == {"state": "active", "version": 0, "states_set": 0}
         assert after == {"state": "halted", "version": 1, "states_set": 1}
+        assert bots["trading_state"] == "halted"
 
 
 class TestTradersOfTheirOwn:

@@ -19,6 +19,7 @@ from pregao.bots.ranges import (
     WEBHOOK_PATH_PATTERN,
 )
 from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide, secrets_taken
+from pregao.domain.trading_state import TradingState
 from pregao.edges.http.api.activity import SignalShown
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
@@ -225,6 +226,7 @@ class BotsHealthShown(Shown):
 
     success: bool
     healthy: bool
+    trading_state: TradingState | None
     active_bots: int | None
     active_subscriptions: int | None
     last_signal_at: datetime | None
@@ -245,6 +247,7 @@ async def get_bots_health(desk: DeskGiven) -> BotsHealthShown:
         away = BotsHealthAway(
             success=False,
             healthy=False,
+            trading_state=None,
             active_bots=None,
             active_subscriptions=None,
             last_signal_at=None,
