@@ -61,7 +61,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
     async with running_desk(seed=plan.seed, weight_max=WEIGHT_MAX, keep=keep) as desk:
         made = await configure(desk, plan)
         faults, traps = Faults(desk, is_quick=is_quick), Traps(desk)
-        sender = Sender(desk.url, bots=made.bots, plans=plan.bots, is_quick=is_quick)
+        sender = Sender(desk.url, bots=made.bots, plans=plan.bots)
         try:
             async with _kept(traps):
                 await _carry_out(plan, desk, sender=sender, faults=faults, traps=traps, tell=tell)

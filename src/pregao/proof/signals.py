@@ -35,14 +35,11 @@ class Sent:
 class Sender:
     """Posts alerts and keeps what was answered."""
 
-    def __init__(
-        self, url: str, *, bots: list[dict[str, Any]], plans: tuple[BotPlan, ...], is_quick: bool
-    ) -> None:
-        """Post to the desk at ``url``; quick: what was not taken is sent again sooner."""
+    def __init__(self, url: str, *, bots: list[dict[str, Any]], plans: tuple[BotPlan, ...]) -> None:
+        """Post to the desk at ``url``."""
         self.sent: list[Sent] = []
         self._bots = bots
         self._plans = plans
-        self._again_seconds = 0.5 if is_quick else AGAIN_SECONDS
         self._client = httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
 
     def forget(self, numbers: Collection[int]) -> None:
@@ -65,7 +62,7 @@ class Sender:
         query = {"secret": bot["secret"]} if signal.spelling == 1 else {}
         for again in range(AGAIN_MAX + 1):
             if again:
-                await asyncio.sleep(self._again_seconds)
+                await asyncio.sleep(AGAIN_SECONDS)
             status = await self._post(f"{MASTER_PATH}/{bot['webhook_path']}", body, query, sent=sent)
             sent.statuses.append(status)
             if status < 500:  # also no answer at all: TradingView leaves it at that

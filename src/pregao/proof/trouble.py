@@ -111,6 +111,9 @@ class Traps:
         self._waiting.clear()
         for point in self._set:
             rehearsal.take_trap(self._desk.shared, point)
+            pid = rehearsal.find_sprung(self._desk.shared, point)  # between two looks
+            if pid is not None:
+                _go_on(pid)
 
     async def keep(self) -> None:
         """Do what was planned to each process that is caught; until canceled."""
@@ -122,8 +125,21 @@ class Traps:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _spring(self, trial: Trial, pid: int) -> None:
-        role = self._desk.role_of(pid)
-        match trial.act:
+        try:
+            await self._do(trial.act, role=self._desk.role_of(pid), pid=pid)
+        finally:
+            _go_on(pid)
+            self._desk.thaw_database()
+        self.hits[trial] += 1
+        del self._set[trial.point]
+        for waiting in self._waiting:
+            if waiting.point == trial.point:
+                self._waiting.remove(waiting)
+                self.set(waiting)
+                break
+
+    async def _do(self, act: Act, *, role: str, pid: int) -> None:
+        match act:
             case Act.KILL if role == "supervisor":
                 await asyncio.sleep(1.0)  # its processes learn of it from the kernel, and end
                 await self._desk.start_supervisor()
@@ -136,19 +152,10 @@ class Traps:
             case Act.DATABASE:
                 self._desk.kill_database()
                 await asyncio.sleep(DATABASE_DOWN_SECONDS)
-                _go_on(pid)
             case Act.DATABASE_FREEZE:
                 self._desk.freeze_database()
                 _go_on(pid)
                 await asyncio.sleep(FREEZE_SECONDS)
-                self._desk.thaw_database()
-        self.hits[trial] += 1
-        del self._set[trial.point]
-        for waiting in self._waiting:
-            if waiting.point == trial.point:
-                self._waiting.remove(waiting)
-                self.set(waiting)
-                break
 
     async def _note_outlived(self, role: str, pid: int) -> None:
         if role not in TRADERS:

@@ -29,9 +29,7 @@ def prove(
         str,
         typer.Option(help="Who is ended where: all, none, or acts, points or POINT:ACT parted by commas."),
     ] = "all",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Shorter outages; alerts are sent again sooner.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter outages, and less time to settle.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with the desk's logs.")] = False,
     as_json: Json = False,
 ) -> None:
