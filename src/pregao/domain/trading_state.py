@@ -1,6 +1,6 @@
 """What may be traded: the desk, a user, an account, a bot or a symbol is active, reducing or halted."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -67,16 +67,17 @@ def scopes_of(
     bot_id: UUID | None = None,
     venue: Venue | None = None,
     symbol: str | None = None,
+    levels: Collection[ScopeLevel] = frozenset(ScopeLevel),
 ) -> list[Scope]:
-    """Give every scope that what is named is in, the desk first."""
-    scopes = [DESK]
-    if user_id is not None:
+    """Give every scope of these levels that what is named is in, the desk first."""
+    scopes = [DESK] if ScopeLevel.DESK in levels else []
+    if user_id is not None and ScopeLevel.USER in levels:
         scopes.append(scope_of_user(user_id))
-    if account_id is not None:
+    if account_id is not None and ScopeLevel.ACCOUNT in levels:
         scopes.append(scope_of_account(account_id))
-    if bot_id is not None:
+    if bot_id is not None and ScopeLevel.BOT in levels:
         scopes.append(scope_of_bot(bot_id))
-    if venue is not None and symbol is not None:
+    if venue is not None and symbol is not None and ScopeLevel.SYMBOL in levels:
         scopes.append(scope_of_symbol(venue, symbol))
     return scopes
 
@@ -119,10 +120,14 @@ class TradingStates:
         self._states: Mapping[Scope, ScopeState] = {
             one.scope: one for one in states if one.state is not TradingState.ACTIVE
         }
+        self.is_any_set = bool(self._states)
+        self.levels = frozenset(
+            scope.level for scope in self._states
+        )  # a thousand accounts ask: only what is there
 
     def __bool__(self) -> bool:
         """Say whether anything is not active."""
-        return bool(self._states)
+        return self.is_any_set
 
     def __iter__(self) -> Iterator[ScopeState]:
         """Give each, in the order told."""

@@ -29,8 +29,10 @@ def denial_of_member(
 ) -> Denial | None:
     """Give why this account takes no entry on the symbol at all, whatever it holds; None when it does."""
     account, subscription = member.account, member.subscription
-    if stopped := denial_of_entry(states, account=account, bot_id=bot.bot_id, symbol=symbol):
-        return stopped
+    if states.is_any_set:
+        stopped = denial_of_entry(states, account=account, bot_id=bot.bot_id, symbol=symbol)
+        if stopped is not None:
+            return stopped
     if not account.is_active:
         return Denial(code="ACCOUNT_INACTIVE", reason=f"account={account.name}. Activate it to trade again.")
     if subscription.status is not SubscriptionStatus.ACTIVE:

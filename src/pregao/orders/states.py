@@ -13,19 +13,27 @@ CODES = {TradingState.HALTED: "TRADING_HALTED", TradingState.REDUCING: "TRADING_
 
 def denial_of_entry(states: TradingStates, *, account: Account, bot_id: UUID, symbol: str) -> Denial | None:
     """Give why nothing is entered there now; None where everything about it is active."""
-    stops = states.strictest(_scopes_of(account, bot_id=bot_id, symbol=symbol)) if states else None
+    stops = (
+        states.strictest(_scopes_of(account, bot_id=bot_id, symbol=symbol, states=states))
+        if states.is_any_set
+        else None
+    )
     return None if stops is None else _entry_stopped(stops)
 
 
 def denial_of_exit(states: TradingStates, *, account: Account, bot_id: UUID, symbol: str) -> Denial | None:
     """Give why nothing is closed there now; None unless an operator has blocked exits too."""
-    blocks = states.blocking_exits(_scopes_of(account, bot_id=bot_id, symbol=symbol)) if states else None
+    blocks = (
+        states.blocking_exits(_scopes_of(account, bot_id=bot_id, symbol=symbol, states=states))
+        if states.is_any_set
+        else None
+    )
     return None if blocks is None else _exit_blocked(blocks)
 
 
 def denial_of_sending(states: TradingStates, *, order: OrderPlanned, user_id: UUID | None) -> Denial | None:
     """Give why an order that was planned before must not leave any more; reducing lets it, halted does not."""
-    if not states:
+    if not states.is_any_set:
         return None
     scopes = scopes_of(
         user_id=user_id,
@@ -33,6 +41,7 @@ def denial_of_sending(states: TradingStates, *, order: OrderPlanned, user_id: UU
         bot_id=order.bot_id,
         venue=order.venue,
         symbol=order.symbol,
+        levels=states.levels,
     )
     if order.leg is Leg.EXIT:
         blocks = states.blocking_exits(scopes)
@@ -41,13 +50,14 @@ def denial_of_sending(states: TradingStates, *, order: OrderPlanned, user_id: UU
     return _entry_stopped(stops) if stops is not None and stops.state is TradingState.HALTED else None
 
 
-def _scopes_of(account: Account, *, bot_id: UUID, symbol: str) -> list[Scope]:
+def _scopes_of(account: Account, *, bot_id: UUID, symbol: str, states: TradingStates) -> list[Scope]:
     return scopes_of(
         user_id=account.user_id,
         account_id=account.account_id,
         bot_id=bot_id,
         venue=account.venue,
         symbol=symbol,
+        levels=states.levels,
     )
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.facts import FlattenEnded, FlattenStarted
+from pregao.edges.cli import app as pregao
 from pregao.edges.cli import flattens, sell_all
 from tests.builders import flatten_started
 from tests.edges.http.api.test_receipts import approved, planned
@@ -50,7 +51,7 @@ class TestSellAll:
     async def test_asks_nothing_with_yes_and_goes_on_without_us(self, holding):
         desk, here = holding
 
-        left = await here.run(sell_all.app, *WHY, "--yes", "--keep-trading", "--wait-seconds", "0")
+        left = await here.run(pregao, "sell-all", *WHY, "--yes", "--keep-trading", "--wait-seconds", "0")
 
         [job] = await started(desk)
         assert (job.level, job.keep_trading) == ("desk", True)
