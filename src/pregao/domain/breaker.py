@@ -92,8 +92,8 @@ class BreakerConfig:
 
 
 VENUE = BreakerConfig(
-    failure_threshold=5, success_threshold=2, timeout_seconds=15, half_open_max_calls=2
-)  # an entry lives for 60 s: a minute of silence would cost every entry of a short outage
+    failure_threshold=5, success_threshold=2, timeout_seconds=5, half_open_max_calls=2
+)  # two calls every five seconds hurt no venue, and an entry lives for 60
 SYMBOL = BreakerConfig(failure_threshold=3, success_threshold=1, timeout_seconds=300, half_open_max_calls=1)
 
 CONFIGS: Mapping[str, BreakerConfig] = {

@@ -134,13 +134,13 @@ class TestOpenVenue:
     ):
         await break_venue(exchange, venue)
         asked = len(venue.received)
-        time.seconds += 5
+        time.seconds += 2
 
         for call in (exchange.submit(entry()), exchange.balance(account_id=1), exchange.instruments()):
             refused = await outcome_of(call)
             assert isinstance(refused, RetryLater)
             assert refused.code == "VENUE_BREAKER_OPEN"
-            assert refused.retry_after_seconds == 10
+            assert refused.retry_after_seconds == 3
         assert len(venue.received) == asked
 
     async def test_lets_exits_pass_and_two_of_them_close_it(self, exchange, venue, breakers):
@@ -163,7 +163,7 @@ class TestOpenVenue:
 
     async def test_tries_two_at_a_time_when_its_time_has_come(self, exchange, venue, breakers, time):
         await break_venue(exchange, venue)
-        time.seconds += 15
+        time.seconds += 5
         venue.slow_keys["key-1"] = 0.1
         told = await asyncio.gather(*(outcome_of(exchange.balance(account_id=1)) for _ in range(6)))
 
@@ -172,7 +172,7 @@ class TestOpenVenue:
 
     async def test_a_canceled_probe_frees_its_place(self, exchange, venue, breakers, time):
         await break_venue(exchange, venue)
-        time.seconds += 15
+        time.seconds += 5
         venue.slow_keys["key-1"] = 5
         probes = [asyncio.create_task(exchange.balance(account_id=1)) for _ in range(2)]
         await asyncio.sleep(0.05)

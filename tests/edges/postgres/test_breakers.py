@@ -56,7 +56,7 @@ class TestSharedBreakers:
         await first.shared.look()
         await second.shared.look()
         assert second.venue.state is BreakerState.OPEN
-        assert 13 < second.venue.retry_after() <= 15
+        assert 4 < second.venue.retry_after() <= 5
 
         for _ in range(2):
             second.venue.succeed(second.venue.begin(is_exit=True))
@@ -93,7 +93,7 @@ class TestSharedBreakers:
         await late.shared.look()
 
         assert late.venue.state is BreakerState.OPEN
-        assert 13 < late.venue.retry_after() <= 15
+        assert 3.5 < late.venue.retry_after() <= 5
 
     async def test_one_that_closes_while_the_database_is_away_says_so_later(self, journal, first):
         first.fail()

@@ -143,8 +143,9 @@ class SharedBreakers:
 
     def _adopt(self, breaker: Breaker, state: BreakerState, *, seconds: float) -> None:
         if state is BreakerState.CLOSED:
-            if breaker.state is not BreakerState.CLOSED:
-                breaker.adopt_closed()
+            if breaker.state is BreakerState.CLOSED:
+                return
+            breaker.adopt_closed()
         elif state is BreakerState.OPEN or breaker.state is BreakerState.CLOSED:
             breaker.adopt_open(seconds)
         else:
