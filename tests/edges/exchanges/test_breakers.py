@@ -83,8 +83,19 @@ class TestFailures:
             http(408, {"code": -1007, "msg": "Timeout waiting for response"}),
             http(503, {"code": -1008, "msg": "Server is currently overloaded"}),
             http(200, b"no json"),
+            http(200, {"balance": "of whom?"}),
         ],
-        ids=["503", "503 not executed", "502", "-1001", "-1006", "-1007", "-1008", "unparsable"],
+        ids=[
+            "503",
+            "503 not executed",
+            "502",
+            "-1001",
+            "-1006",
+            "-1007",
+            "-1008",
+            "unparsable",
+            "not what was promised",
+        ],
     )
     async def test_are_the_venues_own(self, exchange, venue, breakers, answer):
         for _ in range(5):

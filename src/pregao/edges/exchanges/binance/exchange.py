@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -246,12 +247,11 @@ class BinanceExchange(Exchange):
 
     async def _find_order(self, account_id: int, parameters: dict[str, Value]) -> VenueOrder | None:
         try:
-            body = await self.rest.read(FIND_ORDER, parameters, account_id=account_id)
+            return await self.rest.read(FIND_ORDER, parameters, account_id=account_id, translate=order_from)
         except Refused as refusal:
             if refusal.code == NO_SUCH_ORDER:
                 return None
             raise
-        return _translated(order_from, body, what=ORDER)
 
     async def trades_of(
         self, *, account_id: int, symbol: str, exchange_order_id: str
@@ -277,8 +277,9 @@ class BinanceExchange(Exchange):
     async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Give the account's open positions (quantity not 0), of one symbol or all."""
         parameters: dict[str, Value] = {} if symbol is None else {"symbol": symbol}
-        body = await self.rest.read(POSITIONS, parameters, account_id=account_id)
-        rows = _translated_each(position_from, body, what=POSITIONS.path)
+        rows = await self.rest.read(
+            POSITIONS, parameters, account_id=account_id, translate=partial(_each, position_from)
+        )
         return [position for position in rows if position.quantity != ZERO]
 
     async def ensure_leverage(
@@ -301,16 +302,18 @@ class BinanceExchange(Exchange):
         async with self.standing.lock(account_id):
             known = self.standing.position_modes.get(account_id)
             if known is None:
-                body = await self.rest.read(POSITION_MODE, {}, account_id=account_id)
-                known = _translated(_position_mode, body, what=POSITION_MODE.path)
+                known = await self.rest.read(
+                    POSITION_MODE, {}, account_id=account_id, translate=_position_mode
+                )
                 self.standing.position_modes[account_id] = known
         return known
 
     async def balance(self, *, account_id: int) -> Decimal:
         """Give the wallet balance in the margin asset; 0 when the account holds none."""
-        body = await self.rest.read(BALANCE, {}, account_id=account_id)
-        balances = dict(_translated_each(_asset_balance, body, what=BALANCE.path))
-        return balances.get(self.settings.margin_asset, ZERO)
+        balances = await self.rest.read(
+            BALANCE, {}, account_id=account_id, translate=partial(_each, _asset_balance)
+        )
+        return dict(balances).get(self.settings.margin_asset, ZERO)
 
     async def instruments(self) -> dict[str, Instrument]:
         """Give what may be traded, by symbol; cached for an hour."""
@@ -340,8 +343,9 @@ class BinanceExchange(Exchange):
             standing.leverages[key] = leverage
 
     async def _trades(self, account_id: int, parameters: dict[str, Value]) -> list[VenueTrade]:
-        body = await self.rest.read(TRADES, parameters, account_id=account_id)
-        trades = _translated_each(trade_from, body, what=TRADES.path)
+        trades = await self.rest.read(
+            TRADES, parameters, account_id=account_id, translate=partial(_each, trade_from)
+        )
         return sorted(trades, key=lambda trade: (trade.traded_at, len(trade.trade_id), trade.trade_id))
 
     async def _together(self, name: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -359,12 +363,7 @@ class BinanceExchange(Exchange):
             flight.exception()  # told to whoever waits; when nobody does, it is nobody's news
 
     async def _fetch_instruments(self) -> dict[str, Instrument]:
-        body = await self.rest.public(FACTS, {})
-        try:
-            facts = _facts.decode(body)
-            instruments = instruments_from(facts)
-        except (msgspec.DecodeError, ArithmeticError) as problem:
-            raise OutcomeUnknown("ANSWER_UNREADABLE", FACTS.path) from problem
+        facts, instruments = await self.rest.public(FACTS, {}, translate=_listed)
         for limit in facts.rate_limits:
             if limit.rate_limit_type == "REQUEST_WEIGHT" and limit.interval == "MINUTE":
                 self.rest.limits.weight_max = limit.limit // limit.interval_num
@@ -373,15 +372,12 @@ class BinanceExchange(Exchange):
 
     async def _fetch_quote(self, symbol: str) -> Quote:
         parameters: dict[str, Value] = {"symbol": symbol}
-        book, last = await asyncio.gather(
-            self.rest.public(BOOK_TICKER, parameters), self.rest.public(LAST_PRICE, parameters)
+        (bid, ask), last = await asyncio.gather(
+            self.rest.public(BOOK_TICKER, parameters, translate=_sides),
+            self.rest.public(LAST_PRICE, parameters, translate=_last_price),
         )
-        try:
-            sides = msgspec.json.decode(book)
-            self.prices.note_book(symbol, bid=Decimal(sides["bidPrice"]), ask=Decimal(sides["askPrice"]))
-            self.prices.note_last(symbol, price=Decimal(msgspec.json.decode(last)["price"]))
-        except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError) as problem:
-            raise OutcomeUnknown("ANSWER_UNREADABLE", f"quote of {symbol}") from problem
+        self.prices.note_book(symbol, bid=bid, ask=ask)
+        self.prices.note_last(symbol, price=last)
         quote = self.prices.quote(symbol, age_seconds_max=self.settings.quote_age_seconds_max)
         if quote is None:
             raise Refused("NO_PRICE", f"symbol={symbol} has an empty side of the book, or no trade yet")
@@ -430,14 +426,21 @@ def _asset_balance(row: Json) -> tuple[str, Decimal]:
     return str(row["asset"]), Decimal(row["balance"])
 
 
-def _translated(translate: Callable[[Json], T], body: Any, *, what: str) -> T:
-    try:
-        return translate(body)
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as problem:
-        raise OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: {type(problem).__name__}") from problem
-
-
-def _translated_each(translate: Callable[[Json], T], body: Any, *, what: str) -> list[T]:
+def _each(translate: Callable[[Json], T], body: Any) -> list[T]:
     if not isinstance(body, list):
-        raise OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: no list")
-    return [_translated(translate, row, what=what) for row in body]
+        raise TypeError("no list")
+    return [translate(row) for row in body]
+
+
+def _listed(body: bytes) -> tuple[ExchangeFacts, dict[str, Instrument]]:
+    facts = _facts.decode(body)
+    return facts, instruments_from(facts)
+
+
+def _sides(body: bytes) -> tuple[Decimal, Decimal]:
+    sides = msgspec.json.decode(body)
+    return Decimal(sides["bidPrice"]), Decimal(sides["askPrice"])
+
+
+def _last_price(body: bytes) -> Decimal:
+    return Decimal(msgspec.json.decode(body)["price"])

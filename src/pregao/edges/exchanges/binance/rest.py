@@ -7,24 +7,34 @@ Nothing here knows what a request is for; it gives a success's body or raises on
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from pregao.domain.clock import Clock
-from pregao.domain.venue import OperatorNeeded, RetryLater, VenueError
+from pregao.domain.venue import OperatorNeeded, OutcomeUnknown, RetryLater, VenueError
 from pregao.domain.weight import Importance, importance_of
 from pregao.edges.exchanges.binance.errors import CLOCK_CODES, Kind
 from pregao.edges.exchanges.binance.limits import Limits
-from pregao.edges.exchanges.binance.outcomes import refusal_in, unanswered, unreadable, verdict_on
+from pregao.edges.exchanges.binance.outcomes import (
+    refusal_in,
+    unanswered,
+    unreadable,
+    venues_fault,
+    verdict_on,
+)
 from pregao.edges.exchanges.binance.passage import Passages
 from pregao.edges.exchanges.binance.signing import ApiKey, Credentials, Value, query_of, signed
 from pregao.edges.exchanges.binance.venue_clock import VenueClock
 from pregao.edges.exchanges.wire import Answer, Line, Priority, WireError
 
+T = TypeVar("T")
+
+UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, msgspec.DecodeError)
+"""What an answer raises that is not what the venue promised."""
 CREDENTIALS_RETRY_SECONDS = 5.0
 RESYNC_SECONDS_MAX = 2.0  # then the next attempt takes its chance with the clock as it is
 TOO_MANY_ORDERS = -1015  # counted per account; every other limit is the address's
@@ -77,25 +87,28 @@ class BinanceRest:
         self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
         return await self._ask(request, priority=priority, account_id=account_id, what=what)
 
-    async def read(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
-        """Ask something of an account; give the decoded body."""
-        return await self._signed_call(call, parameters, account_id=account_id)
+    async def read(
+        self, call: Call, parameters: dict[str, Value], *, account_id: int, translate: Callable[[Any], T]
+    ) -> T:
+        """Ask something of an account; give the decoded body as ``translate`` understands it."""
+        return await self._signed_call(call, parameters, account_id=account_id, translate=translate)
 
     async def change(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> None:
         """Change an account's setting; that it stands already is as good as done."""
-        await self._signed_call(call, parameters, account_id=account_id)
+        await self._signed_call(call, parameters, account_id=account_id, translate=_as_it_is)
 
     async def with_key(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
         """Ask with the account's key and no signature (listen keys)."""
         key = await self._key_of(account_id)
         payload = self._payload(call.method, call.path, query_of(parameters), key=key.key)
-        return await self._body_of(call, payload, account_id=account_id)
+        return await self._body_of(call, payload, account_id=account_id, translate=_as_it_is)
 
-    async def public(self, call: Call, parameters: dict[str, Value]) -> bytes:
-        """Ask what needs no key; give the bytes, so that the caller decodes only what it wants."""
+    async def public(self, call: Call, parameters: dict[str, Value], *, translate: Callable[[bytes], T]) -> T:
+        """Ask what needs no key; ``translate`` decodes of the bytes only what it wants."""
         payload = self._payload(call.method, call.path, query_of(parameters), key=None)
         async with self._watched(call, account_id=None):
-            return (await self._ask_call(call, payload, account_id=None)).body
+            answer = await self._ask_call(call, payload, account_id=None)
+            return understood(translate, answer.body, what=call.path)
 
     async def measure_clock(self) -> None:
         """Measure the distance between the venue's clock and ours."""
@@ -110,7 +123,7 @@ class BinanceRest:
 
     async def _server_time(self) -> int:
         call = Call(method="GET", path="/fapi/v1/time")
-        body = await self.public(call, {})
+        body = await self.public(call, {}, translate=_as_it_is)
         try:
             return int(msgspec.json.decode(body)["serverTime"])
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as problem:
@@ -118,17 +131,22 @@ class BinanceRest:
                 "CLOCK_UNREADABLE", "the venue's clock could not be read", retry_after_seconds=1.0
             ) from problem
 
-    async def _signed_call(self, call: Call, parameters: dict[str, Value], *, account_id: int) -> Any:
+    async def _signed_call(
+        self, call: Call, parameters: dict[str, Value], *, account_id: int, translate: Callable[[Any], T]
+    ) -> T:
         key = await self._key_of(account_id)
         timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
         payload = self._payload(
             call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key
         )
-        return await self._body_of(call, payload, account_id=account_id)
+        return await self._body_of(call, payload, account_id=account_id, translate=translate)
 
-    async def _body_of(self, call: Call, payload: bytes, *, account_id: int) -> Any:
+    async def _body_of(
+        self, call: Call, payload: bytes, *, account_id: int, translate: Callable[[Any], T]
+    ) -> T:
         async with self._watched(call, account_id=account_id):
-            return self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
+            body = self._body(await self._ask_call(call, payload, account_id=account_id), what=call.path)
+            return understood(translate, body, what=call.path)
 
     @contextlib.asynccontextmanager
     async def _watched(self, call: Call, *, account_id: int | None) -> AsyncIterator[None]:
@@ -234,3 +252,21 @@ class BinanceRest:
             log.info("binance.clock.measured", offset_ms=self.clock.offset_ms)
         except VenueError as problem:
             log.warning("binance.clock.unmeasured", code=problem.code)
+
+
+def understood(translate: Callable[[Any], T], body: Any, *, what: str) -> T:
+    """
+    Translate an answer.
+
+    :raises OutcomeUnknown: by the venue's fault, where it cannot be.
+    """
+    try:
+        return translate(body)
+    except UNREADABLE as problem:
+        raise venues_fault(
+            OutcomeUnknown("ANSWER_UNREADABLE", f"{what}: {type(problem).__name__}")
+        ) from problem
+
+
+def _as_it_is(body: T) -> T:
+    return body
