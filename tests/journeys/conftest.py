@@ -13,8 +13,10 @@ from pregao.domain.facts import Fact
 from pregao.domain.signal import Instruction
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.work import Workers, settled_signals
 from pregao.orders.ports import Desk
+from pregao.trading.flattening import Flattening
 from pregao.trading.trader import Trader
 from tests.builders import arrival
 from tests.fake_exchange import FakeExchange
@@ -65,13 +67,14 @@ class RunningDesk:
         doorbell = Doorbell(self.dsn)
         desk = Desk(desk_id=await desk_id(self.journal), owner=name, lease_epoch=lease.lease_epoch)
         trader = Trader(
-            self.journal,
+            PostgresStore(self.journal),
             exchanges={Venue.PAPER: self.exchange},
             doorbell=doorbell,
             clock=self.exchange.clock,
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
         )
+        trader.join(Flattening(self.journal, trader.floor, trader.comparison, desk=desk).follow)
         self.exchange.tell = trader.take
         self.traders.append(trader)
         return trader, doorbell

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from pregao.decisions.ports import RECONCILE_SECONDS_MAX
 from pregao.domain.account import Venue
 from pregao.domain.order import Side
 from pregao.domain.signal import Action
 from pregao.domain.venue import StreamGap
 from pregao.edges.postgres import checks
-from pregao.edges.postgres.work import RECONCILE_SECONDS_MAX
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
 

@@ -30,11 +30,13 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.high_water import HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
+from pregao.trading.flattening import Flattening
 from pregao.trading.trader import Trader
 
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
@@ -111,15 +113,17 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         )
         for venue, addresses in venue_addresses(settings).items()
     }
+    desk = Desk(desk_id=await desk_id(journal), owner=lease.worker_id, lease_epoch=lease.lease_epoch)
     trader = Trader(
-        journal,
+        PostgresStore(journal),
         exchanges=exchanges,
         doorbell=doorbell,
         clock=clock,
-        desk=Desk(desk_id=await desk_id(journal), owner=lease.worker_id, lease_epoch=lease.lease_epoch),
+        desk=desk,
         orders_in_flight_max=settings.orders_in_flight_max,
         breakers=breakers,
     )
+    trader.join(Flattening(journal, trader.floor, trader.comparison, desk=desk).follow)
     follower = Follower(
         journal,
         workers,

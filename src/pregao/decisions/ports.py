@@ -37,6 +37,18 @@ class Record:
 NOTHING_DONE = Record()
 
 
+RECONCILE_SECONDS_MAX = 5.0  # an entry waits so long for an account that was taken over
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSignal:
+    """A signal nobody has decided about, and where its symbol would be traded."""
+
+    signal_id: UUID
+    symbol: str | None
+    venues: list[Venue]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewerSignal:
     """A signal of the same bot that came later and was traded."""

@@ -146,3 +146,11 @@ class TradingStates:
 
 
 ALL_ACTIVE = TradingStates()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """The states as a trader needs them: with whose the accounts of users are that may not trade."""
+
+    states: TradingStates
+    owners: Mapping[int, UUID]  # of accounts whose users have a state

@@ -23,6 +23,7 @@ from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
+ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
 CLOCK_MARGIN_MS = 1_000  # the venue takes timestamps up to this far ahead of its own clock
 FORGOTTEN_MS = 600_000  # a venue that acknowledged an order and still has none such is not merely late
 DOUBT_MS = 60_000  # a venue's books lag by seconds: what differs for longer is somebody else's holding

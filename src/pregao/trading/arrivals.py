@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
+from pregao.decisions.ports import WaitingSignal
 from pregao.domain.facts import (
     ApprovalAnswered,
     DecisionApproved,
@@ -20,9 +22,6 @@ from pregao.domain.facts import (
     SignalPlanned,
 )
 from pregao.domain.signal import Action
-from pregao.edges.postgres import work
-from pregao.edges.postgres.books import PostgresBooks
-from pregao.edges.postgres.journal import Transaction
 from pregao.orders.rows import deny_planned
 from pregao.trading.floor import LOOK_SECONDS, Floor
 from pregao.trading.trouble import BROKEN, DATA_MISTAKES, OUR_MISTAKES
@@ -52,7 +51,7 @@ class Arrivals:
 
     async def decide_batch(self) -> int:
         """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
-        waiting = await work.peek_waiting_signals(self._floor.journal.pool, limit=SIGNALS_PER_BATCH)
+        waiting = await self._floor.store.peek_waiting_signals(limit=SIGNALS_PER_BATCH)
         return await self.decide(waiting) if waiting else 0
 
     async def end_approvals(self) -> None:
@@ -64,8 +63,8 @@ class Arrivals:
     async def expire_batch(self) -> int:
         """Answer with the clock what nobody answered in time, and settle it; give how many there were."""
         now = self._floor.clock()
-        async with self._floor.journal.transaction() as transaction:
-            overdue = await work.claim_overdue(transaction.connection, now=now, limit=APPROVALS_PER_BATCH)
+        async with self._floor.store.transaction() as transaction:
+            overdue = await self._floor.store.claim_overdue(transaction, now=now, limit=APPROVALS_PER_BATCH)
             answers = [
                 to_answer(asked, is_approved=False, answered_by=CLOCK, reason="", now=now)
                 for asked in overdue
@@ -74,20 +73,20 @@ class Arrivals:
         self._floor.go_on(done)
         return len(overdue)
 
-    async def decide(self, waiting: Sequence[work.WaitingSignal]) -> int:
+    async def decide(self, waiting: Sequence[WaitingSignal]) -> int:
         """Decide and plan those of the signals that still wait; give how many there were."""
         await self._floor.read_prices(
             {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
         )
         done: list[Fact] = []
-        async with self._floor.journal.transaction() as transaction:
-            claimed = await work.claim_waiting_signals(
-                transaction.connection, [one.signal_id for one in waiting]
+        async with self._floor.store.transaction() as transaction:
+            claimed = await self._floor.store.claim_waiting_signals(
+                transaction, [one.signal_id for one in waiting]
             )
             if not claimed:
                 return 0
             if len(claimed) > 1:
-                await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in claimed})
+                await self._floor.store.books(transaction).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:
                 rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
@@ -97,11 +96,9 @@ class Arrivals:
         self._floor.go_on(done)
         return len(claimed)
 
-    async def _decide_one(
-        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction
-    ) -> list[Fact]:
+    async def _decide_one(self, signal: SignalAccepted | ApprovalAnswered, transaction: Any) -> list[Fact]:
         try:
-            async with transaction.connection.transaction():
+            async with self._floor.store.savepoint(transaction):
                 return await self._floor.runner.advance_in(transaction, [], standing=[signal])
         except DATA_MISTAKES as mistake:
             log.warning(
@@ -110,13 +107,13 @@ class Arrivals:
         except (*OUR_MISTAKES, *BROKEN) as mistake:
             return await self._give_up(signal, transaction, mistake=mistake)
         try:
-            async with transaction.connection.transaction():
+            async with self._floor.store.savepoint(transaction):
                 return await self._plan_one_by_one(signal, transaction)
         except (*OUR_MISTAKES, *BROKEN) as mistake:
             return await self._give_up(signal, transaction, mistake=mistake)
 
     async def _plan_one_by_one(
-        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Any
     ) -> list[Fact]:
         """Write order by order what the database did not take together: one account's row is denied alone."""
         failed = 0
@@ -126,7 +123,7 @@ class Arrivals:
                 for row in turn:
                     told = replace(row, orders=row.orders - failed) if isinstance(row, SignalPlanned) else row
                     try:
-                        async with transaction.connection.transaction():
+                        async with self._floor.store.savepoint(transaction):
                             done += await self._floor.decider.advance_in(transaction, [told])
                     except DATA_MISTAKES as mistake:
                         if not isinstance(row, OrderPlanned | OrderDeferred):
@@ -140,7 +137,7 @@ class Arrivals:
         return done
 
     async def _give_up(
-        self, signal: SignalAccepted | ApprovalAnswered, transaction: Transaction, *, mistake: Exception
+        self, signal: SignalAccepted | ApprovalAnswered, transaction: Any, *, mistake: Exception
     ) -> list[Fact]:
         """End a signal that would fail again and hold up every signal behind it; its receipt says so."""
         if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:

@@ -10,8 +10,6 @@ from pregao.domain.account import Venue
 from pregao.domain.facts import ForeignPositionSeen
 from pregao.domain.venue import VenueError
 from pregao.domain.weight import Importance, asking_for
-from pregao.edges.postgres import checks, work
-from pregao.edges.postgres.books import PostgresBooks
 from pregao.positions.compare import Place, find_foreign, foreign_quantities
 from pregao.trading.floor import Floor
 from pregao.trading.trouble import AWAY
@@ -52,9 +50,7 @@ class Comparison:
         """Find the accounts whose turn has come."""
         await asyncio.sleep(ROUND_SECONDS)
         if self._venues:
-            for account_id in await checks.claim_due(
-                self._floor.journal.pool, self._venues, limit=ACCOUNTS_PER_ROUND
-            ):
+            for account_id in await self._floor.store.claim_due(self._venues, limit=ACCOUNTS_PER_ROUND):
                 self._floor.doubts.compare_after_gap(account_id)
 
     async def compare_next(self) -> None:
@@ -86,14 +82,14 @@ class Comparison:
 
     async def look_at(self, account_id: int) -> Look | None:
         """Compare one account's positions with the books; None while something of it is on its way."""
-        pool = self._floor.journal.pool
-        is_quiet, held = await work.held_positions(pool, account_id)
+        store = self._floor.store
+        is_quiet, held = await store.held_positions(account_id)
         if not is_quiet:
             return None
-        [account] = (await PostgresBooks(pool).accounts([account_id])).values()
+        [account] = (await store.books().accounts([account_id])).values()
         with asking_for(Importance.BOOKS):
             told = await self._floor.exchanges[account.venue].positions(account_id=account_id)
-        if (True, held) != await work.held_positions(pool, account_id):
+        if (True, held) != await store.held_positions(account_id):
             return None
         foreign = foreign_quantities(held=held, told=told)
         return Look(
@@ -113,7 +109,7 @@ class Comparison:
                 position_side=position_side,
                 venue_minus_ours=f"{quantity:f}",
             )
-        await checks.note_check(self._floor.journal.pool, account_id, agrees=not look.differs)
+        await self._floor.store.note_check(account_id, agrees=not look.differs)
 
 
 def _is_same(seen: list[ForeignPositionSeen], before: list[ForeignPositionSeen] | None) -> bool:

@@ -22,6 +22,7 @@ from pregao.edges.ids import uuid7
 from pregao.edges.postgres import flattens
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.flattens import ExitsDone, LivePosition, RunningFlatten
+from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import read_watched
 from pregao.edges.postgres.work import Lease, Workers
@@ -66,13 +67,14 @@ class Patience:
 class Flattening:
     """The loop that sells out."""
 
-    def __init__(self, floor: Floor, comparison: Comparison, *, desk: Desk) -> None:
+    def __init__(self, journal: Journal, floor: Floor, comparison: Comparison, *, desk: Desk) -> None:
         """Work while ``desk``'s worker holds the lease; look at venues through ``comparison``."""
+        self._journal = journal
         self._floor = floor
         self._comparison = comparison
         self._desk = desk
         self._lease = Lease(worker_id=desk.owner, lease_epoch=desk.lease_epoch)
-        self._workers = Workers(floor.journal.pool)
+        self._workers = Workers(journal.pool)
         self._patience: dict[UUID, Patience] = {}
         self._rung = asyncio.Event()
         for bell in (flattens.BELL, STATES):  # a state may have kept exits back
@@ -83,7 +85,7 @@ class Flattening:
         if self._rung.is_set():
             self._patience.clear()
         self._rung.clear()
-        jobs = await flattens.running_flattens(self._floor.journal.pool)
+        jobs = await flattens.running_flattens(self._journal.pool)
         if jobs and await self._workers.hold(LEASE, self._lease):
             self._patience = {one.flatten_id: self._patience.get(one.flatten_id, Patience()) for one in jobs}
             for job in jobs:
@@ -96,7 +98,7 @@ class Flattening:
 
     async def look(self, job: RunningFlatten) -> None:
         """Look at a job once: ask for closes, prove what is closed, end it when all is proven."""
-        pool = self._floor.journal.pool
+        pool = self._journal.pool
         live = await flattens.live_positions(pool, job.scope)
         on_the_way = await PostgresBooks(pool).on_the_way([one.position.position_id for one in live])
         states = (await read_watched(pool)).states
@@ -160,7 +162,7 @@ class Flattening:
         self, job: RunningFlatten, live: Sequence[LivePosition], *, standing: dict[int, Denial], is_new: bool
     ) -> list[Fact]:
         """Give what has changed on the accounts: what stands there and why, and who is proven flat."""
-        pool = self._floor.journal.pool
+        pool = self._journal.pool
         known = {one.account_id: one for one in await flattens.accounts_seen(pool, job.flatten_id)}
         found = await self._standing(live, standing=standing)
         unproven = [number for number, one in known.items() if one.proved_at is None and number not in found]
@@ -194,7 +196,7 @@ class Flattening:
         self, live: Sequence[LivePosition], *, standing: dict[int, Denial]
     ) -> dict[int, Denial]:
         """Give by account why something stands there: of several positions the last."""
-        last = await flattens.last_exits(self._floor.journal.pool, [one.position.position_id for one in live])
+        last = await flattens.last_exits(self._journal.pool, [one.position.position_id for one in live])
         found: dict[int, Denial] = {}
         for one in live:
             position, why = one.position, standing.get(one.position.position_id)
@@ -247,7 +249,7 @@ class Flattening:
         return FLAT
 
     async def _unproven(self, job: RunningFlatten) -> list[int]:
-        seen = await flattens.accounts_seen(self._floor.journal.pool, job.flatten_id)
+        seen = await flattens.accounts_seen(self._journal.pool, job.flatten_id)
         return [one.account_id for one in seen if one.proved_at is None]
 
     async def _end_if_proven(self, job: RunningFlatten) -> None:
@@ -260,7 +262,7 @@ class Flattening:
             ended_by=self._desk.owner,
             reason="Every account is proven flat.",
         )
-        async with self._floor.journal.transaction() as transaction:
+        async with self._journal.transaction() as transaction:
             if not await flattens.is_running(transaction.connection, job.flatten_id):
                 return
             # Under the job's lock: an entry since then, or an account that somebody asked for, is seen next time.
@@ -269,7 +271,7 @@ class Flattening:
 
     async def _write(self, job: RunningFlatten, facts: Sequence[Fact]) -> None:
         """Write facts, unless somebody has stopped the job meanwhile."""
-        async with self._floor.journal.transaction() as transaction:
+        async with self._journal.transaction() as transaction:
             if await flattens.is_running(transaction.connection, job.flatten_id):
                 await transaction.append(facts)
 

@@ -6,9 +6,10 @@ Every loop works through the floor; it knows none of them.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -33,11 +34,8 @@ from pregao.domain.facts import (
 )
 from pregao.domain.position import PositionStatus
 from pregao.domain.venue import VenueError
-from pregao.edges.postgres import work
-from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
-from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.market.live import LiveMarket
 from pregao.orders.ports import Desk, Exchange
 from pregao.orders.send import attempt_of, not_sent, send_order
@@ -46,6 +44,7 @@ from pregao.trading.doubts import Doubts
 from pregao.trading.gate import Gate
 from pregao.trading.outbox import Outbox
 from pregao.trading.steps import bind_steps
+from pregao.trading.store import Bell, Store
 from pregao.trading.trouble import AWAY
 
 LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
@@ -61,17 +60,17 @@ class Floor:
 
     def __init__(
         self,
-        journal: Journal,
+        store: Store[Any],
         *,
         exchanges: Mapping[Venue, Exchange],
-        doorbell: Doorbell,
+        doorbell: Bell,
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
         breakers: Breakers | None = None,
     ) -> None:
         """Send ``orders_in_flight_max`` orders at once per venue and leg."""
-        self.journal = journal
+        self.store = store
         self.exchanges = exchanges
         self.doorbell = doorbell
         self.clock = clock
@@ -86,10 +85,14 @@ class Floor:
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_listeners: list[Callable[[str], None]] = []
-        steps, steps_in_turns = bind_steps(market=self.market, desk=desk, clock=clock, rates=self._rates)
+        steps, steps_in_turns = bind_steps(
+            store, market=self.market, desk=desk, clock=clock, rates=self._rates
+        )
         self.plan = steps_in_turns[DecisionApproved]
-        self.runner = Runner(self._begin, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee)
-        self.decider = Runner(self._begin, steps=steps, steps_in_turns={})
+        self.runner: Runner[Any] = Runner(
+            store.transaction, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee
+        )
+        self.decider: Runner[Any] = Runner(store.transaction, steps=steps, steps_in_turns={})
         """The same, but what is approved is not planned."""
 
     # --- commit -------------------------------------------------------------------------------------------
@@ -119,16 +122,11 @@ class Floor:
         """Call ``listener`` with the id of each order whose end was committed."""
         self._end_listeners.append(listener)
 
-    @contextlib.asynccontextmanager
-    async def _begin(self) -> AsyncIterator[Transaction]:
-        async with self.journal.transaction() as transaction:
-            yield transaction
-
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         await self._outbox.let_leave()
         told = [fact for facts in batch for fact in facts]
-        async with self.journal.transaction() as transaction:
-            await work.lock_positions_of(transaction.connection, told)
+        async with self.store.transaction() as transaction:
+            await self.store.lock_positions_of(transaction, told)
             done = await self.runner.advance_in(transaction, told)
             rehearsal.reach("trader.outcome.written")
         self.go_on(done)
@@ -142,7 +140,7 @@ class Floor:
 
     async def _tell_settled(self, ended: Collection[UUID]) -> None:
         try:
-            settled = await work.settled_signals(self.journal.pool, ended)
+            settled = await self.store.settled_signals(ended)
         except AWAY as away:  # whoever waits for a receipt looks for himself too
             log.warning("trader.database.away", error=type(away).__name__)
             return

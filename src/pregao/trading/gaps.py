@@ -14,8 +14,6 @@ from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.venue import RetryLater, VenueError, VenueTrade
 from pregao.domain.weight import Importance, asking_for
-from pregao.edges.postgres import checks, work
-from pregao.edges.postgres.books import PostgresBooks
 from pregao.trading.floor import Floor
 from pregao.trading.questions import RESOLVE_SECONDS, Questions
 from pregao.trading.trouble import AWAY
@@ -88,7 +86,7 @@ class Gaps:
     async def _note_known(self, account_id: int) -> None:
         """Let entries back in, if they were kept out since this trader took the account over."""
         try:
-            if await checks.mark_reconciled(self._floor.journal.pool, account_id):
+            if await self._floor.store.mark_reconciled(account_id):
                 log.info("trader.account.reconciled", account_id=account_id)
         except AWAY as away:
             log.warning("trader.database.away", error=type(away).__name__)
@@ -96,7 +94,7 @@ class Gaps:
 
     async def _know_orders(self, account_id: int) -> None:
         """Ask about each order that may have traded unseen."""
-        orders = await work.live_orders_of_account(self._floor.journal.pool, account_id)
+        orders = await self._floor.store.live_orders_of_account(account_id)
         for order in orders:
             # What is planned is being sent right now, or asked about soon; what is dead cannot have traded.
             if order.status is not OrderStatus.PLANNED and not order.is_dead:
@@ -110,7 +108,7 @@ class Gaps:
 
     async def _know_trades(self, account_id: int) -> bool:
         """Ask for the trades of what is held: they weigh most, and exits do not hang on them."""
-        held = await work.held_symbols(self._floor.journal.pool, account_id)
+        held = await self._floor.store.held_symbols(account_id)
         with asking_for(Importance.BOOKS):
             told = [
                 await self.book_untold(
@@ -125,11 +123,11 @@ class Gaps:
         trades = await self._floor.exchanges[venue].trades_since(
             account_id=account_id, symbol=symbol, since_ms=since_ms
         )
-        pool = self._floor.journal.pool
-        untold = await PostgresBooks(pool).untold_trades(account_id=account_id, symbol=symbol, trades=trades)
+        store = self._floor.store
+        untold = await store.books().untold_trades(account_id=account_id, symbol=symbol, trades=trades)
         # Such a query does not say whose order it was: unexplained, our own fill would count as foreign.
-        explained, may_be_ours = await work.explain_trades(
-            pool, account_id=account_id, symbol=symbol, trades=untold
+        explained, may_be_ours = await store.explain_trades(
+            account_id=account_id, symbol=symbol, trades=untold
         )
         explained += await self._asked_whose(
             [trade for trade in untold if trade.trade_id not in {one.trade_id for one in explained}],

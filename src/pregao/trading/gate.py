@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from pregao.domain.facts import OrderPlanned
-from pregao.domain.trading_state import ALL_ACTIVE
-from pregao.edges.postgres.trading_states import Watched
+from pregao.domain.trading_state import ALL_ACTIVE, Watched
 from pregao.orders.denial import Denial
 from pregao.orders.states import denial_of_sending
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from pregao.edges.postgres.trading_states import BELL, acknowledge, read_watched
+from pregao.edges.postgres.trading_states import BELL
 from pregao.orders.ports import Desk
 from pregao.trading.floor import LOOK_SECONDS, Floor
 from pregao.trading.trouble import AWAY
@@ -43,7 +43,7 @@ class Halts:
 
     async def look(self) -> None:
         """Stop what a new version forbids, and have it acknowledged once nothing of that is on its way."""
-        watched = await read_watched(self._floor.journal.pool)
+        watched = await self._floor.store.read_watched()
         version = watched.states.version
         if version == self._version:
             return
@@ -60,8 +60,7 @@ class Halts:
                 await asyncio.wait([taken_back])  # written or not: it stays here
             while any(name in self._floor.gate.passing for name in began_before):  # noqa: ASYNC110  # an event for every order would cost every burst
                 await asyncio.sleep(ANSWER_LOOK_SECONDS)
-            await acknowledge(
-                self._floor.journal.pool,
+            await self._floor.store.acknowledge(
                 worker_id=self._desk.owner,
                 lease_epoch=self._desk.lease_epoch,
                 version=version,

@@ -10,10 +10,8 @@ from pregao import rehearsal
 from pregao.domain.facts import EntryRequested, Fact, OrderEnded
 from pregao.domain.order import OrderStatus
 from pregao.domain.venue import OperatorNeeded, Refused, VenueError
-from pregao.edges.postgres import work
-from pregao.edges.postgres.books import PostgresBooks
 from pregao.orders.ports import Exchange, LiveOrder
-from pregao.orders.resolve import FORGOTTEN_MS, resolve_order
+from pregao.orders.resolve import ASK_AGAIN_SECONDS, FORGOTTEN_MS, resolve_order
 from pregao.trading.floor import Floor
 from pregao.trading.trouble import AWAY
 
@@ -56,9 +54,9 @@ class Questions:
         await asyncio.sleep(RESOLVE_SECONDS)
         if self._has_news:
             self._has_news = False
-            await work.ask_soon(self._floor.journal.pool)
-        async with self._floor.journal.transaction() as transaction:
-            due = await work.claim_due_orders(transaction.connection, limit=QUESTIONS_PER_BATCH)
+            await self._floor.store.ask_soon()
+        async with self._floor.store.transaction() as transaction:
+            due = await self._floor.store.claim_due_orders(transaction, limit=QUESTIONS_PER_BATCH)
         for order in due:
             self._floor.spawn(self.ask(order))
 
@@ -106,7 +104,7 @@ class Questions:
     async def _answer(self, order: LiveOrder, exchange: Exchange) -> Sequence[Fact] | None:
         """Ask the venue; None when the question was dropped meanwhile."""
         # No transaction while a venue is asked: it may take ten seconds.
-        books = PostgresBooks(self._floor.journal.pool)
+        books = self._floor.store.books()
         asking = asyncio.ensure_future(
             resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
         )
@@ -128,16 +126,16 @@ class Questions:
             return
         if age_seconds > FORGOTTEN_FOR_EVER_SECONDS:
             log.error("orders.resolve.forgotten", order_id=order.order_id, account_id=order.account_id)
-            await work.put_off_question(self._floor.journal.pool, order, seconds=None)
+            await self._floor.store.put_off_question(order, seconds=None)
             return
         seconds = min(age_seconds * AGE_SHARE, FORGOTTEN_SECONDS_MAX)
-        await work.put_off_question(self._floor.journal.pool, order, seconds=seconds)
+        await self._floor.store.put_off_question(order, seconds=seconds)
 
     async def _put_off_refused(self, order: LiveOrder, *, age_seconds: float) -> None:
         """Ask ever more seldom what the venue refuses to say: a person must act first."""
         seconds = min(age_seconds * AGE_SHARE, REFUSED_SECONDS_MAX)
-        if seconds > work.ASK_AGAIN_SECONDS[-1]:
-            await work.put_off_question(self._floor.journal.pool, order, seconds=seconds)
+        if seconds > ASK_AGAIN_SECONDS[-1]:
+            await self._floor.store.put_off_question(order, seconds=seconds)
 
 
 def _age_seconds(order: LiveOrder, exchange: Exchange) -> float:

@@ -23,14 +23,13 @@ from pregao.domain.facts import (
     OrderRejected,
     SignalAccepted,
 )
-from pregao.edges.postgres.books import KnownMembers, PostgresBooks
-from pregao.edges.postgres.journal import Transaction
 from pregao.fills.book import book_fill
 from pregao.market.live import LiveMarket
 from pregao.orders import close, enter, plan
 from pregao.orders.ports import Desk
 from pregao.positions import update
 from pregao.runner import Bound, BoundInTurns
+from pregao.trading.store import Store, Tx
 
 log = structlog.get_logger()
 
@@ -38,40 +37,42 @@ Step = Callable[..., Awaitable[list[Fact]]]
 
 
 def bind_steps(
-    *, market: LiveMarket, desk: Desk, clock: Clock, rates: Mapping[tuple[str, str], Decimal]
-) -> tuple[dict[type[Fact], Bound[Transaction]], dict[type[Fact], BoundInTurns[Transaction]]]:
-    """Bind the steps, and those that give what follows in turns."""
-    known_members = KnownMembers()
+    store: Store[Tx],
+    *,
+    market: LiveMarket,
+    desk: Desk,
+    clock: Clock,
+    rates: Mapping[tuple[str, str], Decimal],
+) -> tuple[dict[type[Fact], Bound[Tx]], dict[type[Fact], BoundInTurns[Tx]]]:
+    """Bind the steps to the store's books, and those that give what follows in turns."""
 
-    def planned(step: Step) -> Bound[Transaction]:
-        async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
-            books = PostgresBooks(tx.connection, known_members=known_members)
-            return await step(facts, books=books, market=market.seen(), desk=desk, now=clock())
-
-        return run
-
-    def positioned(step: Step) -> Bound[Transaction]:
-        async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
-            return await step(facts, positions=PostgresBooks(tx.connection), now=clock())
+    def planned(step: Step) -> Bound[Tx]:
+        async def run(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+            return await step(facts, books=store.books(tx), market=market.seen(), desk=desk, now=clock())
 
         return run
 
-    def decided(step: Step) -> Bound[Transaction]:
-        async def run(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
-            return await step(facts, bots=PostgresBooks(tx.connection), market=market.seen(), now=clock())
+    def positioned(step: Step) -> Bound[Tx]:
+        async def run(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+            return await step(facts, positions=store.books(tx), now=clock())
 
         return run
 
-    async def booked(facts: Sequence[Fact], tx: Transaction) -> Sequence[Fact]:
+    def decided(step: Step) -> Bound[Tx]:
+        async def run(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+            return await step(facts, bots=store.books(tx), market=market.seen(), now=clock())
+
+        return run
+
+    async def booked(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
         reports = [fact for fact in facts if isinstance(fact, FillReported)]
-        return await book_fill(reports, ledger=PostgresBooks(tx.connection), rates=rates, now=clock())
+        return await book_fill(reports, ledger=store.books(tx), rates=rates, now=clock())
 
-    def planned_in_turns(approved: Fact, tx: Transaction) -> AsyncIterator[Sequence[Fact]]:
+    def planned_in_turns(approved: Fact, tx: Tx) -> AsyncIterator[Sequence[Fact]]:
         assert isinstance(approved, DecisionApproved)
-        books = PostgresBooks(tx.connection, known_members=known_members)
         return plan.plan_orders(
             approved,
-            books=books,
+            books=store.books(tx),
             market=market.seen(),
             desk=desk,
             now=clock(),

@@ -8,8 +8,6 @@ from pregao import rehearsal
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
-from pregao.edges.postgres import work
-from pregao.edges.postgres.books import PostgresBooks
 from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
 from pregao.trading.questions import Questions
@@ -68,13 +66,13 @@ class Told:
             self._floor.doubts.ask_later(fill.account_id)
 
     async def _book_with_rate(self, fill: FillReported) -> None:
-        accounts = await PostgresBooks(self._floor.journal.pool).accounts([fill.account_id])
+        accounts = await self._floor.store.books().accounts([fill.account_id])
         await self._floor.read_rates(accounts[fill.account_id].venue, [fill])
         await self._floor.record([fill])
 
     async def _book_foreign(self, fill: FillReported) -> None:
         """Book a fill that is not ours, but not before those of our orders on its way: it may reduce what they enter."""
-        orders = await work.live_orders_of_account(self._floor.journal.pool, fill.account_id)
+        orders = await self._floor.store.live_orders_of_account(fill.account_id)
         if any(order.symbol == fill.trade.symbol for order in orders):
             self._floor.doubts.ask_later(fill.account_id)
         else:
@@ -86,6 +84,6 @@ class Told:
         own = order_of(report.client_order_id)
         if own is None:
             return
-        order = await work.find_live_order(self._floor.journal.pool, own[0])
+        order = await self._floor.store.find_live_order(own[0])
         if order is not None:
             self._floor.spawn(self._questions.ask(order))

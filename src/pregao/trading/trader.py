@@ -5,7 +5,8 @@ Everything is found in the state again after a crash: starting and recovering ar
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -13,17 +14,14 @@ from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
-from pregao.edges.postgres import checks
-from pregao.edges.postgres.doorbell import Doorbell
-from pregao.edges.postgres.journal import Journal
 from pregao.orders.ports import Desk, Exchange
 from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
-from pregao.trading.flattening import Flattening
 from pregao.trading.floor import Floor
 from pregao.trading.gaps import Gaps
 from pregao.trading.halts import Halts
 from pregao.trading.questions import Questions
+from pregao.trading.store import Bell, Store
 from pregao.trading.told import Told
 from pregao.trading.turns import Turns
 
@@ -35,10 +33,10 @@ class Trader:
 
     def __init__(
         self,
-        journal: Journal,
+        store: Store[Any],
         *,
         exchanges: Mapping[Venue, Exchange],
-        doorbell: Doorbell,
+        doorbell: Bell,
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
@@ -46,7 +44,7 @@ class Trader:
     ) -> None:
         """Trade under the lease named in ``desk``; ``run`` does the work."""
         self.floor = Floor(
-            journal,
+            store,
             exchanges=exchanges,
             doorbell=doorbell,
             clock=clock,
@@ -60,8 +58,12 @@ class Trader:
         self.questions = Questions(self.floor)
         self.gaps = Gaps(self.floor, self.questions)
         self.comparison = Comparison(self.floor)
-        self.flattening = Flattening(self.floor, self.comparison, desk=desk)
+        self._joined: list[Callable[[], Awaitable[None]]] = []
         self._told = Told(self.floor, questions=self.questions, gaps=self.gaps)
+
+    def join(self, work_once: Callable[[], Awaitable[None]]) -> None:
+        """Run this beside the loops, too, again and again; say so before ``run``."""
+        self._joined.append(work_once)
 
     async def run(self) -> None:
         """Trade until canceled; what is on the wire then is finished before it returns."""
@@ -76,7 +78,8 @@ class Trader:
                 loops.create_task(keep(self.gaps.close_due))
                 loops.create_task(keep(self.comparison.compare_next))
                 loops.create_task(keep(self.comparison.find_due))
-                loops.create_task(keep(self.flattening.follow))
+                for work_once in self._joined:
+                    loops.create_task(keep(work_once))
         finally:
             await self.floor.close()
 
@@ -86,7 +89,7 @@ class Trader:
 
         Call it before their streams are followed; each stream's first gap tells when to ask.
         """
-        accounts = await checks.mark_unreconciled(self.floor.journal.pool, venue)
+        accounts = await self.floor.store.mark_unreconciled(venue)
         self.comparison.go_round(venue)
         log.info("trader.venue.taken_over", venue=venue, accounts=len(accounts))
 

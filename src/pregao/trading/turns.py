@@ -9,8 +9,6 @@ from uuid import UUID
 import structlog
 
 from pregao.domain.facts import Fact
-from pregao.edges.postgres import work
-from pregao.edges.postgres.books import PostgresBooks
 from pregao.orders import enter
 from pregao.orders.ports import WaitingEntry
 from pregao.orders.rows import deny_waiting
@@ -41,7 +39,7 @@ class Turns:
     async def let_batch_go(self) -> int:
         """Plan the exits, then the entries whose turn has come, then send; give how many entries there were."""
         await self._exit()
-        found = await work.peek_waiting_entries(self._floor.journal.pool, limit=WAITING_PER_BATCH)
+        found = await self._floor.store.peek_waiting_entries(limit=WAITING_PER_BATCH)
         if not found:
             return 0
         await self._floor.read_prices({(venue, entry.symbol) for venue, entry in found})
@@ -55,7 +53,7 @@ class Turns:
 
     async def _exit(self) -> None:
         """Ask for exits whose turn came with nobody there to see it: the exit before them was denied, a trader died."""
-        for waiting in await work.peek_waiting_exits(self._floor.journal.pool, limit=WAITING_PER_BATCH):
+        for waiting in await self._floor.store.peek_waiting_exits(limit=WAITING_PER_BATCH):
             try:
                 await self._floor.advance(update.request_exits([waiting], now=self._floor.clock()))
             except OUR_MISTAKES:
@@ -66,9 +64,9 @@ class Turns:
         for entry in entries:
             by_signal[entry.signal_id].append(entry)
         done: list[Fact] = []
-        async with self._floor.journal.transaction() as transaction:
+        async with self._floor.store.transaction() as transaction:
             if len(by_signal) > 1:
-                await PostgresBooks(transaction.connection).lock_bots({one.bot_id for one in entries})
+                await self._floor.store.books(transaction).lock_bots({one.bot_id for one in entries})
             for together in by_signal.values():
                 # One signal after the other: each must see the places that the one before it has taken.
                 requests = await enter.request_waiting(together, now=self._floor.clock())

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +9,7 @@ import structlog
 
 from pregao.accounts.ports import SetState
 from pregao.domain.facts import Fact
-from pregao.domain.trading_state import Scope, ScopeLevel, ScopeState, TradingStates
+from pregao.domain.trading_state import Scope, ScopeLevel, ScopeState, TradingStates, Watched
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.views.trading_state import StateLine, TraderSeen, TradingStateNow
@@ -130,14 +129,6 @@ async def lock_states(connection: Connection) -> None:
             await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
     except asyncpg.LockNotAvailableError:
         log.warning("postgres.trading_states.unlocked", seconds_max=PLANNERS_SECONDS_MAX)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """The states as a trader needs them: with whose the accounts of users are that may not trade."""
-
-    states: TradingStates
-    owners: dict[int, UUID]  # of accounts whose users have a state
 
 
 async def read_watched(pool: Connection) -> Watched:

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from pregao.decisions.ports import RECONCILE_SECONDS_MAX, WaitingSignal
 from pregao.domain.account import Venue
 from pregao.domain.facts import (
     ApprovalAnswered,
@@ -34,14 +35,13 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
+from pregao.orders.resolve import ASK_AGAIN_SECONDS
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
-RECONCILE_SECONDS_MAX = 5.0  # an entry waits so long for an account that was taken over
 LATE_SIGNALS = 200  # whose symbols are kept fresh
-ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
 
 OF_ORDERS = (OrderAccepted, OrderRejected, OrderUnresolved, OrderEnded, OrderDenied, EntryRequested)
 
@@ -130,15 +130,6 @@ class Workers:
                 if not await self.renew(lease):
                     log.error("postgres.lease.lost", worker_id=lease.worker_id)
                     return
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingSignal:
-    """A signal nobody has decided about, and where its symbol would be traded."""
-
-    signal_id: UUID
-    symbol: str | None
-    venues: list[Venue]
 
 
 async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[WaitingSignal]:

@@ -1,0 +1,118 @@
+"""What the trader's loops ask of PostgreSQL, over one journal: the port `trading.store.Store`."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from uuid import UUID
+
+from pregao.decisions.ports import WaitingSignal
+from pregao.domain.account import Venue
+from pregao.domain.facts import ApprovalAnswered, DecisionPending, Fact, SignalAccepted
+from pregao.domain.trading_state import Watched
+from pregao.domain.venue import VenueTrade
+from pregao.edges.postgres import checks, trading_states, work
+from pregao.edges.postgres.books import KnownMembers, PostgresBooks
+from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.orders.ports import LiveOrder, WaitingEntry
+from pregao.positions.compare import HeldHere
+from pregao.positions.ports import WaitingExit
+
+
+class PostgresStore:
+    """The journal of a desk, and what is found in its state."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Ask through ``journal``'s pool what needs no transaction."""
+        self._journal = journal
+        self._pool = journal.pool
+        self._known_members = KnownMembers()
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._journal.transaction()
+
+    def savepoint(self, transaction: Transaction) -> AbstractAsyncContextManager[object]:
+        savepoint: AbstractAsyncContextManager[object] = transaction.connection.transaction()
+        return savepoint
+
+    def books(self, transaction: Transaction | None = None) -> PostgresBooks:
+        connection = self._pool if transaction is None else transaction.connection
+        return PostgresBooks(connection, known_members=self._known_members)
+
+    # --- what waits ---
+
+    async def peek_waiting_signals(self, *, limit: int) -> list[WaitingSignal]:
+        return await work.peek_waiting_signals(self._pool, limit=limit)
+
+    async def claim_waiting_signals(
+        self, transaction: Transaction, signal_ids: Sequence[UUID]
+    ) -> list[SignalAccepted | ApprovalAnswered]:
+        return await work.claim_waiting_signals(transaction.connection, signal_ids)
+
+    async def claim_overdue(
+        self, transaction: Transaction, *, now: datetime, limit: int
+    ) -> list[DecisionPending]:
+        return await work.claim_overdue(transaction.connection, now=now, limit=limit)
+
+    async def settled_signals(self, signal_ids: Collection[UUID]) -> list[UUID]:
+        return await work.settled_signals(self._pool, signal_ids)
+
+    async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
+        return await work.peek_waiting_entries(self._pool, limit=limit)
+
+    async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
+        return await work.peek_waiting_exits(self._pool, limit=limit)
+
+    # --- what is on its way ---
+
+    async def lock_positions_of(self, transaction: Transaction, facts: Sequence[Fact]) -> None:
+        await work.lock_positions_of(transaction.connection, facts)
+
+    async def claim_due_orders(self, transaction: Transaction, *, limit: int) -> list[LiveOrder]:
+        return await work.claim_due_orders(transaction.connection, limit=limit)
+
+    async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
+        await work.put_off_question(self._pool, order, seconds=seconds)
+
+    async def ask_soon(self) -> None:
+        await work.ask_soon(self._pool)
+
+    async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
+        return await work.live_orders_of_account(self._pool, account_id)
+
+    async def find_live_order(self, order_id: str) -> LiveOrder | None:
+        return await work.find_live_order(self._pool, order_id)
+
+    async def explain_trades(
+        self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+    ) -> tuple[list[VenueTrade], bool]:
+        return await work.explain_trades(self._pool, account_id=account_id, symbol=symbol, trades=trades)
+
+    # --- what is held ---
+
+    async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
+        return await work.held_positions(self._pool, account_id)
+
+    async def held_symbols(self, account_id: int) -> list[tuple[Venue, str, datetime]]:
+        return await work.held_symbols(self._pool, account_id)
+
+    async def mark_unreconciled(self, venue: Venue) -> list[int]:
+        return await checks.mark_unreconciled(self._pool, venue)
+
+    async def mark_reconciled(self, account_id: int) -> bool:
+        return await checks.mark_reconciled(self._pool, account_id)
+
+    async def claim_due(self, venues: Collection[Venue], *, limit: int) -> list[int]:
+        return await checks.claim_due(self._pool, venues, limit=limit)
+
+    async def note_check(self, account_id: int, *, agrees: bool) -> None:
+        await checks.note_check(self._pool, account_id, agrees=agrees)
+
+    # --- what may be traded ---
+
+    async def read_watched(self) -> Watched:
+        return await trading_states.read_watched(self._pool)
+
+    async def acknowledge(self, *, worker_id: str, lease_epoch: int, version: int) -> None:
+        await trading_states.acknowledge(
+            self._pool, worker_id=worker_id, lease_epoch=lease_epoch, version=version
+        )
