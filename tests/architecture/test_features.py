@@ -10,7 +10,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 OVER_HTTP = (TESTS / "journeys", TESTS / "edges" / "http")
-PROMISED = {*range(40, 65), 91, 92, 119, 120}  # the managed bots, breakers and the kill switch
+PROMISED = {*range(40, 65), 91, 92, 119, 120, 141}  # the bots, breakers, the kill switch, one audit stream
 NOT_YET = {50: "stop and target orders"}
 
 

@@ -39,6 +39,7 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -88,6 +89,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         activity=PostgresActivity(journal.pool),
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
+        stories=PostgresStories(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),

@@ -365,6 +365,7 @@ class OrderAccepted(Fact):
     exchange_order_id: str
     sent_at: datetime | None  # None when it was found by asking
     acknowledged_at: datetime
+    signal_id: UUID | None = None  # None in facts older than this field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,6 +396,7 @@ class OrderUnresolved(Fact):
     is_dead: bool
     sent_at: datetime | None
     ask_at: datetime
+    signal_id: UUID | None = None  # None in facts older than this field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,6 +464,16 @@ class PositionChanged(Fact):
     """The position as it stands after what just happened to it."""
 
     position: Position
+
+    @property
+    def signal_id(self) -> UUID:
+        """The signal that opened the position: its story has what became of it."""
+        return self.position.signal_id
+
+    @property
+    def account_id(self) -> int:
+        """The account that holds it."""
+        return self.position.account_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, 
                 exchange_order_id=found.exchange_order_id,
                 sent_at=None,
                 acknowledged_at=now,
+                signal_id=order.signal_id,
             ),
         )
     if found.filled_quantity > order.filled_quantity:

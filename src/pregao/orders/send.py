@@ -75,6 +75,7 @@ async def send_order(
         exchange_order_id=acknowledgement.exchange_order_id,
         sent_at=acknowledgement.sent_at,
         acknowledged_at=acknowledgement.acknowledged_at,
+        signal_id=order.signal_id,
     )
 
 
@@ -130,4 +131,5 @@ def _unresolved(
         is_dead=is_dead,
         sent_at=sent_at,
         ask_at=ask_at,
+        signal_id=order.signal_id,
     )

@@ -285,6 +285,17 @@ class TestSignal:
         assert "account 2: NOTIONAL_BELOW_MINIMUM: notional=3 minimum=5." in traced.stdout
         assert [one["signal_id"] for one in listed] == [str(SIGNAL_ID)]
 
+    async def test_tells_every_fact_of_a_signal(self, shell):
+        desk, here = shell
+        await desk.append(*approved(accounts=1, orders=1), planned(1), filled(1, price="95300"))
+
+        told = await here.run(signals.app, "facts", str(SIGNAL_ID))
+        listed = await here.read(signals.app, "facts", str(SIGNAL_ID))
+
+        assert told.exit_code == 0, told.stderr
+        assert [one["kind"] for one in listed][-2:] == ["OrderPlanned", "FillBooked"]
+        assert "price=95300" in told.stdout
+
     async def test_says_that_there_is_no_such_signal(self, shell):
         _, here = shell
 

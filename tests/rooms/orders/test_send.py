@@ -50,6 +50,7 @@ class TestSendOrder:
             exchange_order_id="1",
             sent_at=NOON,
             acknowledged_at=NOON,
+            signal_id=order().signal_id,
         )
 
     async def test_sends_exactly_what_was_signed(self, exchange):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, Limit, call, fail, find_bot_id, reasons, send
+from pregao.edges.cli.desk import Json, Limit, call, call_all, fail, find_bot_id, reasons, send
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Signals: read, send, list, trace.", no_args_is_help=True)
@@ -51,6 +51,11 @@ RECEIPT_COLUMNS = {
     "filled_ms": "filled\nms",
     "booked_ms": "booked\nms",
 }
+FACT_COLUMNS = {"happened_at": "happened", "kind": "fact", "account_id": "account", "what": "what"}
+TELLING = (
+    "code", "status", "direction", "leg", "side", "quantity", "price", "entered_quantity", "exited_quantity", "attempt",
+    "order_id",
+)  # fmt: skip
 EXECUTION_COLUMNS = {
     "account": "account",
     "outcome": "outcome",
@@ -172,6 +177,26 @@ def read(
         show_json({name: fields[name] for name in READING})
         return
     show_fields((name, value) for name, value in fields.items() if value is not None)
+
+
+@app.command()
+def facts(
+    signal_id: Annotated[str, typer.Argument(metavar="SIGNAL", help="The signal's id.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show all that happened because of a signal, fact by fact, until what it opened is closed."""
+    found = call_all(f"/signals/{signal_id}/facts")
+    if as_json:
+        show_json(found)
+        return
+    rows = [{**one, "what": _what(one["fact"])} for one in found]
+    show_rows(rows, FACT_COLUMNS, empty="Nothing happened.")
+
+
+def _what(fact: dict[str, Any]) -> str:
+    told = {**fact, **(fact.get("trade") or {}), **(fact.get("position") or {})}
+    return " ".join(f"{name}={_plain(told[name])}" for name in TELLING if told.get(name) is not None)
 
 
 def _body_of(body: str | None, file: Path | None) -> bytes:

@@ -31,6 +31,7 @@ from pregao.views.overview import Overview
 from pregao.views.people import People
 from pregao.views.performance import Performances
 from pregao.views.receipts import Receipts
+from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
 from pregao.views.weights import Weights
 
@@ -67,6 +68,7 @@ class Desk:
     activity: Activity
     approvals: Approvals
     receipts: Receipts
+    stories: Stories
     performances: Performances
     trading_states: TradingStateViews
     flattens: Flattens

@@ -31,6 +31,7 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
@@ -188,6 +189,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         activity=PostgresActivity(journal.pool),
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
+        stories=PostgresStories(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),

@@ -1,5 +1,6 @@
 """Signals and their receipts, orders and positions: what the desk did, newest first."""
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Query
 
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
-from pregao.edges.http.api.roles import Viewer
+from pregao.edges.http.api.roles import OPERATOR, Viewer
 from pregao.edges.http.api.shapes import (
     ERRORS,
     ID_MAX,
@@ -85,6 +86,18 @@ class ReceiptRowShown(Shown):
     acknowledged_ms: int | None
     filled_ms: int | None
     booked_ms: int | None
+
+
+class FactShown(Shown):
+    """One fact of the journal; `signal_id` is another one's where a later signal closed what this one opened."""
+
+    seq: int
+    recorded_at: datetime
+    happened_at: datetime
+    kind: str
+    signal_id: UUID
+    account_id: int | None
+    fact: dict[str, Any]
 
 
 class ReceiptApprovalShown(Shown):
@@ -208,6 +221,33 @@ async def get_receipt(signal_id: UUID, desk: DeskGiven, who: Viewer) -> ReceiptS
     if receipt is None:
         raise ApiError(404, "SIGNAL_UNKNOWN", f"signal={signal_id}. There is no such signal.")
     return ReceiptShown.model_validate(receipt)
+
+
+@routes.get("/signals/{signal_id:uuid}/facts", responses=UNKNOWN, dependencies=[OPERATOR])
+async def get_story(
+    signal_id: UUID,
+    desk: DeskGiven,
+    *,
+    cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    limit: Limit = PAGE_ITEMS,
+) -> Page[FactShown]:
+    """Give all that happened because of a signal, in its order: what was said, decided, sent, filled and closed."""
+    lines = await desk.stories.find_story(signal_id, after=cursor, limit=limit)
+    if not lines and cursor is None:
+        raise ApiError(404, "SIGNAL_UNKNOWN", f"signal={signal_id}. There is no such signal.")
+    shown = [
+        FactShown(
+            seq=line.seq,
+            recorded_at=line.recorded_at,
+            happened_at=line.happened_at,
+            kind=line.kind,
+            signal_id=line.signal_id,
+            account_id=line.account_id,
+            fact=json.loads(line.fact),
+        )
+        for line in lines
+    ]
+    return page_of(shown, limit=limit, cursor=lambda last: last.seq)
 
 
 @routes.get("/orders")
