@@ -4,6 +4,7 @@ Sell out: have all that is held at one scope closed, by a job that ends when eve
 Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ async def start_flatten(
     scope: Scope,
     *,
     flatten_id: UUID,
+    account_ids: Sequence[int],
     keep_trading: bool,
     reason: str,
     by: Asker,
@@ -26,6 +28,8 @@ async def start_flatten(
 ) -> list[Fact]:
     """
     Start the job; unless trading is kept, the scope reduces from now on, if it was active.
+
+    ``account_ids`` are to be proven flat; whoever holds something there later is proven too.
 
     :raises SettingUnusableError: when nobody says why.
     :raises UnknownError: when there is no such user, account or bot.
@@ -51,7 +55,7 @@ async def start_flatten(
         user_id=by.user_id,
         is_by_staff=by.is_staff,
         source_address=by.source_address,
-        account_ids=tuple(await book.accounts_to_prove(scope)),
+        account_ids=tuple(account_ids),
     )
     if keep_trading or await book.find_state(scope) is not None:
         return [started]

@@ -124,10 +124,6 @@ class FlattenBook(TradingStateBook, Protocol):
         """Give a job, and keep others from ending it meanwhile; None where there is none for whoever asks."""
         ...
 
-    async def accounts_to_prove(self, scope: Scope) -> Sequence[int]:
-        """Give the accounts that the desk holds something of at the scope, or ever has."""
-        ...
-
 
 class FlattenBooks(Protocol):
     """Where such a book is opened."""

@@ -77,6 +77,10 @@ class Flattens(Protocol):
         """Give the job's accounts, by id."""
         ...
 
+    async def accounts_to_prove(self, scope: Scope) -> Sequence[int]:
+        """Give the accounts that the desk holds something of at a scope, or ever has."""
+        ...
+
     async def name_of(self, scope: Scope, *, owner: UUID | None) -> str | None:
         """Give what people call a scope; None where there is no such thing, or not for ``owner``."""
         ...

@@ -146,10 +146,6 @@ class PostgresFlattenBook(PostgresTradingStateBook):
         )
         return None if row is None else to_value(row, FlattenJob)
 
-    async def accounts_to_prove(self, scope: Scope) -> Sequence[int]:
-        rows = await self._connection.fetch(ACCOUNTS_TO_PROVE, scope.level, scope.subject)
-        return [row["account_id"] for row in rows]
-
 
 async def running_flattens(pool: Connection) -> list[RunningFlatten]:
     """Give the jobs that are not over, oldest first."""
@@ -236,6 +232,10 @@ class PostgresFlattens:
 
     async def accounts_of(self, flatten_id: UUID) -> Sequence[FlattenAccountLine]:
         return await accounts_seen(self._pool, flatten_id)
+
+    async def accounts_to_prove(self, scope: Scope) -> Sequence[int]:
+        rows = await self._pool.fetch(ACCOUNTS_TO_PROVE, scope.level, scope.subject)
+        return [row["account_id"] for row in rows]
 
     async def name_of(self, scope: Scope, *, owner: UUID | None) -> str | None:
         return await name_of(self._pool, scope, owner=owner)

@@ -19,6 +19,10 @@ PLANNERS_SECONDS_MAX = (
     2.0  # a halt does not wait longer for whoever plans: what is planned meanwhile does not leave
 )
 
+IDLE_SECONDS_MAX = (
+    5.0  # a process that froze with the lock must not keep everybody from planning, exits above all
+)
+
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7234007)"
 # Everybody who plans has read the states under a shared lock of this row.
 LOCK_OUT_PLANNERS = "SELECT FROM desk FOR NO KEY UPDATE"
@@ -121,6 +125,7 @@ async def lock_states(connection: Connection) -> None:
     Without the lock what is planned at this moment may not know of the change; the traders hold it back themselves.
     """
     assert not isinstance(connection, asyncpg.Pool), "a lock needs a transaction"
+    await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s'")
     await connection.execute(ONE_AT_A_TIME)
     try:
         async with connection.transaction():

@@ -11,7 +11,7 @@ from pregao.domain.facts import TradingStateSet
 from pregao.domain.trading_state import ScopeLevel, TradingState, scopes_of
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.edges.postgres.trading_states import acknowledge
+from pregao.edges.postgres.trading_states import IDLE_SECONDS_MAX, acknowledge, lock_states
 from pregao.edges.postgres.work import Workers
 from tests.builders import BOT_ID, configured
 from tests.edges.http.api.own_desk import code_of
@@ -223,10 +223,11 @@ class TestTradersOfTheirOwn:
 
 
 class TestKillSwitch:
-    async def test_f092_halts_a_tenant_and_no_other(self, desk):
+    @pytest.mark.parametrize("path", [KILL, KILL.rstrip("/")])
+    async def test_f092_halts_a_tenant_and_no_other(self, desk, path):
         ana = await desk.enroll("ana")
 
-        answer = await desk.client.post(KILL, json={"tenant_id": ana.user_id, "reason": "too many losses"})
+        answer = await desk.client.post(path, json={"tenant_id": ana.user_id, "reason": "too many losses"})
 
         assert answer.status_code == 200
         told = answer.json()
@@ -325,6 +326,18 @@ class TestTheLock:
             answer = await asyncio.wait_for(halt(desk), timeout=10)
 
         assert (answer.status_code, answer.json()["state"]) == (200, "halted")
+
+    async def test_one_who_froze_with_it_keeps_nobody_from_planning(self, desk):
+        """Exits are planned under the shared lock too: PostgreSQL ends who holds it alone and says nothing."""
+        frozen = await desk.journal.pool.acquire()
+        began = asyncio.get_running_loop().time()
+        await frozen.transaction().start()
+        await lock_states(frozen)
+
+        async with desk.journal.transaction() as planning:
+            await asyncio.wait_for(PostgresBooks(planning.connection).trading_states(), IDLE_SECONDS_MAX + 3)
+
+        assert asyncio.get_running_loop().time() - began > IDLE_SECONDS_MAX / 2, "else nobody held the lock"
 
 
 def halted_by_hand(desk, *, version: int) -> TradingStateSet:

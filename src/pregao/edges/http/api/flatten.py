@@ -169,11 +169,14 @@ async def post_flatten(body: FlattenAsked, request: Request, desk: DeskGiven, wh
     by = await asker_of(who, request=request, desk=desk)
     now = desk.clock()
     flatten_id = uuid7(now)
+    # Before the book is open: nobody plans while it is, and this reads much.
+    account_ids = await desk.flattens.accounts_to_prove(scope)
     async with desk.flatten_books.open(owner=who.owner) as book:
         await book.append(
             await start_flatten(
                 scope,
                 flatten_id=flatten_id,
+                account_ids=account_ids,
                 keep_trading=body.keep_trading,
                 reason=body.reason,
                 by=by,

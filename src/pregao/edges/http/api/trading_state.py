@@ -187,6 +187,7 @@ async def post_resume(body: ResumeAsked, request: Request, desk: DeskGiven, who:
     return await _shown(who, desk=desk, wait_seconds=body.wait_seconds)
 
 
+@kill_switch_routes.post("", include_in_schema=False)
 @kill_switch_routes.post("/", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def post_kill_switch(
     body: KillSwitchAsked, request: Request, desk: DeskGiven, who: Trader
