@@ -179,6 +179,7 @@ class TestCountOrders:
         counts = count_orders(own(orders=orders), venue())
 
         assert (counts.expected, counts.sent, counts.filled) == (2, 1, 1)
+        assert counts.unfilled == {"SIGNAL_EXPIRED": 1}
 
 
 class TestToVenueBooks:

@@ -105,6 +105,7 @@ class Counts:
     expected: int
     sent: int
     filled: int
+    unfilled: Mapping[str, int] = field(default_factory=dict)  # of those expected, by code or status
 
 
 def to_venue_books(page: Mapping[str, Any], *, accounts: Mapping[str, int]) -> VenueBooks:
@@ -183,10 +184,10 @@ def count_orders(own: OwnBooks, venue: VenueBooks) -> Counts:
         if name not in own.orders:
             continue  # forgotten by a database that was put back, or a difference
         at_venue[name] = at_venue.get(name, False) or order.filled_quantity > ZERO
+    expected = [order for order in own.orders.values() if order.code not in NOTHING_TO_DO]
+    unfilled = Counter(order.code or order.status for order in expected if not at_venue.get(order.order_id))
     return Counts(
-        expected=sum(order.code not in NOTHING_TO_DO for order in own.orders.values()),
-        sent=len(at_venue),
-        filled=sum(at_venue.values()),
+        expected=len(expected), sent=len(at_venue), filled=sum(at_venue.values()), unfilled=dict(unfilled)
     )
 
 

@@ -1,6 +1,6 @@
 """What a proof found, for people and for machines, and whether it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,11 @@ class Report:
             ("", ""),
             ("alerts", f"{self.signals} sent, {self.accepted} taken"),
             ("orders", f"{counts.expected} expected, {counts.sent} sent, {counts.filled} filled"),
+            ("not filled", _told(counts.unfilled) or "none"),
             ("settled after", "never" if settled is None else f"{settled:.1f} s"),
-            ("faults", ", ".join(f"{name} {hits}" for name, hits in self.faults.items()) or "none"),
-            ("killed at", ", ".join(f"{name} {hits}" for name, hits in self.trials.items()) or "nowhere"),
-            ("points come to", ", ".join(f"{name} {hits}" for name, hits in self.points.items())),
+            ("faults", _told(self.faults) or "none"),
+            ("killed at", _told(self.trials) or "nowhere"),
+            ("points come to", _told(self.points)),
             ("took", f"{self.seconds:.0f} s, seed {self.seed}"),
         ]
 
@@ -84,6 +85,7 @@ class Report:
             "orders_expected": self.counts.expected,
             "orders_sent": self.counts.sent,
             "orders_filled": self.counts.filled,
+            "orders_unfilled": dict(self.counts.unfilled),
             "settled_seconds": self.settled_seconds,
             "seconds": round(self.seconds, 1),
             "faults": self.faults,
@@ -93,3 +95,7 @@ class Report:
                 {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
             ],
         }
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
