@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+import structlog
 
 from pregao.domain.clock import to_ms
 from pregao.domain.order import PositionSide, Side
@@ -17,6 +18,7 @@ from pregao.edges.exchanges.wire import Wire, WireLimits
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.weights import SharedWeights
+from tests.journeys.whole_desk import running_desk
 
 NOON = datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)  # the minute does not end while a test runs
 WEIGHT_MAX = 400
@@ -152,3 +154,34 @@ class TestTwoProcesses:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+
+ACCOUNTS = 24
+SCARCE = PaperSettings(still=True, weight_max=300)  # a thousand accounts at Binance have a fifth of this each
+
+
+@pytest.mark.long
+class TestReconnection:
+    async def test_of_many_accounts_that_hold_something_leaves_exits_what_they_need(self, database, tmp_path):
+        """Their streams break again and again and answers are lost: exits end, and the venue has nothing to complain of."""
+        with structlog.testing.capture_logs() as logs:
+            async with running_desk(database, tmp_path, paper=SCARCE) as desk:
+                bot = await desk.create_bot("Many")
+                for number in range(ACCOUNTS):
+                    await desk.subscribe(bot, await desk.open_account(f"Account {number}"))
+                await asyncio.sleep(1)
+                bought = (await desk.post(bot, '{"ticker": "ETHUSDT", "action": "buy"}')).json()
+                receipt = await desk.receipt(bought["signal_id"], seconds_max=100)
+                assert {row["outcome"] for row in receipt["rows"]} == {"filled"}
+                async with httpx.AsyncClient(base_url=desk.paper.url) as client:
+                    cuts = {"kind": "cut", "count": 40, "endpoint": ""}
+                    lost = {"kind": "lose", "count": 6, "endpoint": "POST /fapi/v1/order"}
+                    await client.post("/paper/faults", json={"faults": [cuts, lost]})
+                    began = asyncio.get_running_loop().time()
+                    closing = (await desk.post(bot, '{"ticker": "ETHUSDT", "action": "close"}')).json()
+                    receipt = await desk.receipt(closing["signal_id"], seconds_max=60)
+                    took = asyncio.get_running_loop().time() - began
+
+        assert {row["outcome"] for row in receipt["rows"]} == {"filled"}
+        assert took < 30
+        assert [one for one in logs if one["event"] == "binance.limits.paused"] == []
