@@ -211,6 +211,21 @@ class TestWhatStands:
         assert signals == []
         assert job.status == "done"
 
+    async def test_learns_that_a_hand_was_quicker(self, desk):
+        """The exit finds nothing to reduce: what the hand has closed is booked, and the account is proven."""
+        await holding(desk, 1)
+        desk.exchange.stream_is_down = True
+        await desk.exchange.trade(1, side=Side.SELL, quantity=BOUGHT)
+        desk.exchange.stream_is_down = False
+
+        await sell_out(desk, accounts=(1,))
+        job, _ = await ended(desk, seconds_max=30)
+
+        [position] = await desk.rows("SELECT status, close_reason FROM positions")
+        assert job.status == "done"
+        assert tuple(position) == ("closed", "closed_outside")
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0
+
     async def test_is_not_over_while_the_venue_does_not_say_so(self, desk):
         await holding(desk, 1)
         desk.exchange.stay_silent()

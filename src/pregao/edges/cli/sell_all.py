@@ -75,13 +75,15 @@ def _confirm(preview: Any) -> None:
 
 
 def _watch(job: Any, *, seconds: float) -> Any:
+    from rich.console import Console  # rich is slow to load, and a command that is refused does without
+    from rich.progress import Progress
+
     until = time.monotonic() + seconds
-    shown = ""
-    while job["status"] == "running" and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
-        job = call("GET", f"/flatten/{job['flatten_id']}")
-        line = f"{job['proven']} of {job['accounts']} accounts are proven flat"
-        if sys.stderr.isatty() and line != shown:
-            shown = line
-            print(line, file=sys.stderr)
+    is_seen = sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=not is_seen) as bar:
+        proven = bar.add_task("accounts proven flat", total=job["accounts"])
+        while job["status"] == "running" and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+            job = call("GET", f"/flatten/{job['flatten_id']}")
+            bar.update(proven, completed=job["proven"], total=job["accounts"])
     return job
