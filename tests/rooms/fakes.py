@@ -24,7 +24,7 @@ from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import Desk, Grounded, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
 from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
@@ -86,6 +86,7 @@ class FakeBooks:
     losses: list[Loss] = field(default_factory=list)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
+    grounded: dict[tuple[int, UUID | None], Grounded] = field(default_factory=dict)
     waiting: list[WaitingEntry] = field(default_factory=list)
     exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
     exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
@@ -207,6 +208,7 @@ class FakeBooks:
                 if account_id in account_ids and place == symbol and quantity
             },
             unreconciled=frozenset(self.unreconciled & set(account_ids)),
+            grounded={key: why for key, why in self.grounded.items() if key[0] in account_ids},
         )
 
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:

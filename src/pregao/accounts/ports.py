@@ -1,6 +1,6 @@
 """What this room needs from outside: users and accounts in one open transaction, and where their secrets are kept."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,12 @@ from pregao.accounts.sealing import Credentials, SealedCredentials
 from pregao.accounts.sessions import ApiToken, Login, Session
 from pregao.domain.account import Account
 from pregao.domain.facts import Fact
+from pregao.domain.instrument import Instrument
 from pregao.domain.order import PositionMode
+from pregao.domain.preflight import AccountRules, ClockReading, Funds, KeyRights, LeverageBracket, SymbolRules
 from pregao.domain.trading_state import Scope, ScopeState
 from pregao.domain.user import User
+from pregao.domain.venue import MarginMode
 
 RegisterPaperAccount: TypeAlias = Callable[[Credentials, Decimal, PositionMode], Awaitable[None]]
 """Opens an account with a balance at the paper exchange; any exception means it may not be there."""
@@ -134,6 +137,64 @@ class FlattenBooks(Protocol):
 
         What is not ``owner``'s is not there; None opens everybody's.
         """
+        ...
+
+
+class AccountVenue(Protocol):
+    """
+    A venue as it stands to our accounts there; an account is named by our id.
+
+    Every question raises one of the four kinds of ``VenueError``.
+    """
+
+    async def key_rights(self, account_id: int) -> KeyRights:
+        """Give what the account's key may do, as far as the venue tells."""
+        ...
+
+    async def account_rules(self, account_id: int) -> AccountRules:
+        """Give the account's position mode, and whether it may trade."""
+        ...
+
+    async def funds(self, account_id: int) -> Funds:
+        """Give the account's margin, and the symbols where something is open."""
+        ...
+
+    async def symbol_rules(self, account_id: int, symbols: Collection[str]) -> Mapping[str, SymbolRules]:
+        """Give what is set on those of the symbols that the venue has."""
+        ...
+
+    async def brackets(self, account_id: int) -> Mapping[str, Sequence[LeverageBracket]]:
+        """Give how much leverage which notional takes, by symbol; cached for an hour, for all accounts."""
+        ...
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        """Give what may be traded, by symbol; cached for an hour."""
+        ...
+
+    async def price(self, symbol: str) -> Decimal:
+        """Give the symbol's last price."""
+        ...
+
+    async def set_position_mode(self, account_id: int, mode: PositionMode) -> None:
+        """Set the position mode; that it stands already is as good as done."""
+        ...
+
+    async def set_symbol(
+        self, account_id: int, symbol: str, *, leverage: int, margin_mode: MarginMode
+    ) -> None:
+        """Set leverage and margin mode where the venue's differ."""
+        ...
+
+    def has_settings(self, account_id: int) -> bool:
+        """Say whether what is set on the account's symbols was asked for, and can still be believed."""
+        ...
+
+    def clock_reading(self) -> ClockReading:
+        """Give how far the venue's clock is from ours."""
+        ...
+
+    def is_streamed(self, account_id: int) -> bool | None:
+        """Say whether the account's private stream is connected; None where this process does not follow it."""
         ...
 
 

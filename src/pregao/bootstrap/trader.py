@@ -17,12 +17,13 @@ from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
-from pregao.domain.venue import VenueError
+from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
 from pregao.edges.exchanges.binance.exchange import BinanceExchange
 from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.signing import ApiKey
-from pregao.edges.exchanges.binance.streams import UserStreams
+from pregao.edges.exchanges.binance.streams import Sink, UserStreams
 from pregao.edges.exchanges.wire import Wire, WireLimits
 from pregao.edges.postgres.breakers import BELL as BREAKERS_BELL
 from pregao.edges.postgres.breakers import SharedBreakers
@@ -37,6 +38,7 @@ from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbo
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
 from pregao.trading.flattening import Flattening
+from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
 
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
@@ -124,12 +126,17 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         breakers=breakers,
     )
     trader.join(Flattening(journal, trader.floor, trader.comparison, desk=desk).follow)
+    accounts = {venue: BinanceAccounts(exchange) for venue, exchange in exchanges.items()}
+    preflight = Preflight(journal, trader.floor, accounts)
+    trader.join(preflight.answer_asked)
+    trader.join(preflight.look_in_turn)
     follower = Follower(
         journal,
         workers,
         lease,
         trader=trader,
-        lines=_lines(exchanges, trader, clock=clock),
+        preflight=preflight,
+        lines=_lines(exchanges, accounts, sink=partial(_take, trader, preflight), clock=clock),
         doorbell=doorbell,
     )
     await doorbell.start()
@@ -178,23 +185,32 @@ class ApiKeys:
         return self._opened[account_id]
 
 
+async def _take(trader: Trader, preflight: Preflight, report: OrderReport | TradeReport | StreamGap) -> None:
+    if isinstance(report, StreamGap):
+        preflight.doubt(report.account_id)
+    await trader.take(report)
+
+
 def _lines(
-    exchanges: Mapping[Venue, BinanceExchange], trader: Trader, *, clock: Clock
+    exchanges: Mapping[Venue, BinanceExchange],
+    accounts: Mapping[Venue, BinanceAccounts],
+    *,
+    sink: Sink,
+    clock: Clock,
 ) -> dict[Venue, VenueLine]:
-    return {
-        venue: VenueLine(
-            exchange=exchange,
-            streams=UserStreams(
-                addresses=exchange.addresses,
-                rest=exchange.rest,
-                standing=exchange.standing,
-                sink=trader.take,
-                clock=clock,
-            ),
-            prices=MarketStream(addresses=exchange.addresses, book=exchange.prices),
+    lines = {}
+    for venue, exchange in exchanges.items():
+        streams = UserStreams(
+            addresses=exchange.addresses,
+            rest=exchange.rest,
+            standing=exchange.standing,
+            sink=sink,
+            clock=clock,
         )
-        for venue, exchange in exchanges.items()
-    }
+        accounts[venue].is_streamed = streams.is_connected
+        prices = MarketStream(addresses=exchange.addresses, book=exchange.prices)
+        lines[venue] = VenueLine(exchange=exchange, streams=streams, prices=prices)
+    return lines
 
 
 async def _trade(trader: Trader, follower: "Follower") -> None:
@@ -220,12 +236,14 @@ class Follower:
         lease: Lease,
         *,
         trader: Trader,
+        preflight: Preflight,
         lines: Mapping[Venue, VenueLine],
         doorbell: Doorbell,
     ) -> None:
         """Follow nothing yet; a ring of ``accounts`` says that there may be somebody new."""
         self._journal = journal
         self._trader = trader
+        self._preflight = preflight
         self._workers = workers
         self._lease = lease
         self._lines = lines
@@ -282,6 +300,7 @@ class Follower:
             return
         line = self._lines[venue]
         await self._trader.take_over(venue)
+        self._preflight.go_round(venue)
         await line.exchange.start()
         self._followed[venue] = set()
         self._running[venue] = [
@@ -291,6 +310,7 @@ class Follower:
 
     async def _stop(self, venue: Venue) -> None:
         self._trader.give_up(venue)
+        self._preflight.leave(venue)
         for task in self._running.pop(venue, []):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -39,6 +39,8 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.preflights import BELL as PREFLIGHT
+from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
@@ -95,6 +97,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         flattens=PostgresFlattens(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
+        preflights=PostgresPreflights(journal.pool, ring=partial(doorbell.ring, PREFLIGHT)),
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),

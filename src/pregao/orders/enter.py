@@ -330,6 +330,7 @@ def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Den
     return denial_of_obstacle(
         standing.obstacles,
         account_id=member.account.account_id,
+        subscription_id=member.subscription.subscription_id,
         symbol=asked.symbol,
         position_side=_position_side(member.account, asked.side),
     )
@@ -564,6 +565,7 @@ async def _stops_of_died(
             ) or denial_of_obstacle(
                 obstacles,
                 account_id=before.account_id,
+                subscription_id=before.subscription_id,
                 symbol=symbol,
                 position_side=before.position_side,
             )

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from pregao.domain.account import REAL_VENUES, Account, Venue
 from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
@@ -56,9 +57,9 @@ def denial_of_member(
 
 
 def denial_of_obstacle(
-    obstacles: Obstacles, *, account_id: int, symbol: str, position_side: PositionSide
+    obstacles: Obstacles, *, account_id: int, subscription_id: UUID, symbol: str, position_side: PositionSide
 ) -> Denial | None:
-    """Give why no entry may meet what is on the account: something that is not ours, or nobody knows what."""
+    """Give why no entry may meet what is on the account: not ours, not known, or certain to be refused."""
     if account_id in obstacles.unreconciled:
         return Denial(
             code="ACCOUNT_NOT_RECONCILED",
@@ -67,7 +68,11 @@ def denial_of_obstacle(
         )
     quantity = obstacles.foreign.get((account_id, position_side))
     if quantity is None:
-        return None
+        grounded = obstacles.grounded and (
+            obstacles.grounded.get((account_id, None))
+            or obstacles.grounded.get((account_id, subscription_id))
+        )
+        return Denial(code=grounded.code, reason=grounded.reason) if grounded else None
     return Denial(
         code="FOREIGN_POSITION",
         reason=f"symbol={symbol} position_side={position_side} quantity={to_text(quantity)}. The account holds this "

@@ -135,11 +135,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grounded:
+    """What pre-flight found that the venue would certainly refuse: on an account, or for one of its subscriptions."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacles:
-    """What accounts hold that is not ours, and those whose past is not known since a trader took them over."""
+    """What accounts hold that is not ours, those whose past is not known, and what their venues would refuse."""
 
     foreign: Mapping[tuple[int, PositionSide], Decimal] = field(default_factory=dict)  # never 0
     unreconciled: frozenset[int] = frozenset()
+    grounded: Mapping[tuple[int, UUID | None], Grounded] = field(
+        default_factory=dict
+    )  # None: all subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.preflight import Light
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +35,13 @@ class SubscriptionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLine:
-    """An account; of its credentials only whether there are any."""
+    """An account and its pre-flight in short; of its credentials only whether there are any."""
 
     account: Account
     has_credentials: bool
+    light: Light | None  # None: nothing is known yet
+    light_codes: tuple[str, ...]  # of what is not as it should be
+    light_checked_at: datetime | None
     created_at: datetime
     updated_at: datetime
 

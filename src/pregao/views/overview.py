@@ -22,6 +22,9 @@ class DeskStats:
     bots_archived: int
     accounts: int
     accounts_active: int
+    accounts_ready: int  # active ones, by the light of their pre-flight
+    accounts_warning: int
+    accounts_blocked: int
     subscriptions_active: int
     subscriptions_paused: int
     signals_today: int

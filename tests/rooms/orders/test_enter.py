@@ -15,7 +15,7 @@ from pregao.domain.signal import Action
 from pregao.domain.user import Role, User
 from pregao.orders.enter import plan_entry_again, request_waiting
 from pregao.orders.plan import plan_orders
-from pregao.orders.ports import WaitingEntry
+from pregao.orders.ports import Grounded, WaitingEntry
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, Loss, books, market
 
@@ -336,6 +336,31 @@ class TestLimits:
         [row], _ = await planned(desk)
 
         assert (row.code, "quantity=-0.3" in row.reason) == ("FOREIGN_POSITION", True)
+
+    @pytest.mark.parametrize(
+        ("whose", "expected"),
+        [
+            ((1, None), "KEY_MAY_WITHDRAW"),
+            ((1, SUBSCRIPTION), "KEY_MAY_WITHDRAW"),
+            ((1, UUID(int=77)), None),
+            ((2, None), None),
+        ],
+    )
+    async def test_denies_what_pre_flight_says_the_venue_would_refuse(self, whose, expected):
+        desk = books()
+        desk.grounded[whose] = Grounded(code="KEY_MAY_WITHDRAW", reason="take the right away")
+
+        [row], _ = await planned(desk)
+
+        assert getattr(row, "code", None) == expected
+
+    async def test_closes_what_it_goes_against_whatever_pre_flight_says(self):
+        desk = books().take(held("0.005", **SHORT))
+        desk.grounded[1, None] = Grounded(code="KEY_MAY_WITHDRAW", reason="take the right away")
+
+        rows, _ = await planned(desk)
+
+        assert rows[0].leg is Leg.EXIT
 
 
 class TestRequestWaiting:

@@ -24,6 +24,7 @@ from pregao.domain.signal import Action
 from pregao.orders.close import plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import plan_orders
+from pregao.orders.ports import Grounded
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
 
@@ -455,7 +456,7 @@ class TestPlanEntryAgain:
 
         assert (type(row), row.code, row.position_id) == (OrderDenied, code, first.position_id)
 
-    @pytest.mark.parametrize("code", ["DAILY_LOSS_AT_LIMIT", "FOREIGN_POSITION"])
+    @pytest.mark.parametrize("code", ["DAILY_LOSS_AT_LIMIT", "FOREIGN_POSITION", "POSITION_MODE_DIFFERS"])
     async def test_denies_what_has_come_up_since_it_was_planned(self, code):
         """Seconds of a busy venue: meanwhile the exits of other positions have lost the day's limit."""
         desk = books()
@@ -464,8 +465,10 @@ class TestPlanEntryAgain:
         desk.attempts[first.order_id] = 1
         if code == "DAILY_LOSS_AT_LIMIT":
             desk.losses.append(Loss(UUID(int=1), 1, "ETHUSDT", NOON.date(), Decimal(200)))
-        else:
+        elif code == "FOREIGN_POSITION":
             desk.foreign[1, "BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
+        else:
+            desk.grounded[1, None] = Grounded(code=code, reason="set the mode")
 
         [row] = await plan_entry_again(
             [EntryRequested(happened_at=NOON, signal_id=SIGNAL, order_id=first.order_id, attempt=2, reason="")],

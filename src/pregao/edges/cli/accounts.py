@@ -21,6 +21,23 @@ COLUMNS = {
     "is_main": "main",
     "user_id": "user",
     "has_credentials": "credentials",
+    "light": "light",
+}
+LIGHTS = {
+    "account_id": "id",
+    "name": "name",
+    "venue": "venue",
+    "light": "light",
+    "codes": "not as it should be",
+}
+CHECKS = {
+    "check": "check",
+    "result": "result",
+    "code": "code",
+    "bot_name": "bot",
+    "symbol": "symbol",
+    "numbers": "numbers",
+    "remedy": "what to do",
 }
 
 
@@ -86,6 +103,54 @@ def show(
         show_json(shown)
         return
     show_fields(shown.items())
+
+
+@app.command()
+def check(
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ACCOUNT]", help="Its id or name; else all.")
+    ] = None,
+    *,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Set the position mode at the venue, where nothing is open.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Have an account looked over now; without one, list how all stood when they were looked over last.
+
+    It ends with 1 when a light is blocked.
+    """
+    if account is None:
+        if fix:
+            fail("ACCOUNT_MISSING: --fix is for one account. Name it.")
+        _show_lights(as_json=as_json)
+        return
+    path = f"/exchange-accounts/{find_account_id(account)}/preflight"
+    found = call("POST", path, body={"fix": fix})
+    if as_json:
+        show_json(found)
+    else:
+        show_fields([("light", found["light"]), ("checked_at", found["checked_at"])])
+        lines = [{**line, "numbers": _pairs(line["numbers"])} for line in found["checks"]]
+        show_rows(lines, CHECKS, empty="Nothing is known of it yet.")
+        if found["is_pending"]:
+            print("No trader has looked at it in time; this is what was known before.")
+    raise typer.Exit(code=int(found["light"] == "blocked"))
+
+
+def _show_lights(*, as_json: bool) -> None:
+    accounts = call_all("/exchange-accounts", is_active=True)
+    if as_json:
+        show_json(accounts)
+    else:
+        lines = [{**one, "codes": " ".join(one["light_codes"])} for one in accounts]
+        show_rows(lines, LIGHTS, empty="There are no active accounts.")
+    raise typer.Exit(code=int(any(one["light"] == "blocked" for one in accounts)))
+
+
+def _pairs(numbers: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in numbers.items())
 
 
 @app.command()

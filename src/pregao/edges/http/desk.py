@@ -30,6 +30,7 @@ from pregao.views.health import Health
 from pregao.views.overview import Overview
 from pregao.views.people import People
 from pregao.views.performance import Performances
+from pregao.views.preflight import Preflights
 from pregao.views.receipts import Receipts
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
@@ -74,6 +75,7 @@ class Desk:
     flattens: Flattens
     health: Health
     breakers: BreakerStates
+    preflights: Preflights
     drifts: Drifts
     weights: Weights
     drift_books: DriftBooks

@@ -20,7 +20,16 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import NOTHING_USED, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import (
+    NOTHING_USED,
+    Grounded,
+    Member,
+    Obstacles,
+    OnTheWay,
+    Tally,
+    Usage,
+    WaitingEntry,
+)
 from pregao.positions.ports import WaitingExit
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
@@ -303,11 +312,15 @@ class PostgresBooks:
         """Give what keeps entries out of these accounts on a symbol."""
         rows = await self._connection.fetch(
             """
-            SELECT account_id, position_side, quantity FROM foreign_positions
+            SELECT account_id, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code, NULL AS reason
+            FROM foreign_positions
             WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
             UNION ALL
-            SELECT account_id, NULL, NULL FROM account_checks
+            SELECT account_id, NULL, NULL, NULL, NULL, NULL FROM account_checks
             WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
+            UNION ALL
+            (SELECT account_id, NULL, NULL, subscription_id, code, reason FROM grounded
+             WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
             """,
             account_ids,
             symbol,
@@ -318,7 +331,14 @@ class PostgresBooks:
                 for row in rows
                 if row["quantity"] is not None
             },
-            unreconciled=frozenset(row["account_id"] for row in rows if row["quantity"] is None),
+            unreconciled=frozenset(
+                row["account_id"] for row in rows if row["quantity"] is None and row["code"] is None
+            ),
+            grounded={
+                (row["account_id"], row["subscription_id"]): Grounded(code=row["code"], reason=row["reason"])
+                for row in rows
+                if row["code"] is not None
+            },
         )
 
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:

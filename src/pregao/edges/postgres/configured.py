@@ -9,6 +9,7 @@ import asyncpg
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.preflight import Light
 from pregao.edges.postgres.rows import to_value
 from pregao.views.configured import AccountLine, BotLine, SubscriptionLine
 
@@ -21,8 +22,9 @@ FROM bots AS b
 """
 
 ACCOUNTS = """
-SELECT a.*, c.account_id IS NOT NULL AS has_credentials
-FROM accounts AS a LEFT JOIN credentials AS c USING (account_id)
+SELECT a.*, c.account_id IS NOT NULL AS has_credentials, p.light, coalesce(p.light_codes, '{}') AS light_codes,
+       p.checked_at AS light_checked_at
+FROM accounts AS a LEFT JOIN credentials AS c USING (account_id) LEFT JOIN preflights AS p USING (account_id)
 """
 
 
@@ -151,6 +153,9 @@ def account_line(row: Any) -> AccountLine:
     return AccountLine(
         account=to_value(row, Account),
         has_credentials=row["has_credentials"],
+        light=None if row["light"] is None else Light(row["light"]),
+        light_codes=tuple(row["light_codes"]),
+        light_checked_at=row["light_checked_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

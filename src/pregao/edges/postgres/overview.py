@@ -23,6 +23,7 @@ SELECT (SELECT count(*)::int FROM users) AS users,
        (SELECT count(*)::int FROM bots WHERE status = 'archived') AS bots_archived,
        (SELECT count(*)::int FROM accounts) AS accounts,
        (SELECT count(*)::int FROM accounts WHERE is_active) AS accounts_active,
+       lights.*,
        (SELECT count(*)::int FROM subscriptions WHERE status = 'active') AS subscriptions_active,
        (SELECT count(*)::int FROM subscriptions WHERE status = 'paused') AS subscriptions_paused,
        (SELECT count(*)::int FROM today) AS signals_today,
@@ -38,7 +39,11 @@ SELECT (SELECT count(*)::int FROM users) AS users,
        (SELECT count(*)::int FROM workers WHERE lease_until > clock_timestamp()) AS workers
 FROM (SELECT coalesce(sum(closed), 0)::int AS positions_closed_today, coalesce(sum(wins), 0)::int AS wins_today,
              coalesce(sum(losses), 0)::int AS losses_today, coalesce(sum(pnl_usd), 0) AS pnl_today
-      FROM daily_results WHERE day = $3) AS results
+      FROM daily_results WHERE day = $3) AS results,
+     (SELECT count(*) FILTER (WHERE light = 'ready')::int AS accounts_ready,
+             count(*) FILTER (WHERE light = 'warning')::int AS accounts_warning,
+             count(*) FILTER (WHERE light = 'blocked')::int AS accounts_blocked
+      FROM preflights JOIN accounts USING (account_id) WHERE is_active) AS lights
 """
 
 BOT_OVERVIEWS = f"""

@@ -20,7 +20,16 @@ from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import NOTHING_USED, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import (
+    NOTHING_USED,
+    Grounded,
+    Member,
+    Obstacles,
+    OnTheWay,
+    Tally,
+    Usage,
+    WaitingEntry,
+)
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
@@ -236,6 +245,11 @@ class MemoryBooks:
                 for account_id, row in self._state.account_checks.items()
                 if account_id in wanted and row.unreconciled_since is not None
             ),
+            grounded={
+                (row.account_id, row.subscription_id): Grounded(code=row.code, reason=row.reason)
+                for row in reversed(self._state.grounded)
+                if row.account_id in wanted and row.symbol in ("", symbol)
+            },
         )
 
     async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:

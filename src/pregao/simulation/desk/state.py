@@ -173,6 +173,17 @@ class CheckRow:
     must_compare: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundedRow:
+    """What pre-flight found that the venue would certainly refuse; an empty symbol is all. No fold of facts."""
+
+    account_id: int
+    subscription_id: UUID | None
+    symbol: str
+    code: str
+    reason: str
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     """The tables, and the journal they are the fold of."""
@@ -189,6 +200,7 @@ class State:
     foreign_positions: dict[Place, ForeignRow] = field(default_factory=dict)
     daily_results: dict[tuple[UUID, date, str], DayRow] = field(default_factory=dict)
     account_checks: dict[int, CheckRow] = field(default_factory=dict)
+    grounded: list[GroundedRow] = field(default_factory=list)
     journal: list[Fact] = field(default_factory=list)
 
     def copy(self) -> "State":

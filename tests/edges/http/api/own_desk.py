@@ -31,6 +31,7 @@ from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
+from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -195,6 +196,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         flattens=PostgresFlattens(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
+        preflights=PostgresPreflights(journal.pool, ring=lambda: None),
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),

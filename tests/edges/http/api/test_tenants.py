@@ -153,6 +153,7 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         "post_token": {"name": "mine"},
         "post_account": {"name": "mine", "user_id": whose.ids["user_id"]},
         "patch_account": {"name": "renamed", "is_main": True},
+        "post_preflight": {"fix": True},
         "post_subscription": {"bot_id": str(OWN_BOT), "account_id": account_id},
         "post_subscriptions": {
             "bot_id": str(OWN_BOT),

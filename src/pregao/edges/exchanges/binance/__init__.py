@@ -1,5 +1,6 @@
 """Binance USD-M futures: the lean adapter on the fan-out path."""
 
+from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
 from pregao.edges.exchanges.binance.exchange import BinanceExchange, BinanceSettings
 from pregao.edges.exchanges.binance.prices import MarketStream
@@ -10,6 +11,7 @@ __all__ = [
     "DEMO",
     "LIVE",
     "ApiKey",
+    "BinanceAccounts",
     "BinanceExchange",
     "BinanceSettings",
     "MarketStream",

@@ -130,9 +130,8 @@ class BinanceExchange(Exchange):
         processes share.
         """
         self.settings = settings or BinanceSettings()
-        self._passages = Passages(
-            breakers or Breakers(monotonic=asyncio.get_running_loop().time, clock=clock), venue=name
-        )
+        known = breakers or Breakers(monotonic=asyncio.get_running_loop().time, clock=clock)
+        self._passages = Passages(known, venue=name)
         self.addresses = addresses
         self.prices = PriceBook(clock)
         self.standing = Standing()
@@ -147,12 +146,31 @@ class BinanceExchange(Exchange):
         if budget is not None:
             self.rest.limits.budget = budget
             budget.follow(lambda drawn: self.rest.limits.adopt(drawn, now_ms=self.venue_now_ms()))
+        self.rights = self._rest_of_rights(wire, known, credentials=credentials, clock=clock, name=name)
+        """Where keys learn what they may do; None where this venue does not tell."""
         self._line = wire.line(addresses.rest)
         self._prepared: dict[str, tuple[OrderAttempt, bytes]] = {}  # by client order id
         self._instruments: tuple[float, dict[str, Instrument]] | None = None
         self._flights: dict[str, asyncio.Task[Any]] = {}
         self._upkeep: asyncio.Task[None] | None = None
         self._clock_due = 0.0  # monotonic; 0 is long ago
+
+    def _rest_of_rights(
+        self, wire: Wire, breakers: Breakers, *, credentials: Credentials, clock: Clock, name: str
+    ) -> BinanceRest | None:
+        if self.addresses.rights is None:
+            return None
+        if self.addresses.rights == self.addresses.rest:
+            return self.rest
+        # Another host: its troubles and its weight are its own.
+        return BinanceRest(
+            line=wire.line(self.addresses.rights),
+            credentials=credentials,
+            clock=clock,
+            recv_window_ms=self.settings.recv_window_ms,
+            user_agent=self.settings.user_agent,
+            passages=Passages(breakers, venue=f"{name}_rights"),
+        )
 
     @property
     def usage(self) -> Usage:
@@ -175,6 +193,8 @@ class BinanceExchange(Exchange):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.rest.close()
+        if self.rights is not None:
+            await self.rights.close()
 
     def venue_now_ms(self) -> int:
         """Give the venue's clock, in milliseconds."""
@@ -303,7 +323,7 @@ class BinanceExchange(Exchange):
             known = self.standing.position_modes.get(account_id)
             if known is None:
                 known = await self.rest.read(
-                    POSITION_MODE, {}, account_id=account_id, translate=_position_mode
+                    POSITION_MODE, {}, account_id=account_id, translate=position_mode_from
                 )
                 self.standing.position_modes[account_id] = known
         return known
@@ -418,7 +438,8 @@ def _order_parameters(attempt: OrderAttempt) -> dict[str, Value]:
     return parameters
 
 
-def _position_mode(body: Json) -> PositionMode:
+def position_mode_from(body: Json) -> PositionMode:
+    """Read the position mode off an account's configuration."""
     return PositionMode.HEDGE if body["dualSidePosition"] in (True, "true") else PositionMode.ONE_WAY
 
 

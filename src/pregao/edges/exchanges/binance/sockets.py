@@ -66,6 +66,11 @@ class KeptSocket:
         self._lost_at: float | None = None
         self.away_seconds = 0.0  # how long there was no connection before the present one
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection just now."""
+        return self._socket is not None and not self._socket.closed
+
     def renew(self) -> None:
         """Open ``url()`` anew, and only then close the present connection."""
         self._renewal.set()

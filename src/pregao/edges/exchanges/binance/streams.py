@@ -121,6 +121,16 @@ class UserStreams:
         if account is not None and self._leave_group(account):
             self._awake.set()
 
+    def is_connected(self, account_id: int) -> bool | None:
+        """Say whether the account's events can arrive now; None where it is not followed here."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            return None
+        group = account.group
+        if group is None or group.socket is None:
+            return False
+        return account.key in group.asked and group.socket.is_open
+
     def expect(self, account_id: int) -> None:
         """Expect an event of the account soon (an order was acknowledged); its absence becomes a gap."""
         account = self._accounts.get(account_id)

@@ -16,6 +16,8 @@ class VenueClock:
         self._clock = clock
         self.offset_ms = 0
         self.is_measured = False
+        self.measured_ms = 0  # our clock
+        self.drift_ms: int | None = None  # since the measurement before; None where there was none
 
     def now_ms(self) -> int:
         """Give the venue's present, in milliseconds since 1970."""
@@ -29,5 +31,7 @@ class VenueClock:
             server = await ask()
             after = to_ms(self._clock())
             offsets.append(server - (before + after) // 2)
-        self.offset_ms = int(median(offsets))
+        before_ms, self.offset_ms = self.offset_ms, int(median(offsets))
+        self.drift_ms = self.offset_ms - before_ms if self.is_measured else None
+        self.measured_ms = to_ms(self._clock())
         self.is_measured = True

@@ -26,6 +26,7 @@ from pregao.accounts.refusals import SettingUnusableError
 from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.order import PositionMode
+from pregao.domain.preflight import Light
 from pregao.domain.user import Role
 from pregao.domain.venue import MarginMode
 from pregao.edges.http.api.roles import Admin, Trader, Viewer, role_forbidden
@@ -51,8 +52,12 @@ from pregao.edges.http.api.shapes import (
 )
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
+from pregao.edges.http.preflight import look_over
 from pregao.views.configured import AccountLine
 
+NEW_SECONDS_MAX = (
+    3.0  # whoever opens an account is told what is wrong with its key, if a venue says so in time
+)
 PAPER_KEY_BYTES = 32  # 64 hex digits, as long as Binance's
 
 routes = APIRouter(
@@ -121,6 +126,9 @@ class AccountShown(Shown):
     is_active: bool
     is_main: bool
     has_credentials: bool
+    light: Annotated[Light | None, Field(description="Its pre-flight in short; null while nothing is known.")]
+    light_codes: Annotated[tuple[str, ...], Field(description="What is not as it should be.")]
+    light_checked_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -148,8 +156,13 @@ async def list_accounts(
 
 @routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def post_account(body: NewAccount, desk: DeskGiven, who: Trader) -> AccountShown:
-    """Open an account; its credentials are sealed before they are stored."""
+    """
+    Open an account; its credentials are sealed before they are stored.
+
+    Where somebody gave them, a trader looks at once what they may do: `light` and `light_codes` say what it found.
+    """
     credentials = _credentials_of(body.api_key, body.secret_key)
+    is_given = credentials is not None
     check_credentials(credentials, venue=body.venue)
     if body.balance_usdt is not None and (body.venue is not Venue.PAPER or credentials is not None):
         raise SettingUnusableError(
@@ -174,7 +187,9 @@ async def post_account(body: NewAccount, desk: DeskGiven, who: Trader) -> Accoun
     async with desk.accounts.open(owner=who.owner) as book:
         await book.append(await open_account(account, book=book, now=desk.clock()))
         await book.keep_credentials(account.account_id, sealed)
-    return _shown(await _get_line(account.account_id, who=who, desk=desk))
+    if is_given:
+        await look_over(account.account_id, desk=desk, seconds_max=NEW_SECONDS_MAX)
+    return _shown(await get_account_line(account.account_id, who=who, desk=desk))
 
 
 @routes.post("/rewrap")
@@ -186,7 +201,7 @@ async def post_rewrap(desk: DeskGiven, _who: Admin) -> Rewrapped:
 @routes.get("/{account_id:int}", responses=UNKNOWN)
 async def get_one_account(account_id: AccountId, desk: DeskGiven, who: Viewer) -> AccountShown:
     """Give one account."""
-    return _shown(await _get_line(account_id, who=who, desk=desk))
+    return _shown(await get_account_line(account_id, who=who, desk=desk))
 
 
 @routes.patch("/{account_id:int}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -203,7 +218,9 @@ async def patch_account(
             check_credentials(credentials, venue=account.venue)
             sealed = desk.vault.seal(credentials, account_id=account_id)
             await book.keep_credentials(account_id, sealed)
-    return _shown(await _get_line(account_id, who=who, desk=desk))
+    if credentials is not None:
+        await look_over(account_id, desk=desk, seconds_max=NEW_SECONDS_MAX)
+    return _shown(await get_account_line(account_id, who=who, desk=desk))
 
 
 @routes.delete("/{account_id:int}", responses={**UNKNOWN, **CONFLICT})
@@ -212,7 +229,7 @@ async def delete_account(account_id: AccountId, desk: DeskGiven, who: Trader) ->
     async with desk.accounts.open(owner=who.owner) as book:
         changes = {"is_active": False}
         await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
-    return _shown(await _get_line(account_id, who=who, desk=desk))
+    return _shown(await get_account_line(account_id, who=who, desk=desk))
 
 
 def _credentials_of(key: SecretStr | None, secret: SecretStr | None) -> Credentials | None:
@@ -241,7 +258,12 @@ async def _owner_of_new(body: NewAccount, *, who: Principal, desk: Desk) -> UUID
     return body.user_id
 
 
-async def _get_line(account_id: int, *, who: Principal, desk: Desk) -> AccountLine:
+async def get_account_line(account_id: int, *, who: Principal, desk: Desk) -> AccountLine:
+    """
+    Give an account that whoever asks may see.
+
+    :raises ApiError: when there is none.
+    """
     line = await desk.configured.find_account(account_id, owner=who.owner)
     if line is None:
         raise ApiError(404, "ACCOUNT_UNKNOWN", f"account={account_id}. There is no such account.")
@@ -253,6 +275,9 @@ def account_fields(line: AccountLine) -> dict[str, Any]:
     return {
         **asdict(line.account),
         "has_credentials": line.has_credentials,
+        "light": line.light,
+        "light_codes": line.light_codes,
+        "light_checked_at": line.light_checked_at,
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }

@@ -40,6 +40,9 @@ class DeskStatsShown(Shown):
     bots_archived: int
     accounts: int
     accounts_active: int
+    accounts_ready: int
+    accounts_warning: int
+    accounts_blocked: int
     subscriptions_active: int
     subscriptions_paused: int
     signals_today: int
