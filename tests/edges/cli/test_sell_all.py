@@ -35,6 +35,7 @@ class TestSellAll:
 
         assert "Open on account 1: 1 positions on 1 accounts." in closed.stdout
         assert "BTCUSDT" in closed.stdout
+        assert "Nothing is entered on account 1 until `pregao resume` is asked for it." in closed.stdout
         [job] = await started(desk)
         assert (job.level, job.subject, job.keep_trading, job.account_ids) == ("account", "1", False, (1,))
 
@@ -56,6 +57,7 @@ class TestSellAll:
         [job] = await started(desk)
         assert (job.level, job.keep_trading) == ("desk", True)
         assert left.exit_code == 1
+        assert "pregao resume" not in left.stdout
         assert left.stderr.startswith(f"FLATTEN_UNFINISHED: flatten={job.flatten_id} accounts=2 proven=0.")
 
 

@@ -52,6 +52,8 @@ def sell_all(
         show_json(job)
     else:
         show_receipt(job)
+        if not keep_trading:
+            print(f"Nothing is entered on {job['name']} until `pregao resume` is asked for it.")
     if job["status"] == "running":
         fail(
             f"FLATTEN_UNFINISHED: flatten={job['flatten_id']} accounts={job['accounts']} proven={job['proven']}. "
