@@ -40,6 +40,7 @@ ALONE = {
     "actions": "actions",
     "breakers": "breakers",
     "prove": "prove",
+    "simulate": "simulate",
 }
 
 

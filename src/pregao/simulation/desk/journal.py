@@ -1,19 +1,30 @@
 """The journal in a list: a transaction works on a copy of the state, and its commit is one assignment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from pregao.domain.facts import Fact
 from pregao.simulation.desk.folds import fold
 from pregao.simulation.desk.state import State
+from pregao.simulation.loop import PROCESS
 
 Moment = Callable[[str], Awaitable[None]]
 """Called where the database would be waited for: before a transaction, before and after its commit. It may raise."""
 
 
+Tell = Callable[[Sequence[Fact]], None]
+"""Hears the facts of each commit."""
+
+TURN_SECONDS = 0.0005  # between two looks whether it is one's turn
+
+
 async def at_once(_moment: str) -> None:
     """Wait for nothing."""
+
+
+def nobody(_facts: Sequence[Fact]) -> None:
+    """Tell nobody."""
 
 
 class MemoryTransaction:
@@ -44,19 +55,32 @@ class MemoryTransaction:
 class MemoryJournal:
     """The journal of one desk: one transaction at a time, as if every row were locked."""
 
-    def __init__(self, *, moment: Moment = at_once) -> None:
-        """Start empty; ``moment`` is where time passes and where the database may fail."""
+    def __init__(self, *, moment: Moment = at_once, tell: Tell = nobody) -> None:
+        """Start empty; ``moment`` is where time passes and the database may fail; ``tell`` hears what is committed."""
         self.state = State()
         self._moment = moment
-        self._turn = asyncio.Lock()
+        self._tell = tell
+        self._holder: str | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryTransaction]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         await self._moment("begin")
-        async with self._turn:
+        while self._holder is not None:  # noqa: ASYNC110  # a holder that is gone wakes nobody
+            await asyncio.sleep(TURN_SECONDS)
+        self._holder = PROCESS.get()
+        try:
             transaction = MemoryTransaction(self.state.copy())
             yield transaction
             await self._moment("commit")
+            new = transaction.state.journal[len(self.state.journal) :]
             self.state = transaction.state
+        finally:
+            self._holder = None
+        self._tell(new)
         await self._moment("committed")
+
+    def break_off(self, process: str) -> None:
+        """Roll back what a process has open that is gone for ever."""
+        if self._holder == process:
+            self._holder = None

@@ -1,0 +1,466 @@
+"""
+One history: a desk of one or two traders, a venue, a database and all that goes wrong, replayed to the byte by its seed.
+
+The loops are the ones that trade; the journal, the venue, the bell and the clock are in memory.
+"""
+
+import asyncio
+import contextvars
+import hashlib
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from pregao.domain.account import Venue
+from pregao.domain.facts import (
+    AccountConfigured,
+    BotConfigured,
+    Fact,
+    SignalAccepted,
+    SignalReceived,
+    SignalRepeated,
+    SubscriptionConfigured,
+    UserConfigured,
+)
+from pregao.domain.venue import OrderAttempt, OrderReport, StreamGap, TradeReport
+from pregao.histories.plan import STARTS_AT, SYMBOLS, TROUBLE_SECONDS, Delivery, Plan, Strike, make_plan
+from pregao.histories.safety import Watch, differs_from_journal, unsettled
+from pregao.orders.ports import Desk
+from pregao.simulation.desk.journal import MemoryJournal
+from pregao.simulation.desk.store import MemoryStore
+from pregao.simulation.instruments import LISTINGS
+from pregao.simulation.loop import PROCESS, VirtualLoop, run_in_virtual_time
+from pregao.simulation.venue import Manners, SimulatedVenue
+from pregao.trading.trader import Trader
+
+SETTLE_SECONDS_MAX = 240.0  # after the last fault: the slowest question is asked every half minute
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 2.0
+ORDERS_IN_FLIGHT_MAX = 4
+BALANCE = Decimal(10_000)
+PRICE_SECONDS = 0.5
+
+Report = OrderReport | TradeReport | StreamGap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one history came to."""
+
+    seed: int
+    sha256: str  # of all that was committed and sent, in order
+    signals: int
+    orders: int
+    fills: int
+    seconds: float  # virtual ones
+    hits: dict[str, int]
+    found: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Process:
+    """One life of a trader."""
+
+    name: str
+    context: contextvars.Context
+    trader: Trader
+    lease_until: float
+    heard: deque[Report] = field(default_factory=deque)
+    listeners: list[tuple[str, Callable[[str], None]]] = field(default_factory=list)
+    is_alive: bool = True
+    is_following: bool = False  # the accounts' streams
+
+
+class Bell:
+    """The doorbell of one process."""
+
+    def __init__(self, world: "World") -> None:
+        """Ring in ``world``."""
+        self._world = world
+        self.listeners: list[tuple[str, Callable[[str], None]]] = []
+
+    def ring(self, bell: str, *words: str) -> None:
+        self._world.ring(bell, " ".join(words))
+
+    def listen(self, bell: str, listener: Any) -> None:
+        self.listeners.append((bell, listener))
+
+
+class World:
+    """All that there is in one history."""
+
+    def __init__(self, plan: Plan, loop: VirtualLoop) -> None:
+        """Set up the desk of the plan; ``run`` lets it live."""
+        self._plan = plan
+        self._loop = loop
+        self._chance = random.Random(f"{plan.seed}/world")
+        self._trace = hashlib.sha256()
+        self.found: list[str] = []
+        self._processes: list[Process | None] = [None] * plan.traders
+        self._lives = 0
+        self._follower: Process | None = None
+        self._database_is_away = False
+        self._troubled = True
+        self._watch = Watch(plan, find=self._find)
+        self.journal = MemoryJournal(moment=self._moment, tell=self._committed)
+        self._store = MemoryStore(self.journal, clock=self.clock, moment=self._moment)
+        self.venue = SimulatedVenue(
+            clock=self.clock,
+            chance=random.Random(f"{plan.seed}/venue"),
+            tell=self._tell,
+            submitted=self._sent,
+            cut_streams=self._cut_streams,
+            manners=plan.manners,
+        )
+        self._prices = dict(SYMBOLS)
+        self.hits: dict[str, int] = {}
+
+    def clock(self) -> datetime:
+        """Give the world's time, which is everybody's."""
+        return STARTS_AT + timedelta(seconds=self._loop.time())
+
+    # --- what is watched ----------------------------------------------------------------------------------
+
+    def _find(self, what: str) -> None:
+        if what not in self.found:
+            self.found.append(what)
+            self._note(f"found {what}")
+
+    def _note(self, what: str) -> None:
+        self._trace.update(f"{self._loop.time():.9f} {what}\n".encode())
+
+    def _committed(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            self._note(f"{type(fact).__name__} {msgspec.json.encode(fact).decode()}")
+        self._watch.committed(facts, self.journal.state)
+
+    def _sent(self, attempt: OrderAttempt) -> None:
+        self._note(f"sent {attempt.client_order_id}")
+        self._watch.sent(attempt, now=self.clock())
+
+    # --- the database -------------------------------------------------------------------------------------
+
+    async def _moment(self, moment: str) -> None:
+        await asyncio.sleep(0.0002 + 0.002 * self._chance.random())
+        if self._database_is_away:
+            raise ConnectionError("the database is away")
+        may_break = moment in ("commit", "committed") and self._troubled and PROCESS.get() != ""
+        if may_break and self._chance.random() < self._plan.database_loss:
+            self._hit(f"database {moment}")
+            raise ConnectionError(f"the connection broke at {moment}")
+
+    def _hit(self, what: str) -> None:
+        self.hits[what] = self.hits.get(what, 0) + 1
+
+    # --- processes ----------------------------------------------------------------------------------------
+
+    def ring(self, bell: str, words: str) -> None:
+        """Let everybody hear it who is there; now and then nobody."""
+        if self._troubled and self._chance.random() < 0.1:
+            return
+        for process in self._alive():
+            for name, listener in process.listeners:
+                if name == bell:
+                    self._loop.call_soon(listener, words, context=process.context)
+
+    def _alive(self) -> list[Process]:
+        return [one for one in self._processes if one is not None and one.is_alive]
+
+    def _start(self, place: int) -> None:
+        self._lives += 1
+        name = f"trader-{place}-{self._lives}"
+        context = contextvars.copy_context()
+        context.run(PROCESS.set, name)
+        self._processes[place] = context.run(self._make_process, name, context)
+        process = self._processes[place]
+        assert process is not None, "it was made just now"
+        for work in (
+            self._live(process),
+            self._hear(process),
+            self._follow(process),
+            self._renew(process, place),
+        ):
+            self._spawn(work, process)
+        self._note(f"started {name}")
+
+    def _make_process(self, name: str, context: contextvars.Context) -> Process:
+        bell = Bell(self)
+        trader = Trader(
+            self._store,
+            exchanges={Venue.PAPER: self.venue},
+            doorbell=bell,
+            clock=self.clock,
+            desk=Desk(desk_id=UUID(int=77), owner=name, lease_epoch=self._lives),
+            orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
+        )
+        return Process(
+            name=name,
+            context=context,
+            trader=trader,
+            lease_until=self._loop.time() + LEASE_SECONDS,
+            listeners=bell.listeners,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None], process: Process) -> None:
+        task = self._loop.create_task(work, context=process.context)
+        task.add_done_callback(lambda done: self._see_end(done, process))
+
+    def _see_end(self, task: asyncio.Task[None], process: Process) -> None:
+        if not task.cancelled() and (mistake := task.exception()) is not None and process.is_alive:
+            self._find(f"a loop of a trader ended: {_describe(mistake)}")
+
+    async def _live(self, process: Process) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                while self._follower is None:  # noqa: ASYNC110  # whoever follows may be gone for good
+                    await asyncio.sleep(0.05)
+        await process.trader.run()
+
+    async def _hear(self, process: Process) -> None:
+        while True:
+            while process.heard:
+                await process.trader.take(process.heard.popleft())
+            await asyncio.sleep(0.002)
+
+    async def _renew(self, process: Process, place: int) -> None:
+        """Renew the process's lease; one that has run out ends it, as a process away too long ends itself."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if self._database_is_away:
+                continue
+            if process.lease_until <= self._loop.time():
+                self._note(f"lease lost by {process.name}")
+                self._loop.call_later(0.0, self._end, place, 1.0, context=contextvars.Context())
+                return
+            process.lease_until = self._loop.time() + LEASE_SECONDS
+
+    async def _follow(self, process: Process) -> None:
+        """Follow the streams while the lease says that nobody else does."""
+        while True:
+            holder = self._follower
+            is_free = holder is None or holder.lease_until <= self._loop.time()
+            if is_free and not self._database_is_away:
+                self._follower, process.is_following = process, False
+            if self._follower is not process:
+                process.trader.give_up(Venue.PAPER)
+            elif not process.is_following:
+                with suppress(ConnectionError):
+                    await process.trader.take_over(Venue.PAPER)
+                    process.is_following = True
+                    self._connect(process)
+            await asyncio.sleep(2.0)
+
+    def _connect(self, process: Process) -> None:
+        for account in self._plan.accounts:
+            process.heard.append(StreamGap(account_id=account.account_id, connected_at=self.clock()))
+
+    def _tell(self, report: OrderReport | TradeReport) -> None:
+        if self._follower is not None and self._follower.is_alive and self._follower.is_following:
+            self._follower.heard.append(report)
+
+    def _cut_streams(self) -> None:
+        follower = self._follower
+        if follower is not None and follower.is_following:
+            follower.heard.clear()
+            self._loop.call_later(2.0 * self._chance.random(), self._connect, follower)
+
+    def _end(self, place: int, seconds: float) -> None:
+        """End a process for good, as kill -9 does, and start the next after so many seconds."""
+        process = self._processes[place]
+        if process is None or not process.is_alive:
+            return
+        process.is_alive = False
+        self._loop.stop_process(process.name)
+        self.journal.break_off(process.name)
+        self._note(f"ended {process.name}")
+        self._loop.call_later(seconds, self._start, place)
+
+    # --- what happens -------------------------------------------------------------------------------------
+
+    async def run(self) -> Outcome:
+        """Let the history happen; then wait until everything has settled."""
+        await self._open()
+        for place in range(self._plan.traders):
+            self._start(place)
+        work = [
+            self._loop.create_task(self._deliver_all()),
+            self._loop.create_task(self._strike_all()),
+            self._loop.create_task(self._move_prices()),
+        ]
+        await asyncio.sleep(TROUBLE_SECONDS)
+        await asyncio.gather(*work[:2])
+        self._end_trouble()
+        await self._settle()
+        for task in work:
+            task.cancel()
+        return self._outcome()
+
+    async def _open(self) -> None:
+        now = self.clock()
+        for symbol, price in self._prices.items():
+            self.venue.move_price(symbol, price)
+        for account in self._plan.accounts:
+            self.venue.open_account(account.account_id, balance=BALANCE)
+        facts: list[Fact] = [
+            *(UserConfigured(happened_at=now, user=one) for one in self._plan.users),
+            *(AccountConfigured(happened_at=now, account=one) for one in self._plan.accounts),
+            *(BotConfigured(happened_at=now, bot=one) for one in self._plan.bots),
+            *(SubscriptionConfigured(happened_at=now, subscription=one) for one in self._plan.subscriptions),
+        ]
+        async with self.journal.transaction() as transaction:
+            await transaction.append(facts)
+
+    async def _deliver_all(self) -> None:
+        for delivery in self._plan.deliveries:
+            await asyncio.sleep(max(0.0, delivery.at_seconds - self._loop.time()))
+            await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Commit an arrival as intake does; a sender whose delivery fails sends it again."""
+        while True:
+            try:
+                async with self.journal.transaction() as transaction:
+                    is_known = delivery.signal_id in transaction.state.signals
+                    await transaction.append(self._arrival(delivery, is_known=is_known))
+                self.ring("signals", "")
+                return
+            except ConnectionError:
+                await asyncio.sleep(1.0)
+
+    def _arrival(self, delivery: Delivery, *, is_known: bool) -> list[Fact]:
+        now = self.clock()
+        if is_known:
+            return [SignalRepeated(happened_at=now, signal_id=delivery.signal_id, source_address="")]
+        return [
+            SignalReceived(
+                happened_at=now,
+                signal_id=delivery.signal_id,
+                bot_id=delivery.bot_id,
+                body=b"{}",
+                content_type="application/json",
+                source="history",
+                source_address="",
+                dedupe_key=str(delivery.signal_id),
+                is_explicit_id=True,
+            ),
+            SignalAccepted(
+                happened_at=now,
+                signal_id=delivery.signal_id,
+                bot_id=delivery.bot_id,
+                instruction=delivery.instruction,
+            ),
+        ]
+
+    async def _strike_all(self) -> None:
+        for strike in self._plan.strikes:
+            await asyncio.sleep(max(0.0, strike.at_seconds - self._loop.time()))
+            self._note(f"strike {strike.what} {strike.seconds:.6f}")
+            self._hit(strike.what)
+            self._strike(strike)
+
+    def _strike(self, strike: Strike) -> None:
+        match strike.what:
+            case "kill":
+                self._end(strike.trader, strike.seconds)
+            case "freeze":
+                process = self._processes[strike.trader]
+                if process is not None and process.is_alive:
+                    self._loop.stop_process(process.name)
+                    self._loop.call_later(strike.seconds, self._thaw, process)
+            case "database":
+                self._database_is_away = True
+                self._loop.call_later(strike.seconds, self._bring_database_back)
+            case _:
+                self.venue.is_down = True
+                self._loop.call_later(strike.seconds, self._bring_venue_back)
+
+    def _thaw(self, process: Process) -> None:
+        if process.is_alive:
+            self._loop.continue_process(process.name)
+
+    def _bring_database_back(self) -> None:
+        self._database_is_away = False
+
+    def _bring_venue_back(self) -> None:
+        self.venue.is_down = False
+
+    async def _move_prices(self) -> None:
+        chance = random.Random(f"{self._plan.seed}/prices")
+        while True:
+            await asyncio.sleep(PRICE_SECONDS)
+            for symbol in SYMBOLS:
+                tick = LISTINGS[symbol].instrument.price_tick
+                self._prices[symbol] += tick * chance.randint(-40, 40)
+                self.venue.move_price(symbol, self._prices[symbol])
+            self._watch.check_executions(self.venue.engine)
+
+    def _end_trouble(self) -> None:
+        self._troubled = False
+        self.venue.manners = Manners()
+        self._bring_database_back()
+        self._bring_venue_back()
+        self._note("trouble is over")
+
+    async def _settle(self) -> None:
+        """Wait until everything has settled, and a little more: it must stay so."""
+        left: list[str] = []
+        calm_since: float | None = None
+        until = self._loop.time() + SETTLE_SECONDS_MAX
+        while self._loop.time() < until:
+            await asyncio.sleep(1.0)
+            left = unsettled(self.journal.state, self.venue.engine)
+            calm_since = None if left else calm_since or self._loop.time()
+            if calm_since is not None and self._loop.time() - calm_since > 15.0:
+                break
+        for one in [*left, *differs_from_journal(self.journal.state)]:
+            self._find(f"after {SETTLE_SECONDS_MAX:.0f} s: {one}")
+        self._watch.check_executions(self.venue.engine)
+
+    def _outcome(self) -> Outcome:
+        state = self.journal.state
+        return Outcome(
+            seed=self._plan.seed,
+            sha256=self._trace.hexdigest(),
+            signals=len(state.signals),
+            orders=sum(row.attempt > 0 for row in state.orders.values()),
+            fills=len(state.fills),
+            seconds=round(self._loop.time(), 3),
+            hits={**self.hits, **self.venue.hits},
+            found=tuple(self.found),
+        )
+
+
+def run_history(seed: int) -> Outcome:
+    """Run the history of a seed."""
+    plan = make_plan(seed)
+
+    async def live(loop: VirtualLoop) -> Outcome:
+        return await World(plan, loop).run()
+
+    with structlog.testing.capture_logs() as said:
+        outcome: Outcome = run_in_virtual_time(seed, live)
+    mistakes = [
+        f"log {entry['event']}: {entry.get('exc_info') or entry.get('error', '')!r}"
+        for entry in said
+        if entry["log_level"] == "error" and entry["event"] not in EXPECTED
+    ]
+    return replace(outcome, found=(*outcome.found, *dict.fromkeys(mistakes)))
+
+
+EXPECTED = frozenset({"orders.outcome.unwritten"})
+"""What a broken connection leaves to be asked about."""
+
+
+def _describe(mistake: BaseException) -> str:
+    if isinstance(mistake, BaseExceptionGroup):
+        return "; ".join(_describe(one) for one in mistake.exceptions)
+    return f"{type(mistake).__name__}: {mistake}"

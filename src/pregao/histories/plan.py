@@ -1,0 +1,178 @@
+"""What happens in a history, drawn from its seed: who trades, what is asked, what goes wrong."""
+
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.bot import Bot, OppositeSide, SameSide, Subscription
+from pregao.domain.order import Side
+from pregao.domain.signal import Action, Instruction
+from pregao.domain.user import Role, User
+from pregao.simulation.venue import Manners
+
+STARTS_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SYMBOLS = {"BTCUSDT": Decimal(95_200), "ETHUSDT": Decimal(3_300)}
+TROUBLE_SECONDS = 90.0  # then nothing goes wrong any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A signal that arrives; of one that arrives again the later ones change nothing."""
+
+    at_seconds: float
+    signal_id: UUID
+    bot_id: UUID
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """Something that happens to a process, to the database or to the venue."""
+
+    at_seconds: float
+    what: str  # kill, freeze, database, venue
+    seconds: float  # until it is over
+    trader: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One history."""
+
+    seed: int
+    users: tuple[User, ...]
+    accounts: tuple[Account, ...]
+    bots: tuple[Bot, ...]
+    subscriptions: tuple[Subscription, ...]
+    deliveries: tuple[Delivery, ...]
+    strikes: tuple[Strike, ...]
+    traders: int
+    manners: Manners
+    database_loss: float  # how often a commit fails, or succeeds unheard
+
+
+def make_plan(seed: int) -> Plan:
+    """Draw a history: the same seed gives the same."""
+    chance = random.Random(f"{seed}/plan")
+    user = User(
+        user_id=UUID(int=900),
+        email="ana@desk.test",
+        name="Ana",
+        role=Role.TRADER,
+        max_positions=chance.choice((None, 2)),
+    )
+    accounts = tuple(
+        Account(
+            account_id=number,
+            name=f"account {number}",
+            venue=Venue.PAPER,
+            user_id=chance.choice((None, user.user_id)),
+        )
+        for number in range(1, chance.randint(2, 5) + 1)
+    )
+    bots = tuple(_bot(number, chance) for number in range(1, chance.randint(1, 2) + 1))
+    subscriptions = tuple(
+        _subscription(bot, account, chance) for bot in bots for account in accounts if chance.random() < 0.8
+    )
+    traders = chance.choice((1, 1, 2))
+    return Plan(
+        seed=seed,
+        users=(user,),
+        accounts=accounts,
+        bots=bots,
+        subscriptions=subscriptions,
+        deliveries=tuple(_deliveries(bots, chance)),
+        strikes=tuple(_strikes(chance, traders)),
+        traders=traders,
+        manners=_manners(chance),
+        database_loss=chance.choice((0.0, 0.01, 0.03)),
+    )
+
+
+def _bot(number: int, chance: random.Random) -> Bot:
+    return Bot(
+        bot_id=UUID(int=number),
+        name=f"bot {number}",
+        webhook_path=f"bot-{number}",
+        secret_sha256="0" * 64,
+        same_side=chance.choice(tuple(SameSide)),
+        opposite_side=chance.choice((OppositeSide.REVERSE, OppositeSide.REVERSE, *OppositeSide)),
+        global_max_positions=chance.choice((None, None, 4)),
+        cooldown_seconds=chance.choice((0, 0, 5)),
+    )
+
+
+def _subscription(bot: Bot, account: Account, chance: random.Random) -> Subscription:
+    return Subscription(
+        subscription_id=UUID(int=bot.bot_id.int * 1_000 + account.account_id),
+        bot_id=bot.bot_id,
+        account_id=account.account_id,
+        custom_margin_usd=Decimal(chance.choice((None, 20, 200)) or 50),
+        custom_leverage=chance.choice((None, 3, 20)),
+        max_concurrent_positions=chance.choice((1, 1, 2)),
+    )
+
+
+def _deliveries(bots: tuple[Bot, ...], chance: random.Random) -> list[Delivery]:
+    deliveries: list[Delivery] = []
+    for number in range(chance.randint(4, 14)):
+        at_seconds = 3.0 + (TROUBLE_SECONDS - 10.0) * chance.random()
+        delivery = Delivery(
+            at_seconds=at_seconds,
+            signal_id=UUID(int=10_000 + number),
+            bot_id=chance.choice(bots).bot_id,
+            instruction=_instruction(at_seconds, chance),
+        )
+        deliveries.append(delivery)
+        if chance.random() < 0.3:
+            deliveries.append(replace(delivery, at_seconds=at_seconds + 5.0 * chance.random()))
+    return sorted(deliveries, key=lambda one: (one.at_seconds, one.signal_id))
+
+
+def _instruction(at_seconds: float, chance: random.Random) -> Instruction:
+    action = chance.choice((Action.ENTER, Action.ENTER, Action.ENTER, Action.CLOSE, Action.CLOSE_ALL))
+    age_seconds = chance.choice((1.0, 10.0, 60.0, 60.0, 60.0))
+    return Instruction(
+        action=action,
+        symbol=None if action is Action.CLOSE_ALL else chance.choice(tuple(SYMBOLS)),
+        side=chance.choice(tuple(Side)) if action is Action.ENTER else None,
+        share=chance.choice((None, None, Decimal("0.5"))) if action is Action.CLOSE else None,
+        price=None,
+        send_before=STARTS_AT + timedelta(seconds=at_seconds + age_seconds),
+    )
+
+
+def _strikes(chance: random.Random, traders: int) -> list[Strike]:
+    strikes = [
+        Strike(
+            at_seconds=5.0 + (TROUBLE_SECONDS - 25.0) * chance.random(),
+            what=what,
+            seconds=seconds * (0.5 + chance.random()),
+            trader=chance.randrange(traders),
+        )
+        for what, seconds, most in (("kill", 2.0, 3), ("freeze", 10.0, 1), ("database", 4.0, 1), ("venue", 5.0, 1))
+        for _ in range(chance.randint(0, most))
+    ]  # fmt: skip
+    return sorted(strikes, key=lambda one: one.at_seconds)
+
+
+def _manners(chance: random.Random) -> Manners:
+    if chance.random() < 0.1:
+        return Manners()
+    return Manners(
+        lose=chance.choice((0.0, 0.1)),
+        vanish=chance.choice((0.0, 0.1)),
+        unknown=chance.choice((0.0, 0.1)),
+        refuse=chance.choice((0.0, 0.05)),
+        busy=chance.choice((0.0, 0.1)),
+        stall=chance.choice((0.0, 0.1)),
+        silent=chance.choice((0.0, 0.05)),
+        lag=chance.choice((0.0, 0.2)),
+        drop=chance.choice((0.0, 0.1)),
+        duplicate=chance.choice((0.0, 0.1)),
+        late=chance.choice((0.0, 0.1)),
+        cut=chance.choice((0.0, 0.03)),
+    )

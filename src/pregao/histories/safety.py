@@ -1,0 +1,177 @@
+"""What must hold at every moment of a history, and what must hold once nothing goes wrong any more."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from pregao.domain.facts import Fact, OrderPlanned
+from pregao.domain.money import ZERO
+from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
+from pregao.domain.position import PositionStatus
+from pregao.domain.venue import OrderAttempt
+from pregao.histories.plan import Plan
+from pregao.simulation.desk.books import signed_quantity
+from pregao.simulation.desk.folds import fold
+from pregao.simulation.desk.state import ON_ITS_WAY, State
+from pregao.simulation.exchange import Exchange
+from pregao.simulation.venue import held_of
+
+FOR_EVER_MS = 10**15
+
+
+class UnsafeError(AssertionError):
+    """What must never happen has happened."""
+
+
+class Watch:
+    """Looks at every order that is sent and at every commit."""
+
+    def __init__(self, plan: Plan, *, find: Callable[[str], None]) -> None:
+        """Say what is wrong to ``find``."""
+        self._plan = plan
+        self._find = find
+        self._planned: dict[str, OrderPlanned] = {}  # committed attempts, by client order id
+        self._sent: set[str] = set()
+
+    def committed(self, facts: Iterable[Fact], state: State) -> None:
+        """Look at what was committed just now."""
+        for fact in facts:
+            if isinstance(fact, OrderPlanned):
+                if fact.client_order_id in self._planned:
+                    self._find(f"attempt {fact.client_order_id} is committed twice")
+                self._planned[fact.client_order_id] = fact
+        self._check_limits(state)
+
+    def sent(self, attempt: OrderAttempt, *, now: datetime) -> None:
+        """Look at an order that leaves."""
+        name = attempt.client_order_id
+        planned = self._planned.get(name)
+        if planned is None:
+            self._find(f"attempt {name} is sent and not committed")
+            return
+        if name in self._sent:
+            self._find(f"attempt {name} is sent twice")
+        self._sent.add(name)
+        asked = (attempt.quantity, attempt.side, attempt.symbol, attempt.signed_at_ms, attempt.account_id)
+        if asked != (
+            planned.quantity, planned.side, planned.symbol, planned.signed_at_ms, planned.account_id,
+        ):  # fmt: skip
+            self._find(f"attempt {name} is sent as another than was committed")
+        if planned.send_before is not None and now >= planned.send_before:
+            self._find(f"entry {name} is sent at {now}, after {planned.send_before}")
+
+    def check_executions(self, engine: Exchange) -> None:
+        """Look at what the venue has executed."""
+        executed: Counter[str] = Counter()
+        entered: Counter[tuple[object, int]] = Counter()
+        for account in engine.books.accounts.values():
+            for order in account.orders.values():
+                own = order_of(order.client_order_id)
+                planned = self._planned.get(order.client_order_id)
+                if own is None or planned is None or not order.filled_quantity:
+                    continue
+                executed[own[0]] += 1
+                if planned.leg is Leg.ENTRY:
+                    entered[planned.signal_id, planned.account_id] += 1
+        for order_id, times in executed.items():
+            if times > 1:
+                self._find(f"order {order_id} is executed {times} times")
+        for (signal_id, account_id), times in entered.items():
+            if times > 1:
+                self._find(f"account {account_id} enters {times} times on signal {signal_id}")
+
+    def _check_limits(self, state: State) -> None:
+        live = state.live()
+        of_subscription = Counter(one.subscription_id for one in live)
+        for one in self._plan.subscriptions:
+            if of_subscription[one.subscription_id] > one.max_concurrent_positions:
+                self._find(f"subscription {one.subscription_id.int} holds more than its limit")
+        owners = {one.account_id: one.user_id for one in self._plan.accounts}
+        of_user = Counter(owners[one.account_id] for one in live)
+        for user in self._plan.users:
+            if user.max_positions is not None and of_user[user.user_id] > user.max_positions:
+                self._find(f"user {user.email} holds more than the limit")
+
+
+def unsettled(state: State, engine: Exchange) -> list[str]:
+    """Give all that must not be so any more some time after the last fault."""
+    return [
+        *(
+            f"order {row.order_id} of account {row.account_id} is {row.status} code={row.code}"
+            for row in state.orders.values()
+            if row.status in ON_ITS_WAY or row.status is OrderStatus.DEFERRED
+        ),
+        *(
+            f"signal {row.signal_id.int} is {row.status}"
+            for row in state.signals.values()
+            if row.settled_at is None
+        ),
+        *(
+            f"position {one.position_id} of account {one.account_id} is {one.status}"
+            for one in state.live()
+            if one.status is not PositionStatus.OPEN
+        ),
+        *(
+            f"account {number} is unreconciled"
+            for number, check in state.account_checks.items()
+            if check.unreconciled_since is not None
+        ),
+        *(
+            f"foreign {place} {row.quantity}"
+            for place, row in state.foreign_positions.items()
+            if row.quantity
+        ),
+        *_differences(state, engine),
+    ]
+
+
+def _differences(state: State, engine: Exchange) -> list[str]:
+    """Give where our books and the exchange's differ: positions, then every fill."""
+    told: list[str] = []
+    ours: defaultdict[tuple[int, str, PositionSide], Decimal] = defaultdict(Decimal)
+    for one in state.live():
+        ours[one.account_id, one.symbol, one.position_side] += signed_quantity(one)
+    for account in engine.books.accounts.values():
+        number = int(account.key)
+        theirs = held_of(account, until_ms=FOR_EVER_MS)
+        for symbol, side in sorted({*theirs, *((s, p) for a, s, p in ours if a == number)}):
+            here, there = ours[number, symbol, side], theirs.get((symbol, side), ZERO)
+            if here != there:
+                told.append(f"account {number} {symbol}: books {here}, exchange {there}")
+        booked = {key[2]: fact for key, fact in state.fills.items() if key[0] == number}
+        for fill in account.fills:
+            key = (number, fill.symbol, str(fill.trade_id), str(fill.order_id))
+            fact = state.fills.get(key)
+            if fact is None:
+                told.append(
+                    f"account {number}: trade {fill.trade_id} of {fill.client_order_id} is not booked"
+                )
+            elif (fact.trade.quantity, fact.trade.price, fact.fee) != (
+                fill.quantity, fill.price, fill.commission,
+            ):  # fmt: skip
+                told.append(f"account {number}: trade {fill.trade_id} is booked as another")
+        if len(booked) > len(account.fills):
+            told.append(f"account {number}: more fills are booked than there were")
+    return told
+
+
+def differs_from_journal(state: State) -> list[str]:
+    """Fold the journal again, and give the tables that differ from the state."""
+    again = State()
+    for fact in state.journal:
+        fold(again, fact)
+    mine = {key: replace(row, check_at=None, checks=0) for key, row in state.orders.items()}
+    folded = {key: replace(row, check_at=None, checks=0) for key, row in again.orders.items()}
+    return [
+        f"table {name} is not the fold of the journal"
+        for name, one, other in (
+            ("orders", mine, folded),
+            ("signals", state.signals, again.signals),
+            ("positions", state.positions, again.positions),
+            ("fills", state.fills, again.fills),
+            ("daily_results", state.daily_results, again.daily_results),
+        )
+        if one != other
+    ]

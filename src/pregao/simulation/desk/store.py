@@ -1,0 +1,345 @@
+"""What the trader's loops ask, answered from memory: the port `trading.store.Store`."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from itertools import count, islice
+from uuid import UUID
+
+from pregao.decisions.ports import RECONCILE_SECONDS_MAX, WaitingSignal
+from pregao.domain.account import Venue
+from pregao.domain.clock import Clock
+from pregao.domain.facts import ApprovalAnswered, DecisionPending, Fact, SignalAccepted
+from pregao.domain.money import ZERO
+from pregao.domain.order import Leg, OrderStatus
+from pregao.domain.position import LIVE_STATUSES, PositionStatus
+from pregao.domain.signal import Action
+from pregao.domain.trading_state import ScopeLevel, Watched
+from pregao.domain.venue import VenueTrade
+from pregao.orders.ports import LiveOrder, WaitingEntry
+from pregao.orders.resolve import ASK_AGAIN_SECONDS
+from pregao.positions.compare import HeldHere
+from pregao.positions.ports import WaitingExit
+from pregao.simulation.desk.books import (
+    MemoryBooks,
+    signed_quantity,
+    standing_states,
+    to_waiting_entry,
+    to_waiting_exit,
+    waiting_exits,
+)
+from pregao.simulation.desk.folds import UNDECIDED, WITHOUT_ANSWER
+from pregao.simulation.desk.journal import MemoryJournal, MemoryTransaction, Moment, at_once
+from pregao.simulation.desk.state import ON_ITS_WAY, CheckRow, OrderRow, PositionRow, SignalRow, State
+
+COMPARE_HOLDING_AFTER = timedelta(seconds=300)
+COMPARE_FLAT_AFTER = timedelta(seconds=3_600)
+
+LIVE_ORDER_NAMES = [one.name for one in fields(LiveOrder)]
+OVER = (PositionStatus.CLOSED, PositionStatus.ABANDONED)
+
+
+class MemoryStore:
+    """The journal of a desk in memory, and what is found in its state."""
+
+    def __init__(self, journal: MemoryJournal, *, clock: Clock, moment: Moment = at_once) -> None:
+        """Judge what is due by ``clock``; ``moment`` is where a reader waits for the database."""
+        self._journal = journal
+        self._clock = clock
+        self._moment = moment
+        self._ids = count(1)
+
+    def transaction(self) -> AbstractAsyncContextManager[MemoryTransaction]:
+        return self._journal.transaction()
+
+    def savepoint(self, transaction: MemoryTransaction) -> AbstractAsyncContextManager[object]:
+        return transaction.savepoint()
+
+    def books(self, transaction: MemoryTransaction | None = None) -> MemoryBooks:
+        def read() -> State:
+            return self._journal.state if transaction is None else transaction.state
+
+        return MemoryBooks(read, take_ids=lambda number: list(islice(self._ids, number)))
+
+    async def _read(self) -> State:
+        await self._moment("read")
+        return self._journal.state
+
+    # --- what waits ---
+
+    async def peek_waiting_signals(self, *, limit: int) -> list[WaitingSignal]:
+        state = await self._read()
+        since = self._clock() - timedelta(seconds=RECONCILE_SECONDS_MAX)
+        return [
+            WaitingSignal(row.signal_id, row.symbol, _venues_of(state, row.bot_id))
+            for row in _undecided(state)
+            if row.action is not Action.ENTER or not _is_being_learned(state, row.bot_id, since=since)
+        ][:limit]
+
+    async def claim_waiting_signals(
+        self, transaction: MemoryTransaction, signal_ids: Sequence[UUID]
+    ) -> list[SignalAccepted | ApprovalAnswered]:
+        claimed: list[SignalAccepted | ApprovalAnswered] = []
+        overtaken: set[UUID] = set()  # bots of which an earlier signal waits that was not peeked at
+        for row in _undecided(transaction.state):
+            if row.signal_id not in signal_ids:
+                overtaken.add(row.bot_id)
+            elif row.bot_id not in overtaken:
+                claimed.append(_waits_with(transaction.state, row))
+        return claimed
+
+    async def claim_overdue(
+        self, transaction: MemoryTransaction, *, now: datetime, limit: int
+    ) -> list[DecisionPending]:
+        overdue = sorted(
+            (row.approval_expires_at, row.signal_id)
+            for row in transaction.state.signals.values()
+            if row.status == "pending"
+            and row.approval_expires_at is not None
+            and row.approval_expires_at <= now
+        )[:limit]
+        asked = {
+            fact.signal_id: fact for fact in transaction.state.journal if isinstance(fact, DecisionPending)
+        }
+        return [asked[signal_id] for _, signal_id in overdue]
+
+    async def settled_signals(self, signal_ids: Collection[UUID]) -> list[UUID]:
+        signals = (await self._read()).signals
+        return [one for one in signal_ids if one in signals and signals[one].settled_at is not None]
+
+    async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
+        state = await self._read()
+        waiting = [
+            row
+            for row in state.orders.values()
+            if row.status is OrderStatus.DEFERRED and row.leg is Leg.ENTRY and _turn_has_come(state, row)
+        ]
+        waiting.sort(key=lambda row: row.planned_at)
+        return [(state.accounts[row.account_id].venue, to_waiting_entry(row)) for row in waiting[:limit]]
+
+    async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
+        state = await self._read()
+        busy = {row.position_id for row in state.orders.values() if row.status in ON_ITS_WAY}
+        oldest: dict[int | None, OrderRow] = {}
+        for row in sorted(waiting_exits(state), key=lambda row: (row.planned_at, row.signal_id)):
+            if row.position_id not in busy:
+                oldest.setdefault(row.position_id, row)
+        return [to_waiting_exit(row) for row in oldest.values()][:limit]
+
+    # --- what is on its way ---
+
+    async def lock_positions_of(self, transaction: MemoryTransaction, facts: Sequence[Fact]) -> None:
+        """Nothing: one transaction at a time."""
+
+    async def claim_due_orders(self, transaction: MemoryTransaction, *, limit: int) -> list[LiveOrder]:
+        now, orders = self._clock(), transaction.state.orders
+        due = [
+            row
+            for row in orders.values()
+            if row.status in ON_ITS_WAY and row.check_at is not None and row.check_at <= now
+        ]
+        due.sort(key=lambda row: (row.check_at, row.order_id))
+        for row in due[:limit]:
+            pause = ASK_AGAIN_SECONDS[min(row.checks, len(ASK_AGAIN_SECONDS) - 1)]
+            orders[row.order_id] = replace(
+                row, checks=row.checks + 1, check_at=now + timedelta(seconds=pause)
+            )
+        return [_to_live_order(orders[row.order_id]) for row in due[:limit]]
+
+    async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
+        async with self._journal.transaction() as transaction:
+            row = transaction.state.orders[order.order_id]
+            if row.attempt == order.attempt and row.status in ON_ITS_WAY:
+                check_at = None if seconds is None else self._clock() + timedelta(seconds=seconds)
+                transaction.state.orders[order.order_id] = replace(row, check_at=check_at)
+
+    async def ask_soon(self) -> None:
+        async with self._journal.transaction() as transaction:
+            now, orders = self._clock(), transaction.state.orders
+            longest = now + timedelta(seconds=ASK_AGAIN_SECONDS[-1])
+            for row in list(orders.values()):
+                is_put_off = row.check_at is None or row.check_at > longest
+                if row.status in ON_ITS_WAY and is_put_off and not row.is_dead:
+                    orders[row.order_id] = replace(row, check_at=now)
+
+    async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
+        state = await self._read()
+        rows = [
+            row for row in state.orders.values() if row.account_id == account_id and row.status in ON_ITS_WAY
+        ]
+        return [_to_live_order(row) for row in sorted(rows, key=lambda row: row.planned_at)]
+
+    async def find_live_order(self, order_id: str) -> LiveOrder | None:
+        row = (await self._read()).orders.get(order_id)
+        return None if row is None or row.attempt == 0 else _to_live_order(row)
+
+    async def explain_trades(
+        self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
+    ) -> tuple[list[VenueTrade], bool]:
+        state = await self._read()
+        here = [row for row in state.orders.values() if row.account_id == account_id and row.symbol == symbol]
+        ours = {row.exchange_order_id: row.client_order_id for row in here if row.exchange_order_id}
+        explained = [
+            replace(trade, client_order_id=client_order_id)
+            for trade in trades
+            if (client_order_id := ours.get(trade.exchange_order_id)) is not None
+        ]
+        return explained, any(row.status in WITHOUT_ANSWER and row.exchange_order_id is None for row in here)
+
+    # --- what is held ---
+
+    async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
+        state = await self._read()
+        places = {
+            (one.symbol, one.position_side): [ZERO, ZERO]
+            for one in state.live()
+            if one.account_id == account_id
+        }
+        for one in state.live():
+            if one.account_id == account_id:
+                places[one.symbol, one.position_side][0] += signed_quantity(one)
+        for (number, symbol, side), row in state.foreign_positions.items():
+            if number == account_id:
+                places.setdefault((symbol, side), [ZERO, ZERO])[1] += row.quantity
+        is_busy = any(
+            row.account_id == account_id and row.status in ON_ITS_WAY for row in state.orders.values()
+        )
+        return not is_busy, [
+            HeldHere(symbol=symbol, position_side=side, ours=ours, seen=seen)
+            for (symbol, side), (ours, seen) in sorted(places.items())
+        ]
+
+    async def held_symbols(self, account_id: int) -> list[tuple[Venue, str, datetime]]:
+        state = await self._read()
+        since: dict[str, datetime] = {}
+        for row in _live_rows(state, account_id):
+            symbol = row.position.symbol
+            since[symbol] = min(row.created_at, since.get(symbol, row.created_at))
+        venue = state.accounts[account_id].venue
+        return [(venue, symbol, created_at) for symbol, created_at in sorted(since.items())]
+
+    async def mark_unreconciled(self, venue: Venue) -> list[int]:
+        async with self._journal.transaction() as transaction:
+            state, now = transaction.state, self._clock()
+            marked = [
+                number
+                for number, account in sorted(state.accounts.items())
+                if account.venue is venue and _has_something_live(state, number)
+            ]
+            for number in marked:
+                row = state.account_checks.get(number) or CheckRow(due_at=now)
+                state.account_checks[number] = replace(row, unreconciled_since=row.unreconciled_since or now)
+        return marked
+
+    async def mark_reconciled(self, account_id: int) -> bool:
+        async with self._journal.transaction() as transaction:
+            checks = transaction.state.account_checks
+            row = checks.get(account_id)
+            if row is None or row.unreconciled_since is None or row.must_compare:
+                return False
+            checks[account_id] = replace(row, unreconciled_since=None)
+        return True
+
+    async def claim_due(self, venues: Collection[Venue], *, limit: int) -> list[int]:
+        async with self._journal.transaction() as transaction:
+            state, now = transaction.state, self._clock()
+            active = [
+                number for number, one in state.accounts.items() if one.venue in venues and one.is_active
+            ]
+            for number in active:
+                state.account_checks.setdefault(number, CheckRow(due_at=now))
+            due = sorted(active, key=lambda number: (state.account_checks[number].due_at, number))
+            due = [number for number in due if state.account_checks[number].due_at <= now][:limit]
+            for number in due:
+                pause = COMPARE_HOLDING_AFTER if any(_live_rows(state, number)) else COMPARE_FLAT_AFTER
+                state.account_checks[number] = replace(state.account_checks[number], due_at=now + pause)
+        return due
+
+    async def note_check(self, account_id: int, *, agrees: bool) -> None:
+        async with self._journal.transaction() as transaction:
+            checks, now = transaction.state.account_checks, self._clock()
+            row = checks.get(account_id) or CheckRow(due_at=now + COMPARE_HOLDING_AFTER)
+            checks[account_id] = replace(
+                row,
+                checked_at=now,
+                agreed_at=now if agrees else row.agreed_at,
+                unreconciled_since=None if row.must_compare else row.unreconciled_since,
+                must_compare=False,
+            )
+
+    # --- what may be traded ---
+
+    async def read_watched(self) -> Watched:
+        state = await self._read()
+        states = standing_states(state)
+        users = {one.subject for one in states if one.level is ScopeLevel.USER}
+        return Watched(
+            states=states,
+            owners={
+                number: one.user_id
+                for number, one in state.accounts.items()
+                if one.user_id is not None and str(one.user_id) in users
+            },
+        )
+
+    async def acknowledge(self, *, worker_id: str, lease_epoch: int, version: int) -> None:
+        """Nothing: nobody in memory waits for it."""
+
+
+def _undecided(state: State) -> list[SignalRow]:
+    rows = [row for row in state.signals.values() if row.status in UNDECIDED]
+    return sorted(rows, key=lambda row: (row.received_at, row.signal_id))
+
+
+def _venues_of(state: State, bot_id: UUID) -> list[Venue]:
+    followers = (one.account_id for one in state.subscriptions.values() if one.bot_id == bot_id)
+    return sorted({state.accounts[number].venue for number in followers})
+
+
+def _is_being_learned(state: State, bot_id: UUID, *, since: datetime) -> bool:
+    """Say whether an account of the bot was just taken over, and its past is not known yet."""
+    followers = {one.account_id for one in state.subscriptions.values() if one.bot_id == bot_id}
+    return any(
+        row.unreconciled_since is not None and row.unreconciled_since > since
+        for number, row in state.account_checks.items()
+        if number in followers
+    )
+
+
+def _waits_with(state: State, row: SignalRow) -> SignalAccepted | ApprovalAnswered:
+    kind = SignalAccepted if row.status == "accepted" else ApprovalAnswered
+    for fact in state.journal:
+        if isinstance(fact, kind) and fact.signal_id == row.signal_id:
+            return fact
+    raise AssertionError(f"signal {row.signal_id} waits without its fact")
+
+
+def _turn_has_come(state: State, waiting: OrderRow) -> bool:
+    assert waiting.position_id is not None, "it waits for a position"
+    position = state.positions[waiting.position_id].position
+    if position.status in OVER:
+        return True
+    return position.status is PositionStatus.OPEN and not any(
+        row.position_id == position.position_id
+        and row.leg is Leg.EXIT
+        and row.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
+        for row in state.orders.values()
+    )
+
+
+def _live_rows(state: State, account_id: int) -> Iterator[PositionRow]:
+    for row in state.positions.values():
+        if row.position.account_id == account_id and row.position.status in LIVE_STATUSES:
+            yield row
+
+
+def _has_something_live(state: State, account_id: int) -> bool:
+    orders = state.orders.values()
+    return any(_live_rows(state, account_id)) or any(
+        row.account_id == account_id and row.status in ON_ITS_WAY for row in orders
+    )
+
+
+def _to_live_order(row: OrderRow) -> LiveOrder:
+    return LiveOrder(**{name: getattr(row, name) for name in LIVE_ORDER_NAMES})

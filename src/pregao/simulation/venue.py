@@ -1,0 +1,342 @@
+"""
+The paper exchange as the desk's rooms see a venue, without a wire: late, silent, refusing, lagging when its faults say so.
+
+Takes what `orders.ports.Exchange` asks. Whatever happens, the engine's books are the truth.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pregao.domain.clock import Clock, from_ms, to_ms
+from pregao.domain.instrument import Instrument
+from pregao.domain.money import ZERO
+from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
+from pregao.domain.venue import (
+    Acknowledgement,
+    MarginMode,
+    OrderAttempt,
+    OrderReport,
+    OutcomeUnknown,
+    Quote,
+    Refused,
+    RetryLater,
+    TradeReport,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+)
+from pregao.simulation import books
+from pregao.simulation.books import OrderKind
+from pregao.simulation.commands import MovePrice, OpenAccount, PlaceOrder, SetLeverage, SetMarginMode
+from pregao.simulation.events import Event, OrderTold
+from pregao.simulation.exchange import Exchange
+from pregao.simulation.instruments import LISTINGS
+from pregao.simulation.refusals import ExchangeError
+
+TIMEOUT_SECONDS = 4.0  # the desk waits no longer for an answer
+LAG_MS_MAX = 900  # of a question: the desk believes "not found" a second after no attempt can arrive any more
+NEVER_MIND = (-4046, -4059)  # what was asked is so already
+
+Report = OrderReport | TradeReport
+
+
+@dataclass(slots=True, kw_only=True)
+class Manners:
+    """How often a venue misbehaves, as probabilities per request or per event; all 0 is a venue that behaves."""
+
+    lose: float = 0.0  # executed, never answered
+    vanish: float = 0.0  # not executed, never answered
+    unknown: float = 0.0  # executed or not, answered "unknown"
+    refuse: float = 0.0  # not executed, refused
+    busy: float = 0.0  # not executed, to be tried later
+    stall: float = 0.0  # arrives late
+    silent: float = 0.0  # a question is not answered
+    lag: float = 0.0  # a question is answered from older books
+    drop: float = 0.0  # an event is not told
+    duplicate: float = 0.0  # an event is told again later
+    late: float = 0.0  # an event is told late
+    cut: float = 0.0  # the streams break instead of telling
+
+
+@dataclass(slots=True)
+class SimulatedVenue:
+    """One venue, all accounts, in virtual time."""
+
+    clock: Clock
+    chance: random.Random
+    tell: Callable[[Report], None]
+    submitted: Callable[[OrderAttempt], None]  # hears each attempt the moment it is sent
+    cut_streams: Callable[[], None]
+    manners: Manners = field(default_factory=Manners)
+    is_down: bool = False
+    hits: dict[str, int] = field(default_factory=dict)
+    engine: Exchange = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = Exchange(tell=self._hear)
+
+    # --- the world's side ---
+
+    def open_account(self, account_id: int, *, balance: Decimal) -> None:
+        """Open an account under its number."""
+        self.engine.execute(
+            OpenAccount(at_ms=self.venue_now_ms(), key=str(account_id), secret=None, balance=balance)
+        )
+
+    def move_price(self, symbol: str, price: Decimal) -> None:
+        """Let a symbol trade at a price."""
+        tick = LISTINGS[symbol].instrument.price_tick
+        known = self.engine.books.quotes.get(symbol)
+        quote = books.Quote(
+            symbol=symbol,
+            bid=price - tick,
+            ask=price + tick,
+            last=price,
+            mark=price,
+            quantity=Decimal(1),
+            is_buyer_maker=False,
+            trade_id=0 if known is None else known.trade_id + 1,
+            at_ms=self.venue_now_ms(),
+        )
+        self.engine.execute(MovePrice(quote=quote))
+
+    def _hear(self, event: Event) -> None:
+        if not isinstance(event, OrderTold):
+            return
+        report = _to_report(event)
+        if self._strikes("cut"):
+            self.cut_streams()
+        elif not self._strikes("drop"):
+            self._tell_later(report, seconds=0.02 * self.chance.random())
+            if self._strikes("duplicate"):
+                self._tell_later(report, seconds=3.0 * self.chance.random())
+
+    def _tell_later(self, report: Report, *, seconds: float) -> None:
+        late = 3.0 * self.chance.random() if self._strikes("late") else 0.0
+        asyncio.get_running_loop().call_later(seconds + late, self.tell, report)
+
+    def _strikes(self, fault: str) -> bool:
+        probability: float = getattr(self.manners, fault)
+        if probability == 0.0 or self.chance.random() >= probability:
+            return False
+        self.hits[fault] = self.hits.get(fault, 0) + 1
+        return True
+
+    # --- the port ---
+
+    async def prepare(self, attempt: OrderAttempt) -> None:
+        """Nothing leaves before it is submitted."""
+
+    async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
+        sent_at = self.clock()
+        self.submitted(attempt)
+        await self._travel()
+        if self._strikes("stall"):
+            await asyncio.sleep(8.0 * self.chance.random())
+        await self._refuse_at_random()
+        is_unknown = self._strikes("unknown")
+        if is_unknown and self.chance.random() < 0.5:
+            raise OutcomeUnknown("-1007", "execution status unknown")
+        order = self._execute(attempt)
+        if self._strikes("lose"):
+            await self._stay_silent()
+        await self._travel()
+        if is_unknown:
+            raise OutcomeUnknown("-1007", "execution status unknown")
+        return Acknowledgement(
+            exchange_order_id=str(order.order_id), sent_at=sent_at, acknowledged_at=self.clock()
+        )
+
+    async def _refuse_at_random(self) -> None:
+        if self.is_down or self._strikes("vanish"):
+            await self._stay_silent()
+        if self._strikes("refuse"):
+            raise Refused("-2019", "Margin is insufficient.")
+        if self._strikes("busy"):
+            raise RetryLater("-1008", "Server is currently overloaded.", retry_after_seconds=0.5)
+
+    async def _stay_silent(self) -> None:
+        await asyncio.sleep(TIMEOUT_SECONDS)
+        raise OutcomeUnknown("TIMEOUT", "no answer")
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(0.001 + 0.03 * self.chance.random())
+
+    def _execute(self, attempt: OrderAttempt) -> books.Order:
+        now_ms = self.venue_now_ms()
+        if now_ms > attempt.signed_at_ms + attempt.recv_window_ms:
+            raise RetryLater("-1021", "Timestamp outside of the recvWindow.", retry_after_seconds=0)
+        try:
+            return self.engine.execute(
+                PlaceOrder(
+                    at_ms=now_ms,
+                    key=str(attempt.account_id),
+                    symbol=attempt.symbol,
+                    side=attempt.side,
+                    kind=OrderKind.MARKET,
+                    quantity=attempt.quantity,
+                    position_side=None
+                    if attempt.position_side is PositionSide.BOTH
+                    else attempt.position_side,
+                    client_order_id=attempt.client_order_id,
+                    reduce_only=attempt.reduce_only or None,
+                )
+            )
+        except ExchangeError as refusal:
+            raise Refused(str(refusal.code), str(refusal)) from refusal
+
+    async def _ask(self) -> int:
+        """Give up to when the books are shown."""
+        await self._travel()
+        if self.is_down or self._strikes("silent"):
+            await self._stay_silent()
+        lag_ms = int(LAG_MS_MAX * self.chance.random()) if self._strikes("lag") else 0
+        return self.venue_now_ms() - lag_ms
+
+    def _account(self, account_id: int) -> books.Account:
+        return self.engine.books.accounts[str(account_id)]
+
+    async def find_order(self, *, account_id: int, symbol: str, client_order_id: str) -> VenueOrder | None:
+        until_ms = await self._ask()
+        account = self._account(account_id)
+        number = account.latest_orders.get(client_order_id)
+        order = None if number is None else account.orders[number]
+        if order is None or order.symbol != symbol or order.created_ms > until_ms:
+            return None
+        filled = sum((one.quantity for one in self._fills(account, order, until_ms)), ZERO)
+        has_ended = order.updated_ms <= until_ms
+        open_status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
+        return VenueOrder(
+            client_order_id=client_order_id,
+            exchange_order_id=str(order.order_id),
+            symbol=symbol,
+            status=order.status if has_ended else open_status,
+            quantity=order.quantity,
+            filled_quantity=filled,
+            created_at=from_ms(order.created_ms),
+            updated_at=from_ms(min(order.updated_ms, until_ms)),
+        )
+
+    @staticmethod
+    def _fills(account: books.Account, order: books.Order, until_ms: int) -> list[books.Fill]:
+        return [one for one in account.fills if one.order_id == order.order_id and one.traded_ms <= until_ms]
+
+    async def client_order_id_of(self, *, account_id: int, symbol: str, exchange_order_id: str) -> str | None:
+        until_ms = await self._ask()
+        order = self._account(account_id).orders.get(int(exchange_order_id))
+        if order is None or order.symbol != symbol or order.created_ms > until_ms:
+            return None
+        return order.client_order_id
+
+    async def trades_of(
+        self, *, account_id: int, symbol: str, exchange_order_id: str
+    ) -> Sequence[VenueTrade]:
+        until_ms = await self._ask()
+        return [
+            to_trade(one, client_order_id="")
+            for one in self._account(account_id).fills
+            if str(one.order_id) == exchange_order_id and one.symbol == symbol and one.traded_ms <= until_ms
+        ]
+
+    async def trades_since(self, *, account_id: int, symbol: str, since_ms: int) -> Sequence[VenueTrade]:
+        until_ms = await self._ask()
+        return [
+            to_trade(one, client_order_id="")
+            for one in self._account(account_id).fills
+            if one.symbol == symbol and since_ms <= one.traded_ms <= until_ms
+        ]
+
+    async def positions(self, *, account_id: int, symbol: str | None = None) -> Sequence[VenuePosition]:
+        until_ms = await self._ask()
+        held = held_of(self._account(account_id), until_ms=until_ms)
+        return [
+            VenuePosition(symbol=name, position_side=side, quantity=quantity, entry_price=ZERO)
+            for (name, side), quantity in sorted(held.items())
+            if quantity and symbol in (None, name)
+        ]
+
+    async def ensure_leverage(
+        self, *, account_id: int, symbol: str, leverage: int, margin_mode: MarginMode
+    ) -> None:
+        account = self._account(account_id)
+        if account.leverage_of(symbol) == leverage and account.margin_mode_of(symbol) is margin_mode:
+            return
+        await self._ask()
+        now_ms, key = self.venue_now_ms(), str(account_id)
+        for command in (
+            SetMarginMode(at_ms=now_ms, key=key, symbol=symbol, margin_mode=margin_mode),
+            SetLeverage(at_ms=now_ms, key=key, symbol=symbol, leverage=leverage),
+        ):
+            try:
+                self.engine.execute(command)
+            except ExchangeError as refusal:
+                if refusal.code not in NEVER_MIND:
+                    raise Refused(str(refusal.code), str(refusal)) from refusal
+
+    async def position_mode(self, *, account_id: int) -> PositionMode:
+        return self._account(account_id).position_mode
+
+    async def balance(self, *, account_id: int) -> Decimal:
+        await self._ask()
+        return self._account(account_id).wallet
+
+    async def instruments(self) -> dict[str, Instrument]:
+        return {symbol: listing.instrument for symbol, listing in LISTINGS.items()}
+
+    async def quote(self, symbol: str) -> Quote:
+        if self.is_down:
+            await self._stay_silent()
+        known = self.engine.books.quotes[symbol]
+        return Quote(
+            symbol=symbol, last_price=known.last, bid=known.bid, ask=known.ask, quoted_at=self.clock()
+        )
+
+    def venue_now_ms(self) -> int:
+        return to_ms(self.clock())
+
+
+def held_of(account: books.Account, *, until_ms: int) -> dict[tuple[str, PositionSide], Decimal]:
+    """Give what an account held at an instant, as the sum of its fills until then."""
+    held: dict[tuple[str, PositionSide], Decimal] = {}
+    for one in account.fills:
+        if one.traded_ms <= until_ms:
+            place = one.symbol, one.position_side
+            held[place] = held.get(place, ZERO) + (one.quantity if one.side is Side.BUY else -one.quantity)
+    return held
+
+
+def to_trade(fill: books.Fill, *, client_order_id: str) -> VenueTrade:
+    """Tell a fill in the words spoken with a venue."""
+    return VenueTrade(
+        trade_id=str(fill.trade_id),
+        exchange_order_id=str(fill.order_id),
+        client_order_id=client_order_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        position_side=fill.position_side,
+        price=fill.price,
+        quantity=fill.quantity,
+        commission=fill.commission,
+        commission_asset="USDT",
+        is_maker=fill.is_maker,
+        realized_pnl=fill.realized_pnl,
+        traded_at=from_ms(fill.traded_ms),
+    )
+
+
+def _to_report(event: OrderTold) -> Report:
+    account_id = int(event.account.key)
+    if event.fill is not None:
+        trade = to_trade(event.fill, client_order_id=event.order.client_order_id)
+        return TradeReport(account_id=account_id, trade=trade)
+    return OrderReport(
+        account_id=account_id,
+        client_order_id=event.order.client_order_id,
+        exchange_order_id=str(event.order.order_id),
+        symbol=event.order.symbol,
+        status=event.order.status,
+        reported_at=from_ms(event.at_ms),
+    )
