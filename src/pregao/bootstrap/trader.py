@@ -29,7 +29,7 @@ from pregao.edges.postgres.breakers import BELL as BREAKERS_BELL
 from pregao.edges.postgres.breakers import SharedBreakers
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
-from pregao.edges.postgres.high_water import HighWaterMark
+from pregao.edges.postgres.high_water import DatabaseRestoredError, Guard, HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
@@ -76,8 +76,9 @@ def worker_name(role: str) -> str:
 
 async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Decide, send, ask, book; until canceled or the lease is lost."""
-    journal = await open_journal(settings.database_url)
-    high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json")
+    guard = Guard()
+    journal = await open_journal(settings.database_url, on_connect=guard.look)
+    high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)
     await high_water.check()
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("trader"), role="trader")
@@ -154,7 +155,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         for exchange in exchanges.values():
             await exchange.close()
         await wire.close()
-        with contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(OSError, TimeoutError, DatabaseRestoredError):
             await workers.leave(lease)
         await journal.pool.close()
 

@@ -55,8 +55,8 @@ class Trouble:
 
 
 FAULTS: dict[str, Trouble] = {
-    "late": Trouble(told=f"late:ms=1500,probability=0.2,{ORDER}"),
-    "stall": Trouble(told=f"stall:ms=6000,probability=0.1,{ORDER}"),  # beyond the receive window
+    "late": Trouble(told=f"late:ms=1500,probability=0.3,{ORDER}"),
+    "stall": Trouble(told=f"stall:ms=6000,probability=0.25,{ORDER}"),  # beyond the receive window
     "lose": Trouble(told=f"lose:probability=0.3,{ORDER}"),
     "unknown": Trouble(told=f"unknown:probability=0.2,{ORDER}"),
     "vanish": Trouble(told=f"vanish:probability=0.2,{ORDER}"),

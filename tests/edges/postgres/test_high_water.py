@@ -2,10 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
-from pregao.edges.postgres.high_water import DatabaseRestoredError, HighWaterMark
+from pregao.edges.postgres.high_water import (
+    NOW,
+    DatabaseRestoredError,
+    Guard,
+    HighWater,
+    HighWaterMark,
+    is_behind,
+)
+from pregao.edges.postgres.journal import open_journal
 from tests.builders import configured
 
 
@@ -68,3 +77,32 @@ class TestHighWaterMark:
 
         assert not await HighWaterMark(journal.pool, path).check()
         assert json.loads(path.read_text())["timeline"] >= 1
+
+
+class TestGuard:
+    async def test_lets_no_connection_to_an_older_database_be_used(self, database, tmp_path):
+        guard = Guard()
+        opened = await open_journal(database, on_connect=guard.look)
+        try:
+            await HighWaterMark(opened.pool, tmp_path / "high_water.json", guard=guard).check()
+            await opened.pool.expire_connections()
+            assert await opened.pool.fetchval("SELECT 1") == 1
+
+            now = HighWater(**await opened.pool.fetchrow(NOW))
+            guard.see(replace(now, lsn="FFFF/0"))
+            await opened.pool.expire_connections()
+
+            with pytest.raises(DatabaseRestoredError):
+                await opened.pool.fetchval("SELECT 1")
+        finally:
+            opened.pool.terminate()
+
+    @pytest.mark.parametrize(
+        ("now", "seen", "expected"),
+        [("0/10", "0/F", False), ("0/F", "0/10", True), ("1/0", "0/FFFFFFFF", False), ("9/A", "10/0", True)],
+    )
+    def test_compares_numbers_and_not_their_letters(self, now, seen, expected):
+        def at(lsn):
+            return HighWater(system_identifier="7", timeline=1, lsn=lsn)
+
+        assert is_behind(at(now), at(seen)) is expected

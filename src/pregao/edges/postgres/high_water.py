@@ -35,13 +35,59 @@ class HighWater:
     lsn: str  # how much was written: PostgreSQL's log sequence number
 
 
+NOW = """
+SELECT system_identifier::text, timeline_id AS timeline, pg_current_wal_flush_lsn()::text AS lsn
+FROM pg_control_system(), pg_control_checkpoint()
+"""
+"""What is on the disk: a crash takes back what was written and not flushed, and that is no restore."""
+
+
+class Guard:
+    """
+    Lets nobody use a database that has come less far than this process has seen.
+
+    One that is put back under a running process is connected to at once, and looked at only a second later: by then
+    an attempt that was forgotten could be planned and sent again, under the same number.
+    """
+
+    def __init__(self) -> None:
+        """Let every connection pass until something was seen."""
+        self._seen: HighWater | None = None
+
+    def see(self, seen: HighWater) -> None:
+        """Remember how far the database is."""
+        self._seen = seen
+
+    async def look(self, connection: asyncpg.Connection) -> None:
+        """
+        Look at a new connection before it is used.
+
+        :raises DatabaseRestoredError: when its database is another or has come less far.
+        """
+        if self._seen is not None and is_behind(HighWater(**await connection.fetchrow(NOW)), self._seen):
+            raise DatabaseRestoredError("DATABASE_RESTORED: an older state was put back.")
+
+
+def is_behind(now: HighWater, seen: HighWater) -> bool:
+    """Say whether a database is another one than was seen, or has come less far."""
+    if (now.system_identifier, now.timeline) != (seen.system_identifier, seen.timeline):
+        return True
+    return _position(now.lsn) < _position(seen.lsn)
+
+
+def _position(lsn: str) -> tuple[int, int]:
+    segment, offset = lsn.split("/")
+    return int(segment, 16), int(offset, 16)
+
+
 class HighWaterMark:
     """The mark, in a file of the state folder."""
 
-    def __init__(self, pool: asyncpg.Pool, path: Path) -> None:
-        """Note it in ``path``."""
+    def __init__(self, pool: asyncpg.Pool, path: Path, *, guard: Guard | None = None) -> None:
+        """Note it in ``path``, and tell ``guard``, who looks at the pool's connections."""
         self._pool = pool
         self._path = path
+        self._guard = guard
 
     async def check(self) -> bool:
         """
@@ -73,21 +119,10 @@ class HighWaterMark:
         noted = self._noted()
         if noted is None:
             return False
-        now = await self._now()
-        if (now.system_identifier, now.timeline) != (noted.system_identifier, noted.timeline):
-            return True
-        return bool(
-            await self._pool.fetchval("SELECT $1::text::pg_lsn < $2::text::pg_lsn", now.lsn, noted.lsn)
-        )
+        return is_behind(await self._now(), noted)
 
     async def _now(self) -> HighWater:
-        row = await self._pool.fetchrow(
-            """
-            SELECT system_identifier::text, timeline_id AS timeline, pg_current_wal_insert_lsn()::text AS lsn
-            FROM pg_control_system(), pg_control_checkpoint()
-            """
-        )
-        return HighWater(**row)
+        return HighWater(**await self._pool.fetchrow(NOW))
 
     def _noted(self) -> HighWater | None:
         try:
@@ -100,6 +135,8 @@ class HighWaterMark:
 
     async def _note(self) -> None:
         now = await self._now()
+        if self._guard is not None:
+            self._guard.see(now)
         if now == self._noted():
             return
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")  # traders may share the folder

@@ -1,7 +1,7 @@
 """The append-only journal: facts go in with their fold, in one transaction; readers follow without missing one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -137,16 +137,23 @@ class Journal:
         ]
 
 
-async def open_journal(dsn: str, *, connections_max: int = 8) -> Journal:
+async def open_journal(
+    dsn: str,
+    *,
+    connections_max: int = 8,
+    on_connect: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+) -> Journal:
     """
     Connect to a migrated database and open its journal; the caller closes ``journal.pool``.
 
-    The months of now and next are given their partitions, so that no fact lands in the rest.
+    The months of now and next are given their partitions, so that no fact lands in the rest. ``on_connect`` looks at
+    each new connection before it is used; what it raises, whoever wanted the connection gets.
     """
     pool = await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=connections_max,
+        init=on_connect,
         command_timeout=COMMAND_SECONDS_MAX,
         server_settings={"search_path": "pregao", "jit": "off", "application_name": "pregao"},
     )
