@@ -21,9 +21,9 @@ PASTE_SECONDS_MAX = 240.0
 async def desk(database, tmp_path):
     """Give a desk whose state folder and virtual environment lie where the pages look for them."""
     state_dir = tmp_path / ".pregao"
+    state_dir.mkdir()
     async with running_desk(database, state_dir, paper=PaperSettings(still=True)) as running:
         settings = running.settings
-        state_dir.mkdir(exist_ok=True)
         (state_dir / "env").write_text(
             f"SERVER_PORT={settings.server_port}\n"
             f"PREGAO_ADMIN_TOKEN={settings.admin_token.get_secret_value()}\n"
