@@ -106,7 +106,7 @@ class TestPositionMode:
         await at_venue(desk, "/paper/position-mode", key=KEY["key"], position_mode="hedge")
 
         surprise = await signal(desk, bot)
-        found = await look(desk, account_id)
+        found = await lit(desk, account_id, "blocked")  # nobody asks: the rejection itself has it looked over
         denied = await signal(desk, bot, BUY.replace("buy", "long"))
         sent = len(books(desk).orders)
 

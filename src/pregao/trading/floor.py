@@ -85,6 +85,7 @@ class Floor:
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_listeners: list[Callable[[str], None]] = []
+        self._rejection_listeners: list[Callable[[str], None]] = []
         steps, steps_in_turns = bind_steps(
             store, market=self.market, desk=desk, clock=clock, rates=self._rates
         )
@@ -122,6 +123,10 @@ class Floor:
         """Call ``listener`` with the id of each order whose end was committed."""
         self._end_listeners.append(listener)
 
+    def listen_to_rejections(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the id of each order whose rejection was committed."""
+        self._rejection_listeners.append(listener)
+
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         await self._outbox.let_leave()
         told = [fact for facts in batch for fact in facts]
@@ -132,6 +137,9 @@ class Floor:
         self.go_on(done)
         for order_id in _ended(done):
             for listener in self._end_listeners:
+                listener(order_id)
+        for order_id in [fact.order_id for fact in done if isinstance(fact, OrderRejected)]:
+            for listener in self._rejection_listeners:
                 listener(order_id)
         for account_id in _left_holding(done):
             # The venue may hold less than we think: a hand closed it, and nobody told.

@@ -43,9 +43,11 @@ class Preflight:
         self._venues: set[Venue] = set()
         self._doubted: set[int] = set()
         self._unstreamed: set[int] = set()  # had no stream when they were looked over
+        self._rejected: set[str] = set()  # orders, since the last look
         self._asked = asyncio.Event()
         self._is_changed = True
         self._looked_at = 0.0  # for changes, monotonic
+        floor.listen_to_rejections(self._rejected.add)
         floor.doorbell.listen(BELL, lambda _words: self._asked.set())
         for bell in ("accounts", "bots"):
             floor.doorbell.listen(bell, lambda _words: self._note_change())
@@ -81,15 +83,22 @@ class Preflight:
     async def look_in_turn(self) -> None:
         """Look over the account that is due longest; then pause."""
         await asyncio.sleep(PACE_SECONDS)
+        pool, now = self._pool, asyncio.get_running_loop().time()
+        if self._rejected:
+            # Whoever follows the account's venue looks: that may be another trader.
+            rejected = set(self._rejected)
+            await preflights.call_rejected(pool, rejected)
+            self._rejected -= rejected
         if not self._venues:
             return
-        pool, now = self._pool, asyncio.get_running_loop().time()
         if self._is_changed or now - self._looked_at > CHANGES_SECONDS:
-            self._is_changed, self._looked_at = False, now
+            self._is_changed = False
             await preflights.call_changed(pool, self._venues)
+            self._looked_at = now
         if self._doubted:
-            doubted, self._doubted = self._doubted, set()
+            doubted = set(self._doubted)
             await preflights.call_soon(pool, doubted)
+            self._doubted -= doubted
         await self._floor.orders_have_left()
         await self._look_over(1)
 

@@ -50,6 +50,10 @@ UPDATE preflights AS p SET due_at = clock_timestamp() FROM accounts AS a
 WHERE a.account_id = p.account_id AND a.venue = ANY($1::text[]) AND a.is_active AND p.due_at > clock_timestamp()
   AND p.settings_of IS DISTINCT FROM {SETTINGS_OF}
 """
+CALL_REJECTED = """
+UPDATE preflights AS p SET due_at = least(p.due_at, clock_timestamp()) FROM orders AS o
+WHERE o.order_id = ANY($1::text[]) AND o.status = 'rejected' AND o.leg = 'entry' AND p.account_id = o.account_id
+"""
 FOLLOWED = """
 SELECT s.subscription_id, s.bot_id FROM subscriptions AS s JOIN bots AS b USING (bot_id)
 WHERE s.account_id = $1 AND s.status = 'active' AND b.status <> 'archived' ORDER BY s.subscription_id
@@ -125,6 +129,11 @@ async def call_soon(pool: asyncpg.Pool, account_ids: Collection[int]) -> None:
         "UPDATE preflights SET due_at = least(due_at, clock_timestamp()) WHERE account_id = ANY($1::bigint[])",
         list(account_ids),
     )
+
+
+async def call_rejected(pool: asyncpg.Pool, order_ids: Collection[str]) -> None:
+    """Make the accounts due whose entries among these orders were rejected: something is not as it was found."""
+    await pool.execute(CALL_REJECTED, list(order_ids))
 
 
 async def put_off(pool: asyncpg.Pool, account_id: int, *, seconds: float) -> None:
