@@ -21,6 +21,7 @@ from pregao.domain.venue import Refused, RetryLater, VenueError
 ASK_AGAIN_SECONDS = (
     0.5  # one lost answer, one refusal that the next request does not meet, must not turn a light red
 )
+SLOW_SECONDS = 2.0  # whoever let a question wait that long is not asked it twice: a light comes in time
 OWN_LIMITS = frozenset({"WEIGHT_NEARLY_USED", "VENUE_PAUSED"})
 """Why we did not ask: it says nothing about the account, and the check is put off."""
 
@@ -72,8 +73,10 @@ async def survey_account(
 
 
 async def _asked(ask: Callable[[], Awaitable[T]]) -> Answer[T]:
+    began = asyncio.get_running_loop().time()
     trouble = await _try(ask)
-    if not isinstance(trouble, VenueError):
+    is_slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
+    if not isinstance(trouble, VenueError) or is_slow:
         return trouble
     await asyncio.sleep(ASK_AGAIN_SECONDS)
     return await _try(ask)

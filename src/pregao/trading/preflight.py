@@ -23,7 +23,7 @@ from pregao.trading.trouble import AWAY
 PACE_SECONDS = 1.0  # one account after the other: each costs about 17 of a minute's 2,400 weight
 CHANGES_SECONDS = 15.0  # a ring may be lost: this long at most until a change is found anyway
 ASKED_AT_ONCE = 4
-SURVEY_SECONDS_MAX = 30.0
+SURVEY_SECONDS_MAX = 50.0  # less than a claim holds
 
 NEXT_SECONDS = {Result.OK: 3_600.0, Result.WARNING: 900.0, Result.UNKNOWN: 900.0, Result.FAILED: 60.0}
 """Until the next look, by the worst that was found: what is red was probably being mended."""

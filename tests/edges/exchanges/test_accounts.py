@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pregao.accounts.found import Follows
-from pregao.accounts.survey import survey_account
+from pregao.accounts.survey import SLOW_SECONDS, survey_account
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.preflight import UNTOLD_RIGHTS, AccountRules, KeyRights, LeverageBracket, SymbolRules
 from pregao.domain.venue import (
@@ -21,7 +21,7 @@ from pregao.domain.venue import (
 )
 from pregao.edges.exchanges.binance import ApiKey, BinanceAccounts, BinanceExchange, VenueAddresses
 from pregao.edges.exchanges.binance.venue_clock import VenueClock
-from pregao.edges.exchanges.wire import Wire
+from pregao.edges.exchanges.wire import Wire, WireLimits
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.simulation.books import Rights
 from pregao.simulation.commands import SetPositionMode, SetRights
@@ -71,11 +71,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(*, tells_rights=True):
+async def on_stage(*, tells_rights=True, timeout_seconds=10.0):
     server = PaperServer(PaperSettings(still=True, strict=True, accounts=(f"{KEY.key}:{KEY.secret}:5000",)))
     await server.start()
     addresses = VenueAddresses.paper(server.url)
-    wire = Wire(clock=now)
+    wire = Wire(clock=now, limits=WireLimits(timeout_seconds=timeout_seconds))
     exchange = BinanceExchange(
         addresses=addresses if tells_rights else replace(addresses, rights=None),
         wire=wire,
@@ -230,6 +230,15 @@ class TestSurvey:
         found = await stage.survey()
 
         assert found.funds.balance == 5000
+
+    async def test_a_venue_that_lets_us_wait_is_asked_once(self):
+        """Ten seconds for each question, asked twice, and no light would come for a minute."""
+        async with on_stage(timeout_seconds=SLOW_SECONDS + 0.5) as stage:
+            stage.misbehave("late:ms=4000,count=1,endpoint=GET /fapi/v1/accountConfig")
+
+            found = await stage.survey()
+
+        assert isinstance(found.rules, OutcomeUnknown)
 
     async def test_a_refused_key_is_asked_no_more(self, stage):
         stage.change(SetRights, rights=Rights(is_revoked=True))
