@@ -80,6 +80,7 @@ class FakeExchange:
         self.asked: Counter[str] = Counter()  # questions by method
         self._hangs: dict[int | None, asyncio.Event] = {}
         self._leverage_refusals: dict[int, VenueError] = {}
+        self._leverage_seconds = 0.0
         self.stream_is_down = False
         self.forgets: set[str] = set()  # orders whose numbers it knows no more
 
@@ -134,6 +135,10 @@ class FakeExchange:
 
     def refuse_leverage(self, account_id: int, error: VenueError | None = None) -> None:
         self._leverage_refusals[account_id] = error or Refused("-4028", "Leverage is not valid.")
+
+    def let_leverage_take(self, seconds: float) -> None:
+        """Set the leverage only after so long; the clock must be one that moves when told."""
+        self._leverage_seconds = seconds
 
     def end_last_order(self, status: OrderStatus, *, filled: str) -> None:
         """Let the last order have ended with only so much of it traded."""
@@ -318,6 +323,8 @@ class FakeExchange:
         self, *, account_id: int, symbol: str, leverage: int, margin_mode: MarginMode
     ) -> None:
         del margin_mode
+        if self._leverage_seconds:
+            self.clock.forward(self._leverage_seconds)
         if account_id in self._leverage_refusals:
             raise self._leverage_refusals[account_id]
         self.leverages[account_id, symbol] = leverage

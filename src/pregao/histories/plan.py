@@ -71,7 +71,7 @@ def make_plan(seed: int) -> Plan:
             venue=Venue.PAPER,
             user_id=chance.choice((None, user.user_id)),
         )
-        for number in range(1, chance.randint(2, 5) + 1)
+        for number in range(1, chance.randint(2, 7) + 1)
     )
     bots = tuple(_bot(number, chance) for number in range(1, chance.randint(1, 2) + 1))
     subscriptions = tuple(
@@ -134,7 +134,7 @@ def _deliveries(bots: tuple[Bot, ...], chance: random.Random) -> list[Delivery]:
 
 def _instruction(at_seconds: float, chance: random.Random) -> Instruction:
     action = chance.choice((Action.ENTER, Action.ENTER, Action.ENTER, Action.CLOSE, Action.CLOSE_ALL))
-    age_seconds = chance.choice((1.0, 10.0, 60.0, 60.0, 60.0))
+    age_seconds = chance.choice((0.5, 3.0, 10.0, 60.0, 60.0, 60.0))
     return Instruction(
         action=action,
         symbol=None if action is Action.CLOSE_ALL else chance.choice(tuple(SYMBOLS)),
@@ -168,8 +168,9 @@ def _manners(chance: random.Random) -> Manners:
         unknown=chance.choice((0.0, 0.1)),
         refuse=chance.choice((0.0, 0.05)),
         busy=chance.choice((0.0, 0.1)),
-        stall=chance.choice((0.0, 0.1)),
-        silent=chance.choice((0.0, 0.05)),
+        stall=chance.choice((0.0, 0.1, 0.3)),
+        silent=chance.choice((0.0, 0.05, 0.2)),
+        slow=chance.choice((0.0, 0.1, 0.5)),
         lag=chance.choice((0.0, 0.2)),
         drop=chance.choice((0.0, 0.1)),
         duplicate=chance.choice((0.0, 0.1)),

@@ -37,10 +37,8 @@ async def send_order(
     """
     if (denial := stopped(order)) is not None:
         return not_sent(order, denial, now=clock())
-    if order.send_before is not None and clock() >= order.send_before:
-        return _unresolved(
-            order, RetryLater("SIGNAL_EXPIRED", "not sent", retry_after_seconds=0), is_dead=True, now=clock()
-        )
+    if _is_too_late(order, now=clock()):
+        return _expired(order, now=clock())
     if order.leg is Leg.ENTRY:
         try:
             await exchange.ensure_leverage(
@@ -58,6 +56,8 @@ async def send_order(
             )
         if (denial := stopped(order)) is not None:
             return not_sent(order, denial, now=clock())
+        if _is_too_late(order, now=clock()):  # a venue may take its time over the leverage
+            return _expired(order, now=clock())
     sent_at = clock()
     try:
         acknowledgement = await exchange.submit(attempt_of(order))
@@ -77,6 +77,15 @@ async def send_order(
         acknowledged_at=acknowledgement.acknowledged_at,
         signal_id=order.signal_id,
     )
+
+
+def _is_too_late(order: OrderPlanned, *, now: datetime) -> bool:
+    return order.send_before is not None and now >= order.send_before
+
+
+def _expired(order: OrderPlanned, *, now: datetime) -> OrderUnresolved:
+    late = RetryLater("SIGNAL_EXPIRED", "not sent", retry_after_seconds=0)
+    return _unresolved(order, late, is_dead=True, now=now)
 
 
 def not_sent(order: OrderPlanned, denial: Denial, *, now: datetime) -> OrderUnresolved:

@@ -5,6 +5,7 @@ Takes what `orders.ports.Exchange` asks. Whatever happens, the engine's books ar
 """
 
 import asyncio
+import contextvars
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from pregao.simulation.exchange import Exchange
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.refusals import ExchangeError
 
+SLOW_SECONDS_MAX = 3.5
 TIMEOUT_SECONDS = 4.0  # the desk waits no longer for an answer
 LAG_MS_MAX = 900  # of a question: the desk believes "not found" a second after no attempt can arrive any more
 NEVER_MIND = (-4046, -4059)  # what was asked is so already
@@ -54,6 +56,7 @@ class Manners:
     busy: float = 0.0  # not executed, to be tried later
     stall: float = 0.0  # arrives late
     silent: float = 0.0  # a question is not answered
+    slow: float = 0.0  # a question is answered late
     lag: float = 0.0  # a question is answered from older books
     drop: float = 0.0  # an event is not told
     duplicate: float = 0.0  # an event is told again later
@@ -133,6 +136,19 @@ class SimulatedVenue:
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         sent_at = self.clock()
         self.submitted(attempt)
+        # What has left arrives, whatever becomes of its sender: a task of nobody's.
+        answer = asyncio.get_running_loop().create_task(self._take(attempt), context=contextvars.Context())
+        answer.add_done_callback(_look_at)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                order = await asyncio.shield(answer)
+        except TimeoutError as silent:
+            raise OutcomeUnknown("TIMEOUT", "no answer") from silent
+        return Acknowledgement(
+            exchange_order_id=str(order.order_id), sent_at=sent_at, acknowledged_at=self.clock()
+        )
+
+    async def _take(self, attempt: OrderAttempt) -> books.Order:
         await self._travel()
         if self._strikes("stall"):
             await asyncio.sleep(8.0 * self.chance.random())
@@ -146,9 +162,7 @@ class SimulatedVenue:
         await self._travel()
         if is_unknown:
             raise OutcomeUnknown("-1007", "execution status unknown")
-        return Acknowledgement(
-            exchange_order_id=str(order.order_id), sent_at=sent_at, acknowledged_at=self.clock()
-        )
+        return order
 
     async def _refuse_at_random(self) -> None:
         if self.is_down or self._strikes("vanish"):
@@ -193,6 +207,8 @@ class SimulatedVenue:
         await self._travel()
         if self.is_down or self._strikes("silent"):
             await self._stay_silent()
+        if self._strikes("slow"):
+            await asyncio.sleep(SLOW_SECONDS_MAX * self.chance.random())
         lag_ms = int(LAG_MS_MAX * self.chance.random()) if self._strikes("lag") else 0
         return self.venue_now_ms() - lag_ms
 
@@ -296,6 +312,12 @@ class SimulatedVenue:
 
     def venue_now_ms(self) -> int:
         return to_ms(self.clock())
+
+
+def _look_at(answer: asyncio.Task[books.Order]) -> None:
+    """Take an answer that nobody waits for any more: its trouble is nobody's."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def held_of(account: books.Account, *, until_ms: int) -> dict[tuple[str, PositionSide], Decimal]:

@@ -153,6 +153,15 @@ class TestSendOrder:
 
         assert exchange.leverages == {(1, "BTCUSDT"): 7}
 
+    async def test_sends_nothing_when_setting_the_leverage_took_longer_than_the_entry_had(self, exchange):
+        """Found by a history in which the venue was slow."""
+        exchange.let_leverage_take(61)
+
+        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+
+        assert exchange.submitted == []
+        assert (outcome.code, outcome.is_dead) == ("SIGNAL_EXPIRED", True)
+
     async def test_sends_nothing_when_the_leverage_is_refused(self, exchange):
         """F049: an order at another leverage is another order."""
         exchange.refuse_leverage(1)
