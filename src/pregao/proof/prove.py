@@ -90,6 +90,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
                 **({RESTORE: int(desk.restored_ms is not None)} if plan.restores else {}),
             },
             points=rehearsal.times_reached(desk.shared),
+            left_out=() if plan.restores else (RESTORE,),
             settled_seconds=round(settled - calm, 1) if settled else None,
             seconds=time.monotonic() - began,
         )

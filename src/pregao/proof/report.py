@@ -23,6 +23,7 @@ class Report:
     faults: dict[str, int]  # asked for, and how often each struck
     trials: dict[str, int]  # asked for, and how often each was sprung
     points: dict[str, int]  # how often each crash point was come to
+    left_out: Sequence[str]  # what the desk does not always survive yet
     settled_seconds: float | None  # None: it never was
     seconds: float
 
@@ -67,6 +68,7 @@ class Report:
             ("faults", _told(self.faults) or "none"),
             ("killed at", _told(self.trials) or "nowhere"),
             ("points come to", _told(self.points)),
+            ("left out", ", ".join(self.left_out) or "nothing"),
             ("took", f"{self.seconds:.0f} s, seed {self.seed}"),
         ]
 
@@ -91,6 +93,7 @@ class Report:
             "faults": self.faults,
             "kills": self.trials,
             "points": self.points,
+            "left_out": list(self.left_out),
             "differences": [
                 {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
             ],
