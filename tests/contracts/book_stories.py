@@ -4,6 +4,7 @@ Seeded stories of facts over a small desk, and every row and every answer of who
 The facts need not make sense together: a fold meets what is late, repeated, out of order or about nothing it knows.
 """
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
@@ -270,12 +271,14 @@ def _filled(story: Story, number: int) -> list[Fact]:
     story.trades += story.one_of(1, 1, 1, 1, 0)  # at times the same trade again
     told = trade(
         f"{story.trades}",
+        exchange_order_id=f"{number}",
         quantity=story.quantity(),
         side=story.one_of(*Side),
         symbol=story.one_of(*SYMBOLS),
         traded_at=story.now - timedelta(seconds=story.one_of(0, 50_000)),
     )
-    order_id = story.one_of(ORDERS[number], ORDERS[number], None)
+    sent = story.read().orders.get(ORDERS[number])
+    order_id = ORDERS[number] if sent is not None and sent.attempt and story.one_of(0, 1, 1) else None
     return [
         facts.FillBooked(
             happened_at=story.now,
@@ -449,7 +452,13 @@ def _plain(name: str, value: Any) -> Any:
 async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, Any]:
     """Ask every question of every port about everything there is."""
     asked = [instruction(side=side, symbol=symbol) for side in Side for symbol in SYMBOLS]
-    keys = [(number, symbol, f"{one}", "1") for number in ACCOUNTS for symbol in SYMBOLS for one in range(30)]
+    keys = [
+        (number, symbol, f"{one}", f"{order}")
+        for number in ACCOUNTS
+        for symbol in SYMBOLS
+        for one in range(30)
+        for order in range(6)
+    ]
     given: dict[str, Any] = {
         "states": sorted(await books.trading_states(), key=lambda one: one.level),
         "on the way": await books.on_the_way(POSITIONS),
@@ -499,3 +508,45 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
 async def _newer(books: Any, signal_id: UUID, *, bot_id: UUID, one: Any) -> Any:
     found = await books.find_newer_against(signal_id, bot_id=bot_id, instruction=one)
     return None if found is None else replace(found, signal_id=UUID(int=found.signal_id.int))
+
+
+async def found_work(store: Any, *, now: datetime) -> dict[str, Any]:
+    """Ask everything that the trader's loops ask; what that changes is taken back."""
+    trades = [trade(f"{one}", exchange_order_id=f"{one}") for one in range(8)]
+    watched = await store.read_watched()
+    given: dict[str, Any] = {
+        "signals": await store.peek_waiting_signals(limit=100),
+        "entries": sorted(await store.peek_waiting_entries(limit=100), key=lambda one: one[1].order_id),
+        "exits": sorted(await store.peek_waiting_exits(limit=100), key=lambda one: one.position_id),
+        "settled": sorted(await store.settled_signals(SIGNALS)),
+        "states": sorted(watched.states, key=lambda one: one.level),
+        "version": watched.states.version,
+        "owners": watched.owners,
+        "orders": [await store.find_live_order(one) for one in ORDERS],
+    }
+    for number in ACCOUNTS:
+        live = await store.live_orders_of_account(number)
+        given[f"live {number}"] = sorted(live, key=lambda one: one.order_id)
+        is_quiet, held_here = await store.held_positions(number)
+        given[f"held {number}"] = is_quiet, sorted(held_here, key=lambda one: one.symbol)
+        given[f"symbols {number}"] = sorted(await store.held_symbols(number))
+        for symbol in SYMBOLS:
+            explained, may_be_ours = await store.explain_trades(
+                account_id=number, symbol=symbol, trades=trades
+            )
+            given[f"explained {number} {symbol}"] = explained, may_be_ours
+    with contextlib.suppress(TakenBack):
+        async with store.transaction() as transaction:
+            waiting = [one.signal_id for one in given["signals"]]
+            given["claimed"] = await store.claim_waiting_signals(transaction, waiting)
+            given["some claimed"] = await store.claim_waiting_signals(transaction, waiting[1::2])
+            overdue = await store.claim_overdue(transaction, now=now, limit=100)
+            given["overdue"] = sorted(overdue, key=lambda one: one.signal_id)
+            due = await store.claim_due_orders(transaction, limit=100)
+            given["due"] = sorted(due, key=lambda one: one.order_id)
+            raise TakenBack
+    return given
+
+
+class TakenBack(Exception):
+    """What was claimed is left as it was."""

@@ -5,21 +5,25 @@ PostgreSQL keeps them, and so does memory, with folds and answers of its own: wh
 """
 
 import contextlib
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
 from pregao.domain import facts
 from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.store import PostgresStore
 from pregao.simulation.desk.books import MemoryBooks
 from pregao.simulation.desk.folds import FOLDS
 from pregao.simulation.desk.journal import MemoryJournal
 from pregao.simulation.desk.state import BrokenRuleError
+from pregao.simulation.desk.store import MemoryStore
 from tests.contracts.book_stories import (
     Story,
     answers,
     comparable,
     desk,
+    found_work,
     rows_in_memory,
     rows_in_postgres,
 )
@@ -55,6 +59,8 @@ async def compare(journal, memory, *, now) -> None:
     async with journal.transaction() as transaction:
         told = await answers(PostgresBooks(transaction.connection), now=now)
     known = await answers(books, now=now)
+    told |= await found_work(PostgresStore(journal), now=now)
+    known |= await found_work(MemoryStore(memory, clock=lambda: datetime.now(UTC)), now=now)
     assert {name: told[name] for name in told if told[name] != known[name]} == {
         name: known[name] for name in known if told[name] != known[name]
     }

@@ -99,9 +99,10 @@ class MemoryStore:
             and row.approval_expires_at is not None
             and row.approval_expires_at <= now
         )[:limit]
-        asked = {
-            fact.signal_id: fact for fact in transaction.state.journal if isinstance(fact, DecisionPending)
-        }
+        asked: dict[UUID, DecisionPending] = {}
+        for fact in transaction.state.journal:
+            if isinstance(fact, DecisionPending):
+                asked.setdefault(fact.signal_id, fact)
         return [asked[signal_id] for _, signal_id in overdue]
 
     async def settled_signals(self, signal_ids: Collection[UUID]) -> list[UUID]:
@@ -316,15 +317,17 @@ def _waits_with(state: State, row: SignalRow) -> SignalAccepted | ApprovalAnswer
 
 
 def _turn_has_come(state: State, waiting: OrderRow) -> bool:
-    assert waiting.position_id is not None, "it waits for a position"
-    position = state.positions[waiting.position_id].position
+    row = None if waiting.position_id is None else state.positions.get(waiting.position_id)
+    if row is None:
+        return False
+    position = row.position
     if position.status in OVER:
         return True
     return position.status is PositionStatus.OPEN and not any(
-        row.position_id == position.position_id
-        and row.leg is Leg.EXIT
-        and row.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
-        for row in state.orders.values()
+        order.position_id == position.position_id
+        and order.leg is Leg.EXIT
+        and order.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
+        for order in state.orders.values()
     )
 
 
