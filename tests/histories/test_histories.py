@@ -23,6 +23,7 @@ from tests.builders import NOON
 from tests.edges.http.api.test_receipts import planned
 
 PLAN = make_plan(1)
+TRADER = "trader-1"
 PRINT_TRACE = "from pregao.histories.history import run_history; print(run_history(3).sha256)"
 
 
@@ -61,7 +62,7 @@ class TestWatch:
     def test_finds_what_is_sent_and_not_committed(self):
         watching, found = watch()
 
-        watching.sent(attempt_of(planned(1)), now=NOON)
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
 
         assert found == ["attempt p11 is sent and not committed"]
 
@@ -69,9 +70,9 @@ class TestWatch:
         watching, found = watch()
         watching.committed([planned(1)], State())
 
-        watching.sent(attempt_of(planned(1)), now=NOON)
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
         assert found == []
-        watching.sent(attempt_of(planned(1)), now=NOON)
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
 
         assert found == ["attempt p11 is sent twice"]
 
@@ -80,17 +81,27 @@ class TestWatch:
         order = planned(1)
         watching.committed([order], State())
 
-        watching.sent(attempt_of(order), now=order.send_before + timedelta(seconds=1))
+        watching.sent(attempt_of(order), now=order.send_before + timedelta(seconds=1), by=TRADER)
 
         assert len(found) == 1
         assert "is sent at" in found[0]
+
+    def test_finds_an_entry_that_is_sent_after_a_halt_was_acknowledged(self):
+        watching, found = watch()
+        watching.committed([planned(1)], State())
+        watching.halted(1)
+        watching.acknowledged(TRADER, 1)
+
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
+
+        assert found == ["entry p11 is sent by trader-1, which has acknowledged that the desk is halted"]
 
     def test_finds_what_is_sent_as_another(self):
         watching, found = watch()
         order = planned(1)
         watching.committed([order], State())
 
-        watching.sent(replace(attempt_of(order), quantity=order.quantity * 2), now=NOON)
+        watching.sent(replace(attempt_of(order), quantity=order.quantity * 2), now=NOON, by=TRADER)
 
         assert found == ["attempt p11 is sent as another than was committed"]
 

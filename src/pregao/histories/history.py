@@ -29,8 +29,10 @@ from pregao.domain.facts import (
     SignalReceived,
     SignalRepeated,
     SubscriptionConfigured,
+    TradingStateSet,
     UserConfigured,
 )
+from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.venue import OrderAttempt, OrderReport, StreamGap, TradeReport
 from pregao.histories.plan import STARTS_AT, SYMBOLS, TROUBLE_SECONDS, Delivery, Plan, Strike, make_plan
 from pregao.histories.safety import Watch, differs_from_journal, unsettled
@@ -112,7 +114,9 @@ class World:
         self._troubled = True
         self._watch = Watch(plan, find=self._find)
         self.journal = MemoryJournal(moment=self._moment, tell=self._committed)
-        self._store = MemoryStore(self.journal, clock=self.clock, moment=self._moment)
+        self._store = MemoryStore(
+            self.journal, clock=self.clock, moment=self._moment, acknowledged=self._acknowledged
+        )
         self.venue = SimulatedVenue(
             clock=self.clock,
             chance=random.Random(f"{plan.seed}/venue"),
@@ -122,6 +126,7 @@ class World:
             manners=plan.manners,
         )
         self._prices = dict(SYMBOLS)
+        self._states_version = 0
         self.hits: dict[str, int] = {}
 
     def clock(self) -> datetime:
@@ -145,7 +150,7 @@ class World:
 
     def _sent(self, attempt: OrderAttempt) -> None:
         self._note(f"sent {attempt.client_order_id}")
-        self._watch.sent(attempt, now=self.clock())
+        self._watch.sent(attempt, now=self.clock(), by=PROCESS.get())
 
     # --- the database -------------------------------------------------------------------------------------
 
@@ -376,6 +381,8 @@ class World:
                 if process is not None and process.is_alive:
                     self._loop.stop_process(process.name)
                     self._loop.call_later(strike.seconds, self._thaw, process)
+            case "halt":
+                self._loop.create_task(self._halt(strike.seconds))
             case "database":
                 self._database_is_away = True
                 self._loop.call_later(strike.seconds, self._bring_database_back)
@@ -386,6 +393,43 @@ class World:
     def _thaw(self, process: Process) -> None:
         if process.is_alive:
             self._loop.continue_process(process.name)
+
+    async def _halt(self, seconds: float) -> None:
+        """Halt the desk for so long."""
+        await self._set_state(TradingState.HALTED)
+        self._watch.halted(self._states_version)
+        await asyncio.sleep(seconds)
+        self._watch.halted(None)
+        await self._set_state(TradingState.ACTIVE)
+
+    async def _set_state(self, state: TradingState) -> None:
+        self._states_version += 1
+        told = TradingStateSet(
+            happened_at=self.clock(),
+            version=self._states_version,
+            level=ScopeLevel.DESK,
+            subject="",
+            name="desk",
+            state=state,
+            block_exits=False,
+            reason="history",
+            set_by="history",
+            user_id=None,
+            is_by_staff=True,
+            source_address="",
+        )
+        while True:
+            try:
+                async with self.journal.transaction() as transaction:
+                    await transaction.append([told])
+                break
+            except ConnectionError:
+                await asyncio.sleep(0.5)
+        self.ring("states", "")
+
+    def _acknowledged(self, worker_id: str, version: int) -> None:
+        self._note(f"acknowledged {version} by {worker_id}")
+        self._watch.acknowledged(worker_id, version)
 
     def _bring_database_back(self) -> None:
         self._database_is_away = False

@@ -33,7 +33,7 @@ class Strike:
     """Something that happens to a process, to the database or to the venue."""
 
     at_seconds: float
-    what: str  # kill, freeze, database, venue
+    what: str  # kill, freeze, database, venue, halt
     seconds: float  # until it is over
     trader: int = 0
 
@@ -153,7 +153,7 @@ def _strikes(chance: random.Random, traders: int) -> list[Strike]:
             seconds=seconds * (0.5 + chance.random()),
             trader=chance.randrange(traders),
         )
-        for what, seconds, most in (("kill", 2.0, 3), ("freeze", 10.0, 1), ("database", 4.0, 1), ("venue", 5.0, 1))
+        for what, seconds, most in (("kill", 2.0, 3), ("freeze", 10.0, 1), ("database", 4.0, 1), ("venue", 5.0, 1), ("halt", 10.0, 1))
         for _ in range(chance.randint(0, most))
     ]  # fmt: skip
     return sorted(strikes, key=lambda one: one.at_seconds)

@@ -34,6 +34,8 @@ class Watch:
         self._find = find
         self._planned: dict[str, OrderPlanned] = {}  # committed attempts, by client order id
         self._sent: set[str] = set()
+        self._halted: int | None = None  # the version of the states since which the desk is halted
+        self._acknowledged: dict[str, int] = {}  # the last version each worker has acknowledged
 
     def committed(self, facts: Iterable[Fact], state: State) -> None:
         """Look at what was committed just now."""
@@ -44,7 +46,15 @@ class Watch:
                 self._planned[fact.client_order_id] = fact
         self._check_limits(state)
 
-    def sent(self, attempt: OrderAttempt, *, now: datetime) -> None:
+    def halted(self, version: int | None) -> None:
+        """Know since which version the desk is halted; None: it is not."""
+        self._halted = version
+
+    def acknowledged(self, worker_id: str, version: int) -> None:
+        """Know that nothing of a worker leaves any more that the version forbids."""
+        self._acknowledged[worker_id] = version
+
+    def sent(self, attempt: OrderAttempt, *, now: datetime, by: str) -> None:
         """Look at an order that leaves."""
         name = attempt.client_order_id
         planned = self._planned.get(name)
@@ -59,6 +69,9 @@ class Watch:
             planned.quantity, planned.side, planned.symbol, planned.signed_at_ms, planned.account_id,
         ):  # fmt: skip
             self._find(f"attempt {name} is sent as another than was committed")
+        is_held = self._halted is not None and self._acknowledged.get(by, 0) >= self._halted
+        if is_held and planned.leg is Leg.ENTRY:
+            self._find(f"entry {name} is sent by {by}, which has acknowledged that the desk is halted")
         if planned.send_before is not None and now >= planned.send_before:
             self._find(f"entry {name} is sent at {now}, after {planned.send_before}")
 

@@ -1,6 +1,6 @@
 """What the trader's loops ask, answered from memory: the port `trading.store.Store`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -40,11 +40,30 @@ LIVE_ORDER_NAMES = [one.name for one in fields(LiveOrder)]
 OVER = (PositionStatus.CLOSED, PositionStatus.ABANDONED)
 
 
+Acknowledged = Callable[[str, int], None]
+
+
+def unheard(_worker_id: str, _version: int) -> None:
+    """Tell nobody."""
+
+
 class MemoryStore:
     """The journal of a desk in memory, and what is found in its state."""
 
-    def __init__(self, journal: MemoryJournal, *, clock: Clock, moment: Moment = at_once) -> None:
-        """Judge what is due by ``clock``; ``moment`` is where a reader waits for the database."""
+    def __init__(
+        self,
+        journal: MemoryJournal,
+        *,
+        clock: Clock,
+        moment: Moment = at_once,
+        acknowledged: Acknowledged = unheard,
+    ) -> None:
+        """
+        Judge what is due by ``clock``; ``moment`` is where a reader waits for the database.
+
+        ``acknowledged`` hears which worker lets nothing out any more that a version of the trading states forbids.
+        """
+        self._acknowledged = acknowledged
         self._journal = journal
         self._clock = clock
         self._moment = moment
@@ -285,7 +304,9 @@ class MemoryStore:
         )
 
     async def acknowledge(self, *, worker_id: str, lease_epoch: int, version: int) -> None:
-        """Nothing: nobody in memory waits for it."""
+        del lease_epoch  # here every life has a name of its own
+        await self._moment("write")
+        self._acknowledged(worker_id, version)
 
 
 def _undecided(state: State) -> list[SignalRow]:
