@@ -175,7 +175,7 @@ class TestChecks:
 
         assert (receipt["status"], receipt["code"], receipt["rows"]) == ("declined", code, [])
         assert verdict(receipt, code.removesuffix("_DECLINED")) == {"passed": False, **numbers}
-        assert len(receipt["verdicts"]) == 10
+        assert len(receipt["verdicts"]) == 11
 
     async def test_decline_for_a_paused_bot_and_outside_its_hours(self, desk):
         bot = await followed(desk, trading_hours=[closed_window()])
@@ -343,7 +343,7 @@ class TestManualApproval:
         )  # fmt: skip
         assert (line["price_then"], line["price_move_pct_max"]) == ("95000", "1")
         assert 290 <= line["seconds_left"] <= 300
-        assert len(line["verdicts"]) == 10
+        assert len(line["verdicts"]) == 11
         assert (receipt["status"], receipt["is_complete"], receipt["rows"]) == ("pending", False, [])
         assert receipt["approval"]["price_then"] == "95000"
         assert await orders_at_the_venue(desk) == 0

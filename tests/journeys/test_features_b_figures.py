@@ -382,6 +382,7 @@ class TestHealth:
         assert answer.json() == {
             "success": True,
             "healthy": True,
+            "trading_state": "active",
             "active_bots": before["active_bots"],
             "active_subscriptions": before["active_subscriptions"],
             "last_signal_at": receipt["received_at"],

@@ -41,6 +41,7 @@ from pregao.trading.flattening import Flattening
 from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
 
+LEASE_CONNECTIONS = 2
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
 FOLLOWED_SECONDS_MAX = 5.0  # a venue or a database that is away keeps nobody from trading elsewhere
 
@@ -80,7 +81,11 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     journal = await open_journal(settings.database_url, on_connect=guard.look)
     high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)
     await high_water.check()
-    workers = Workers(journal.pool)
+    # A lease must not be lost because every other connection waits for a lock.
+    leases = await open_journal(
+        settings.database_url, connections_max=LEASE_CONNECTIONS, on_connect=guard.look
+    )
+    workers = Workers(leases.pool)
     lease = await workers.enter(worker_id=worker_name("trader"), role="trader")
     doorbell = Doorbell(settings.database_url)
     wire = Wire(
@@ -157,6 +162,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         await wire.close()
         with contextlib.suppress(OSError, TimeoutError, DatabaseRestoredError):
             await workers.leave(lease)
+        await leases.pool.close()
         await journal.pool.close()
 
 

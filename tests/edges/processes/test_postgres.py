@@ -148,7 +148,7 @@ class TestEmbeddedPostgres:
         try:
             interpreter = _interpreter_for_everyone()
             shutil.chown(folder, NOBODY, NOBODY)
-            for part in ("__init__.py", "edges/__init__.py", "edges/processes"):
+            for part in ("__init__.py", "rehearsal.py", "edges/__init__.py", "edges/processes"):
                 source = Path(_package()) / part
                 target = folder / "src/pregao" / part
                 target.parent.mkdir(parents=True, exist_ok=True)

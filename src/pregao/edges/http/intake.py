@@ -66,6 +66,7 @@ Send: TypeAlias = Callable[[Any], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 RECORD_SECONDS_MAX = 2.0  # TradingView waits 3
+RECEIPT_SECONDS_MAX = 1.0  # a sender waits no longer for a database that is slow to read
 AWAY_RETRY_SECONDS = 5  # when TradingView sends again
 TURNED_AWAY_MAX = 1_000  # knocks that wait to be written down; more are forgotten, none is waited for
 TURNED_AWAY_SECONDS = 0.2
@@ -363,7 +364,8 @@ class Intake:
 
     async def _receipt(self, delivery: Delivery, recorded: Recorded) -> Broadcast | None:
         try:
-            receipt = await self._receipts.find_receipt(recorded.signal_id, owner=None)
+            async with asyncio.timeout(RECEIPT_SECONDS_MAX):
+                receipt = await self._receipts.find_receipt(recorded.signal_id, owner=None)
         except Exception as failure:
             # The signal is committed: it must not be sent again because its receipt cannot be shown.
             log.warning(
