@@ -88,15 +88,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     workers = Workers(leases.pool)
     lease = await workers.enter(worker_id=worker_name("trader"), role="trader")
     doorbell = Doorbell(settings.database_url)
-    wire = Wire(
-        clock=clock,
-        # Entries may take half of the connections and questions a quarter: an exit always finds one.
-        limits=WireLimits(
-            connections_max=2 * settings.orders_in_flight_max,
-            reads_share=0.25,
-            timeout_seconds=settings.venue_timeout_seconds,
-        ),
-    )
+    wire = Wire(clock=clock, limits=_wire_limits(settings))
     keys = ApiKeys(
         PostgresCredentials(journal.pool, vault=build_vault(settings, desk=await desk_id(journal)))
     )
@@ -190,6 +182,15 @@ class ApiKeys:
                 raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")
             self._opened[account_id] = ApiKey(found.key, found.secret)
         return self._opened[account_id]
+
+
+def _wire_limits(settings: Settings) -> WireLimits:
+    """Let entries take half of the connections and questions a quarter: an exit always finds one."""
+    return WireLimits(
+        connections_max=2 * settings.orders_in_flight_max,
+        reads_share=0.25,
+        timeout_seconds=settings.venue_timeout_seconds,
+    )
 
 
 async def _take(trader: Trader, preflight: Preflight, report: OrderReport | TradeReport | StreamGap) -> None:

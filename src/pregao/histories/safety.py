@@ -21,10 +21,6 @@ from pregao.simulation.venue import held_of
 FOR_EVER_MS = 10**15
 
 
-class UnsafeError(AssertionError):
-    """What must never happen has happened."""
-
-
 class Watch:
     """Looks at every order that is sent and at every commit."""
 

@@ -39,10 +39,6 @@ class Window:
         self.count += amount
         return self.count
 
-    def ends_in_ms(self, *, at_ms: int) -> int:
-        """Say when the window ends."""
-        return self.length_ms - at_ms % self.length_ms
-
 
 @dataclass(slots=True)
 class AddressLimit:
