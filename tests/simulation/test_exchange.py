@@ -298,7 +298,7 @@ class TestConditionalOrders:
 
         story.price("BTCUSDT", "88990")
 
-        assert (algo.status, algo.reason) == (AlgoStatus.REJECTED, "ReduceOnly Order is rejected.")
+        assert (algo.status, algo.reason) == (AlgoStatus.REJECTED, "Reduce Only reject")
 
     def test_trail_the_best_price(self):
         story = Story()

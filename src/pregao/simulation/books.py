@@ -45,7 +45,15 @@ class AlgoStatus(StrEnum):
     FINISHED = "FINISHED"  # the real order has ended, filled or not
     CANCELED = "CANCELED"  # taken back before its price came
     REJECTED = "REJECTED"  # the real order was refused at the trigger
-    EXPIRED = "EXPIRED"  # ended by the exchange: nothing left to close
+    EXPIRED = "EXPIRED"  # ended by the exchange: nothing left to close, or too old
+
+
+class TriggerFate(StrEnum):
+    """What goes wrong, on purpose, when a conditional order's price comes."""
+
+    STUCK = "stuck"  # it stays TRIGGERING: for a while, or for ever
+    REJECTED = "rejected"  # the matching engine refuses the real order
+    UNFILLED = "unfilled"  # the real order is taken, and expires without a trade
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +144,9 @@ class AlgoOrder:
     actual_price: Decimal = ZERO
     actual_quantity: Decimal = ZERO
     reason: str = ""
+    fate: TriggerFate | None = None
+    fate_code: int = 0  # the refusal's, when rejected
+    stuck_ms: int = 0  # 0: it never goes on by itself
 
 
 @dataclass(slots=True, kw_only=True)
@@ -225,6 +236,7 @@ class Account:
     algos: dict[int, AlgoOrder] = field(default_factory=dict)
     open_algos: dict[str, int] = field(default_factory=dict)
     latest_algos: dict[str, int] = field(default_factory=dict)
+    stuck_algos: list[int] = field(default_factory=list)  # TRIGGERING and not sent on yet
     fills: list[Fill] = field(default_factory=list)
     incomes: list[Income] = field(default_factory=list)
     countdowns: dict[str, int] = field(default_factory=dict)  # symbol to the instant its orders are canceled

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.venue import MarginMode
-from pregao.simulation.books import OrderKind, Quote, Rights
+from pregao.simulation.books import OrderKind, Quote, Rights, TriggerFate
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +115,18 @@ class CancelAllAlgos:
 
 
 @dataclass(slots=True, kw_only=True)
+class SpoilTrigger:
+    """Let something go wrong when a waiting conditional order's price comes; ``stuck_ms`` 0 is for ever."""
+
+    at_ms: int
+    key: str
+    algo_id: int
+    fate: TriggerFate
+    code: int = 0
+    stuck_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class SetLeverage:
     """Set the leverage of one symbol."""
 
@@ -203,6 +215,7 @@ Command: TypeAlias = (
     | PlaceAlgo
     | CancelAlgo
     | CancelAllAlgos
+    | SpoilTrigger
     | SetLeverage
     | SetMarginMode
     | SetPositionMode

@@ -5,17 +5,28 @@ from decimal import Decimal
 from pregao.domain.money import ZERO, ceil_to_step, floor_to_step
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.simulation import checks
-from pregao.simulation.books import CONDITIONAL_KINDS, Account, AlgoOrder, AlgoStatus, OrderKind, Quote
-from pregao.simulation.commands import CancelAlgo, CancelAllAlgos, PlaceAlgo, PlaceOrder
+from pregao.simulation.books import (
+    CONDITIONAL_KINDS,
+    Account,
+    AlgoOrder,
+    AlgoStatus,
+    OrderKind,
+    Quote,
+    TriggerFate,
+)
+from pregao.simulation.commands import CancelAlgo, CancelAllAlgos, PlaceAlgo, PlaceOrder, SpoilTrigger
 from pregao.simulation.events import AlgoTold
-from pregao.simulation.floor import Floor, rises_to_trigger
-from pregao.simulation.orders import place_order
+from pregao.simulation.floor import Floor, Queues, Waiting, rises_to_trigger
+from pregao.simulation.instruments import TRIGGER_PROTECT
+from pregao.simulation.orders import GOOD_TILL_LEAD_MS, place_order
 from pregao.simulation.refusals import ExchangeError
 
 CALLBACK_PERCENT_MIN = Decimal("0.1")
 CALLBACK_PERCENT_MAX = Decimal(20)  # 10 until 2026-10-23
 CLOSING_KINDS = frozenset({OrderKind.STOP_MARKET, OrderKind.TAKE_PROFIT_MARKET})
 WORKING_TYPES = frozenset({"CONTRACT_PRICE", "MARK_PRICE"})
+NOTHING_TO_CLOSE = frozenset({-2022, -4003})
+REASONS = {-2022: "Reduce Only reject"}  # where the venue tells a trigger's end in other words than a refusal
 
 
 def place_algo(floor: Floor, command: PlaceAlgo) -> AlgoOrder:
@@ -72,13 +83,37 @@ def end_algo(
     floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
 
 
+def spoil_trigger(floor: Floor, command: SpoilTrigger) -> AlgoOrder:
+    """
+    Seal the fate of a waiting conditional order.
+
+    :raises ExchangeError: -2011 when it does not wait any more.
+    """
+    algo = floor.account(command.key).algos.get(command.algo_id)
+    if algo is None or algo.status is not AlgoStatus.NEW:
+        raise ExchangeError(-2011)
+    floor.changes += 1
+    algo.fate, algo.fate_code, algo.stuck_ms = command.fate, command.code, command.stuck_ms
+    return algo
+
+
+def find_due(floor: Floor, quote: Quote) -> list[tuple[str, AlgoOrder]]:
+    """Give the conditional orders that a price would trigger, each with its account's key; nothing changes."""
+    queues = floor.queues[quote.symbol]
+    waiting = [(key, floor.account(key).algos[algo_id]) for _, algo_id, key in _reached(queues, quote)]
+    due = [(key, algo) for key, algo in waiting if _has_come(algo, quote)]
+    trailing = [(key, floor.account(key).algos[algo_id]) for algo_id, key in queues.trailing.items()]
+    # A price that moves the trigger has not turned: only where it stands now it can be met.
+    due += [
+        (key, algo) for key, algo in trailing if algo.is_active and _has_turned(algo, _watched(algo, quote))
+    ]
+    return due
+
+
 def wake_conditionals(floor: Floor, symbol: str, *, at_ms: int) -> None:
     """Trigger every conditional order the new price has reached."""
     queues, quote = floor.queues[symbol], floor.quote(symbol)
-    highest, lowest = max(quote.last, quote.mark), min(quote.last, quote.mark)
-    due = [waiting for waiting in queues.risers if waiting[0] <= highest] if queues.risers else []
-    due += [waiting for waiting in reversed(queues.fallers) if waiting[0] >= lowest] if queues.fallers else []
-    for _, algo_id, key in due:
+    for _, algo_id, key in _reached(queues, quote):
         account = floor.account(key)
         algo = account.algos[algo_id]
         if algo.status is AlgoStatus.NEW and _has_come(algo, quote):
@@ -97,21 +132,38 @@ def trigger(floor: Floor, account: Account, algo: AlgoOrder, *, at_ms: int) -> N
     account.open_algos.pop(algo.client_algo_id, None)
     algo.status, algo.updated_ms, algo.triggered_ms = AlgoStatus.TRIGGERING, at_ms, at_ms
     floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
-    quantity = algo.quantity
-    if algo.close_position:
-        quantity = abs(account.position(algo.symbol, algo.position_side).quantity)
-    algo.status = AlgoStatus.TRIGGERED
-    algo.order_id = floor.books.order_id + 1
-    floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
+    if algo.fate is TriggerFate.STUCK:
+        account.stuck_algos.append(algo.algo_id)
+        return
+    _send_on(floor, account, algo, at_ms=at_ms)
+
+
+def send_stuck_on(floor: Floor, account: Account, *, at_ms: int) -> None:
+    """Place the real orders behind conditional ones that have been stuck for long enough."""
+    for algo_id in tuple(account.stuck_algos):
+        algo = account.algos[algo_id]
+        if algo.stuck_ms and algo.triggered_ms + algo.stuck_ms <= at_ms:
+            floor.changes += 1
+            account.stuck_algos.remove(algo_id)
+            _send_on(floor, account, algo, at_ms=at_ms)
+
+
+def _send_on(floor: Floor, account: Account, algo: AlgoOrder, *, at_ms: int) -> None:
     try:
-        place_order(floor, _real_order(account, algo, quantity=quantity, at_ms=at_ms), algo=algo)
+        if algo.fate is TriggerFate.REJECTED:
+            raise ExchangeError(algo.fate_code, "", "")  # some sentences name a number
+        place_order(floor, _real_order(account, algo, at_ms=at_ms), algo=algo)
     except ExchangeError as refusal:
-        algo.order_id, algo.reason = 0, refusal.message
-        algo.status = AlgoStatus.EXPIRED if algo.close_position else AlgoStatus.REJECTED
+        is_pointless = algo.close_position and refusal.code in NOTHING_TO_CLOSE
+        algo.status = AlgoStatus.EXPIRED if is_pointless else AlgoStatus.REJECTED
+        algo.updated_ms, algo.reason = at_ms, REASONS.get(refusal.code, refusal.message)
         floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
 
 
-def _real_order(account: Account, algo: AlgoOrder, *, quantity: Decimal, at_ms: int) -> PlaceOrder:
+def _real_order(account: Account, algo: AlgoOrder, *, at_ms: int) -> PlaceOrder:
+    quantity = algo.quantity
+    if algo.close_position:
+        quantity = abs(account.position(algo.symbol, algo.position_side).quantity)
     hedged = account.position_mode is PositionMode.HEDGE
     is_limit = algo.kind in {OrderKind.STOP, OrderKind.TAKE_PROFIT}
     return PlaceOrder(
@@ -130,13 +182,34 @@ def _real_order(account: Account, algo: AlgoOrder, *, quantity: Decimal, at_ms: 
     )
 
 
+def _reached(queues: Queues, quote: Quote) -> list[Waiting]:
+    highest, lowest = max(quote.last, quote.mark), min(quote.last, quote.mark)
+    reached = [waiting for waiting in queues.risers if waiting[0] <= highest] if queues.risers else []
+    if queues.fallers:
+        reached += [waiting for waiting in reversed(queues.fallers) if waiting[0] >= lowest]
+    return reached
+
+
+def _watched(algo: AlgoOrder, quote: Quote) -> Decimal:
+    return quote.mark if algo.working_type == "MARK_PRICE" else quote.last
+
+
 def _has_come(algo: AlgoOrder, quote: Quote) -> bool:
-    price = quote.mark if algo.working_type == "MARK_PRICE" else quote.last
+    if algo.price_protect and abs(quote.last - quote.mark) > quote.mark * TRIGGER_PROTECT:
+        return False  # it waits until the two prices agree again
+    return _is_through(algo, _watched(algo, quote))
+
+
+def _is_through(algo: AlgoOrder, price: Decimal) -> bool:
     return price >= algo.trigger_price if rises_to_trigger(algo) else price <= algo.trigger_price
 
 
+def _has_turned(algo: AlgoOrder, price: Decimal) -> bool:
+    return price <= algo.trigger_price if algo.side is Side.SELL else price >= algo.trigger_price
+
+
 def _follow(floor: Floor, algo: AlgoOrder, quote: Quote) -> bool:
-    price = quote.mark if algo.working_type == "MARK_PRICE" else quote.last
+    price = _watched(algo, quote)
     selling = algo.side is Side.SELL
     if not algo.is_active:
         reached = price >= algo.activate_price if selling else price <= algo.activate_price
@@ -147,7 +220,7 @@ def _follow(floor: Floor, algo: AlgoOrder, quote: Quote) -> bool:
     elif (price > algo.extreme_price) if selling else (price < algo.extreme_price):
         algo.extreme_price = price
         _trail(floor, algo)
-    return price <= algo.trigger_price if selling else price >= algo.trigger_price
+    return _has_turned(algo, price)
 
 
 def _trail(floor: Floor, algo: AlgoOrder) -> None:
@@ -181,10 +254,11 @@ def _checked_algo(floor: Floor, account: Account, command: PlaceAlgo) -> AlgoOrd
     trigger_price = (
         ZERO if trails else checks.check_price(listing, command.trigger_price, name="triggerprice")
     )
-    if command.client_algo_id in account.open_algos:
-        raise ExchangeError(-4116)
-    if len(account.open_algos) >= checks.OPEN_ALGOS_MAX:
-        raise ExchangeError(-4045)
+    activate_price = ZERO
+    if trails and command.activate_price:
+        activate_price = checks.check_price(listing, command.activate_price, name="activateprice")
+    _check_time_in_force(command)
+    _check_room(account, command, position_side=position_side)
     algo = AlgoOrder(
         algo_id=0,
         client_algo_id=command.client_algo_id,
@@ -195,7 +269,7 @@ def _checked_algo(floor: Floor, account: Account, command: PlaceAlgo) -> AlgoOrd
         quantity=quantity,
         limit_price=limit_price,
         trigger_price=trigger_price,
-        activate_price=command.activate_price,
+        activate_price=activate_price,
         callback_percent=command.callback_percent,
         is_active=False,
         extreme_price=ZERO,
@@ -232,12 +306,34 @@ def _checked_quantity(
     return ZERO
 
 
+def _check_time_in_force(command: PlaceAlgo) -> None:
+    if command.time_in_force and command.time_in_force not in checks.TIMES_IN_FORCE:
+        raise ExchangeError(-1115)
+    if command.time_in_force == "GTD" and command.good_till_ms <= command.at_ms + GOOD_TILL_LEAD_MS:
+        raise ExchangeError(-1130, "goodTillDate")
+
+
+def _check_room(account: Account, command: PlaceAlgo, *, position_side: PositionSide) -> None:
+    if command.client_algo_id in account.open_algos:
+        raise ExchangeError(-4116)
+    if len(account.open_algos) >= checks.OPEN_ALGOS_MAX:
+        raise ExchangeError(-4045)
+    if command.close_position and any(
+        waiting.close_position
+        and (waiting.kind, waiting.side, waiting.position_side) == (command.kind, command.side, position_side)
+        for waiting in account.find_open_algos(command.symbol)
+    ):
+        raise ExchangeError(-4130)  # one stop and one target in each direction
+
+
 def _check_waits(floor: Floor, algo: AlgoOrder) -> None:
-    quote = floor.quote(algo.symbol)
-    if algo.kind is OrderKind.TRAILING_STOP_MARKET:
-        if not algo.activate_price:
-            algo.is_active = True
-            algo.extreme_price = quote.mark if algo.working_type == "MARK_PRICE" else quote.last
-            _trail(floor, algo)
-    elif _has_come(algo, quote):
+    price = _watched(algo, floor.quote(algo.symbol))
+    if algo.kind is not OrderKind.TRAILING_STOP_MARKET:
+        if _is_through(algo, price):
+            raise ExchangeError(-2021)
+        return
+    if not algo.activate_price:
+        algo.is_active, algo.extreme_price = True, price
+        _trail(floor, algo)
+    elif algo.activate_price <= price if algo.side is Side.SELL else algo.activate_price >= price:
         raise ExchangeError(-2021)

@@ -32,6 +32,7 @@ from pregao.simulation.commands import (
     SetMarginMode,
     SetPositionMode,
     SetRights,
+    SpoilTrigger,
 )
 from pregao.simulation.events import AccountTold, Event, LeverageTold
 from pregao.simulation.fills import book_income
@@ -72,6 +73,10 @@ class Exchange:
     def listen(self, tell: Callable[[Event], None]) -> None:
         """Tell events to somebody else from now on."""
         self.floor.tell = tell
+
+    def find_due(self, quote: Quote) -> list[tuple[str, AlgoOrder]]:
+        """Give the conditional orders that a price would trigger, each with its account's key; nothing changes."""
+        return conditional.find_due(self.floor, quote)
 
     @overload
     def execute(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> Order: ...
@@ -231,6 +236,7 @@ _ACTS: Final[dict[type, Callable[[Floor, Any], object]]] = {
     PlaceAlgo: conditional.place_algo,
     CancelAlgo: conditional.cancel_algo,
     CancelAllAlgos: conditional.cancel_all_algos,
+    SpoilTrigger: conditional.spoil_trigger,
     SetLeverage: _set_leverage,
     SetMarginMode: _set_margin_mode,
     SetPositionMode: _set_position_mode,

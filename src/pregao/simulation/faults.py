@@ -31,10 +31,15 @@ class FaultKind(StrEnum):
     FREEZE = "freeze"  # streams say nothing for ``seconds``, pongs go on; what was held back is lost
     CUT = "cut"  # a stream connection is closed instead of getting an event
     LAG = "lag"  # a read shows the books as they were ``ms`` ago
+    STICK = "stick"  # a conditional order stays TRIGGERING for ``seconds``, 0 is for ever
+    REJECT = "reject"  # a conditional order is rejected at its trigger, with ``code``'s sentence
+    UNFILLED = "unfilled"  # what a conditional order triggers into expires without a trade
 
 
 STREAM_KINDS: Final = frozenset({FaultKind.DROP, FaultKind.DUPLICATE, FaultKind.FREEZE, FaultKind.CUT})
 READ_KINDS: Final = frozenset({FaultKind.LAG})
+TRIGGER_KINDS: Final = frozenset({FaultKind.STICK, FaultKind.REJECT, FaultKind.UNFILLED})
+CODES_DEFAULT: Final = {FaultKind.REJECT: -2019}  # where it is not -1001: margin, the one reason documented
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +49,9 @@ class Fault:
     kind: FaultKind
     probability: float = 1.0
     count: int | None = None  # how many times at most; None is without end
-    endpoint: str = ""  # part of "METHOD /path"; for streams, part of the event's name; empty is all
+    endpoint: str = (
+        ""  # part of "METHOD /path", of an event's name, or of "TYPE SYMBOL" triggered; empty is all
+    )
     key: str = ""  # only this API key; empty is all
     ms: int = 1_000
     seconds: float = 10.0
@@ -76,6 +83,10 @@ class Faults:
     def replace(self, faults: Iterable[Fault]) -> None:
         """Switch these on instead of what was."""
         self.active = list(faults)
+
+    def has(self, kinds: frozenset[FaultKind]) -> bool:
+        """Say whether any of these kinds is switched on."""
+        return any(fault.kind in kinds for fault in self.active)
 
     def strike(self, kinds: frozenset[FaultKind], *, target: str, key: str = "") -> Fault | None:
         """Throw the dice for everything that fits and give the first fault that strikes, counted."""
@@ -126,4 +137,7 @@ def fault_from(kind: str, values: dict[str, Any]) -> Fault:
     if unknown:
         raise ValueError(f"FAULT_OPTION_UNKNOWN: kind={kind} option={unknown[0]} known={','.join(readers)}")
     read = {name: readers[name](value) for name, value in values.items() if value is not None}
-    return Fault(kind=FaultKind(kind), **read)
+    found = FaultKind(kind)
+    if found in CODES_DEFAULT:
+        read.setdefault("code", CODES_DEFAULT[found])
+    return Fault(kind=found, **read)

@@ -162,6 +162,9 @@ def _listing(row: tuple[str, str, str, int, int, int, str, tuple[tuple[int, int,
     )
 
 
+TRIGGER_PROTECT: Final = Decimal("0.05")
+"""How far mark and last price may be apart for a conditional order with price protection to trigger; all contracts."""
+
 LISTINGS: Final[dict[str, Listing]] = {row[0]: _listing(row) for row in _ROWS}
 """Every built-in contract by its symbol."""
 

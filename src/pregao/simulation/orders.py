@@ -6,9 +6,17 @@ from decimal import Decimal
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionMode, Side
 from pregao.simulation import checks
-from pregao.simulation.books import CONDITIONAL_KINDS, Account, AlgoOrder, Order, OrderKind
+from pregao.simulation.books import (
+    CONDITIONAL_KINDS,
+    Account,
+    AlgoOrder,
+    AlgoStatus,
+    Order,
+    OrderKind,
+    TriggerFate,
+)
 from pregao.simulation.commands import CancelAllOrders, CancelOrder, ModifyOrder, PlaceOrder
-from pregao.simulation.events import OrderTold
+from pregao.simulation.events import AlgoTold, OrderTold
 from pregao.simulation.fills import TAKER_FEE_RATE, book_fill, end_order, expire_leftovers, reducible
 from pregao.simulation.floor import Floor
 from pregao.simulation.instruments import Listing
@@ -23,17 +31,21 @@ def place_order(floor: Floor, command: PlaceOrder, *, algo: AlgoOrder | None = N
     """
     Take an order, match what can be matched now, lay the rest in line.
 
+    ``algo`` is the conditional order that has triggered into it.
+
     :raises ExchangeError: when the venue would refuse it; nothing has happened then.
     """
     account, listing = floor.account(command.key), floor.listing(command.symbol)
     order = _checked_order(floor, account, listing, command)
-    if algo is not None:
-        order.algo_id, order.original_kind = algo.algo_id, algo.kind
-        order.trigger_price, order.close_position = algo.trigger_price, algo.close_position
     order.order_id = floor.next_order_id()
     if not order.client_order_id:
         order.client_order_id = f"x-{order.order_id}"
+    if algo is not None:
+        _link(floor, account, order, algo)
     _keep(floor, account, order)
+    if algo is not None and algo.fate is TriggerFate.UNFILLED:
+        end_order(floor, account, order, status=OrderStatus.EXPIRED, at_ms=command.at_ms)
+        return order
     match_now(floor, account, order, at_ms=command.at_ms)
     return order
 
@@ -116,6 +128,13 @@ def fill_resting(floor: Floor, symbol: str, *, at_ms: int) -> None:
         _fill_first(floor, queues.buys[-1], at_ms=at_ms)
     while queues.sells and queues.sells[0][0] <= quote.bid:
         _fill_first(floor, queues.sells[0], at_ms=at_ms)
+
+
+def _link(floor: Floor, account: Account, order: Order, algo: AlgoOrder) -> None:
+    order.algo_id, order.original_kind = algo.algo_id, algo.kind
+    order.trigger_price, order.close_position = algo.trigger_price, algo.close_position
+    algo.status, algo.order_id, algo.updated_ms = AlgoStatus.TRIGGERED, order.order_id, order.created_ms
+    floor.tell(AlgoTold(account=account, algo=algo, at_ms=order.created_ms))
 
 
 def _fill_first(floor: Floor, waiting: tuple[Decimal, int, str], *, at_ms: int) -> None:

@@ -64,6 +64,7 @@ MESSAGES: Final[dict[int, str]] = {
     -4088: "User can not place order currently.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
+    -4130: "An open stop or take profit order with GTE and closePosition in the direction is existing.",
     -4131: "The counterparty's best price does not meet the PERCENT_PRICE filter limit.",
     -4136: "Target strategy invalid for orderType {0}, closePosition true.",
     -4137: "Quantity must be zero with closePosition equals true.",

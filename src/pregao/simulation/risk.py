@@ -5,7 +5,7 @@ from decimal import Decimal
 from pregao.domain.money import ZERO, to_amount
 from pregao.domain.order import OrderStatus, Side
 from pregao.simulation.books import Account, AlgoStatus, Order, OrderKind, Position
-from pregao.simulation.conditional import end_algo
+from pregao.simulation.conditional import end_algo, send_stuck_on
 from pregao.simulation.events import AccountTold, MarginCalled, OrderTold, StreamExpired
 from pregao.simulation.fills import book_fill, book_income, end_order, expire_leftovers
 from pregao.simulation.floor import Floor
@@ -32,6 +32,8 @@ def pass_deadlines(floor: Floor, *, at_ms: int) -> None:
                 del account.countdowns[symbol]
                 for order in account.find_open_orders(symbol):
                     end_order(floor, account, order, status=OrderStatus.CANCELED, at_ms=at_ms)
+        if account.stuck_algos:
+            send_stuck_on(floor, account, at_ms=at_ms)
         if account.open_orders or account.open_algos:
             _pass_good_till(floor, account, at_ms=at_ms)
         if account.listen_key and account.listen_key_until_ms <= at_ms:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pregao.edges.exchanges.binance.errors import CLOCK_CODES, CODES, Kind
+from pregao.simulation.refusals import MESSAGES
 
 DOCUMENTED = [-int(code) for code in Path(__file__).with_name("documented_codes.txt").read_text().split()]
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "binance_usdm" / "errors.jsonl"
@@ -32,6 +33,17 @@ class TestCodes:
     @pytest.mark.parametrize("code", DOCUMENTED)
     def test_has_a_kind_for_every_documented_code(self, code):
         assert code in CODES
+
+    @pytest.mark.parametrize("code", sorted(MESSAGES))
+    def test_has_a_kind_for_every_code_the_paper_exchange_says(self, code):
+        assert code in CODES
+
+    @pytest.mark.parametrize("code", [-2021, -2022, -4045, -4118, -4130, -4136, -4137, -4138, -4509])
+    def test_takes_a_conditional_order_that_was_not_taken_for_refused(self, code):
+        assert CODES[code].kind is Kind.REFUSED
+
+    def test_never_takes_a_conditional_order_under_way_for_gone(self):
+        assert CODES[-4117].kind is Kind.OUTCOME_UNKNOWN
 
     def test_names_each_code_once(self):
         source = Path(__file__).parents[3] / "src/pregao/edges/exchanges/binance/errors.py"

@@ -99,6 +99,20 @@ class TestAnswerFaults:
 
         assert (order["code"], trades, positions) == (-2013, [], [])
 
+    async def test_lag_shows_a_stop_as_it_waited(self, paper):
+        await paper.order()
+        await paper.algo(trigger="89000", closePosition="true", clientAlgoId="stop")
+        await asyncio.sleep(0.3)
+        await paper.ask("DELETE", "/fapi/v1/algoOrder", clientAlgoId="stop")
+        await with_fault(paper, "lag:ms=250")
+
+        queried = await paper.get("/fapi/v1/algoOrder", clientAlgoId="stop")
+        listed = await paper.get("/fapi/v1/openAlgoOrders", symbol="BTCUSDT")
+        await with_fault(paper, "")
+
+        assert (queried["algoStatus"], [one["algoStatus"] for one in listed]) == ("NEW", ["NEW"])
+        assert await paper.get("/fapi/v1/openAlgoOrders") == []
+
     async def test_count_their_hits(self, paper):
         await with_fault(paper, f"refuse:endpoint={ORDER},code=-2010")
         await paper.order()
@@ -106,6 +120,84 @@ class TestAnswerFaults:
         _, shown = await paper.control("GET", "/paper/faults")
 
         assert [(fault["kind"], fault["hits"]) for fault in shown["faults"]] == [("refuse", 1)]
+
+
+class TestTriggerFaults:
+    """What goes wrong between a conditional order's trigger and its fill."""
+
+    async def triggered(self, paper, fault):
+        """Let a closing stop's price come under a fault; give the stop as the venue tells it then."""
+        await paper.order()
+        await paper.algo(trigger="89000", closePosition="true", clientAlgoId="stop")
+        await with_fault(paper, fault)
+        await paper.control("POST", "/paper/prices", symbol="BTCUSDT", price="88999")
+        return await paper.get("/fapi/v1/algoOrder", clientAlgoId="stop")
+
+    async def held(self, paper):
+        return [position["quantity"] for position in (await paper.books())["positions"]]
+
+    async def test_stick_leaves_it_triggering_and_out_of_reach(self, paper):
+        stop = await self.triggered(paper, "stick:seconds=0,endpoint=STOP_MARKET BTC")
+
+        canceled = await paper.ask("DELETE", "/fapi/v1/algoOrder", clientAlgoId="stop")
+
+        assert (stop["algoStatus"], stop["actualOrderId"], canceled[1]["code"]) == ("TRIGGERING", "", -2011)
+        assert (await paper.get("/fapi/v1/openAlgoOrders"), await self.held(paper)) == ([], ["0.01"])
+
+    async def test_stick_lets_go_after_its_seconds(self, paper):
+        stop = await self.triggered(paper, "stick:seconds=5,count=1")
+
+        venue = paper.server.venue
+        venue.pass_time(venue.now_ms() + 5_000)
+
+        assert (stop["algoStatus"], await self.held(paper)) == ("TRIGGERING", [])
+
+    async def test_reject_ends_it_with_the_reason_and_no_order(self, paper):
+        socket = await paper.stream(f"/private/ws/{await paper.listen_key()}")
+
+        stop = await self.triggered(paper, "reject")
+        told = [message["o"] for message in await heard(socket, 3, event="ALGO_UPDATE")]
+        await socket.close()
+
+        assert (stop["algoStatus"], await self.held(paper)) == ("REJECTED", ["0.01"])
+        assert [(one["X"], one["ai"], one["rm"]) for one in told] == [
+            ("NEW", "", ""),
+            ("TRIGGERING", "", ""),
+            ("REJECTED", "", "Margin is insufficient."),
+        ]
+
+    async def test_unfilled_finishes_it_with_nothing_traded(self, paper):
+        stop = await self.triggered(paper, "unfilled")
+
+        order = await paper.get("/fapi/v1/order", symbol="BTCUSDT", orderId=stop["actualOrderId"])
+
+        assert (stop["algoStatus"], stop["actualQty"], order["status"]) == ("FINISHED", "0.000", "EXPIRED")
+        assert (order["clientOrderId"], await self.held(paper)) == ("stop", ["0.01"])
+
+    async def test_strike_only_what_they_name_and_count_it(self, paper):
+        stop = await self.triggered(
+            paper, "stick:endpoint=TAKE_PROFIT;reject:endpoint=ETHUSDT;unfilled:count=0"
+        )
+
+        _, shown = await paper.control("GET", "/paper/faults")
+
+        assert (stop["algoStatus"], [fault["hits"] for fault in shown["faults"]]) == ("FINISHED", [0, 0, 0])
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ("drop:endpoint=ALGO_UPDATE,count=1", ["TRIGGERED", "FINISHED"]),
+            ("duplicate:endpoint=ALGO_UPDATE,count=1,ms=0", ["TRIGGERING"] * 2 + ["TRIGGERED", "FINISHED"]),
+        ],
+    )
+    async def test_an_event_of_it_may_be_lost_or_come_twice(self, paper, fault, words):
+        socket = await paper.stream(f"/private/ws/{await paper.listen_key()}")
+
+        await self.triggered(paper, fault)
+        told = await heard(socket, len(words) + 1, event="ALGO_UPDATE")
+        await socket.close()
+
+        assert [message["o"]["X"] for message in told] == ["NEW", *words]
 
 
 class TestStreamFaults:

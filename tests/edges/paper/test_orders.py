@@ -208,3 +208,34 @@ class TestConditionalOrders:
 
         assert [one[1]["code"], again[1]["code"], everything[1]["code"]] == ["200", -2011, 200]
         assert await paper.get("/fapi/v1/openAlgoOrders") == []
+
+    async def test_are_told_of_until_the_venue_forgets_them(self, paper):
+        """Ended without a trade, the venue remembers them three days."""
+        await paper.algo(quantity="0.01", clientAlgoId="left")
+        await paper.ask("DELETE", "/fapi/v1/algoOrder", clientAlgoId="left")
+        await paper.algo(quantity="0.01", clientAlgoId="waits")
+        listed = await paper.get("/fapi/v1/allAlgoOrders", symbol="BTCUSDT")
+
+        for algo in paper.server.venue.books.accounts[paper.key].algos.values():
+            algo.created_ms -= 3 * 86_400_000 + 1
+        later = await paper.get("/fapi/v1/allAlgoOrders", symbol="BTCUSDT")
+        queried = await paper.get("/fapi/v1/algoOrder", clientAlgoId="left")
+
+        assert [one["clientAlgoId"] for one in listed] == ["left", "waits"]
+        assert ([one["clientAlgoId"] for one in later], queried["code"]) == (["waits"], -2013)
+
+    async def test_have_no_batch(self, paper):
+        """What a batch of plain orders says to a conditional kind, each at its own place."""
+        orders = [
+            {
+                "symbol": "BTCUSDT",
+                "side": "SELL",
+                "type": "STOP_MARKET",
+                "quantity": "0.01",
+                "stopPrice": "80000",
+            }
+        ]
+
+        status, answers, _ = await paper.ask("POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
+
+        assert (status, [answer["code"] for answer in answers]) == (200, [-4120])

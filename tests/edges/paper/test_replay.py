@@ -12,7 +12,7 @@ from pregao.edges.paper.ledger import Ledger
 from pregao.edges.paper.venue import Venue
 from pregao.simulation.books import OrderKind
 from pregao.simulation.commands import OpenAccount, OpenStream, PlaceAlgo, PlaceOrder, SetLeverage
-from pregao.simulation.faults import Faults
+from pregao.simulation.faults import Faults, read_faults
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.limits import WEIGHT_MAX
 from pregao.simulation.market import StillMarket, Tick
@@ -20,6 +20,7 @@ from pregao.simulation.refusals import ExchangeError
 
 START_MS = 1_790_000_000_000
 ACCOUNTS = ("one", "two")
+TRIGGER_FAULTS = "stick:probability=0.3,seconds=7200;reject:probability=0.2;unfilled:probability=0.2"
 
 steps = st.lists(
     st.one_of(
@@ -50,7 +51,7 @@ class Played:
         self.venue = Venue(
             ledger=self.ledger,
             market=StillMarket(LISTINGS.values()),
-            faults=Faults(),
+            faults=Faults(read_faults(TRIGGER_FAULTS)),
             now_ms=lambda: self.now_ms,
             seed=1,
             is_strict=False,

@@ -233,7 +233,13 @@ def _algo_row(algo: AlgoOrder) -> dict[str, Any]:
         "quantity": to_text(algo.quantity),
         "trigger_price": to_text(algo.trigger_price),
         "close_position": algo.close_position,
+        "reduce_only": algo.reduce_only,
         "order_id": algo.order_id,
+        "filled_quantity": to_text(algo.actual_quantity),
+        "reason": algo.reason,
+        "created_ms": algo.created_ms,
+        "triggered_ms": algo.triggered_ms,
+        "updated_ms": algo.updated_ms,
     }
 
 

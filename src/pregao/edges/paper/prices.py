@@ -12,7 +12,7 @@ from pregao.edges.paper.venue import FUNDING_RATE, Venue
 from pregao.edges.paper.wire import Json, amount_text, price_text, quantity_text
 from pregao.simulation.books import OrderKind, Quote
 from pregao.simulation.history import INTERVALS, Candle
-from pregao.simulation.instruments import Listing
+from pregao.simulation.instruments import TRIGGER_PROTECT, Listing
 from pregao.simulation.limits import ORDERS_PER_10S_MAX, ORDERS_PER_MINUTE_MAX
 from pregao.simulation.refusals import ExchangeError
 from pregao.simulation.risk import FUNDING_EVERY_MS
@@ -302,7 +302,7 @@ def _contract(listing: Listing) -> Json:
         "underlyingType": "COIN",
         "underlyingSubType": [],
         "settlePlan": 0,
-        "triggerProtect": "0.0500",
+        "triggerProtect": f"{TRIGGER_PROTECT:.4f}",
         "liquidationFee": f"{listing.liquidation_fee_rate:.6f}",
         "marketTakeBound": "0.05",
         "maxMoveOrderLimit": 10000,

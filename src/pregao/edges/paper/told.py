@@ -16,7 +16,7 @@ from pregao.edges.paper.wire import (
     price_text,
     quantity_text,
 )
-from pregao.simulation.books import Account, AlgoStatus, Position
+from pregao.simulation.books import Account, AlgoStatus, OrderKind, Position
 from pregao.simulation.events import (
     AccountTold,
     AlgoTold,
@@ -164,6 +164,8 @@ def _algo_update(event: AlgoTold, _: Floor) -> Json:
     }
     if algo.status in {AlgoStatus.TRIGGERED, AlgoStatus.FINISHED}:
         details["act"] = "LIMIT" if algo.limit_price else "MARKET"
+    if algo.kind is OrderKind.TRAILING_STOP_MARKET:
+        details["ia"] = algo.is_active
     if algo.status is AlgoStatus.FINISHED:
         details["aq"] = quantity_text(symbol, algo.actual_quantity)
     return {"e": "ALGO_UPDATE", "T": event.at_ms, "E": event.at_ms, "o": details}

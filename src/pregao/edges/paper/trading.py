@@ -18,7 +18,7 @@ from pregao.edges.paper.wire import (
     queried_order,
     user_trade,
 )
-from pregao.simulation.books import AlgoOrder, Order, OrderKind
+from pregao.simulation.books import AlgoOrder, AlgoStatus, Order, OrderKind
 from pregao.simulation.commands import (
     CancelAlgo,
     CancelAllAlgos,
@@ -33,7 +33,8 @@ from pregao.simulation.refusals import ExchangeError
 
 BATCH_MAX = 5
 ROWS_MAX = 1_000
-WEEK_MS = 7 * 86_400_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
 Row = TypeVar("Row")
 _KINDS: Final = {kind.value: kind for kind in OrderKind}
 
@@ -190,30 +191,38 @@ def place_algo(call: Call) -> Json:
 def query_algo(call: Call) -> Json:
     """``GET /fapi/v1/algoOrder``."""
     algo = _find_algo(call, missing=-2013)
-    if algo.created_ms > call.as_of_ms:
+    if algo.created_ms > call.as_of_ms or _is_forgotten(algo, at_ms=call.at_ms):
         raise ExchangeError(-2013)
-    return queried_algo(algo)
+    return queried_algo(algo, as_of_ms=call.as_of_ms)
 
 
 def list_open_algos(call: Call) -> list[Json]:
     """``GET /fapi/v1/openAlgoOrders``."""
-    found = call.account.find_open_algos(_find_symbol(call))
-    number = call.find_number("algoId")
+    symbol, number = _find_symbol(call), call.find_number("algoId")
+    # A read that lags shows what has ended since, too.
+    found = call.account.algos.values() if call.lag_ms else call.account.find_open_algos(symbol)
     return [
-        queried_algo(algo)
+        queried_algo(algo, as_of_ms=call.as_of_ms)
         for algo in found
-        if algo.created_ms <= call.as_of_ms and (number is None or algo.algo_id == number)
+        if symbol in (None, algo.symbol)
+        and number in (None, algo.algo_id)
+        and algo.created_ms <= call.as_of_ms
+        and (algo.status is AlgoStatus.NEW or algo.updated_ms > call.as_of_ms)
     ]
 
 
 def list_all_algos(call: Call) -> list[Json]:
-    """``GET /fapi/v1/allAlgoOrders``."""
+    """``GET /fapi/v1/allAlgoOrders``: waiting, triggered and ended ones, while the venue remembers them."""
     symbol = _symbol(call)
-    mine = [algo for algo in call.account.algos.values() if algo.symbol == symbol]
+    mine = [
+        algo
+        for algo in call.account.algos.values()
+        if algo.symbol == symbol and not _is_forgotten(algo, at_ms=call.at_ms)
+    ]
     found = _page(
         call, mine, number=lambda algo: algo.algo_id, at=lambda algo: algo.created_ms, first="algoId"
     )
-    return [queried_algo(algo) for algo in found]
+    return [queried_algo(algo, as_of_ms=call.as_of_ms) for algo in found]
 
 
 def cancel_algo(call: Call) -> Json:
@@ -308,6 +317,11 @@ def _find_algo(call: Call, *, missing: int) -> AlgoOrder:
     if algo is None:
         raise ExchangeError(missing)
     return algo
+
+
+def _is_forgotten(algo: AlgoOrder, *, at_ms: int) -> bool:
+    has_left = algo.status in {AlgoStatus.CANCELED, AlgoStatus.EXPIRED} and not algo.actual_quantity
+    return at_ms > algo.created_ms + (3 if has_left else 90) * DAY_MS
 
 
 _ONE_OF_ALGO: Final = "Param 'algoId' or 'clientAlgoId' must be sent, but both were empty/null!"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import overload
 
 from pregao.edges.paper.ledger import Ledger
-from pregao.simulation.books import Account, AlgoOrder, Order, Quote
+from pregao.simulation.books import Account, AlgoOrder, Order, Quote, TriggerFate
 from pregao.simulation.commands import (
     CancelAlgo,
     CancelOrder,
@@ -21,9 +21,10 @@ from pregao.simulation.commands import (
     PassTime,
     PlaceAlgo,
     PlaceOrder,
+    SpoilTrigger,
 )
 from pregao.simulation.exchange import Exchange
-from pregao.simulation.faults import Faults
+from pregao.simulation.faults import TRIGGER_KINDS, Fault, FaultKind, Faults
 from pregao.simulation.history import History
 from pregao.simulation.instruments import LISTINGS, Listing
 from pregao.simulation.limits import AddressLimit, OrderLimit
@@ -32,6 +33,11 @@ from pregao.simulation.refusals import ExchangeError
 
 BALANCE_DEFAULT = Decimal(10_000)  # USDT, of an account opened by an unknown key
 FUNDING_RATE = Decimal("0.0001")  # the venue's usual rate
+_FATES = {
+    FaultKind.STICK: TriggerFate.STUCK,
+    FaultKind.REJECT: TriggerFate.REJECTED,
+    FaultKind.UNFILLED: TriggerFate.UNFILLED,
+}
 
 
 class Venue:
@@ -102,6 +108,8 @@ class Venue:
             has_spread=self.market.has_spread if has_spread is None else has_spread,
             mark=mark,
         )
+        if self.faults.has(TRIGGER_KINDS):
+            self._spoil_triggers(quote)
         command, before = MovePrice(quote=quote), self.exchange.changes
         self.exchange.execute(command)
         self._unwritten.pop(tick.symbol, None)
@@ -112,6 +120,12 @@ class Venue:
             self._unwritten[tick.symbol] = quote
         self.histories[tick.symbol].add(quote)
         return quote
+
+    def _spoil_triggers(self, quote: Quote) -> None:
+        for key, algo in self.exchange.find_due(quote):
+            fault = self.faults.strike(TRIGGER_KINDS, target=f"{algo.kind} {algo.symbol}", key=key)
+            if fault is not None:
+                self.execute(spoiling(fault, key=key, algo_id=algo.algo_id, at_ms=quote.at_ms))
 
     def pass_time(self, at_ms: int) -> None:
         """Let deadlines pass, settle funding, look after margins."""
@@ -163,3 +177,15 @@ class Venue:
         if found is None:
             found = self.address_limits[address] = AddressLimit(weight_max=self.weight_max)
         return found
+
+
+def spoiling(fault: Fault, *, key: str, algo_id: int, at_ms: int) -> SpoilTrigger:
+    """Give the command by which a fault strikes a conditional order: the ledger replays what the dice said."""
+    return SpoilTrigger(
+        at_ms=at_ms,
+        key=key,
+        algo_id=algo_id,
+        fate=_FATES[fault.kind],
+        code=fault.code,
+        stuck_ms=int(fault.seconds * 1_000),
+    )

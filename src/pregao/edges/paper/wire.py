@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import OrderStatus, PositionSide, Side
-from pregao.simulation.books import Account, AlgoOrder, Fill, Income, Order, OrderKind
+from pregao.simulation.books import Account, AlgoOrder, AlgoStatus, Fill, Income, Order, OrderKind
 from pregao.simulation.floor import Floor
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.margin import Standing, Summary, break_even_price, liquidation_price
@@ -125,13 +125,20 @@ def algo_acknowledgement(algo: AlgoOrder) -> Json:
     }
 
 
-def queried_algo(algo: AlgoOrder) -> Json:
-    """Give a conditional order as queries answer it, with the real order once there is one."""
+def queried_algo(algo: AlgoOrder, *, as_of_ms: int) -> Json:
+    """
+    Give a conditional order as queries answer it, with the real order once there is one.
+
+    One that has moved on after ``as_of_ms`` is shown as it waited.
+    """
     told = algo_acknowledgement(algo)
-    told["actualOrderId"] = str(algo.order_id) if algo.order_id else ""
-    told["actualPrice"] = average_text(algo.symbol, algo.actual_price)
+    is_old = algo.updated_ms > as_of_ms
+    if is_old:
+        told |= {"algoStatus": AlgoStatus.NEW.value, "updateTime": algo.created_ms, "triggerTime": 0}
+    told["actualOrderId"] = str(algo.order_id) if algo.order_id and not is_old else ""
+    told["actualPrice"] = average_text(algo.symbol, ZERO if is_old else algo.actual_price)
     told["actualType"] = "LIMIT" if algo.limit_price else "MARKET"
-    told["actualQty"] = quantity_text(algo.symbol, algo.actual_quantity)
+    told["actualQty"] = quantity_text(algo.symbol, ZERO if is_old else algo.actual_quantity)
     for name in ("tpTriggerPrice", "tpPrice", "slTriggerPrice", "slPrice"):
         told[name] = "0.000"
     told["tpOrderType"] = ""
