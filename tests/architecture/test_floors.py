@@ -98,3 +98,27 @@ class TestFloors:
         ]
 
         assert named == []
+
+    def test_keep_the_lab_out_of_whatever_trades(self):
+        """Its libraries would triple what an idle desk needs; the contracts see imports, this sees what is loaded."""
+        script = """
+import importlib, pkgutil, sys
+import pregao
+for floor in ("trading", "bootstrap", "demo", "edges.http", "edges.paper", "edges.postgres", "edges.processes"):
+    package = importlib.import_module("pregao." + floor)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", ()), package.__name__ + "."):
+        if ".versions" not in module.name and not module.name.endswith(".env"):
+            importlib.import_module(module.name)
+lab = ("pregao.research", "pregao.edges.candle_files", "joblib", "numba", "numpy", "polars", "talib")
+print([name for name in lab if name in sys.modules])
+"""
+        run = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONPATH": str(SOURCE.parent), "PATH": "", "HOME": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert run.stdout == "[]\n", run.stderr

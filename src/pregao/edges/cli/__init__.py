@@ -28,6 +28,7 @@ GROUPS = {
     "flatten": "flattens",
     "paper": "paper",
     "journal": "journal",
+    "data": "candles",
 }
 # command that stands alone: the file whose `app` has it
 ALONE = {

@@ -1,0 +1,263 @@
+"""`pregao data`: candles for the research lab, from files into its folder and out of it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pregao.edges.cli import _fail, _settings
+from pregao.edges.cli.shown import show_fields, show_rows
+
+if TYPE_CHECKING:
+    from pregao.edges.candle_files.bring import Told
+    from pregao.edges.candle_files.store import CandleFolder
+    from pregao.research.candles import Candles
+    from pregao.research.gaps import Examination
+
+app = typer.Typer(help="Candles for the research lab.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Symbol = Annotated[str | None, typer.Option(help="What the candles are of, where the file does not say it.")]
+TimeframeName = Annotated[
+    str | None, typer.Option("--timeframe", help="How long a candle lasts, such as 5m; else the rows tell.")
+]
+LIST_COLUMNS = {
+    "name": "name",
+    "rows": "candles",
+    "first": "first",
+    "last": "last",
+    "label": "prices",
+    "source": "source",
+    "size": "MB",
+}
+GAP_COLUMNS = {"after": "after the candle of", "bars": "candles missing"}
+
+
+@app.callback()
+def data() -> None:
+    """Candles for the research lab."""
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV (plain or .gz) or Parquet.")],
+    *,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    source: Annotated[str | None, typer.Option(help="Where they are from; else the file's name.")] = None,
+    trades: Annotated[
+        bool, typer.Option("--trades", help="The file holds trades: make candles of --timeframe.")
+    ] = False,
+    simulated: Annotated[bool, typer.Option("--simulated", help="No market made these prices.")] = False,
+    open_last: Annotated[
+        bool, typer.Option("--open-last", help="Leave the last candle out: it was not finished.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put them in the place of those there are.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring candles in from a file, and say what was wrong with it."""
+    with _told_apart():
+        from pregao.edges.candle_files.bring import Told, bring, bring_trades
+        from pregao.edges.candle_files.store import name_of
+        from pregao.research.timeframe import read_timeframe
+
+        told = Told(
+            symbol=symbol,
+            timeframe=timeframe,
+            source=source,
+            is_simulated=simulated,
+            last_is_open=open_last,
+        )
+        if trades:
+            if timeframe is None:
+                _fail("TIMEFRAME_UNCLEAR: trades become candles of any length; give --timeframe.", code=2)
+            made = bring_trades(file, told=told, timeframe=read_timeframe(timeframe))
+            brought = [(made, _found_in(made))]
+        else:
+            brought = [(one.candles, one.found) for one in bring(file, told=told)]
+        folder = _folder()
+        shown = []
+        for candles, found in brought:
+            kept = folder.keep(candles, replaces=replace)
+            shown.append(
+                {"name": name_of(candles), "brought": len(candles), "kept": len(kept), **_examined(found)}
+            )
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for one in shown:
+        typer.echo(f"{one['name']}: {one['brought']} candles brought in, {one['kept']} there now.")
+        _say_what_was_wrong(one)
+
+
+@app.command("list")
+def list_(*, as_json: Json = False) -> None:
+    """Show the candles there are."""
+    stored = [asdict(one) for one in _folder().list()]
+    if as_json:
+        typer.echo(json.dumps(stored))
+        return
+    rows = [
+        {
+            **one,
+            "first": _instant(one["first_ms"]),
+            "last": _instant(one["last_ms"]),
+            "label": "SIMULATED" if one["is_simulated"] else "market",
+            "size": f"{one['file_bytes'] / 1e6:.1f}",
+        }
+        for one in stored
+    ]
+    show_rows(rows, LIST_COLUMNS, empty="No candles yet. Bring some in with `pregao data import FILE`.")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A name of `pregao data list`, or a file.")],
+    *,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    as_json: Json = False,
+) -> None:
+    """Look candles over: gaps, duplicates, rows that cannot be; exit 1 when a row is wrong."""
+    with _told_apart():
+        from pregao.edges.candle_files.bring import Told
+
+        examined = [
+            {"candles": label, "is_clean": found.is_clean, **_examined(found)}
+            for label, found in _examinations(name, told=Told(symbol=symbol, timeframe=timeframe))
+        ]
+    if as_json:
+        typer.echo(json.dumps(examined))
+    else:
+        for one in examined:
+            _show_examination(one)
+    if not all(one["is_clean"] for one in examined):
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A name of `pregao data list`.")],
+    file: Annotated[Path, typer.Argument(help="Where to; .csv, .csv.gz or .parquet.")],
+) -> None:
+    """Write candles to a file that any program reads, and `pregao data import` too."""
+    with _told_apart():
+        from pregao.edges.candle_files.store import write_csv, write_parquet
+
+        candles = _folder().get(name)
+        if file.suffix == ".parquet":
+            write_parquet(candles, file)
+        elif file.name.endswith((".csv", ".csv.gz")):
+            write_csv(candles, file)
+        else:
+            _fail(f"FILE_KIND_UNKNOWN: file={file.name}. Name it .csv, .csv.gz or .parquet.", code=2)
+    typer.echo(f"{file}: {len(candles)} candles of {candles.label}.")
+
+
+def _folder() -> "CandleFolder":
+    from pregao.edges.candle_files.store import CandleFolder
+
+    return CandleFolder(_settings().state_dir / "candles")
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Let what is wrong with a file be said in one line; the rest is a bug and shows as one."""
+    from pregao.edges.candle_files.shapes import FileUnreadableError
+    from pregao.edges.candle_files.store import CandlesContradictError, CandlesMissingError
+    from pregao.research.candles import CandlesUnusableError
+    from pregao.research.timeframe import TimeframeUnknownError
+
+    try:
+        yield
+    except (
+        CandlesContradictError,
+        CandlesMissingError,
+        CandlesUnusableError,
+        FileUnreadableError,
+        TimeframeUnknownError,
+    ) as wrong:
+        _fail(str(wrong))
+
+
+def _examinations(name: str, *, told: "Told") -> "list[tuple[str, Examination]]":
+    from pregao.edges.candle_files.shapes import read_rows
+    from pregao.research.gaps import examine, guess_timeframe
+    from pregao.research.timeframe import read_timeframe
+
+    path = Path(name)
+    if not path.is_file():
+        candles = _folder().get(name)
+        return [(candles.label, _found_in(candles))]
+    found = []
+    for rows in read_rows(path):  # as they stand there: what cannot be is counted, not refused
+        if told.symbol not in (None, rows.symbol) or (
+            rows.timeframe and told.timeframe not in (None, rows.timeframe)
+        ):
+            continue
+        written = rows.timeframe or told.timeframe
+        frame = read_timeframe(written) if written else guess_timeframe(rows.columns["opened_at_ms"])
+        found.append((f"{rows.symbol or path.name} {frame.name}", examine(rows.columns, timeframe=frame)))
+    return found
+
+
+def _found_in(candles: "Candles") -> "Examination":
+    from pregao.edges.candle_files.bring import columns_of
+    from pregao.research.gaps import examine
+
+    return examine(columns_of(candles), timeframe=candles.timeframe)
+
+
+def _examined(found: "Examination") -> dict[str, Any]:
+    return asdict(found)
+
+
+def _say_what_was_wrong(one: dict[str, Any]) -> None:
+    if one["missing"]:
+        typer.echo(
+            f"  {one['missing']} candles are missing in {one['gap_count']} gaps (nobody traded, or it is lost)"
+        )
+    if one["repeated"]:
+        typer.echo(f"  {one['repeated']} rows said again what another said")
+    if one["contradicting"]:
+        typer.echo(f"  {one['contradicting']} rows contradicted another of the same time; the first was kept")
+    if one["disordered"]:
+        typer.echo(f"  {one['disordered']} rows stood before an older one")
+    if one["misaligned"]:
+        typer.echo(f"  {one['misaligned']} candles do not open with the others")
+    if one["impossible"]:
+        typer.echo(f"  {one['impossible']} rows cannot be: a high below a low, or a price of 0")
+
+
+def _show_examination(one: dict[str, Any]) -> None:
+    show_fields(
+        [
+            ("candles", one["candles"]),
+            ("rows", one["rows"]),
+            ("first", _instant(one["first_ms"])),
+            ("last", _instant(one["last_ms"])),
+            ("missing", f"{one['missing']} in {one['gap_count']} gaps"),
+            ("repeated rows", one["repeated"]),
+            ("contradicting rows", one["contradicting"]),
+            ("rows out of order", one["disordered"]),
+            ("misaligned", one["misaligned"]),
+            ("impossible rows", one["impossible"]),
+        ]
+    )
+    if one["gaps"]:
+        show_rows(
+            [{"after": _instant(gap["after_ms"]), "bars": gap["bars"]} for gap in one["gaps"]],
+            GAP_COLUMNS,
+            empty="",
+        )
+
+
+def _instant(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M")
