@@ -4,6 +4,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+HUNDRED = Decimal(100)
 AMOUNT_STEP = Decimal("0.00000001")  # venues book amounts with eight decimals
 BASIS_POINTS = Decimal(10_000)
 
