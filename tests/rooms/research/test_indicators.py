@@ -108,7 +108,7 @@ class TestRating:
         assert rating.of_averages == pytest.approx(expected["recommendMa"], abs=1e-12)
         assert rating.of_oscillators == pytest.approx(expected["recommendOther"], abs=1e-12)
         assert rating.of_all == pytest.approx(expected["recommendAll"], abs=1e-12)
-        assert rating.recommendation == expected["recommendation"]
+        assert rating.recommendation == expected["recommendation"].lower()
         votes = {**rating.oscillators, **rating.averages}
         ours = ("stochastic_rsi", "williams", "bull_bear", "ultimate", "ichimoku", "vwma20", "hull9")
         theirs = ("stochRsi", "wr", "bbPower", "uo", "ichimokuBLine", "vwma20", "hullMa9")

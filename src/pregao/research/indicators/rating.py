@@ -22,11 +22,11 @@ WEAK: Final = 0.1
 class Recommendation(StrEnum):
     """A rating in words."""
 
-    STRONG_BUY = "STRONG_BUY"
-    BUY = "BUY"
-    NEUTRAL = "NEUTRAL"
-    SELL = "SELL"
-    STRONG_SELL = "STRONG_SELL"
+    STRONG_BUY = "strong_buy"
+    BUY = "buy"
+    NEUTRAL = "neutral"
+    SELL = "sell"
+    STRONG_SELL = "strong_sell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
