@@ -17,6 +17,7 @@ from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
+from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
 from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
@@ -193,7 +194,9 @@ def _wire_limits(settings: Settings) -> WireLimits:
     )
 
 
-async def _take(trader: Trader, preflight: Preflight, report: OrderReport | TradeReport | StreamGap) -> None:
+async def _take(
+    trader: Trader, preflight: Preflight, report: OrderReport | TradeReport | ProtectionReport | StreamGap
+) -> None:
     if isinstance(report, StreamGap):
         preflight.doubt(report.account_id)
     await trader.take(report)

@@ -32,6 +32,7 @@ from pregao.domain.facts import (
     TradingStateSet,
     UserConfigured,
 )
+from pregao.domain.protection import ProtectionReport
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.venue import OrderAttempt, OrderReport, StreamGap, TradeReport
 from pregao.histories.plan import STARTS_AT, SYMBOLS, TROUBLE_SECONDS, Delivery, Plan, Strike, make_plan
@@ -51,7 +52,7 @@ ORDERS_IN_FLIGHT_MAX = 4
 BALANCE = Decimal(10_000)
 PRICE_SECONDS = 0.5
 
-Report = OrderReport | TradeReport | StreamGap
+Report = OrderReport | TradeReport | ProtectionReport | StreamGap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +269,7 @@ class World:
         for account in self._plan.accounts:
             process.heard.append(StreamGap(account_id=account.account_id, connected_at=self.clock()))
 
-    def _tell(self, report: OrderReport | TradeReport) -> None:
+    def _tell(self, report: OrderReport | TradeReport | ProtectionReport) -> None:
         if self._follower is not None and self._follower.is_alive and self._follower.is_following:
             self._follower.heard.append(report)
 

@@ -16,7 +16,7 @@ from pregao.simulation.desk.books import signed_quantity
 from pregao.simulation.desk.folds import fold
 from pregao.simulation.desk.state import ON_ITS_WAY, State
 from pregao.simulation.exchange import Exchange
-from pregao.simulation.venue import held_of
+from pregao.simulation.reports import held_of
 
 FOR_EVER_MS = 10**15
 

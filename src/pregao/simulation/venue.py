@@ -1,7 +1,7 @@
 """
 The paper exchange as the desk's rooms see a venue, without a wire: late, silent, refusing, lagging when its faults say so.
 
-Takes what `orders.ports.Exchange` asks. Whatever happens, the engine's books are the truth.
+Takes what `orders.ports.Exchange` and `domain.protection.Protections` ask. Whatever happens, the engine's books are the truth.
 """
 
 import asyncio
@@ -10,39 +10,74 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 from pregao.domain.clock import Clock, from_ms, to_ms
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
-from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
+from pregao.domain.order import OrderStatus, PositionMode, PositionSide
+from pregao.domain.protection import (
+    ProtectionAcknowledgement,
+    ProtectionRefused,
+    ProtectionStatus,
+    ProtectiveOrder,
+    RefusalCause,
+    VenueProtection,
+)
+from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import (
     Acknowledgement,
     MarginMode,
     OrderAttempt,
-    OrderReport,
     OutcomeUnknown,
     Quote,
     Refused,
     RetryLater,
-    TradeReport,
     VenueOrder,
     VenuePosition,
     VenueTrade,
 )
 from pregao.simulation import books
-from pregao.simulation.books import OrderKind
-from pregao.simulation.commands import MovePrice, OpenAccount, PlaceOrder, SetLeverage, SetMarginMode
-from pregao.simulation.events import Event, OrderTold
+from pregao.simulation.books import OrderKind, TriggerFate
+from pregao.simulation.commands import (
+    CancelAlgo,
+    CancelAllAlgos,
+    MovePrice,
+    OpenAccount,
+    PassTime,
+    PlaceAlgo,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    SpoilTrigger,
+)
+from pregao.simulation.events import Event
 from pregao.simulation.exchange import Exchange
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.refusals import ExchangeError
+from pregao.simulation.reports import Report, held_of, to_protection, to_report, to_trade
+
+T = TypeVar("T")
 
 SLOW_SECONDS_MAX = 3.5
 TIMEOUT_SECONDS = 4.0  # the desk waits no longer for an answer
 LAG_MS_MAX = 900  # of a question: the desk believes "not found" a second after no attempt can arrive any more
 NEVER_MIND = (-4046, -4059)  # what was asked is so already
-
-Report = OrderReport | TradeReport
+STUCK_SECONDS_MAX = 8.0
+MARGIN_INSUFFICIENT = -2019
+DUPLICATED = -4116  # an earlier send may have arrived
+KINDS = {
+    TriggerKind.STOP: OrderKind.STOP_MARKET,
+    TriggerKind.TARGET: OrderKind.TAKE_PROFIT_MARKET,
+}
+CAUSES = {
+    "-2021": RefusalCause.PRICE_PASSED,
+    "-2022": RefusalCause.NOTHING_HELD,
+    "-4509": RefusalCause.NOTHING_HELD,
+    "-4130": RefusalCause.STANDS_ALREADY,
+    "-4045": RefusalCause.TOO_MANY,
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +97,9 @@ class Manners:
     duplicate: float = 0.0  # an event is told again later
     late: float = 0.0  # an event is told late
     cut: float = 0.0  # the streams break instead of telling
+    stick: float = 0.0  # a protective order whose price comes stays triggering, for a while or for ever
+    reject: float = 0.0  # a protective order is rejected when its price comes
+    unfilled: float = 0.0  # what a protective order triggers into expires without a trade
 
 
 @dataclass(slots=True)
@@ -104,12 +142,31 @@ class SimulatedVenue:
             trade_id=0 if known is None else known.trade_id + 1,
             at_ms=self.venue_now_ms(),
         )
+        for key, algo in self.engine.find_due(quote):
+            self._spoil(key, algo.algo_id)
         self.engine.execute(MovePrice(quote=quote))
 
+    def _spoil(self, key: str, algo_id: int) -> None:
+        now_ms = self.venue_now_ms()
+        spoil = partial(SpoilTrigger, at_ms=now_ms, key=key, algo_id=algo_id)
+        if self._strikes("stick"):
+            is_forgotten = self.chance.random() < 0.5
+            stuck_ms = 0 if is_forgotten else 1 + int(1_000 * STUCK_SECONDS_MAX * self.chance.random())
+            self.engine.execute(spoil(fate=TriggerFate.STUCK, stuck_ms=stuck_ms))
+            if stuck_ms:
+                asyncio.get_running_loop().call_later(stuck_ms / 1_000 + 0.001, self._pass_time)
+        elif self._strikes("reject"):
+            self.engine.execute(spoil(fate=TriggerFate.REJECTED, code=MARGIN_INSUFFICIENT))
+        elif self._strikes("unfilled"):
+            self.engine.execute(spoil(fate=TriggerFate.UNFILLED))
+
+    def _pass_time(self) -> None:
+        self.engine.execute(PassTime(at_ms=self.venue_now_ms()))
+
     def _hear(self, event: Event) -> None:
-        if not isinstance(event, OrderTold):
+        report = to_report(event)
+        if report is None:
             return
-        report = _to_report(event)
         if self._strikes("cut"):
             self.cut_streams()
         elif not self._strikes("drop"):
@@ -136,19 +193,22 @@ class SimulatedVenue:
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         sent_at = self.clock()
         self.submitted(attempt)
-        # What has left arrives, whatever becomes of its sender: a task of nobody's.
-        answer = asyncio.get_running_loop().create_task(self._take(attempt), context=contextvars.Context())
-        answer.add_done_callback(_look_at)
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                order = await asyncio.shield(answer)
-        except TimeoutError as silent:
-            raise OutcomeUnknown("TIMEOUT", "no answer") from silent
+        order = await self._sent(partial(self._execute, attempt))
         return Acknowledgement(
             exchange_order_id=str(order.order_id), sent_at=sent_at, acknowledged_at=self.clock()
         )
 
-    async def _take(self, attempt: OrderAttempt) -> books.Order:
+    async def _sent(self, act: Callable[[], T]) -> T:
+        # What has left arrives, whatever becomes of its sender: a task of nobody's.
+        answer = asyncio.get_running_loop().create_task(self._take(act), context=contextvars.Context())
+        answer.add_done_callback(_look_at)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await asyncio.shield(answer)
+        except TimeoutError as silent:
+            raise OutcomeUnknown("TIMEOUT", "no answer") from silent
+
+    async def _take(self, act: Callable[[], T]) -> T:
         await self._travel()
         if self._strikes("stall"):
             await asyncio.sleep(8.0 * self.chance.random())
@@ -156,13 +216,13 @@ class SimulatedVenue:
         is_unknown = self._strikes("unknown")
         if is_unknown and self.chance.random() < 0.5:
             raise OutcomeUnknown("-1007", "execution status unknown")
-        order = self._execute(attempt)
+        done = act()
         if self._strikes("lose"):
             await self._stay_silent()
         await self._travel()
         if is_unknown:
             raise OutcomeUnknown("-1007", "execution status unknown")
-        return order
+        return done
 
     async def _refuse_at_random(self) -> None:
         if self.is_down or self._strikes("vanish"):
@@ -179,10 +239,13 @@ class SimulatedVenue:
     async def _travel(self) -> None:
         await asyncio.sleep(0.001 + 0.03 * self.chance.random())
 
+    def _check_window(self, signed: OrderAttempt | ProtectiveOrder) -> None:
+        if self.venue_now_ms() > signed.signed_at_ms + signed.recv_window_ms:
+            raise RetryLater("-1021", "Timestamp outside of the recvWindow.", retry_after_seconds=0)
+
     def _execute(self, attempt: OrderAttempt) -> books.Order:
         now_ms = self.venue_now_ms()
-        if now_ms > attempt.signed_at_ms + attempt.recv_window_ms:
-            raise RetryLater("-1021", "Timestamp outside of the recvWindow.", retry_after_seconds=0)
+        self._check_window(attempt)
         try:
             return self.engine.execute(
                 PlaceOrder(
@@ -310,55 +373,81 @@ class SimulatedVenue:
             symbol=symbol, last_price=known.last, bid=known.bid, ask=known.ask, quoted_at=self.clock()
         )
 
+    async def place_protection(self, order: ProtectiveOrder) -> ProtectionAcknowledgement:
+        sent_at = self.clock()
+        try:
+            algo = await self._sent(partial(self._place_protection, order))
+        except Refused as refusal:
+            cause = CAUSES.get(refusal.code, RefusalCause.OTHER)
+            raise ProtectionRefused(refusal.code, refusal.message, cause=cause) from refusal
+        return ProtectionAcknowledgement(
+            exchange_protection_id=str(algo.algo_id), sent_at=sent_at, acknowledged_at=self.clock()
+        )
+
+    def _place_protection(self, order: ProtectiveOrder) -> books.AlgoOrder:
+        self._check_window(order)
+        is_one_way = order.position_side is PositionSide.BOTH
+        try:
+            return self.engine.execute(
+                PlaceAlgo(
+                    at_ms=self.venue_now_ms(),
+                    key=str(order.account_id),
+                    symbol=order.symbol,
+                    side=order.side,
+                    kind=KINDS[order.kind],
+                    trigger_price=order.trigger_price,
+                    quantity=order.quantity,
+                    position_side=None if is_one_way else order.position_side,
+                    client_algo_id=order.protection_id,
+                    reduce_only=True if is_one_way and order.quantity is not None else None,
+                    close_position=order.quantity is None,
+                )
+            )
+        except ExchangeError as refusal:
+            kind = OutcomeUnknown if refusal.code == DUPLICATED else Refused
+            raise kind(str(refusal.code), refusal.message) from refusal
+
+    async def find_protection(self, *, account_id: int, protection_id: str) -> VenueProtection | None:
+        until_ms = await self._ask()
+        account = self._account(account_id)
+        number = account.latest_algos.get(protection_id)
+        if number is None or account.algos[number].created_ms > until_ms:
+            return None
+        return to_protection(account.algos[number], until_ms=until_ms)
+
+    async def open_protections(
+        self, *, account_id: int, symbol: str | None = None
+    ) -> Sequence[VenueProtection]:
+        until_ms = await self._ask()
+        found = [
+            to_protection(algo, until_ms=until_ms)
+            for algo in self._account(account_id).algos.values()
+            if algo.created_ms <= until_ms and symbol in (None, algo.symbol)
+        ]
+        return [one for one in found if one.status is ProtectionStatus.ACCEPTED]
+
+    async def cancel_protection(self, *, account_id: int, protection_id: str) -> bool:
+        return await self._sent(partial(self._cancel_protection, account_id, protection_id))
+
+    def _cancel_protection(self, account_id: int, protection_id: str) -> bool:
+        number = self._account(account_id).latest_algos.get(protection_id, 0)
+        try:
+            self.engine.execute(CancelAlgo(at_ms=self.venue_now_ms(), key=str(account_id), algo_id=number))
+        except ExchangeError:
+            return False  # there is one reason: it does not wait
+        return True
+
+    async def cancel_protections(self, *, account_id: int, symbol: str) -> None:
+        await self._sent(partial(self._cancel_protections, account_id, symbol))
+
+    def _cancel_protections(self, account_id: int, symbol: str) -> None:
+        self.engine.execute(CancelAllAlgos(at_ms=self.venue_now_ms(), key=str(account_id), symbol=symbol))
+
     def venue_now_ms(self) -> int:
         return to_ms(self.clock())
 
 
-def _look_at(answer: asyncio.Task[books.Order]) -> None:
+def _look_at(answer: asyncio.Task[T]) -> None:
     """Take an answer that nobody waits for any more: its trouble is nobody's."""
     if not answer.cancelled():
         answer.exception()
-
-
-def held_of(account: books.Account, *, until_ms: int) -> dict[tuple[str, PositionSide], Decimal]:
-    """Give what an account held at an instant, as the sum of its fills until then."""
-    held: dict[tuple[str, PositionSide], Decimal] = {}
-    for one in account.fills:
-        if one.traded_ms <= until_ms:
-            place = one.symbol, one.position_side
-            held[place] = held.get(place, ZERO) + (one.quantity if one.side is Side.BUY else -one.quantity)
-    return held
-
-
-def to_trade(fill: books.Fill, *, client_order_id: str) -> VenueTrade:
-    """Tell a fill in the words spoken with a venue."""
-    return VenueTrade(
-        trade_id=str(fill.trade_id),
-        exchange_order_id=str(fill.order_id),
-        client_order_id=client_order_id,
-        symbol=fill.symbol,
-        side=fill.side,
-        position_side=fill.position_side,
-        price=fill.price,
-        quantity=fill.quantity,
-        commission=fill.commission,
-        commission_asset="USDT",
-        is_maker=fill.is_maker,
-        realized_pnl=fill.realized_pnl,
-        traded_at=from_ms(fill.traded_ms),
-    )
-
-
-def _to_report(event: OrderTold) -> Report:
-    account_id = int(event.account.key)
-    if event.fill is not None:
-        trade = to_trade(event.fill, client_order_id=event.order.client_order_id)
-        return TradeReport(account_id=account_id, trade=trade)
-    return OrderReport(
-        account_id=account_id,
-        client_order_id=event.order.client_order_id,
-        exchange_order_id=str(event.order.order_id),
-        symbol=event.order.symbol,
-        status=event.order.status,
-        reported_at=from_ms(event.at_ms),
-    )

@@ -7,6 +7,7 @@ import structlog
 from pregao import rehearsal
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
 from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
@@ -25,7 +26,7 @@ class Told:
         self._questions = questions
         self._gaps = gaps
 
-    async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
+    async def take(self, report: OrderReport | TradeReport | ProtectionReport | StreamGap) -> None:
         """Take what a user stream tells; while a burst of orders leaves, what comes next waits in the socket."""
         await self._floor.orders_have_left()
         match report:
@@ -36,6 +37,8 @@ class Told:
                 await self._take_end(report)
             case OrderReport():
                 pass  # the answer to the order says the same, and when it was sent
+            case ProtectionReport():
+                pass  # no protective order is the desk's yet: what it trades is told as a fill
             case StreamGap():
                 self._floor.spawn(self._gaps.close(report.account_id, is_streams=True))
 

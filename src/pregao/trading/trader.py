@@ -13,6 +13,7 @@ import structlog
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
+from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
 from pregao.orders.ports import Desk, Exchange
 from pregao.trading.arrivals import Arrivals
@@ -97,6 +98,6 @@ class Trader:
         """Leave the venue's accounts to the trader that follows them now."""
         self.comparison.leave(venue)
 
-    async def take(self, report: OrderReport | TradeReport | StreamGap) -> None:
+    async def take(self, report: OrderReport | TradeReport | ProtectionReport | StreamGap) -> None:
         """Take what a user stream tells."""
         await self._told.take(report)

@@ -4,7 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from pregao.domain.clock import from_ms
 from pregao.domain.order import OrderStatus, PositionMode
+from pregao.domain.protection import ProtectionReport, ProtectionStatus
 from pregao.domain.venue import MarginMode, OrderReport, StreamGap, TradeReport
 from pregao.edges.exchanges.binance import BinanceExchange, StreamSettings, UserStreams, VenueAddresses
 from pregao.edges.exchanges.binance.sockets import SocketLimits
@@ -21,6 +23,15 @@ def order_event(kind="NEW", *, status="NEW", trade_id=0, quantity="0", side="BOT
             "n": "0.04", "N": "USDT", "T": 1763726400000, "t": trade_id, "m": False, "ps": side, "rp": "0",
         },
     }  # fmt: skip
+
+
+def algo_event(status, **changes):
+    order = {
+        "caid": "saaaaaaaaaa-41-1-1", "aid": 2148719, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT",
+        "S": "SELL", "ps": "BOTH", "q": "0", "X": status, "ai": "", "ap": "0.00000", "aq": "0.00000", "act": "0",
+        "tp": "85000", "cp": True, "R": False, "tt": 0, "rm": "",
+    }  # fmt: skip
+    return {"e": "ALGO_UPDATE", "T": 1763726400000, "E": 1763726400003, "o": order | changes}
 
 
 FILL = {"kind": "TRADE", "status": "FILLED", "trade_id": 5, "quantity": "0.003"}
@@ -164,6 +175,45 @@ class TestEvents:
         report = stage.heard.others()[0]
         assert isinstance(report, OrderReport)
         assert report.status is OrderStatus.EXPIRED
+
+    async def test_gives_protective_orders_that_move_on(self, stage):
+        await stage.follow(1)
+
+        await stage.say(1, algo_event("TRIGGERING", tt=1763726400000))
+        await stage.say(1, algo_event("TRIGGERED", ai="88937381063"))
+        await stage.say(1, algo_event("REJECTED", rm="Reduce Only reject"))
+
+        await until(lambda: len(stage.heard.others()) == 3)
+        told = stage.heard.others()
+        assert all(isinstance(one, ProtectionReport) for one in told)
+        assert [(one.status, one.triggered_order_id, one.reason) for one in told] == [
+            (ProtectionStatus.TRIGGERING, None, ""),
+            (ProtectionStatus.TRIGGERED, "88937381063", ""),
+            (ProtectionStatus.REJECTED, None, "Reduce Only reject"),
+        ]
+        assert (told[0].account_id, told[0].symbol, told[0].protection_id, told[0].reported_at) == (
+            1,
+            "BTCUSDT",
+            "saaaaaaaaaa-41-1-1",
+            from_ms(1763726400000),
+        )
+
+    @pytest.mark.parametrize("changes", [{"at": "TWAP"}, {"X": "SLEEPING"}])
+    async def test_passes_over_algo_orders_that_are_no_protection(self, stage, changes):
+        await stage.follow(1)
+
+        await stage.say(1, algo_event("NEW", **changes))
+        await stage.say(1, order_event())
+
+        await until(stage.heard.others)
+        assert [type(one) for one in stage.heard.others()] == [OrderReport]
+
+    async def test_makes_a_gap_of_a_protective_order_it_cannot_read(self, stage):
+        await stage.follow(1)
+
+        await stage.say(1, {"e": "ALGO_UPDATE", "T": 1, "o": {"at": "CONDITIONAL", "X": "NEW"}})
+
+        await until(lambda: len(stage.heard.gaps(1)) == 2)
 
     async def test_ignores_what_says_less(self, stage):
         await stage.follow(1)

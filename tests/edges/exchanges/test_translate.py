@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from pregao.domain.order import OrderStatus, PositionSide, Side
+from pregao.domain.protection import ProtectionStatus
 from pregao.domain.venue import OrderReport, TradeReport
 from pregao.edges.exchanges.binance.translate import (
     ExchangeFacts,
     instruments_from,
     order_from,
     position_from,
+    protection_from,
+    protection_report_from,
     report_from,
     trade_from,
 )
@@ -65,6 +68,25 @@ class TestRecordedStream:
         """A liquidation reduces the position although nobody here sent an order."""
         assert isinstance(report_from(event(recorded[name]), account_id=7), TradeReport)
 
+    @pytest.mark.parametrize(
+        ("name", "status", "triggered"),
+        [
+            ("nt-rs-algo_update_new", ProtectionStatus.ACCEPTED, None),
+            ("nt-rs-algo_update_canceled", ProtectionStatus.CANCELED, None),
+            ("nt-py-ws_futures_algo_update_finished", ProtectionStatus.FINISHED, "88937381063"),
+        ],
+    )
+    def test_reads_a_conditional_order(self, recorded, name, status, triggered):
+        told = event(recorded[name])
+
+        report = protection_report_from(told, account_id=7)
+
+        assert (report.account_id, report.status, report.triggered_order_id) == (7, status, triggered)
+        assert (report.protection_id, report.exchange_protection_id) == (
+            told["o"]["caid"],
+            str(told["o"]["aid"]),
+        )
+
     def test_makes_no_fill_of_nothing(self, recorded):
         empty = event(recorded["nt-py-ws_futures_order_update_liquidation_zero_qty"])
 
@@ -104,6 +126,28 @@ class TestRecordedAnswers:
     @pytest.mark.parametrize("name", ["ccxt-res-position-risk-v3-a", "sdk-rest-position_information_v3"])
     def test_reads_positions(self, recorded, name):
         assert all(position_from(row).quantity > 0 for row in recorded[name])
+
+    @pytest.mark.parametrize(
+        ("name", "status"),
+        [
+            ("sdk-rest-query_algo_order", ProtectionStatus.CANCELED),
+            ("sdk-rest-current_all_algo_open_orders", ProtectionStatus.ACCEPTED),
+        ],
+    )
+    def test_reads_conditional_orders(self, recorded, name, status):
+        rows = recorded[name]
+
+        found = [protection_from(row) for row in (rows if isinstance(rows, list) else [rows])]
+
+        assert [(one.status, one.side, one.kind, one.quantity) for one in found] == [
+            (
+                status,
+                Side.SELL,
+                None,
+                Decimal("0.01"),
+            )  # TAKE_PROFIT leaves a limit order: the desk places none
+        ]
+        assert [(one.trigger_price, one.triggered_order_id) for one in found] == [(Decimal(750), None)]
 
     def test_reads_instruments(self, recorded):
         body = json.dumps(recorded["nt-py-http_futures_market_exchange_info"]).encode()

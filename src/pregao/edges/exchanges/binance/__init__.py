@@ -4,6 +4,7 @@ from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
 from pregao.edges.exchanges.binance.exchange import BinanceExchange, BinanceSettings
 from pregao.edges.exchanges.binance.prices import MarketStream
+from pregao.edges.exchanges.binance.protections import BinanceProtections
 from pregao.edges.exchanges.binance.signing import ApiKey
 from pregao.edges.exchanges.binance.streams import StreamSettings, UserStreams
 
@@ -13,6 +14,7 @@ __all__ = [
     "ApiKey",
     "BinanceAccounts",
     "BinanceExchange",
+    "BinanceProtections",
     "BinanceSettings",
     "MarketStream",
     "StreamSettings",

@@ -7,6 +7,8 @@ The list follows the exchange's error-code page and change log as of November 20
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pregao.domain.protection import RefusalCause
+
 
 class Kind(StrEnum):
     """What a code says about the request it answers."""
@@ -52,6 +54,18 @@ CLOCK_CODES = frozenset({-1021, -4188, -5028})
 
 THROTTLED = -1008
 """Reduce-only orders are exempt, says the exchange: an exit that is told it all the same is tried again at once."""
+
+CAUSES: dict[str, RefusalCause] = {
+    "-2021": RefusalCause.PRICE_PASSED,
+    "-4142": RefusalCause.PRICE_PASSED,
+    "-2022": RefusalCause.NOTHING_HELD,
+    "-2024": RefusalCause.NOTHING_HELD,
+    "-4509": RefusalCause.NOTHING_HELD,
+    "-4130": RefusalCause.STANDS_ALREADY,
+    "-2025": RefusalCause.TOO_MANY,
+    "-4045": RefusalCause.TOO_MANY,
+}
+"""What a refusal of a protective order means for the position; any other code does not say."""
 
 VENUE_FAULTS = frozenset({-1000, -1001, -1006, -1007, -1008, -1010, -1016})
 """The exchange itself is in trouble, whoever asks; what only this account or address may not is not among them."""

@@ -131,7 +131,7 @@ class BinanceExchange(Exchange):
         """
         self.settings = settings or BinanceSettings()
         known = breakers or Breakers(monotonic=asyncio.get_running_loop().time, clock=clock)
-        self._passages = Passages(known, venue=name)
+        self.passages = Passages(known, venue=name)
         self.addresses = addresses
         self.prices = PriceBook(clock)
         self.standing = Standing()
@@ -141,7 +141,7 @@ class BinanceExchange(Exchange):
             clock=clock,
             recv_window_ms=self.settings.recv_window_ms,
             user_agent=self.settings.user_agent,
-            passages=self._passages,
+            passages=self.passages,
         )
         if budget is not None:
             self.rest.limits.budget = budget
@@ -218,7 +218,7 @@ class BinanceExchange(Exchange):
         planned, request = self._prepared.pop(attempt.client_order_id, (None, b""))
         if planned != attempt:
             request = await self._request_of(attempt)
-        passage = self._passages.of_orders(attempt.symbol)
+        passage = self.passages.of_orders(attempt.symbol)
         ticket = passage.begin(is_exit=is_exit)
         try:
             placed = await self._place(
@@ -226,14 +226,18 @@ class BinanceExchange(Exchange):
             )
         except BaseException as problem:
             passage.end(ticket, problem)
-            if is_exit and isinstance(problem, RetryLater) and problem.code == str(THROTTLED):
-                problem.retry_after_seconds = 0.0
-            if isinstance(problem, OperatorNeeded) and problem.code == POSITION_SIDE_MISMATCH:
-                self.standing.position_modes.pop(attempt.account_id, None)
+            self.note_trouble(problem, account_id=attempt.account_id, is_exit=is_exit)
             raise
         if not passage.is_calm():
             passage.end(ticket)
         return placed
+
+    def note_trouble(self, problem: BaseException, *, account_id: int, is_exit: bool) -> None:
+        """Learn from what an order met: a throttled exit is tried at once, and a side that does not fit is a mode unknown."""
+        if is_exit and isinstance(problem, RetryLater) and problem.code == str(THROTTLED):
+            problem.retry_after_seconds = 0.0
+        if isinstance(problem, OperatorNeeded) and problem.code == POSITION_SIDE_MISMATCH:
+            self.standing.position_modes.pop(account_id, None)
 
     async def _place(self, attempt: OrderAttempt, request: bytes, *, priority: Priority) -> Acknowledgement:
         answer = await self.rest.order(request, what=ORDER, account_id=attempt.account_id, priority=priority)

@@ -18,20 +18,21 @@ import structlog
 
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionSide
+from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OperatorNeeded, OrderReport, Refused, StreamGap, TradeReport, VenueError
 from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
 from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLimits
 from pregao.edges.exchanges.binance.standing import Standing
-from pregao.edges.exchanges.binance.translate import Json, report_from
+from pregao.edges.exchanges.binance.translate import Json, protection_report_from, report_from
 
 MAKE_KEY = Call(method="POST", path="/fapi/v1/listenKey", weight=1, importance=Importance.BOOKS)
 KEEP_KEY = Call(method="PUT", path="/fapi/v1/listenKey", weight=1, importance=Importance.BOOKS)
 NO_SUCH_KEY = "-1125"
 KEY_REQUESTS_MAX = 20  # at once: a thousand accounts must not take the line from orders
 
-Report: TypeAlias = OrderReport | TradeReport | StreamGap
+Report: TypeAlias = OrderReport | TradeReport | ProtectionReport | StreamGap
 Sink: TypeAlias = Callable[[Report], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -379,6 +380,10 @@ class UserStreams:
                 report = report_from(event, account_id=account.account_id)
                 if report is not None:
                     await self._give(report)
+            case "ALGO_UPDATE":
+                told = protection_report_from(event, account_id=account.account_id)
+                if told is not None:
+                    await self._give(told)
             case "ACCOUNT_CONFIG_UPDATE":
                 self._note_config(account.account_id, event)
             case "ACCOUNT_UPDATE":

@@ -10,6 +10,8 @@ from pregao.domain.clock import from_ms
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionSide, Side
+from pregao.domain.protection import ProtectionReport, ProtectionStatus, VenueProtection
+from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import OrderReport, TradeReport, VenueOrder, VenuePosition, VenueTrade
 
 Json = Mapping[str, Any]
@@ -24,6 +26,20 @@ STATUSES: dict[str, OrderStatus] = {
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,  # ended by self-trade prevention
     "NEW_INSURANCE": OrderStatus.ACCEPTED,  # liquidation taken over by the insurance fund
     "NEW_ADL": OrderStatus.ACCEPTED,  # liquidation against other traders
+}
+
+PROTECTION_STATUSES: dict[str, ProtectionStatus] = {
+    "NEW": ProtectionStatus.ACCEPTED,
+    "TRIGGERING": ProtectionStatus.TRIGGERING,
+    "TRIGGERED": ProtectionStatus.TRIGGERED,
+    "FINISHED": ProtectionStatus.FINISHED,
+    "CANCELED": ProtectionStatus.CANCELED,
+    "REJECTED": ProtectionStatus.REJECTED,
+    "EXPIRED": ProtectionStatus.EXPIRED,
+}
+PROTECTION_KINDS: dict[str, TriggerKind] = {
+    "STOP_MARKET": TriggerKind.STOP,
+    "TAKE_PROFIT_MARKET": TriggerKind.TARGET,
 }
 
 FILLS = frozenset({"TRADE", "CALCULATED"})  # CALCULATED: a liquidation's execution
@@ -110,6 +126,24 @@ def position_from(body: Json) -> VenuePosition:
     )
 
 
+def protection_from(body: Json) -> VenueProtection:
+    """Read one conditional order as queries and lists answer it."""
+    return VenueProtection(
+        protection_id=str(body["clientAlgoId"]),
+        exchange_protection_id=str(body["algoId"]),
+        symbol=str(body["symbol"]),
+        side=Side(body["side"].lower()),
+        position_side=PositionSide(body["positionSide"].lower()),
+        kind=PROTECTION_KINDS.get(body["orderType"]),
+        trigger_price=Decimal(body.get("triggerPrice") or 0),
+        quantity=None if body["closePosition"] in (True, "true") else Decimal(body["quantity"]),
+        status=PROTECTION_STATUSES[body["algoStatus"]],
+        triggered_order_id=_triggered(body.get("actualOrderId")),
+        created_at=from_ms(int(body["createTime"])),
+        updated_at=from_ms(int(body["updateTime"])),
+    )
+
+
 def instrument_from(symbol: Symbol) -> Instrument:
     """Read one symbol; where market orders have no filter of their own, the plain one binds them too."""
     filters = {one.filter_type: one for one in symbol.filters}
@@ -156,6 +190,28 @@ def report_from(event: Json, *, account_id: int) -> TradeReport | OrderReport | 
         status=STATUSES[order["X"]],
         reported_at=from_ms(int(order["T"])),
     )
+
+
+def protection_report_from(event: Json, *, account_id: int) -> ProtectionReport | None:
+    """Read an ALGO_UPDATE; None where it tells of another kind of order, or of a state that is not known."""
+    order = event["o"]
+    if order["at"] != "CONDITIONAL" or order["X"] not in PROTECTION_STATUSES:
+        return None
+    return ProtectionReport(
+        account_id=account_id,
+        symbol=str(order["s"]),
+        protection_id=str(order["caid"]),
+        exchange_protection_id=str(order["aid"]),
+        status=PROTECTION_STATUSES[order["X"]],
+        triggered_order_id=_triggered(order.get("ai")),
+        reason=str(order.get("rm") or ""),
+        reported_at=from_ms(int(event["T"])),
+    )
+
+
+def _triggered(number: object) -> str | None:
+    """Read the id of the order a conditional one became: empty or 0 before it triggers."""
+    return None if number in (None, "", "0", 0) else str(number)
 
 
 def _streamed_trade(order: Json) -> VenueTrade:
