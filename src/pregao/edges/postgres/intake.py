@@ -8,17 +8,18 @@ one must have a signature that was not here before, too: it may be replayed for 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from pregao.domain.facts import DeliveryTurnedAway, Fact, SignalAccepted, SignalRefused, SignalRepeated
+from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused, SignalRepeated
 from pregao.domain.position import Direction
 from pregao.domain.signal import Instruction
 from pregao.edges.postgres.bots import HOLDING, HOLDING_AGAINST
 from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.edges.postgres.rows import to_json
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 
 DEDUPE_WINDOW = timedelta(seconds=60)  # from the first delivery; TradingView's three more come within 15 s
@@ -28,15 +29,55 @@ WRITERS = (
     2  # batches under way at once: while one waits for the disk, the next is written; a third adds nothing
 )
 
-Key = tuple[int, str]  # the bot's id as a number: compared and hashed several times, and much faster so
+# A bot's id as a number: compared and hashed several times, and much faster so.
+Key: TypeAlias = tuple[int, str]
+Replayed: TypeAlias = dict[tuple[int, str | None], Recorded]  # by bot and signature
 
-CLAIM = """
-INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::boolean[])
-ON CONFLICT (bot_id, dedupe_key) DO UPDATE
-SET signal_id = excluded.signal_id, first_at = excluded.first_at
-WHERE NOT deliveries.is_explicit_id AND NOT excluded.is_explicit_id
-  AND excluded.first_at >= deliveries.first_at + $6::interval
+# The fold of SignalReceived and of what its reading says, many signals in one statement: it is a transaction by itself,
+# and costs one round trip. What the state takes is read from the facts as they are journaled. Keys are claimed in their
+# order, so that two batches never wait for each other in a circle; counting the claims waits for all of them, so that
+# the facts are numbered after whoever held a key has committed.
+KEEP = """
+WITH new AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (
+        jsonb_array_elements($2::jsonb),
+        jsonb_array_elements($3::jsonb),
+        jsonb_to_recordset($2::jsonb) AS (
+            signal_id uuid, bot_id uuid, happened_at timestamptz, dedupe_key text, is_explicit_id boolean,
+            body text, content_type text, source text, source_address text),
+        jsonb_to_recordset($3::jsonb) AS (happened_at timestamptz, code text, reason text),
+        jsonb_to_recordset($4::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[])
+    ) AS new (received, outcome, signal_id, bot_id, received_at, dedupe_key, is_explicit_id, body, content_type, source,
+              source_address, read_at, code, reason, action, symbol, side, price, not_used)
+), claimed AS (
+    INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
+    SELECT bot_id, dedupe_key, signal_id, received_at, is_explicit_id FROM new ORDER BY bot_id, dedupe_key
+    ON CONFLICT (bot_id, dedupe_key) DO UPDATE
+    SET signal_id = excluded.signal_id, first_at = excluded.first_at
+    WHERE NOT deliveries.is_explicit_id AND NOT excluded.is_explicit_id
+      AND excluded.first_at >= deliveries.first_at + $5::interval
+    RETURNING signal_id
+), first AS MATERIALIZED (
+    SELECT * FROM new
+    WHERE (SELECT count(*) FROM claimed) > 0 AND signal_id IN (SELECT signal_id FROM claimed)
+), signal AS (
+    INSERT INTO signals (signal_id, bot_id, status, received_at, body, content_type, source, source_address,
+                         read_at, action, symbol, side, price, not_used, code, reason,
+                         settled_at, accounts, orders, orders_live)
+    SELECT signal_id, bot_id, CASE WHEN code IS NULL THEN 'accepted' ELSE 'refused' END, received_at,
+           decode(body, 'base64'), content_type, source, source_address,
+           read_at, action, symbol, side, price, coalesce(not_used, '{}'), code, reason,
+           CASE WHEN code IS NOT NULL THEN read_at END, CASE WHEN code IS NOT NULL THEN 0 END,
+           CASE WHEN code IS NOT NULL THEN 0 END, CASE WHEN code IS NOT NULL THEN 0 END
+    FROM first
+), fact AS (
+    INSERT INTO journal (epoch, kind, happened_at, signal_id, fact)
+    SELECT $1::int, 'SignalReceived', received_at, signal_id, received FROM first
+    UNION ALL
+    SELECT $1::int, CASE WHEN code IS NULL THEN 'SignalAccepted' ELSE 'SignalRefused' END, read_at, signal_id, outcome
+    FROM first
+)
+SELECT signal_id FROM new WHERE signal_id NOT IN (SELECT signal_id FROM claimed)
 """
 
 # In a statement of its own: the claim waited for whoever held the key, and only a later snapshot shows his row.
@@ -97,32 +138,96 @@ class PostgresIntake:
 
     async def record(self, arrivals: Sequence[Arrival]) -> Sequence[Recorded]:
         """
-        Store a batch in one transaction; each key has one signal, whatever arrives at once.
+        Store a batch; each key has one signal, whatever arrives at once.
+
+        First deliveries are committed together, by one statement; repeats are counted after it, in another
+        transaction. A batch that failed between the two may be given again: what is kept already is kept once.
 
         :raises StoreAway: when the database cannot be reached
         """
-        async with self._transaction() as transaction:
-            return await _record(arrivals, transaction=transaction)
+        async with self._connection() as connection:
+            if any(arrival.signature is not None for arrival in arrivals):
+                async with connection.transaction():
+                    return await self._record_signed(arrivals, connection=connection)
+            return await self._record(arrivals, replayed={}, connection=connection)
 
     async def record_turned_away(self, facts: Sequence[DeliveryTurnedAway]) -> None:
-        async with self._transaction() as transaction:
-            await transaction.append(facts)
+        async with self._connection() as connection, connection.transaction():
+            await Transaction(connection, epoch=self._journal.epoch).append(facts)
 
     async def close(self) -> None:
         """Give the connections back; the pool cannot be closed before."""
         while self._idle:
             await self._journal.pool.release(self._idle.pop())
 
+    async def _record_signed(self, arrivals: Sequence[Arrival], *, connection: Any) -> Sequence[Recorded]:
+        signed = [arrival for arrival in arrivals if arrival.signature is not None]
+        replayed = await _find_replayed(signed, connection=connection)
+        results = await self._record(arrivals, replayed=replayed, connection=connection)
+        await _remember(zip(arrivals, results, strict=True), connection=connection)
+        return results
+
+    async def _record(
+        self, arrivals: Sequence[Arrival], *, replayed: Replayed, connection: Any
+    ) -> list[Recorded]:
+        firsts: dict[Key, Arrival] = {}
+        for arrival in arrivals:
+            if arrival.signature is None or _signature(arrival) not in replayed:
+                firsts.setdefault(_key(arrival), arrival)
+        kept = list(firsts.values())
+        left = await _keep(kept, epoch=self._journal.epoch, connection=connection) if kept else ()
+        if len(kept) == len(arrivals) and not left:
+            return [_recorded(arrival, is_first=True) for arrival in arrivals]
+        return await self._count_repeats(arrivals, firsts, left, replayed=replayed, connection=connection)
+
+    async def _count_repeats(
+        self,
+        arrivals: Sequence[Arrival],
+        firsts: dict[Key, Arrival],
+        left: Sequence[Key],
+        *,
+        replayed: Replayed,
+        connection: Any,
+    ) -> list[Recorded]:
+        found = await _find_holders(left, connection=connection) if left else {}
+        # Its own holder is an arrival that was kept before its batch failed, and is given again.
+        holders = {
+            key: holder for key, holder in found.items() if holder.signal_id != firsts[key].received.signal_id
+        }
+        results: list[Recorded] = []
+        repeated: list[SignalRepeated] = []
+        for arrival in arrivals:
+            key = _key(arrival)
+            first = firsts.get(key)
+            if first is arrival and key not in holders:
+                results.append(_recorded(arrival, is_first=True))
+                continue
+            result = replayed.get(_signature(arrival)) or holders.get(key)
+            if result is None:
+                assert first is not None, "what is no replay has a first delivery"
+                result = _recorded(first, is_first=False)
+            results.append(result)
+            received = arrival.received
+            repeated.append(
+                SignalRepeated(
+                    happened_at=received.happened_at,
+                    signal_id=result.signal_id,
+                    source_address=received.source_address,
+                )
+            )
+        async with connection.transaction():
+            await Transaction(connection, epoch=self._journal.epoch).append(repeated)
+        return results
+
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Transaction]:
+    async def _connection(self) -> AsyncIterator[Any]:
         # A connection that did well is kept: giving it back and taking it again costs a round trip for each batch.
         pool = self._journal.pool
         connection = None
         try:
             async with asyncio.timeout(BATCH_SECONDS_MAX):
-                connection = await self._connection()
-                async with connection.transaction():
-                    yield Transaction(connection, epoch=self._journal.epoch)
+                connection = await self._take_connection()
+                yield connection
             self._idle.append(connection)
         except BaseException as failure:
             if connection is not None:
@@ -131,7 +236,7 @@ class PostgresIntake:
                 raise StoreAway("DATABASE_AWAY") from failure
             raise
 
-    async def _connection(self) -> Any:
+    async def _take_connection(self) -> Any:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -162,45 +267,8 @@ class PostgresIntake:
             raise StoreAway("DATABASE_AWAY") from away
 
 
-async def _record(arrivals: Sequence[Arrival], *, transaction: Transaction) -> list[Recorded]:
-    signed = [arrival for arrival in arrivals if arrival.signature is not None]
-    replayed = await _find_replayed(signed, transaction=transaction) if signed else {}
-    firsts: dict[Key, Arrival] = {}
-    for arrival in arrivals:
-        if _signature(arrival) not in replayed:
-            firsts.setdefault(_key(arrival), arrival)
-    holders = await _claim(firsts, transaction=transaction)
-    received: list[Fact] = []
-    accepted: list[Fact] = []
-    refused: list[Fact] = []
-    repeated: list[Fact] = []
-    results: list[Recorded] = []
-    for arrival in arrivals:
-        fact, outcome = arrival.received, arrival.outcome
-        key = _key(arrival)
-        first = firsts.get(key)
-        replay = replayed.get(_signature(arrival))
-        if first is arrival and key not in holders:
-            received.append(fact)
-            (accepted if isinstance(outcome, SignalAccepted) else refused).append(outcome)
-            results.append(_recorded(fact.signal_id, outcome, is_first=True))
-            continue
-        result = replay or holders.get(key)
-        if result is None:
-            assert first is not None, "what is no replay has a first delivery"
-            result = _recorded(first.received.signal_id, first.outcome, is_first=False)
-        repeated.append(_repeated(result.signal_id, source_address=fact.source_address, now=fact.happened_at))
-        results.append(result)
-    await transaction.append([*received, *accepted, *refused, *repeated])
-    if signed:
-        await _remember(zip(arrivals, results, strict=True), transaction=transaction)
-    return results
-
-
-async def _find_replayed(
-    signed: Sequence[Arrival], *, transaction: Transaction
-) -> dict[tuple[int, str | None], Recorded]:
-    rows = await transaction.connection.fetch(
+async def _find_replayed(signed: Sequence[Arrival], *, connection: Any) -> Replayed:
+    rows = await connection.fetch(
         REPLAYS, [arrival.received.bot_id for arrival in signed], [arrival.signature for arrival in signed]
     )
     return {
@@ -211,42 +279,44 @@ async def _find_replayed(
     }
 
 
-async def _remember(recorded: Iterable[tuple[Arrival, Recorded]], *, transaction: Transaction) -> None:
+async def _remember(recorded: Iterable[tuple[Arrival, Recorded]], *, connection: Any) -> None:
     rows = sorted(
         (arrival.received.bot_id.int, arrival.signature, result.signal_id, arrival.received.happened_at)
         for arrival, result in recorded
         if arrival.signature is not None
     )
     bots, signatures, signals, instants = zip(*rows, strict=True)
-    await transaction.connection.execute(
-        REMEMBER, [UUID(int=bot) for bot in bots], signatures, signals, instants
-    )
-    await transaction.connection.execute(FORGET, max(instants) - SIGNATURE_MEMORY)
+    await connection.execute(REMEMBER, [UUID(int=bot) for bot in bots], signatures, signals, instants)
+    await connection.execute(FORGET, max(instants) - SIGNATURE_MEMORY)
 
 
-async def _claim(firsts: dict[Key, Arrival], *, transaction: Transaction) -> dict[Key, Recorded]:
-    # Sorted, so that two batches wait for each other's keys in one order and never in a circle.
-    keys = sorted(firsts)
-    rows = [firsts[key].received for key in keys]
-    done = await transaction.connection.execute(
-        CLAIM,
-        [row.bot_id for row in rows],
-        [row.dedupe_key for row in rows],
-        [row.signal_id for row in rows],
-        [row.happened_at for row in rows],
-        [row.is_explicit_id for row in rows],
+async def _keep(arrivals: Sequence[Arrival], *, epoch: int, connection: Any) -> list[Key]:
+    """Store what claims its key; give the keys that another delivery holds."""
+    outcomes = [arrival.outcome for arrival in arrivals]
+    rows = await connection.fetch(
+        KEEP,
+        epoch,
+        to_json([arrival.received for arrival in arrivals]),
+        to_json(outcomes),
+        to_json([one.instruction if isinstance(one, SignalAccepted) else {} for one in outcomes]),
         DEDUPE_WINDOW,
     )
-    if int(done.rpartition(" ")[2]) == len(rows):
-        return {}
-    held = await transaction.connection.fetch(
-        HOLDERS, [row.bot_id for row in rows], [row.dedupe_key for row in rows]
-    )
-    holders = {}
-    for row in held:
-        key = (row["bot_id"].int, row["dedupe_key"])
-        if row["signal_id"] != firsts[key].received.signal_id:
-            holders[key] = Recorded(row["signal_id"], is_first=False, code=row["code"], reason=row["reason"])
+    if not rows:
+        return []
+    held = {row["signal_id"] for row in rows}
+    return [_key(arrival) for arrival in arrivals if arrival.received.signal_id in held]
+
+
+async def _find_holders(keys: Sequence[Key], *, connection: Any) -> dict[Key, Recorded]:
+    rows = await connection.fetch(HOLDERS, [UUID(int=bot) for bot, _ in keys], [key for _, key in keys])
+    holders = {
+        (row["bot_id"].int, row["dedupe_key"]): Recorded(
+            row["signal_id"], is_first=False, code=row["code"], reason=row["reason"]
+        )
+        for row in rows
+    }
+    if len(holders) < len(keys):
+        raise StoreAway("DATABASE_AWAY")  # cleared since the claim: whoever comes again is the first
     return holders
 
 
@@ -258,11 +328,8 @@ def _signature(arrival: Arrival) -> tuple[int, str | None]:
     return arrival.received.bot_id.int, arrival.signature
 
 
-def _recorded(signal_id: UUID, outcome: SignalAccepted | SignalRefused, *, is_first: bool) -> Recorded:
+def _recorded(arrival: Arrival, *, is_first: bool) -> Recorded:
+    outcome, signal_id = arrival.outcome, arrival.received.signal_id
     if isinstance(outcome, SignalRefused):
         return Recorded(signal_id, is_first=is_first, code=outcome.code, reason=outcome.reason)
     return Recorded(signal_id, is_first=is_first)
-
-
-def _repeated(signal_id: UUID, *, source_address: str, now: datetime) -> SignalRepeated:
-    return SignalRepeated(happened_at=now, signal_id=signal_id, source_address=source_address)

@@ -1,6 +1,6 @@
 """Rows become values: by the names of their columns, with the types of the value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
@@ -9,6 +9,16 @@ Value = TypeVar("Value")
 
 encode_json = msgspec.json.Encoder(decimal_format="string").encode
 """Writes what a column of JSON holds; decimals as text, so that no digit is lost."""
+
+
+def to_json(values: Sequence[Any]) -> str:
+    """
+    Write many values as one JSON text, for `jsonb_to_recordset` to take its columns from.
+
+    Costs the client a fifth of an array for each column.
+    """
+    return encode_json(values).decode()
+
 
 _json_names: dict[type, tuple[str, ...]] = {}
 

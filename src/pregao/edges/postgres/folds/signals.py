@@ -7,6 +7,7 @@ import msgspec
 
 from pregao.domain import facts
 from pregao.edges.postgres.folds.registry import column, folds
+from pregao.edges.postgres.rows import to_json
 
 
 @folds(facts.DeliveryTurnedAway)
@@ -78,24 +79,19 @@ async def _(connection: Any, group: Sequence[facts.SignalRepeated]) -> None:
 
 @folds(facts.SignalAccepted)
 async def _(connection: Any, group: Sequence[facts.SignalAccepted]) -> None:
-    asked = [fact.instruction for fact in group]
     await connection.execute(
         """
         UPDATE signals
         SET status = 'accepted', read_at = new.read_at, action = new.action, symbol = new.symbol, side = new.side,
-            price = new.price,
-            not_used = CASE WHEN new.not_used = '' THEN '{}'::text[] ELSE string_to_array(new.not_used, ',') END
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::text[])
-             AS new (signal_id, read_at, action, symbol, side, price, not_used)
+            price = new.price, not_used = new.not_used
+        FROM ROWS FROM (
+            jsonb_to_recordset($1::jsonb) AS (signal_id uuid, happened_at timestamptz),
+            jsonb_to_recordset($2::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[])
+        ) AS new (signal_id, read_at, action, symbol, side, price, not_used)
         WHERE signals.signal_id = new.signal_id AND signals.status = 'received'
         """,
-        column(group, "signal_id"),
-        column(group, "happened_at"),
-        column(asked, "action"),
-        column(asked, "symbol"),
-        column(asked, "side"),
-        column(asked, "price"),
-        [",".join(instruction.not_used) for instruction in asked],
+        to_json(group),
+        to_json([fact.instruction for fact in group]),
     )
 
 
