@@ -3,11 +3,16 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pregao.domain import protection
 from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
 from pregao.simulation.books import AlgoStatus, OrderKind, TriggerFate
-from pregao.simulation.commands import SpoilTrigger
+from pregao.simulation.commands import CancelAlgo, SpoilTrigger
+from pregao.simulation.events import AlgoTold, OrderTold
 from pregao.simulation.refusals import ExchangeError
+from pregao.simulation.reports import PROTECTION_STATUSES
 from tests.simulation.exchange_stories import KEY, Story
 
 CLOSE = {"close_position": True, "quantity": None}
@@ -135,6 +140,25 @@ class TestTriggering:
         story.price("BTCUSDT", "88990")
 
         assert (words(story), algo.order_id) == (["TRIGGERING", "REJECTED"], 0)
+
+    def test_looks_at_the_margin_only_then(self):
+        story = Story(balance="1000")
+        algo = story.algo(Side.BUY, "91000", "1")
+
+        story.price("BTCUSDT", "91010")
+
+        assert (algo.status, algo.reason) == (AlgoStatus.REJECTED, "Margin is insufficient.")
+
+    def test_never_comes_after_its_date(self):
+        story = holding()
+        algo = story.algo(
+            trigger="89000", reduce_only=True, time_in_force="GTD", good_till_ms=story.now_ms + 700_000
+        )
+
+        story.wait(700_000)
+        story.price("BTCUSDT", "88990")
+
+        assert (algo.status, story.position().quantity) == (AlgoStatus.EXPIRED, Decimal("0.01"))
 
     def test_a_closing_one_expires_where_the_position_has_turned_round(self):
         """One fill that flips the position leaves the old direction's stop standing, and nothing for it to close."""
@@ -295,3 +319,105 @@ class TestFindingWhatIsDue:
         after = {algo.client_algo_id for algo in story.account.find_open_algos()}
 
         assert due == before - after == {"stop", "trail"}
+
+
+thousandths = st.integers(-60, 60)
+lots = st.integers(1, 40)
+lives = st.lists(
+    st.one_of(
+        st.tuples(st.just("price"), thousandths),
+        st.tuples(st.just("trade"), st.sampled_from(Side), lots),
+        st.tuples(
+            st.just("guard"),
+            st.sampled_from(
+                [OrderKind.STOP_MARKET, OrderKind.TAKE_PROFIT_MARKET, OrderKind.TRAILING_STOP_MARKET]
+            ),
+            st.sampled_from(Side),
+            thousandths,
+            st.none() | lots,
+            st.none() | st.sampled_from(TriggerFate),
+        ),
+        st.tuples(st.just("cancel"), st.integers(0, 5)),
+        st.tuples(st.just("wait"), st.integers(1, 10)),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+class Witness:
+    """Hears everything, and knows what was held before each fill."""
+
+    def __init__(self, story):
+        self.story, self.held = story, Decimal(0)
+        self.statuses = {}
+        story.exchange.listen(self.hear)
+
+    def hear(self, event):
+        if isinstance(event, AlgoTold):
+            status = PROTECTION_STATUSES[event.algo.status]
+            before = self.statuses.get(event.algo.algo_id)
+            assert before is None or protection.may_become(before, following=status)
+            self.statuses[event.algo.algo_id] = status
+        if isinstance(event, OrderTold) and event.fill is not None:
+            before, self.held = self.held, self.story.position().quantity
+            if event.order.algo_id:
+                assert abs(self.held) <= abs(before)
+                assert self.held * before >= 0
+
+
+def live(story, steps):
+    def price_at(offset):
+        return Decimal(90_000) * (1000 + offset) / 1000
+
+    for word, *rest in steps:
+        try:
+            match word, rest:
+                case "price", [offset]:
+                    story.price("BTCUSDT", price_at(offset))
+                case "trade", [side, count]:
+                    story.order(side, count * Decimal("0.001"))
+                case "guard", [kind, side, offset, count, fate]:
+                    trails = kind is OrderKind.TRAILING_STOP_MARKET
+                    how = (
+                        CLOSE
+                        if count is None
+                        else {"quantity": count * Decimal("0.001"), "reduce_only": True}
+                    )
+                    if trails:
+                        how = how | {"callback_percent": Decimal(1)}
+                    algo = story.algo(side, None if trails else price_at(offset), kind=kind, **how)
+                    if fate is not None:
+                        spoil(story, algo, fate, code=-2019, stuck_ms=offset % 3 * 2_000)
+                case "cancel", [place]:
+                    waiting = story.account.find_open_algos()
+                    number = waiting[place].algo_id if place < len(waiting) else 0
+                    story.exchange.execute(CancelAlgo(at_ms=story.now_ms, key=KEY, algo_id=number))
+                case "wait", [seconds]:
+                    story.wait(seconds * 1_000)
+        except ExchangeError:
+            continue
+
+
+class TestProperties:
+    @settings(max_examples=150, deadline=None)
+    @given(lives)
+    def test_never_open_or_turn_a_position_and_end_once(self, steps):
+        """Whatever a protective order's fate, late ones included: it only ever makes a position smaller."""
+        story = Story(balance="1000000")
+        witness = Witness(story)
+
+        live(story, steps)
+
+        algos = story.account.algos.values()
+        assert {number: PROTECTION_STATUSES[algo.status] for number, algo in story.account.algos.items()} == (
+            witness.statuses
+        )
+        assert {algo.algo_id for algo in algos if algo.status is AlgoStatus.NEW} == {
+            algo.algo_id for algo in story.account.find_open_algos()
+        }
+        assert {algo.algo_id for algo in algos if algo.status is AlgoStatus.TRIGGERING} == {
+            *story.account.stuck_algos
+        }
+        placed = [order.algo_id for order in story.account.orders.values() if order.algo_id]
+        assert len(placed) == len({*placed})

@@ -70,6 +70,7 @@ class TestPeers:
             ["ccxt-stop"],
             0,
         )
+        assert (saw["queried"], saw["canceled"]) == (["open", True], "canceled")
         assert saw["trades"] == [["buy", 0.01], ["sell", 0.01]]
         assert saw["balance"] == float(account.wallet)
         assert saw["stream_average"] == float(account.fills[0].price)
@@ -88,6 +89,8 @@ class TestPeers:
             ["sdk-stop"],
             0,
         )
+        assert (saw["target"], saw["canceled"]) == ("NEW", [True, "CANCELED"])
+        assert saw["history"] == [["sdk-stop", "CANCELED"], ["sdk-target", "CANCELED"]]
         assert saw["trades"] == [["BUY", "0.010"], ["SELL", "0.010"]]
         assert saw["balance"] == saw["wallet"] == f"{account.wallet:.8f}"
         assert min(saw["symbols"], saw["watched_trades"]) > 0

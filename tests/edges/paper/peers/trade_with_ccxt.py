@@ -45,7 +45,13 @@ async def trade(exchange):
     params = {"stopLossPrice": ticker["last"] * 0.9, "clientOrderId": "ccxt-stop", "reduceOnly": True}
     await exchange.create_order(SYMBOL, "market", "sell", 0.01, params=params)
     waiting = await exchange.fetch_open_orders(SYMBOL, params={"trigger": True})
+    queried = await exchange.fetch_order(waiting[0]["id"], SYMBOL, params={"trigger": True})
     await exchange.cancel_order(waiting[0]["id"], SYMBOL, params={"trigger": True})
+    canceled = await exchange.fetch_order(waiting[0]["id"], SYMBOL, params={"trigger": True})
+    for share in (0.8, 0.85):
+        params = {"stopLossPrice": ticker["last"] * share, "reduceOnly": True}
+        await exchange.create_order(SYMBOL, "market", "sell", 0.01, params=params)
+    await exchange.cancel_all_orders(SYMBOL, params={"trigger": True})
     waiting_after = await exchange.fetch_open_orders(SYMBOL, params={"trigger": True})
     resting = await exchange.create_order(SYMBOL, "limit", "buy", 0.01, round(ticker["last"] * 0.97, 1))
     await exchange.cancel_order(resting["id"], SYMBOL)
@@ -64,6 +70,8 @@ async def trade(exchange):
         "stream_average": filled["average"],
         "held": [position["contracts"] for position in held],
         "waiting": [order["clientOrderId"] for order in waiting],
+        "queried": [queried["status"], queried["triggerPrice"] == waiting[0]["triggerPrice"]],
+        "canceled": canceled["status"],
         "waiting_after": len(waiting_after),
         "flat": [position["contracts"] for position in flat if position["contracts"]],
         "trades": [[trade["side"], trade["amount"]] for trade in trades],

@@ -54,7 +54,20 @@ async def main(url, key, secret):
         client_algo_id="sdk-stop",
     ).data()
     waiting = [algo.client_algo_id for algo in rest.current_all_algo_open_orders().data()]
+    target = rest.new_algo_order(
+        algo_type="CONDITIONAL",
+        symbol=SYMBOL,
+        side="SELL",
+        type="TAKE_PROFIT_MARKET",
+        trigger_price=round(ticker * 1.1, 1),
+        quantity=0.01,
+        reduce_only="true",
+        client_algo_id="sdk-target",
+    ).data()
     rest.cancel_algo_order(algo_id=stop.algo_id)
+    canceled = rest.query_algo_order(client_algo_id="sdk-stop").data()
+    rest.cancel_all_algo_open_orders(symbol=SYMBOL)
+    history = rest.query_all_algo_orders(symbol=SYMBOL).data()
     waiting_after = rest.current_all_algo_open_orders().data()
     rest.new_order(symbol=SYMBOL, side="SELL", type="MARKET", quantity=0.01, reduce_only="true")
     flat = rest.position_information_v3(symbol=SYMBOL).data()
@@ -72,6 +85,9 @@ async def main(url, key, secret):
         "held": held,
         "waiting": waiting,
         "waiting_after": len(waiting_after),
+        "canceled": [canceled.algo_id == stop.algo_id, canceled.algo_status],
+        "history": [[algo.client_algo_id, algo.algo_status] for algo in history],
+        "target": target.algo_status,
         "flat": len(flat),
         "trades": [[trade.side, trade.qty] for trade in trades],
         "balance": balance[0].balance,
