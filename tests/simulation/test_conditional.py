@@ -111,7 +111,8 @@ class TestPlacing:
 
 
 class TestTriggering:
-    def test_names_the_real_order_before_it_trades(self):
+    def test_is_told_after_what_the_real_order_did_at_once(self):
+        """Seen at the venue: the matching engine's word is faster than that of whoever watches the prices."""
         story = holding()
         algo = story.algo(trigger="89000", **CLOSE)
         story.told.clear()
@@ -120,9 +121,9 @@ class TestTriggering:
 
         assert [told for told in story.told if told[0] != "AccountTold"] == [
             ("AlgoTold", "TRIGGERING"),
-            ("AlgoTold", "TRIGGERED"),
             ("OrderTold", "NEW"),
             ("OrderTold", "TRADE"),
+            ("AlgoTold", "TRIGGERED"),
             ("AlgoTold", "FINISHED"),
         ]
         assert (algo.actual_quantity, story.account.orders[algo.order_id].algo_id) == (
@@ -202,6 +203,7 @@ class TestTriggering:
 
         story.price("BTCUSDT", "88990")
         rests = story.account.orders[algo.order_id]
+        assert words(story)[-1] == "TRIGGERED"
         resting = (algo.status, rests.status)
         story.price("BTCUSDT", "89600")
 

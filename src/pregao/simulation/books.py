@@ -141,6 +141,7 @@ class AlgoOrder:
     triggered_ms: int = 0
     good_till_ms: int = 0
     order_id: int = 0  # of the real order, once placed
+    is_trigger_told: bool = False  # the venue tells it after what the real order did at once
     actual_price: Decimal = ZERO
     actual_quantity: Decimal = ZERO
     reason: str = ""

@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     DOWN = "down"  # 503 "Service Unavailable." to everything for ``seconds``
     DROP = "drop"  # a user stream event is not sent
     DUPLICATE = "duplicate"  # a user stream event is sent again ``ms`` later
+    DEFER = "defer"  # a user stream event is sent ``ms`` later, after what happened since
     FREEZE = "freeze"  # streams say nothing for ``seconds``, pongs go on; what was held back is lost
     CUT = "cut"  # a stream connection is closed instead of getting an event
     LAG = "lag"  # a read shows the books as they were ``ms`` ago
@@ -36,7 +37,9 @@ class FaultKind(StrEnum):
     UNFILLED = "unfilled"  # what a conditional order triggers into expires without a trade
 
 
-STREAM_KINDS: Final = frozenset({FaultKind.DROP, FaultKind.DUPLICATE, FaultKind.FREEZE, FaultKind.CUT})
+STREAM_KINDS: Final = frozenset(
+    {FaultKind.DROP, FaultKind.DUPLICATE, FaultKind.DEFER, FaultKind.FREEZE, FaultKind.CUT}
+)
 READ_KINDS: Final = frozenset({FaultKind.LAG})
 TRIGGER_KINDS: Final = frozenset({FaultKind.STICK, FaultKind.REJECT, FaultKind.UNFILLED})
 CODES_DEFAULT: Final = {FaultKind.REJECT: -2019}  # where it is not -1001: margin, the one reason documented

@@ -6,7 +6,16 @@ from typing import Final
 from pregao.domain.money import ZERO, to_amount
 from pregao.domain.order import OrderStatus, Side
 from pregao.domain.venue import MarginMode
-from pregao.simulation.books import Account, AlgoStatus, Fill, Income, Order, Position, position_key
+from pregao.simulation.books import (
+    Account,
+    AlgoOrder,
+    AlgoStatus,
+    Fill,
+    Income,
+    Order,
+    Position,
+    position_key,
+)
 from pregao.simulation.events import AccountTold, AlgoTold, OrderTold
 from pregao.simulation.floor import Floor
 from pregao.simulation.margin import sign_of
@@ -124,9 +133,17 @@ def finish_algo(floor: Floor, account: Account, order: Order, *, at_ms: int) -> 
     algo = account.algos.get(order.algo_id) if order.algo_id else None
     if algo is None or algo.status is not AlgoStatus.TRIGGERED:
         return
+    tell_trigger(floor, account, algo, at_ms=at_ms)
     algo.status, algo.updated_ms = AlgoStatus.FINISHED, at_ms
     algo.actual_price, algo.actual_quantity = order.average_price, order.filled_quantity
     floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
+
+
+def tell_trigger(floor: Floor, account: Account, algo: AlgoOrder, *, at_ms: int) -> None:
+    """Say once that a conditional order has become a real one."""
+    if not algo.is_trigger_told:
+        algo.is_trigger_told = True
+        floor.tell(AlgoTold(account=account, algo=algo, at_ms=at_ms))
 
 
 def reducible(account: Account, order: Order) -> Decimal:

@@ -16,8 +16,15 @@ from pregao.simulation.books import (
     TriggerFate,
 )
 from pregao.simulation.commands import CancelAllOrders, CancelOrder, ModifyOrder, PlaceOrder
-from pregao.simulation.events import AlgoTold, OrderTold
-from pregao.simulation.fills import TAKER_FEE_RATE, book_fill, end_order, expire_leftovers, reducible
+from pregao.simulation.events import OrderTold
+from pregao.simulation.fills import (
+    TAKER_FEE_RATE,
+    book_fill,
+    end_order,
+    expire_leftovers,
+    reducible,
+    tell_trigger,
+)
 from pregao.simulation.floor import Floor
 from pregao.simulation.instruments import Listing
 from pregao.simulation.margin import added_margin, sign_of, summarize
@@ -41,12 +48,14 @@ def place_order(floor: Floor, command: PlaceOrder, *, algo: AlgoOrder | None = N
     if not order.client_order_id:
         order.client_order_id = f"x-{order.order_id}"
     if algo is not None:
-        _link(floor, account, order, algo)
+        _link(order, algo)
     _keep(floor, account, order)
     if algo is not None and algo.fate is TriggerFate.UNFILLED:
         end_order(floor, account, order, status=OrderStatus.EXPIRED, at_ms=command.at_ms)
         return order
     match_now(floor, account, order, at_ms=command.at_ms)
+    if algo is not None:
+        tell_trigger(floor, account, algo, at_ms=command.at_ms)
     return order
 
 
@@ -130,11 +139,10 @@ def fill_resting(floor: Floor, symbol: str, *, at_ms: int) -> None:
         _fill_first(floor, queues.sells[0], at_ms=at_ms)
 
 
-def _link(floor: Floor, account: Account, order: Order, algo: AlgoOrder) -> None:
+def _link(order: Order, algo: AlgoOrder) -> None:
     order.algo_id, order.original_kind = algo.algo_id, algo.kind
     order.trigger_price, order.close_position = algo.trigger_price, algo.close_position
     algo.status, algo.order_id, algo.updated_ms = AlgoStatus.TRIGGERED, order.order_id, order.created_ms
-    floor.tell(AlgoTold(account=account, algo=algo, at_ms=order.created_ms))
 
 
 def _fill_first(floor: Floor, waiting: tuple[Decimal, int, str], *, at_ms: int) -> None:

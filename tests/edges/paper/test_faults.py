@@ -231,6 +231,20 @@ class TestStreamFaults:
             "ACCOUNT_UPDATE",
         ]
 
+    async def test_defer_sends_an_event_after_what_came_after_it(self, paper):
+        socket = await paper.stream(f"/ws/{await paper.listen_key()}")
+        await with_fault(paper, "drop:endpoint=TRADE_LITE;defer:endpoint=ORDER_TRADE_UPDATE,ms=60,count=1")
+
+        await paper.order()
+        messages = await heard(socket, 3)
+        await socket.close()
+
+        assert [(message["e"], message.get("o", {}).get("x")) for message in messages] == [
+            ("ACCOUNT_UPDATE", None),
+            ("ORDER_TRADE_UPDATE", "TRADE"),
+            ("ORDER_TRADE_UPDATE", "NEW"),
+        ]
+
     async def test_freeze_says_nothing_while_pongs_go_on(self, paper):
         socket = await paper.stream(f"/ws/{await paper.listen_key()}")
         await with_fault(paper, "freeze:seconds=0.4,count=1")

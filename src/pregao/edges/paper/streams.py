@@ -138,13 +138,16 @@ class Hub:
             if kind is FaultKind.CUT:
                 connection.cut()
                 continue
-            connection.send(encoded, stream=listen_key)
+            send = partial(connection.send, encoded, stream=listen_key)
+            if fault and kind is FaultKind.DEFER:
+                asyncio.get_running_loop().call_later(fault.ms / 1_000, send)
+                continue
+            send()
             if fault and kind is FaultKind.DUPLICATE:
-                again = partial(connection.send, encoded, stream=listen_key)
                 if fault.ms:
-                    asyncio.get_running_loop().call_later(fault.ms / 1_000, again)
+                    asyncio.get_running_loop().call_later(fault.ms / 1_000, send)
                 else:
-                    again()
+                    send()
 
     def _listen_by_query(self, connection: Connection, request: web.BaseRequest) -> None:
         # listenKey=k1&events=A/B&listenKey=k2: a list of events belongs to the listen key before it.
