@@ -79,7 +79,7 @@ JOURNEY = (
     Step(ApprovalAnswered, "decisions.approve.settle_approval", (DecisionApproved, DecisionDeclined)),
     Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
     Step(EntryRequested,   "orders.enter.plan_entry_again",   (OrderPlanned, OrderDenied)),
-    Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied)),
+    Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied, OrderDeferred)),
     Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), APART),
     Step(OrderUnresolved,  "orders.resolve.resolve_order",    (OrderAccepted, OrderRejected, OrderEnded,
                                                                FillReported, EntryRequested, ExitRequested), APART),

@@ -476,7 +476,10 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
     for symbol in SYMBOLS:
         live = await books.live_positions(account_ids=ACCOUNTS, symbol=symbol)
         given[f"live {symbol}"] = sorted(live, key=lambda one: one.position_id)
-        given[f"obstacles {symbol}"] = await books.obstacles(account_ids=ACCOUNTS, symbol=symbol)
+        for signal_id in SIGNALS:
+            given[f"obstacles {symbol} {signal_id}"] = await books.obstacles(
+                account_ids=ACCOUNTS, symbol=symbol, signal_id=signal_id
+            )
         for number in ACCOUNTS:
             given[f"held {number} {symbol}"] = await books.held_quantity(account_id=number, symbol=symbol)
             given[f"open {number} {symbol}"] = await books.open_position(
@@ -523,6 +526,7 @@ async def found_work(store: Any, *, now: datetime) -> dict[str, Any]:
         "version": watched.states.version,
         "owners": watched.owners,
         "orders": [await store.find_live_order(one) for one in ORDERS],
+        "forgetful": await store.forgetful_accounts(Venue.PAPER),
     }
     for number in ACCOUNTS:
         live = await store.live_orders_of_account(number)

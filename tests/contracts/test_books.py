@@ -12,6 +12,7 @@ import pytest
 
 from pregao.domain import facts
 from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.checks import mark_forgotten
 from pregao.edges.postgres.store import PostgresStore
 from pregao.simulation.desk.books import MemoryBooks
 from pregao.simulation.desk.folds import FOLDS
@@ -30,6 +31,7 @@ from tests.contracts.book_stories import (
 
 BATCHES = 200
 COMPARED_EVERY = 20
+FORGOTTEN_AFTER, KNOWN_AFTER = 90, 150
 NOT_FOLDED = {
     "DeliveryTurnedAway", "ActionTaken", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
     "FillReported", "ExitRequested", "EntryRequested",
@@ -80,6 +82,12 @@ class TestBooks:
             is_taken = await put(journal, batch)
             assert await put(memory, batch) is is_taken, batch
             taken += is_taken
+            if seed % 2 and number == FORGOTTEN_AFTER:
+                await mark_forgotten(journal.pool)
+                await MemoryStore(memory, clock=lambda: datetime.now(UTC)).mark_forgotten()
+            if seed % 2 and number == KNOWN_AFTER:
+                for store in (PostgresStore(journal), MemoryStore(memory, clock=lambda: datetime.now(UTC))):
+                    assert not await store.mark_reconciled(1), "entries wait until it was compared, too"
             if number % COMPARED_EVERY == COMPARED_EVERY - 1:
                 await compare(journal, memory, now=story.now)
 

@@ -8,12 +8,16 @@ import pytest
 
 from pregao.decisions.ports import RECONCILE_SECONDS_MAX
 from pregao.domain.account import Venue
-from pregao.domain.order import Side
+from pregao.domain.order import Leg, Side, client_order_id, order_id
 from pregao.domain.signal import Action
-from pregao.domain.venue import StreamGap
+from pregao.domain.venue import RetryLater, StreamGap
 from pregao.edges.postgres import checks
+from pregao.edges.postgres.journal import desk_id
+from pregao.trading.doubts import GAP_SECONDS
 from tests.builders import configured, instruction
 from tests.journeys.conftest import now
+
+STRANGERS = "p" + "z" * 26 + "1"  # of an order of ours whose signal was forgotten, too
 
 
 @pytest.fixture
@@ -178,3 +182,180 @@ class TestRestored:
             "FOREIGN_POSITION",
             "SAME_SIDE_OPEN" if second["status"] == "filled" else None,
         ]
+
+    async def test_an_exit_that_was_sent_and_forgotten_is_not_sent_again(self, desk):
+        """The close was there before the backup, its order was not; meanwhile something else was bought again."""
+        past = await Past.of(desk)
+        close = await past.arrive(Action.CLOSE)
+        await past.send_and_forget(close, Side.SELL, "0.005")
+        await desk.exchange.trade(1, side=Side.BUY, quantity=Decimal("0.004"), client_order_id=STRANGERS)
+
+        await past.put_back()
+        await desk.settled(close, seconds_max=30)
+
+        [order] = await desk.orders(close)
+        assert (order["status"], order["code"], order["attempt"]) == ("denied", "NOTHING_OPEN", 0)
+        assert [row["close_reason"] for row in await desk.rows("SELECT close_reason FROM positions")] == [
+            "signal"
+        ]
+        assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.004")
+        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = 0.004", seconds_max=30)
+
+    async def test_an_exit_waits_until_the_trades_are_told_and_then_closes_what_is_left(self, desk):
+        past = await Past.of(desk)
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.002"), client_order_id=STRANGERS)
+        trader = await past.put_back(is_told=False)
+        close = await past.arrive(Action.CLOSE)
+        await desk.until("SELECT count(*) = 1 FROM orders WHERE code = 'ACCOUNT_NOT_RECONCILED'")
+        await asyncio.sleep(1.2)
+        assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.003")
+
+        await trader.take(StreamGap(account_id=1, connected_at=now()))
+        await desk.settled(close)
+
+        [order] = await desk.orders(close)
+        assert (order["status"], order["quantity"]) == ("filled", Decimal("0.003"))
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0
+
+    async def test_a_stream_that_cannot_be_followed_keeps_no_exit_waiting(self, desk):
+        past = await Past.of(desk)
+        await past.put_back(is_told=False)
+
+        await desk.settled(await past.arrive(Action.CLOSE), seconds_max=GAP_SECONDS + 10)
+
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0
+
+    async def test_a_share_that_was_closed_and_forgotten_is_not_closed_twice(self, desk):
+        past = await Past.of(desk)
+        close = await past.arrive(Action.CLOSE, share=Decimal("0.4"))
+        await past.send_and_forget(close, Side.SELL, "0.002")
+
+        await past.put_back()
+        await desk.settled(close)
+
+        [order] = await desk.orders(close)
+        assert (order["status"], order["code"]) == ("denied", "EXIT_BEFORE_RESTORE")
+        assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.003")
+
+    async def test_a_rest_is_closed_under_a_number_that_was_never_sent(self, desk):
+        """The venue ended the forgotten close early: what it left is closed, and nothing is found under one id twice."""
+        past = await Past.of(desk)
+        close = await past.arrive(Action.CLOSE)
+        await past.send_and_forget(close, Side.SELL, "0.003")
+
+        await past.put_back()
+        await desk.settled(close)
+
+        [order] = await desk.orders(close)
+        assert (order["status"], order["quantity"]) == ("filled", Decimal("0.002"))
+        assert order["client_order_id"] != await past.id_of(close)
+        assert desk.exchange.quantity(1, "BTCUSDT") == 0
+
+    async def test_a_dead_attempt_is_not_given_up_before_a_forgotten_later_one_is_known(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange.fail_next(RetryLater("-1008", "busy", retry_after_seconds=30))
+        await desk.start_trader()
+        entry = await desk.signal(instruction(now=now()))
+        await desk.until("SELECT count(*) = 1 FROM orders WHERE is_dead")
+        await desk.kill()
+        await desk.rows("UPDATE orders SET check_at = clock_timestamp()")
+        past = Past(desk, await desk_id(desk.journal))
+        [planned] = await desk.orders(entry)
+        second = client_order_id(planned["order_id"], attempt=2)
+        await desk.exchange.trade(1, side=Side.BUY, quantity=Decimal("0.005"), client_order_id=second)
+
+        trader = await past.put_back(is_told=False)
+        await asyncio.sleep(1.0)
+        await trader.take(StreamGap(account_id=1, connected_at=now()))
+        await desk.settled(entry)
+
+        [order] = await desk.orders(entry)
+        assert (order["status"], order["attempt"]) == ("filled", 1)
+        [position] = await desk.rows("SELECT status, entered_quantity FROM positions")
+        assert tuple(position) == ("open", Decimal("0.005"))
+
+    async def test_a_signal_from_before_it_opens_nothing_and_one_from_after_it_does(self, desk):
+        """Entered and closed in the forgotten time, it would be entered a second time."""
+        await desk.put(configured(accounts=1, now=now()))
+        entry = await desk.signal(instruction(now=now()))
+        await checks.mark_forgotten(desk.journal.pool)
+        await checks.mark_reconciled(desk.journal.pool, 1)
+        await checks.note_check(desk.journal.pool, 1, agrees=True)
+        await desk.start_trader()
+
+        await desk.settled(entry)
+        later = await desk.signal(instruction(now=now()))
+        await desk.settled(later)
+
+        assert [row["code"] for row in await desk.orders(entry)] == ["SIGNAL_BEFORE_RESTORE"]
+        assert [row["status"] for row in await desk.orders(later)] == ["filled"]
+
+    async def test_what_a_forgotten_order_closed_and_what_an_own_one_opened_are_told_in_their_order(
+        self, desk
+    ):
+        """The entry was known, its fill was not; told first, the forgotten close would have closed nothing."""
+        desk.exchange.stream_is_down = True
+        await desk.put(configured(accounts=1, now=now()))
+        executed = desk.exchange.hang_after_next()
+        await desk.start_trader()
+        entry = await desk.signal(instruction(now=now()))
+        await executed.wait()
+        await desk.kill()
+        past = Past(desk, await desk_id(desk.journal))
+        close = await past.arrive(Action.CLOSE)
+        await past.send_and_forget(close, Side.SELL, "0.005")
+
+        await past.put_back()
+        await desk.settled(entry, close)
+
+        [position] = await desk.rows("SELECT status, entered_quantity, exited_quantity FROM positions")
+        assert tuple(position) == ("closed", Decimal("0.005"), Decimal("0.005"))
+
+
+class Past:
+    """What a desk with one account did after its backup was made: the venue knows, the books do not."""
+
+    def __init__(self, desk, desk_uuid) -> None:
+        self.desk = desk
+        self.desk_uuid = desk_uuid
+
+    @classmethod
+    async def of(cls, desk) -> "Past":
+        """Let a desk buy 0.005 bitcoin, and end."""
+        await desk.put(configured(accounts=1, now=now()))
+        await desk.start_trader()
+        await desk.settled(await desk.signal(instruction(now=now())))
+        await desk.kill()
+        return cls(desk, await desk_id(desk.journal))
+
+    async def arrive(self, action, **changes):
+        return await self.desk.signal(instruction(action, now=now(), **changes))
+
+    async def id_of(self, signal_id, *, attempt: int = 1) -> str:
+        [position] = await self.desk.rows("SELECT position_id FROM positions")
+        own = order_id(
+            desk_id=self.desk_uuid,
+            signal_id=signal_id,
+            account_id=1,
+            leg=Leg.EXIT,
+            position_id=position["position_id"],
+        )
+        return client_order_id(own, attempt=attempt)
+
+    async def send_and_forget(self, signal_id, side, quantity: str, *, attempt: int = 1) -> None:
+        await self.desk.exchange.trade(
+            1,
+            side=side,
+            quantity=Decimal(quantity),
+            client_order_id=await self.id_of(signal_id, attempt=attempt),
+        )
+
+    async def put_back(self, *, is_told: bool = True):
+        """Put the backup back: it is noticed, and another trader begins."""
+        self.desk.exchange.stream_is_down = False
+        await checks.mark_forgotten(self.desk.journal.pool)
+        trader = await self.desk.start_trader("trader-9")
+        await trader.take_over(Venue.PAPER)
+        if is_told:
+            await trader.take(StreamGap(account_id=1, connected_at=now()))
+        return trader

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from pregao.domain.order import client_order_id
 from pregao.proof.compare import (
     DUPLICATED,
     LEDGER,
     LOST,
     UNRESOLVED,
+    LostTime,
     OwnBooks,
     OwnOrder,
     VenueBooks,
@@ -148,7 +151,7 @@ class TestCompareRestored:
             theirs,
             answered={1: {"s1"}},
             finished={"s1"},
-            restored_ms=2_000,
+            lost_time=LostTime(began_ms=900, ended_ms=2_000),
         )
         return [difference.figure for difference in differences]
 
@@ -158,8 +161,9 @@ class TestCompareRestored:
     def test_finds_what_was_forgotten_and_nobody_knows_of(self):
         assert self.found(foreign=None) == [LEDGER]
 
-    def test_finds_an_order_that_left_unwritten_afterwards(self):
-        assert self.found(created_ms=2_001) == [LEDGER, LEDGER]
+    @pytest.mark.parametrize("created_ms", [899, 2_001])
+    def test_finds_an_order_that_left_unwritten_before_or_afterwards(self, created_ms):
+        assert self.found(created_ms=created_ms) == [LEDGER, LEDGER]
 
 
 class TestCountOrders:

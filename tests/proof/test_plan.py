@@ -85,7 +85,7 @@ class TestReadTrials:
     def test_knows_a_restored_database_beside_the_crash_points(self):
         assert read_trials("restore") == []
         assert reads_restore("restore,web.signal.committed:kill")
-        assert not reads_restore("all")
+        assert reads_restore("all")
         assert not reads_restore("kill")
 
     def test_refuses_what_it_does_not_know(self):

@@ -15,7 +15,7 @@ CLEAN = Report(
     faults={"lose": 31},
     trials={"web.signal.committed:kill": 1},
     points={"web.signal.committed": 198},
-    left_out=("restore",),
+    forgotten=(3, 7),
     settled_seconds=4.2,
     seconds=600.0,
 )
@@ -48,6 +48,16 @@ class TestReport:
 
     def test_fails_when_the_desk_did_not_settle(self):
         assert replace(CLEAN, settled_seconds=None).reasons == ["the desk did not settle"]
+
+    def test_names_what_a_restore_took(self):
+        assert ("forgotten", "3 alerts, 7 orders: the restore took them") in CLEAN.rows()
+        assert (CLEAN.to_page()["alerts_forgotten"], CLEAN.to_page()["orders_forgotten"]) == (3, 7)
+
+    def test_says_nothing_of_a_restore_that_was_not(self):
+        calm = replace(CLEAN, forgotten=None)
+
+        assert "forgotten" not in dict(calm.rows())
+        assert calm.to_page()["alerts_forgotten"] is None
 
     def test_prints_no_0_that_was_not_measured(self):
         assert ("positions unguarded", UNGUARDED) in CLEAN.rows()

@@ -86,6 +86,11 @@ class FakeBooks:
     losses: list[Loss] = field(default_factory=list)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
+    forgotten: set[tuple[int, UUID]] = field(
+        default_factory=set
+    )  # accounts, and signals from before a restore
+    unsure: set[int] = field(default_factory=set)  # positions of which a restored database is not sure
+    forgotten_exits: dict[int, str] = field(default_factory=dict)  # by position
     grounded: dict[tuple[int, UUID | None], Grounded] = field(default_factory=dict)
     waiting: list[WaitingEntry] = field(default_factory=list)
     exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
@@ -200,7 +205,7 @@ class FakeBooks:
             limited_users=self.users,
         )
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
         return Obstacles(
             foreign={
                 (account_id, side): quantity
@@ -208,6 +213,9 @@ class FakeBooks:
                 if account_id in account_ids and place == symbol and quantity
             },
             unreconciled=frozenset(self.unreconciled & set(account_ids)),
+            forgotten=frozenset(
+                number for number, of in self.forgotten if of == signal_id and number in account_ids
+            ),
             grounded={key: why for key, why in self.grounded.items() if key[0] in account_ids},
         )
 
@@ -220,11 +228,16 @@ class FakeBooks:
             one = self.positions_by_id[number]
             # An exit that waits or is on its way has left its mark on the position; all of it unless said otherwise.
             is_leaving = one.exit_signal_id is not None or one.status is PositionStatus.CLOSING
-            if is_leaving or number in self.entering:
+            has_orders = is_leaving or number in self.entering
+            forgotten = self.forgotten_exits.get(number)
+            if has_orders or number in self.unsure or forgotten:
                 found[number] = OnTheWay(
                     is_entering=number in self.entering,
                     is_leaving=is_leaving,
                     leaving=self.exits.get(number) if is_leaving else ZERO,
+                    has_orders=has_orders,
+                    is_unsure=number in self.unsure,
+                    forgotten_exits=frozenset([forgotten] if forgotten else []),
                 )
         return found
 
@@ -319,7 +332,7 @@ class FakeBooks:
             key = (fact.account_id, fact.trade.symbol, fact.trade.trade_id, fact.trade.exchange_order_id)
             assert key not in self.fills, "booked twice"
             self.fills[key] = fact
-            if fact.order_id:
+            if fact.order_id in self.own_orders:
                 own = self.own_orders[fact.order_id]
                 self.own_orders[fact.order_id] = replace(
                     own, filled_quantity=own.filled_quantity + fact.trade.quantity

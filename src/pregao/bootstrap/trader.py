@@ -82,6 +82,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     journal = await open_journal(settings.database_url, on_connect=guard.look)
     high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)
     await high_water.check()
+    await high_water.let_pass()
     # A lease must not be lost because every other connection waits for a lock.
     leases = await open_journal(
         settings.database_url, connections_max=LEASE_CONNECTIONS, on_connect=guard.look

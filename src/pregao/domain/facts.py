@@ -431,7 +431,7 @@ class FillBooked(Fact):
     trade: VenueTrade
     fee: Decimal  # the commission in the account's margin asset, positive when paid
     fee_rate: Decimal  # margin asset per unit of the commission's asset, at the fill's time
-    order_id: str | None  # None: not one of our orders
+    order_id: str | None  # None: not one of our orders; the books may have forgotten one that is
     order_is_filled: bool  # with this fill the order is complete
     signal_id: UUID | None
     position_id: int | None  # None: it touches no position of ours

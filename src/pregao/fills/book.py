@@ -29,7 +29,8 @@ async def book_fill(
     """
     Book what is not booked yet, in the order told.
 
-    A fill of no order of ours that reduces a position of ours belongs to that position: it was closed outside.
+    A fill of no order of ours that reduces a position of ours belongs to that position: it was closed outside. So does
+    that of an order of ours that a restored database has forgotten; it keeps the order's id.
 
     :raises LookupError: when a commission's asset has no rate; the fill is told again and booked then.
     """
@@ -66,7 +67,7 @@ async def book_fill(
                 trade=report.trade,
                 fee=_fee(report, rate=rate, taken=taken),
                 fee_rate=rate,
-                order_id=order.order_id if order else None,
+                order_id=order.order_id if order else _forgotten_order(report, position_id=position_id),
                 order_is_filled=_completes(order, quantity=report.trade.quantity),
                 signal_id=order.signal_id if order else None,
                 position_id=position_id,
@@ -81,6 +82,11 @@ async def book_fill(
 def _order_id(report: FillReported) -> str | None:
     found = order_of(report.trade.client_order_id)
     return found[0] if found else None
+
+
+def _forgotten_order(report: FillReported, *, position_id: int | None) -> str | None:
+    """Give the order that took from a position of ours and is not in the books; of what touches none, nobody knows."""
+    return None if position_id is None else _order_id(report)
 
 
 def _completes(order: OwnOrder | None, *, quantity: Decimal) -> bool:

@@ -4,7 +4,7 @@ Plan the orders that close positions: reduce-only, sized by what is held, never 
 Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -31,6 +31,12 @@ from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk,
 from pregao.orders.rows import FAILED, Moment, Row, deny_waiting, in_turns, plan_alone
 from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
+
+FORGOTTEN_ATTEMPTS_MAX = 100  # so many attempts of one order at most lie between a backup and its return
+CLOSED_BEFORE = Denial(
+    code="EXIT_BEFORE_RESTORE",
+    reason="The database was put back and had forgotten that this share was closed; it is not closed twice.",
+)
 
 
 async def plan_closes(
@@ -195,6 +201,8 @@ def plan_close(
             signal_id=signal_id,
             moment=moment,
         )
+    if on_the_way.is_unsure:
+        return _wait_for_the_past(position, signal_id=signal_id, share=share, moment=moment)
     is_leaving = on_the_way.is_leaving
     if on_the_way.is_entering or is_leaving or position.status is PositionStatus.PENDING:
         return OrderDeferred(
@@ -212,7 +220,33 @@ def plan_close(
             if is_leaving
             else "The entry is still on its way; whatever fills is exited at once.",
         )
-    return _exit(position, signal_id=signal_id, attempt=1, share=share, account=account, moment=moment)
+    return _exit(
+        position,
+        signal_id=signal_id,
+        attempt=1,
+        share=share,
+        forgotten=on_the_way.forgotten_exits,
+        account=account,
+        moment=moment,
+    )
+
+
+def _wait_for_the_past(
+    position: Position, *, signal_id: UUID, share: Decimal | None, moment: Moment
+) -> OrderDeferred:
+    return OrderDeferred(
+        happened_at=moment.now,
+        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
+        signal_id=signal_id,
+        bot_id=position.bot_id,
+        subscription_id=position.subscription_id,
+        account_id=position.account_id,
+        symbol=position.symbol,
+        position_id=position.position_id,
+        share=share,
+        code="ACCOUNT_NOT_RECONCILED",
+        reason="The database was put back: the venue is asked first what has traded since; then this is closed.",
+    )
 
 
 def _exit(
@@ -222,9 +256,11 @@ def _exit(
     attempt: int,
     share: Decimal | None = None,
     quantity_max: Decimal | None = None,
+    forgotten: Collection[str] = (),
     account: Account,
     moment: Moment,
 ) -> OrderPlanned | OrderDenied:
+    """Plan an exit; one that a restored database forgot takes a number that it cannot have been sent under."""
     view = moment.view_of(account.venue, position.symbol)
     quantity = _exit_quantity(
         position,
@@ -238,6 +274,10 @@ def _exit(
     if quantity_max is not None:
         quantity = min(quantity, quantity_max)
     identity = _exit_id(position, signal_id=signal_id, desk=moment.desk)
+    if identity in forgotten and attempt == 1:
+        if share is not None:
+            return _deny_exit(position, denial=CLOSED_BEFORE, signal_id=signal_id, moment=moment)
+        attempt += FORGOTTEN_ATTEMPTS_MAX
     return OrderPlanned(
         happened_at=moment.now,
         order_id=identity,
@@ -321,7 +361,8 @@ async def plan_exit(
     """
     Plan a reduce-only order over what is asked of all that a position holds now; deny when that is nothing.
 
-    Nothing follows from a request that is out of date: while the venue was asked, the order went on.
+    Nothing follows from a request that is out of date: while the venue was asked, the order went on. What a restored
+    database is not sure to hold is closed later, when the venue was asked; a dead attempt waits for that as it is.
     """
     positions = await books.lock_positions([request.position_id for request in requests])
     accounts = await books.accounts(sorted({position.account_id for position in positions.values()}))
@@ -329,22 +370,41 @@ async def plan_exit(
         _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk): one for one in requests
     }
     standing = await books.open_attempts(sorted(wanted))
+    on_the_way = await books.on_the_way(sorted(positions))
     states = await books.trading_states()
-    return [
-        _exit_again(
-            request,
-            position=positions[request.position_id],
-            account=accounts[positions[request.position_id].account_id],
-            states=states,
-            moment=Moment(market=market, desk=desk, now=now),
-        )
-        for identity, request in wanted.items()
-        if standing.get(identity, 0) == request.attempt - 1
-    ]
+    moment = Moment(market=market, desk=desk, now=now)
+    facts: list[Fact] = []
+    for identity, request in wanted.items():
+        if standing.get(identity, 0) != request.attempt - 1:
+            continue
+        position = positions[request.position_id]
+        ahead = on_the_way.get(position.position_id, NOTHING_ON_THE_WAY)
+        if not ahead.is_unsure:
+            facts.append(
+                _exit_again(
+                    request,
+                    position=position,
+                    account=accounts[position.account_id],
+                    forgotten=ahead.forgotten_exits,
+                    states=states,
+                    moment=moment,
+                )
+            )
+        elif identity not in standing:
+            facts.append(
+                _wait_for_the_past(position, signal_id=request.signal_id, share=request.share, moment=moment)
+            )
+    return facts
 
 
 def _exit_again(
-    request: ExitRequested, *, position: Position, account: Account, states: TradingStates, moment: Moment
+    request: ExitRequested,
+    *,
+    position: Position,
+    account: Account,
+    forgotten: Collection[str],
+    states: TradingStates,
+    moment: Moment,
 ) -> OrderPlanned | OrderDenied:
     blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
     if blocked is not None:
@@ -359,6 +419,7 @@ def _exit_again(
         attempt=request.attempt,
         share=request.share,
         quantity_max=request.quantity_max,
+        forgotten=forgotten,
         account=account,
         moment=moment,
     )

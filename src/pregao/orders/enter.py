@@ -98,7 +98,9 @@ async def plan_entries(
         side=instruction.side,
         send_before=instruction.send_before,
     )
-    standing = await _standing(asked.bot, members, symbol=asked.symbol, books=books, now=moment.now)
+    standing = await _standing(
+        asked.bot, members, symbol=asked.symbol, signal_id=asked.signal_id, books=books, now=moment.now
+    )
     members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
     new_ids = iter(await books.new_position_ids(len(members)))
     for some in in_turns(_rotated(members, by=decision.signal_id)):
@@ -128,7 +130,7 @@ async def plan_entries(
 
 
 async def _standing(
-    bot: Bot, members: Sequence[Member], *, symbol: str, books: Books, now: datetime
+    bot: Bot, members: Sequence[Member], *, symbol: str, signal_id: UUID, books: Books, now: datetime
 ) -> Standing:
     accounts = [member.account.account_id for member in members]
     states = await books.trading_states()
@@ -142,7 +144,7 @@ async def _standing(
     return Standing(
         own={position.subscription_id: position for position in positions},
         owners={(position.account_id, position.position_side): position for position in positions},
-        obstacles=await books.obstacles(account_ids=accounts, symbol=symbol),
+        obstacles=await books.obstacles(account_ids=accounts, symbol=symbol, signal_id=signal_id),
         on_the_way=await books.on_the_way(own_ids) if own_ids else {},
         waiting={
             one.subscription_id: one
@@ -230,7 +232,7 @@ def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, m
 def _add(
     member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment
 ) -> OrderPlanned | OrderDenied:
-    if own.position_id in standing.on_the_way:
+    if standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY).has_orders:
         busy = Denial(
             code="ORDER_IN_FLIGHT",
             reason=f"position={own.position_id} status={own.status}. It is added to when nothing is on its way.",
@@ -469,9 +471,9 @@ async def _plan_together(
 ) -> list[Fact]:
     """Plan the entries of one signal that have waited: every limit is looked at again."""
     subscribed = {member.subscription.subscription_id: member for member in members}
-    symbol = waiting[0].symbol
+    symbol, signal_id = waiting[0].symbol, waiting[0].signal_id
     entering = [subscribed[one.subscription_id] for one in waiting]
-    standing = await _standing(bot, entering, symbol=symbol, books=books, now=moment.now)
+    standing = await _standing(bot, entering, symbol=symbol, signal_id=signal_id, books=books, now=moment.now)
     new_ids = await books.new_position_ids(len(waiting))
     facts: list[Fact] = []
     for one, member, new_id in zip(waiting, entering, new_ids, strict=True):
@@ -551,13 +553,17 @@ async def _stops_of_died(
     locks them last.
     """
     stops: dict[str, Denial] = {}
-    places = sorted({(before.bot_id, before.symbol) for before in died})
-    for bot_id, symbol in places:
-        together = [before for before in died if (before.bot_id, before.symbol) == (bot_id, symbol)]
+    asked = sorted({(before.bot_id, before.symbol, before.signal_id) for before in died})
+    for bot_id, symbol, signal_id in asked:
+        together = [
+            before
+            for before in died
+            if (before.bot_id, before.symbol, before.signal_id) == (bot_id, symbol, signal_id)
+        ]
         usage = await books.usage(bot_id, symbol=symbol, day=now.date())
         allowance = Allowance(await books.get_bot(bot_id), symbol=symbol, usage=usage)
         obstacles = await books.obstacles(
-            account_ids=[before.account_id for before in together], symbol=symbol
+            account_ids=[before.account_id for before in together], symbol=symbol, signal_id=signal_id
         )
         for before in together:
             denial = allowance.denial(

@@ -66,6 +66,12 @@ def denial_of_obstacle(
             reason=f"account={account_id}. A trader took the account over and does not know yet what happened on it "
             "meanwhile; it is asking the venue. Entries are taken again when it knows.",
         )
+    if account_id in obstacles.forgotten:
+        return Denial(
+            code="SIGNAL_BEFORE_RESTORE",
+            reason=f"account={account_id}. The database was put back after this signal came: it may have been traded "
+            "already, and nothing is entered twice.",
+        )
     quantity = obstacles.foreign.get((account_id, position_side))
     if quantity is None:
         grounded = obstacles.grounded and (

@@ -148,6 +148,9 @@ class Obstacles:
 
     foreign: Mapping[tuple[int, PositionSide], Decimal] = field(default_factory=dict)  # never 0
     unreconciled: frozenset[int] = frozenset()
+    forgotten: frozenset[int] = (
+        frozenset()
+    )  # a restored database may have forgotten what the signal did there
     grounded: Mapping[tuple[int, UUID | None], Grounded] = field(
         default_factory=dict
     )  # None: all subscriptions
@@ -155,18 +158,23 @@ class Obstacles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnTheWay:
-    """What orders that may still trade, or wait for that, will do to a position."""
+    """What orders that may still trade, or wait for that, will do to a position; and what a restored database forgot."""
 
     is_entering: bool = False  # an entry may still fill
     is_leaving: bool = False  # an exit is planned or waits
     leaving: Decimal | None = ZERO  # how much the exits close; None is all it holds then
+    has_orders: bool = True  # some order waits for it, or is on its way
+    is_unsure: bool = False  # the database was put back, and what has traded since then is not told yet
+    forgotten_exits: frozenset[str] = (
+        frozenset()
+    )  # exits of ours that have traded and were never planned here
 
     def closes_all(self, quantity: Decimal) -> bool:
         """Say whether the exits leave nothing of what is held."""
         return self.is_leaving and (self.leaving is None or ZERO < quantity <= self.leaving)
 
 
-NOTHING_ON_THE_WAY = OnTheWay()
+NOTHING_ON_THE_WAY = OnTheWay(has_orders=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,8 +260,8 @@ class Books(Protocol):
         """Give the live positions of these accounts on a symbol, whoever opened them."""
         ...
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
-        """Give what keeps entries out of these accounts on a symbol."""
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
+        """Give what keeps entries of a signal out of these accounts on a symbol."""
         ...
 
     async def waiting_entries(self, bot_id: UUID) -> Sequence[WaitingEntry]:
@@ -265,7 +273,7 @@ class Books(Protocol):
         ...
 
     async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:
-        """Give what is on its way of each position that has something."""
+        """Give what is on its way of each position that has something, or of which a restore made the database unsure."""
         ...
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:

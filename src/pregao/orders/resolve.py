@@ -44,7 +44,9 @@ async def resolve_order(
 
     :raises VenueError: when the venue gives no usable answer; nothing is concluded from that.
     """
-    if order.is_dead:
+    if (
+        order.is_dead and not order.filled_quantity
+    ):  # a later attempt may have filled, and been forgotten by a restore
         return [_try_again(order, now=clock())]
     found = await exchange.find_order(
         account_id=order.account_id, symbol=order.symbol, client_order_id=order.client_order_id

@@ -17,6 +17,7 @@ RECEIPTS_AT_ONCE = 8
 
 LIVE = "SELECT order_id FROM orders WHERE status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')"
 UNSETTLED = "SELECT signal_id FROM signals WHERE settled_at IS NULL AND status <> 'refused'"
+SIGNALS = "SELECT signal_id FROM signals"
 ORDERS = "SELECT order_id, signal_id, account_id, leg, status, code, attempt FROM orders"
 CLIENT_ORDER_IDS = "SELECT client_order_id FROM attempts"
 FILLS = """
@@ -31,9 +32,9 @@ FOREIGN = "SELECT account_id, symbol, position_side, quantity FROM foreign_posit
 POSITIONS_UNLIKE_FILLS = """
 SELECT p.position_id FROM positions AS p
 LEFT JOIN LATERAL (
-    SELECT sum(quantity) FILTER (WHERE side = CASE p.direction WHEN 'long' THEN 'buy' ELSE 'sell' END) AS entered,
-           sum(quantity) FILTER (WHERE side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END) AS exited
-    FROM fills WHERE fills.position_id = p.position_id) AS f ON true
+    SELECT sum(own) FILTER (WHERE side = CASE p.direction WHEN 'long' THEN 'buy' ELSE 'sell' END) AS entered,
+           sum(own) FILTER (WHERE side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END) AS exited
+    FROM (SELECT *, quantity - foreign_quantity AS own FROM fills) AS fills WHERE fills.position_id = p.position_id) AS f ON true
 WHERE p.entered_quantity <> coalesce(f.entered, 0) OR p.exited_quantity <> coalesce(f.exited, 0)
 """
 
@@ -59,6 +60,7 @@ async def read_own(connection: asyncpg.Connection) -> OwnBooks:
         foreign={tuple(row)[:3]: row["quantity"] for row in foreign},
         positions_unlike_fills=[row["position_id"] for row in await connection.fetch(POSITIONS_UNLIKE_FILLS)],
         live_orders=[row["order_id"] for row in await connection.fetch(LIVE)],
+        signal_ids={str(row["signal_id"]) for row in await connection.fetch(SIGNALS)},
         unsettled_signals=[str(row["signal_id"]) for row in await connection.fetch(UNSETTLED)],
     )
 

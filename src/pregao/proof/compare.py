@@ -66,6 +66,7 @@ class OwnBooks:
     positions_unlike_fills: list[int] = field(default_factory=list)
     live_orders: list[str] = field(default_factory=list)
     unsettled_signals: list[str] = field(default_factory=list)
+    signal_ids: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,14 @@ class VenueBooks:
     fills: list[Fill] = field(default_factory=list)
     client_order_ids: list[str] = field(default_factory=list)  # of the fills, each beside its own
     positions: dict[Place, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostTime:
+    """What a database forgot that was put back: from its copy until what was begun before its return was over."""
+
+    began_ms: int
+    ended_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,30 +159,36 @@ def compare(
     *,
     answered: Mapping[int, Collection[str]],
     finished: Collection[str],
-    restored_ms: int | None = None,
+    lost_time: LostTime | None = None,
 ) -> list[Difference]:
     """
     Give every difference.
 
     ``answered`` are the alerts that were taken, with the signals their senders were told of; ``finished`` are the
-    signals with a complete receipt. A database that was put back at ``restored_ms`` may have forgotten orders from
-    before: what they hold must be known as held beside ours then, and nothing may be entered on top of it.
+    signals with a complete receipt. A database that was put back may have forgotten orders of the time that it lost:
+    what they hold must be known as held beside ours then, and nothing may be entered on top of it.
     """
-    forgotten = {
-        order.client_order_id
-        for order in venue.orders
-        if order.client_order_id not in own.client_order_ids
-        and restored_ms is not None
-        and order.created_ms <= restored_ms
-    }
+    forgotten = find_forgotten(own, venue, lost_time=lost_time)
     return [
         *_duplicated(own, venue, answered=answered),
         *_on_top(own, venue),
         *_lost(answered, finished=finished),
         *_ledger(own, venue, forgotten=forgotten),
-        *_positions(own, venue, foreign_is_known=restored_ms is not None),
+        *_positions(own, venue, foreign_is_known=lost_time is not None),
         *_unresolved(own),
     ]
+
+
+def find_forgotten(own: OwnBooks, venue: VenueBooks, *, lost_time: LostTime | None) -> set[str]:
+    """Give the client ids of the orders that were sent in the lost time and that the books know nothing of."""
+    if lost_time is None:
+        return set()
+    return {
+        order.client_order_id
+        for order in venue.orders
+        if order.client_order_id not in own.client_order_ids
+        and lost_time.began_ms <= order.created_ms <= lost_time.ended_ms
+    }
 
 
 def count_orders(own: OwnBooks, venue: VenueBooks) -> Counts:

@@ -27,6 +27,9 @@ from pregao.edges.processes.child import die_with_parent
 from pregao.edges.processes.postgres import USER
 from pregao.edges.processes.sockets import find_free_port
 from pregao.edges.processes.supervisor import MODULE, Plan, Role, own_command
+from pregao.orders.ports import RECV_WINDOW_MS
+from pregao.orders.resolve import CLOCK_MARGIN_MS
+from pregao.proof.compare import LostTime
 from pregao.proof.plan import BotPlan, ProofPlan
 
 START_SECONDS_MAX = 90.0
@@ -57,7 +60,8 @@ class ProofDesk:
         rehearsal.prepare(self.shared)
         self.url = f"http://127.0.0.1:{find_free_port()}"
         self.paper_url = f"http://127.0.0.1:{find_free_port()}"
-        self.restored_ms: int | None = None  # when an older state of the database was put back
+        self.lost_time: LostTime | None = None  # of the database, once an older state of it was put back
+        self._copied_ms = 0
         self._seed = seed
         self._weight_max = weight_max
         self._token = secrets.token_urlsafe(32)
@@ -199,15 +203,18 @@ class ProofDesk:
 
     async def copy_database(self) -> None:
         """Keep PostgreSQL's folder as it is now; it is down for that long."""
-        await self._with_database_down("cp", "-a", str(self._data_dir), str(self._copy_dir))
+        self._copied_ms = await self._with_database_down("cp", "-a", str(self._data_dir), str(self._copy_dir))
 
     async def restore_database(self) -> None:
         """Put PostgreSQL's folder back as it was copied: its last commits are gone."""
-        self.restored_ms = time.time_ns() // 1_000_000
         lost = self._data_dir.with_name("data.lost")
         script = 'mv "$1" "$2" && cp -a "$3" "$1"'
         paths = (str(self._data_dir), str(lost), str(self._copy_dir))
-        await self._with_database_down("sh", "-c", script, "sh", *paths)
+        ended_ms = await self._with_database_down("sh", "-c", script, "sh", *paths)
+        # What was committed before may still leave then, until the venue takes it no more.
+        self.lost_time = LostTime(
+            began_ms=self._copied_ms, ended_ms=ended_ms + RECV_WINDOW_MS + CLOCK_MARGIN_MS
+        )
 
     @property
     def _data_dir(self) -> Path:
@@ -219,12 +226,14 @@ class ProofDesk:
     def _copy_dir(self) -> Path:
         return self._data_dir.with_name("data.copy")
 
-    async def _with_database_down(self, *command: str) -> None:
+    async def _with_database_down(self, *command: str) -> int:
+        """Run the command while the database is down; give when it went down, in milliseconds."""
         await self.healthy()
         supervisor = self._supervisor
         assert supervisor is not None
         supervisor.send_signal(signal.SIGSTOP)  # it would start the server again meanwhile
         try:
+            down_ms = time.time_ns() // 1_000_000
             self.kill_database()
             process = await asyncio.create_subprocess_exec(*command)
             if await process.wait():
@@ -232,6 +241,7 @@ class ProofDesk:
         finally:
             supervisor.send_signal(signal.SIGCONT)
         await self.healthy()
+        return down_ms
 
     def client(self) -> httpx.AsyncClient:
         """Give a client that speaks to the desk as its admin."""

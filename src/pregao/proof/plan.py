@@ -234,7 +234,7 @@ def read_faults(text: str) -> list[str]:
 
 def reads_restore(text: str) -> bool:
     """Say whether the wish for kills names a restored database."""
-    return RESTORE in _words(text, everything=[])
+    return RESTORE in _words(text, everything=[RESTORE])
 
 
 def read_trials(text: str) -> list[Trial]:

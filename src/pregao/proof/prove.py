@@ -12,7 +12,15 @@ import httpx
 
 from pregao import rehearsal
 from pregao.proof.books import compare_journal, is_quiet, read_finished, read_own, read_venue
-from pregao.proof.compare import DUPLICATED, OUTLIVED, Counts, Difference, compare, count_orders
+from pregao.proof.compare import (
+    DUPLICATED,
+    OUTLIVED,
+    Counts,
+    Difference,
+    compare,
+    count_orders,
+    find_forgotten,
+)
 from pregao.proof.desk import Configured, ProofDesk, ProofFailedError, configure, running_desk
 from pregao.proof.plan import RESTORE, Act, Chapter, ProofPlan
 from pregao.proof.report import Report
@@ -48,6 +56,8 @@ class Findings:
 
     differences: list[Difference]
     counts: Counts
+    forgotten_alerts: int  # answered, and gone with the restore
+    forgotten_orders: int
 
 
 async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> Report:
@@ -87,10 +97,10 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
             faults={kind: faults.hits[kind] for kind in plan.faults},
             trials={
                 **{str(trial): traps.hits[trial] for trial in sorted(plan.trials, key=str)},
-                **({RESTORE: int(desk.restored_ms is not None)} if plan.restores else {}),
+                **({RESTORE: int(desk.lost_time is not None)} if plan.restores else {}),
             },
             points=rehearsal.times_reached(desk.shared),
-            left_out=() if plan.restores else (RESTORE,),
+            forgotten=(found.forgotten_alerts, found.forgotten_orders) if plan.restores else None,
             settled_seconds=round(settled - calm, 1) if settled else None,
             seconds=time.monotonic() - began,
         )
@@ -199,15 +209,16 @@ async def _look(desk: ProofDesk, made: Configured, sender: Sender, *, is_last: b
     finally:
         await connection.close()
     venue = await read_venue(desk, keys=made.keys)
-    answered = {
-        sent.plan.number: sent.signal_ids
-        for sent in sender.sent
-        if sent.is_accepted and not sent.is_forgotten
-    }
+    taken = [sent for sent in sender.sent if sent.is_accepted]
+    # Whatever the database still knows of, it must have finished.
+    gone = [sent for sent in taken if sent.came_in_lost_time and not sent.signal_ids & own.signal_ids]
+    answered = {sent.plan.number: sent.signal_ids for sent in taken if sent not in gone}
     finished = await read_finished(
         desk, {signal_id for signal_ids in answered.values() for signal_id in signal_ids}
     )
     return Findings(
-        differences=compare(own, venue, answered=answered, finished=finished, restored_ms=desk.restored_ms),
+        differences=compare(own, venue, answered=answered, finished=finished, lost_time=desk.lost_time),
         counts=count_orders(own, venue),
+        forgotten_alerts=len(gone),
+        forgotten_orders=len(find_forgotten(own, venue, lost_time=desk.lost_time)),
     )

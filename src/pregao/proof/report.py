@@ -23,7 +23,9 @@ class Report:
     faults: dict[str, int]  # asked for, and how often each struck
     trials: dict[str, int]  # asked for, and how often each was sprung
     points: dict[str, int]  # how often each crash point was come to
-    left_out: Sequence[str]  # what the desk does not always survive yet
+    forgotten: (
+        tuple[int, int] | None
+    )  # alerts and orders that went with the database's lost time, if it was put back
     settled_seconds: float | None  # None: it never was
     seconds: float
 
@@ -68,7 +70,16 @@ class Report:
             ("faults", _told(self.faults) or "none"),
             ("killed at", _told(self.trials) or "nowhere"),
             ("points come to", _told(self.points)),
-            ("left out", ", ".join(self.left_out) or "nothing"),
+            *(
+                [
+                    (
+                        "forgotten",
+                        f"{self.forgotten[0]} alerts, {self.forgotten[1]} orders: the restore took them",
+                    )
+                ]
+                if self.forgotten
+                else []
+            ),
             ("took", f"{self.seconds:.0f} s, seed {self.seed}"),
         ]
 
@@ -93,7 +104,8 @@ class Report:
             "faults": self.faults,
             "kills": self.trials,
             "points": self.points,
-            "left_out": list(self.left_out),
+            "alerts_forgotten": self.forgotten and self.forgotten[0],
+            "orders_forgotten": self.forgotten and self.forgotten[1],
             "differences": [
                 {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
             ],

@@ -24,7 +24,7 @@ class Sent:
     plan: SignalPlan
     statuses: list[int] = field(default_factory=list)  # 0: no answer
     signal_ids: set[str] = field(default_factory=set)
-    is_forgotten: bool = False  # the database was put back to before it came
+    came_in_lost_time: bool = False  # the database was put back to before it came
 
     @property
     def is_accepted(self) -> bool:
@@ -43,9 +43,9 @@ class Sender:
         self._client = httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
 
     def forget(self, numbers: Collection[int]) -> None:
-        """Note that the database knows nothing of these alerts any more, though their senders were answered."""
+        """Note that the database was put back to before these alerts came, though their senders were answered."""
         for sent in self.sent:
-            sent.is_forgotten |= sent.plan.number in numbers
+            sent.came_in_lost_time |= sent.plan.number in numbers
 
     async def close(self) -> None:
         """Let go of the connections."""

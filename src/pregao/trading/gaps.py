@@ -140,12 +140,16 @@ class Gaps:
             for trade in explained
         ]
         await self._floor.read_rates(venue, facts)
-        # Ours first: a foreign fill reduces what they have entered.
-        ours = [fact for fact in facts if order_of(fact.trade.client_order_id) is not None]
+        # Ours first: a foreign fill reduces what they have entered, and so does one of an order that was forgotten.
+        ours = [fact for fact in facts if await self._is_known(fact)]
         for told in (ours, [fact for fact in facts if fact not in ours]):
             if told:
                 await self._floor.record(told)
         return len(explained) == len(untold)
+
+    async def _is_known(self, fact: FillReported) -> bool:
+        own = order_of(fact.trade.client_order_id)
+        return own is not None and await self._floor.store.find_live_order(own[0]) is not None
 
     async def _asked_whose(
         self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue, may_be_ours: bool

@@ -141,8 +141,12 @@ class Store(Protocol[Tx]):
         """Note that what happened on the venue's accounts is not known; give those of which something is live."""
         ...
 
+    async def forgetful_accounts(self, venue: Venue) -> Sequence[int]:
+        """Give the venue's accounts of which a restored database does not know yet what it forgot."""
+        ...
+
     async def mark_reconciled(self, account_id: int) -> bool:
-        """Note that the account's past is known; say whether it was not before."""
+        """Note that its orders and trades are known; say whether entries, that were not taken, are taken by that."""
         ...
 
     async def claim_due(self, venues: Collection[Venue], *, limit: int) -> Sequence[int]:

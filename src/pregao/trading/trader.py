@@ -91,6 +91,8 @@ class Trader:
         Call it before their streams are followed; each stream's first gap tells when to ask.
         """
         accounts = await self.floor.store.mark_unreconciled(venue)
+        for account_id in await self.floor.store.forgetful_accounts(venue):
+            self.floor.doubts.ask_later(account_id)  # whether or not its stream can be followed
         self.comparison.go_round(venue)
         log.info("trader.venue.taken_over", venue=venue, accounts=len(accounts))
 

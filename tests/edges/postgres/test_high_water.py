@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from pregao.edges.postgres import checks
+from pregao.edges.postgres.checks import FORGOTTEN_SECONDS
 from pregao.edges.postgres.high_water import (
     NOW,
     DatabaseRestoredError,
@@ -71,6 +75,22 @@ class TestHighWaterMark:
             await asyncio.wait_for(watching, timeout=5)
 
         assert await HighWaterMark(journal.pool, path).check()
+
+    async def test_lets_what_was_begun_before_pass_whoever_has_noticed_it(self, journal, path):
+        await has_written(journal)
+        await HighWaterMark(journal.pool, path).let_pass()  # nothing was put back: at once
+        await checks.mark_forgotten(journal.pool)
+        assert FORGOTTEN_SECONDS - 2 < await checks.seconds_to_wait(journal.pool) <= FORGOTTEN_SECONDS
+        await journal.pool.execute(
+            "UPDATE account_checks SET restored_at = restored_at - $1::interval",
+            timedelta(seconds=FORGOTTEN_SECONDS - 1),
+        )
+
+        began = time.monotonic()
+        await HighWaterMark(journal.pool, path).let_pass()
+
+        assert 0.5 < time.monotonic() - began < 3
+        assert await checks.seconds_to_wait(journal.pool) == 0
 
     async def test_half_a_file_is_no_reason_to_doubt(self, journal, path):
         path.write_text('{"lsn"')

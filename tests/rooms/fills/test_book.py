@@ -124,6 +124,17 @@ class TestBookFill:
 
         assert fact.position_id is None
 
+    async def test_keeps_the_name_of_an_order_of_ours_that_the_books_have_forgotten(self):
+        """A restored database never planned it; it has closed what is held all the same."""
+        forgotten = "p" + "f" * 26
+
+        [fact] = await booked(
+            [reported("1", side=Side.SELL, client_order_id=f"{forgotten}1")], on=books().take(held())
+        )
+
+        assert (fact.order_id, fact.signal_id, fact.position_id) == (forgotten, None, 1)
+        assert not fact.order_is_filled
+
     async def test_takes_a_client_id_that_only_looks_like_ours_for_foreign(self):
         stranger = reported("1", client_order_id="p" + "z" * 26 + "1")
 

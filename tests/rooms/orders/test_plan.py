@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
-from pregao.domain.bot import BotStatus, OppositeSide, SubscriptionStatus
+from pregao.domain.bot import BotStatus, OppositeSide, SameSide, SubscriptionStatus
 from pregao.domain.facts import (
     DecisionApproved,
     EntryRequested,
@@ -21,7 +21,7 @@ from pregao.domain.facts import (
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
-from pregao.orders.close import plan_exit
+from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import plan_orders
 from pregao.orders.ports import Grounded
@@ -407,6 +407,83 @@ class TestPlanExit:
 
     async def test_needs_no_price(self):
         row = await self.run(books().take(held()), attempt=1, in_market=market(venues=()))
+
+        assert isinstance(row, OrderPlanned)
+
+
+class TestAfterRestore:
+    """The books were put back to an older state: what was done since then is learned first."""
+
+    def unsure(self, **how):
+        desk = books().take(held())
+        desk.unsure = {1}
+        for name, value in how.items():
+            setattr(desk, name, value)
+        return desk
+
+    def request(self, attempt=1, **changes):
+        return ExitRequested(
+            happened_at=NOON, signal_id=SIGNAL, position_id=1, attempt=attempt, reason="again", **changes
+        )
+
+    async def exits(self, desk, *requests):
+        return await plan_exit(requests, books=desk, market=market(), desk=DESK, now=NOON)
+
+    async def test_a_close_waits(self):
+        [row] = await planned(instruction(Action.CLOSE, share=Decimal("0.5")), on=self.unsure())
+
+        assert (type(row), row.code, row.share) == (OrderDeferred, "ACCOUNT_NOT_RECONCILED", Decimal("0.5"))
+
+    async def test_an_exit_that_is_asked_for_waits(self):
+        [row] = await self.exits(self.unsure(), self.request(share=Decimal("0.5")))
+
+        assert (type(row), row.order_id, row.share) == (OrderDeferred, exit_id(held()), Decimal("0.5"))
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    async def test_one_that_waits_or_died_goes_on_waiting(self, attempt):
+        desk = self.unsure(attempts={exit_id(held()): attempt - 1})
+
+        assert await self.exits(desk, self.request(attempt)) == []
+
+    async def test_a_share_that_was_closed_before_is_not_closed_again(self):
+        desk = self.unsure(unsure=set(), forgotten_exits={1: exit_id(held())})
+
+        for rows in (
+            await planned(instruction(Action.CLOSE, share=Decimal("0.5")), on=desk),
+            await self.exits(desk, self.request(share=Decimal("0.5"))),
+        ):
+            assert [(type(row), row.code) for row in rows] == [(OrderDenied, "EXIT_BEFORE_RESTORE")]
+
+    async def test_the_rest_of_a_close_is_closed_under_another_number(self):
+        desk = self.unsure(unsure=set(), forgotten_exits={1: exit_id(held())})
+
+        [row] = await planned(instruction(Action.CLOSE), on=desk)
+
+        assert (row.order_id, row.quantity) == (exit_id(held()), held().quantity)
+        assert row.client_order_id == client_order_id(row.order_id, attempt=1 + FORGOTTEN_ATTEMPTS_MAX)
+
+    async def test_another_signals_close_is_the_first_under_its_own(self):
+        desk = self.unsure(unsure=set(), forgotten_exits={1: "p" + "q" * 26})
+
+        [row] = await planned(instruction(Action.CLOSE), on=desk)
+
+        assert row.attempt == 1
+
+    async def test_a_signal_from_before_enters_nothing_and_one_from_after_does(self):
+        desk = books()
+        desk.forgotten = {(1, SIGNAL)}
+
+        [before] = await planned(on=desk)
+        [after] = await planned(on=desk, signal_id=OTHER)
+
+        assert (before.code, type(after)) == ("SIGNAL_BEFORE_RESTORE", OrderPlanned)
+
+    async def test_a_position_is_added_to_though_the_desk_was_restored_once(self):
+        """That a restore has left its mark on a position does not mean that an order of it is on its way."""
+        desk = books(custom_same_side=SameSide.ADD).take(held())
+        desk.forgotten_exits = {1: "p" + "q" * 26}
+
+        [row] = await planned(on=desk)
 
         assert isinstance(row, OrderPlanned)
 

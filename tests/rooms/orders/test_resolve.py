@@ -215,6 +215,12 @@ class TestResolveOrder:
 
         assert (type(fact), fact.reason) == (EntryRequested, "attempt=1 code=-1021")
 
+    async def test_tries_nothing_again_of_which_a_forgotten_later_attempt_has_filled(self, exchange):
+        """A restored database knows the attempt that died; the one after it was told by its trades."""
+        filled = live(OrderStatus.PARTIALLY_FILLED, is_dead=True, filled_quantity=Decimal("0.001"))
+
+        assert await resolved(filled, exchange) == []
+
     async def test_asks_for_the_exit_again_however_often_it_died(self, exchange):
         """Nobody is kept in a position."""
         dead = live(is_dead=True, leg=Leg.EXIT, attempt=ATTEMPTS_MAX + 3)

@@ -89,6 +89,51 @@ WHERE a.user_id = ANY($1::uuid[])
 GROUP BY a.user_id
 """
 
+OBSTACLES = """
+SELECT account_id, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code, NULL AS reason,
+       false AS is_unreconciled, false AS is_forgotten
+FROM foreign_positions
+WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
+UNION ALL
+SELECT account_id, NULL, NULL, NULL, NULL, NULL, true, false FROM account_checks
+WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
+UNION ALL
+SELECT account_id, NULL, NULL, NULL, NULL, NULL, false, true FROM account_checks
+WHERE account_id = ANY($1::bigint[]) AND restored_at IS NOT NULL
+  AND restored_at >= (SELECT received_at FROM signals WHERE signal_id = $3)
+UNION ALL
+(SELECT account_id, NULL, NULL, subscription_id, code, reason, false, false FROM grounded
+ WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
+"""
+
+# Only where the database was ever put back has a position a past that its orders do not tell.
+ON_THE_WAY = """
+WITH ahead AS (
+    SELECT position_id, bool_or(leg = 'entry' AND status <> 'deferred') AS is_entering,
+           bool_or(leg = 'exit') AS is_leaving,
+           CASE WHEN NOT coalesce(bool_or(leg = 'exit' AND status = 'deferred' AND share IS NULL), false)
+                THEN coalesce(sum(quantity - filled_quantity) FILTER (WHERE leg = 'exit' AND status <> 'deferred'), 0)
+           END AS leaving,
+           true AS has_orders
+    FROM orders
+    WHERE position_id = ANY($1::bigint[])
+      AND status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')
+    GROUP BY position_id
+), past AS (
+    SELECT p.position_id, c.is_unsure, array(
+               SELECT DISTINCT f.order_id FROM fills AS f
+               WHERE f.position_id = p.position_id AND f.order_id IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM orders AS o WHERE o.order_id = f.order_id AND o.attempt > 0)) AS forgotten_exits
+    FROM account_checks AS c JOIN positions AS p USING (account_id)
+    WHERE c.restored_at IS NOT NULL AND p.position_id = ANY($1::bigint[])
+)
+SELECT position_id, coalesce(is_entering, false) AS is_entering, coalesce(is_leaving, false) AS is_leaving,
+       CASE WHEN has_orders THEN leaving ELSE 0 END AS leaving, coalesce(has_orders, false) AS has_orders,
+       coalesce(is_unsure, false) AS is_unsure, coalesce(forgotten_exits, '{}') AS forgotten_exits
+FROM ahead FULL JOIN past USING (position_id)
+"""
+WAY_COLUMNS = ("is_entering", "is_leaving", "leaving", "has_orders", "is_unsure")
+
 WAITING_ENTRIES = """
 SELECT order_id, signal_id, bot_id, subscription_id, account_id, symbol, side, position_id, send_before
 FROM orders WHERE bot_id = $1 AND status = 'deferred' AND leg = 'entry'
@@ -308,32 +353,17 @@ class PostgresBooks:
         )
         return to_values(rows, Position)
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
-        """Give what keeps entries out of these accounts on a symbol."""
-        rows = await self._connection.fetch(
-            """
-            SELECT account_id, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code, NULL AS reason
-            FROM foreign_positions
-            WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
-            UNION ALL
-            SELECT account_id, NULL, NULL, NULL, NULL, NULL FROM account_checks
-            WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
-            UNION ALL
-            (SELECT account_id, NULL, NULL, subscription_id, code, reason FROM grounded
-             WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
-            """,
-            account_ids,
-            symbol,
-        )
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
+        """Give what keeps entries of a signal out of these accounts on a symbol."""
+        rows = await self._connection.fetch(OBSTACLES, account_ids, symbol, signal_id)
         return Obstacles(
             foreign={
                 (row["account_id"], PositionSide(row["position_side"])): row["quantity"]
                 for row in rows
                 if row["quantity"] is not None
             },
-            unreconciled=frozenset(
-                row["account_id"] for row in rows if row["quantity"] is None and row["code"] is None
-            ),
+            unreconciled=frozenset(row["account_id"] for row in rows if row["is_unreconciled"]),
+            forgotten=frozenset(row["account_id"] for row in rows if row["is_forgotten"]),
             grounded={
                 (row["account_id"], row["subscription_id"]): Grounded(code=row["code"], reason=row["reason"])
                 for row in rows
@@ -355,21 +385,13 @@ class PostgresBooks:
 
     async def on_the_way(self, position_ids: Sequence[int]) -> dict[int, OnTheWay]:
         """Give what is on its way of each position that has something; their rows must be locked."""
-        rows = await self._connection.fetch(
-            """
-            SELECT position_id, bool_or(leg = 'entry' AND status <> 'deferred') AS is_entering,
-                   bool_or(leg = 'exit') AS is_leaving,
-                   CASE WHEN NOT coalesce(bool_or(leg = 'exit' AND status = 'deferred' AND share IS NULL), false)
-                        THEN coalesce(sum(quantity - filled_quantity) FILTER (WHERE leg = 'exit' AND status <> 'deferred'), 0)
-                   END AS leaving
-            FROM orders
-            WHERE position_id = ANY($1::bigint[])
-              AND status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')
-            GROUP BY position_id
-            """,
-            position_ids,
-        )
-        return {row["position_id"]: to_value(row, OnTheWay) for row in rows}
+        rows = await self._connection.fetch(ON_THE_WAY, position_ids)
+        return {
+            row["position_id"]: OnTheWay(
+                **{name: row[name] for name in WAY_COLUMNS}, forgotten_exits=frozenset(row["forgotten_exits"])
+            )
+            for row in rows
+        }
 
     async def new_position_ids(self, count: int) -> list[int]:
         """Give so many fresh position ids."""

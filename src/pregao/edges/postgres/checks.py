@@ -6,9 +6,14 @@ from datetime import timedelta
 import asyncpg
 
 from pregao.domain.account import Venue
+from pregao.orders.ports import RECV_WINDOW_MS
+from pregao.orders.resolve import CLOCK_MARGIN_MS
 
 CHECK_HOLDING_SECONDS = 300.0  # between two looks at an account that holds something: 5 of a minute's weight
 CHECK_FLAT_SECONDS = 3_600.0
+READS_LAG_SECONDS = 5.0
+# What was sent and then forgotten is refused by then, or has traded and shows in what the venue tells.
+FORGOTTEN_SECONDS = (RECV_WINDOW_MS + CLOCK_MARGIN_MS) / 1_000 + READS_LAG_SECONDS
 
 # An account of which nothing is live has no past that an entry could meet unseen.
 MARK_UNRECONCILED = """
@@ -52,10 +57,11 @@ async def mark_forgotten(connection: asyncpg.Pool) -> int:
     marked: int = await connection.fetchval(
         """
         WITH marked AS (
-            INSERT INTO account_checks (account_id, unreconciled_since, must_compare)
-            SELECT account_id, clock_timestamp(), true FROM accounts ORDER BY account_id
+            INSERT INTO account_checks (account_id, unreconciled_since, must_compare, restored_at, is_unsure)
+            SELECT account_id, clock_timestamp(), true, clock_timestamp(), true FROM accounts ORDER BY account_id
             ON CONFLICT (account_id) DO UPDATE
-            SET due_at = clock_timestamp(), unreconciled_since = clock_timestamp(), must_compare = true
+            SET due_at = clock_timestamp(), unreconciled_since = clock_timestamp(), must_compare = true,
+                restored_at = clock_timestamp(), is_unsure = true
             RETURNING account_id)
         SELECT count(*)::int FROM marked
         """,
@@ -64,15 +70,43 @@ async def mark_forgotten(connection: asyncpg.Pool) -> int:
 
 
 async def mark_reconciled(connection: asyncpg.Pool, account_id: int) -> bool:
-    """Note that the account's past is known, unless it must be compared for that; say whether it was not before."""
+    """Note that its orders and trades are known; say whether entries, that had not been taken, are taken again by that."""
     marked = await connection.fetchval(
         """
-        UPDATE account_checks SET unreconciled_since = NULL
-        WHERE account_id = $1 AND unreconciled_since IS NOT NULL AND NOT must_compare RETURNING true
+        UPDATE account_checks
+        SET is_unsure = false, unreconciled_since = CASE WHEN must_compare THEN unreconciled_since END
+        WHERE account_id = $1 AND (is_unsure OR (unreconciled_since IS NOT NULL AND NOT must_compare))
+        RETURNING unreconciled_since IS NULL
         """,
         account_id,
     )
     return bool(marked)
+
+
+async def forgetful_accounts(connection: asyncpg.Pool, venue: Venue) -> list[int]:
+    """Give the venue's accounts of which a restored database does not know yet what it forgot."""
+    rows = await connection.fetch(
+        """
+        SELECT account_id FROM accounts AS a JOIN account_checks AS c USING (account_id)
+        WHERE a.venue = $1 AND (c.is_unsure OR c.must_compare)
+          AND (a.is_active OR EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id AND p.closed_at IS NULL))
+        ORDER BY account_id
+        """,
+        venue,
+    )
+    return [row["account_id"] for row in rows]
+
+
+async def seconds_to_wait(connection: asyncpg.Pool) -> float:
+    """Give how long to wait until nothing can happen any more that was begun before the database was put back."""
+    seconds: float = await connection.fetchval(
+        """
+        SELECT greatest(0, coalesce(extract(epoch FROM max(restored_at) + $1::interval - clock_timestamp()), 0))::float8
+        FROM account_checks
+        """,
+        timedelta(seconds=FORGOTTEN_SECONDS),
+    )
+    return seconds
 
 
 async def claim_due(connection: asyncpg.Pool, venues: Collection[Venue], *, limit: int) -> list[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from pregao.edges.postgres.checks import mark_forgotten
+from pregao.edges.postgres.checks import mark_forgotten, seconds_to_wait
 from pregao.edges.postgres.intake import AWAY
 
 NOTE_SECONDS = 1.0  # a restore to less than this before the end is not seen
@@ -93,7 +93,8 @@ class HighWaterMark:
         """
         See whether the database has forgotten something since it was seen here last, and note how far it is.
 
-        If so every account is marked: nothing is opened there until its positions were compared with the venue.
+        If so every account is marked: nothing is closed there until its orders and trades are known again, and nothing
+        is opened until its positions were compared with the venue.
         """
         is_restored = await self._is_behind()
         if is_restored:
@@ -101,6 +102,18 @@ class HighWaterMark:
             log.critical("postgres.restored", accounts=accounts, noted=self._path.read_text().strip())
         await self._note()
         return is_restored
+
+    async def let_pass(self) -> None:
+        """
+        Wait until nothing can happen any more that was begun before the database was put back.
+
+        What was sent and forgotten may still arrive, and then be late in what the venue tells: only after that are its
+        answers about the past the whole past.
+        """
+        seconds = await seconds_to_wait(self._pool)
+        if seconds:
+            log.warning("postgres.restored.waiting", seconds=round(seconds, 1))
+            await asyncio.sleep(seconds)
 
     async def watch(self) -> None:
         """

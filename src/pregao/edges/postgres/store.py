@@ -98,6 +98,9 @@ class PostgresStore:
     async def mark_unreconciled(self, venue: Venue) -> list[int]:
         return await checks.mark_unreconciled(self._pool, venue)
 
+    async def forgetful_accounts(self, venue: Venue) -> list[int]:
+        return await checks.forgetful_accounts(self._pool, venue)
+
     async def mark_reconciled(self, account_id: int) -> bool:
         return await checks.mark_reconciled(self._pool, account_id)
 

@@ -237,7 +237,6 @@ async def lock_positions_of(connection: Connection, facts: Sequence[Fact]) -> No
     """
     trades = [fact for fact in facts if isinstance(fact, FillReported)]
     names = [order_of(fact.trade.client_order_id) for fact in trades]
-    foreign = [fact for fact, own in zip(trades, names, strict=True) if own is None]
     order_ids = {fact.order_id for fact in facts if isinstance(fact, OF_ORDERS)}
     await connection.execute(
         """
@@ -245,15 +244,20 @@ async def lock_positions_of(connection: Connection, facts: Sequence[Fact]) -> No
             SELECT position_id FROM orders WHERE order_id = ANY($1::text[])
             UNION SELECT * FROM unnest($2::bigint[])
             UNION SELECT position_id FROM positions
-                  JOIN unnest($3::bigint[], $4::text[], $5::text[]) AS told (account_id, symbol, position_side)
-                  USING (account_id, symbol, position_side) WHERE closed_at IS NULL)
+                  JOIN unnest($3::bigint[], $4::text[], $5::text[], $6::text[])
+                       AS told (account_id, symbol, position_side, order_id)
+                  USING (account_id, symbol, position_side)
+                  -- Of no order of ours, or of one that was forgotten: it may close what is held there.
+                  WHERE closed_at IS NULL AND NOT EXISTS (
+                      SELECT FROM orders AS o WHERE o.order_id = told.order_id AND o.attempt > 0))
         ORDER BY position_id FOR NO KEY UPDATE
         """,
         [*order_ids, *(own[0] for own in names if own is not None)],
         [fact.position_id for fact in facts if isinstance(fact, ExitRequested)],
-        [fact.account_id for fact in foreign],
-        [fact.trade.symbol for fact in foreign],
-        [fact.trade.position_side for fact in foreign],
+        [fact.account_id for fact in trades],
+        [fact.trade.symbol for fact in trades],
+        [fact.trade.position_side for fact in trades],
+        [own[0] if own is not None else None for own in names],
     )
 
 
@@ -283,6 +287,7 @@ async def peek_waiting_exits(connection: Connection, *, limit: int) -> list[Wait
         WHERE o.status = 'deferred' AND o.leg = 'exit' AND NOT EXISTS (
             SELECT FROM orders AS x WHERE x.position_id = o.position_id
             AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
+          AND NOT EXISTS (SELECT FROM account_checks AS c WHERE c.account_id = o.account_id AND c.is_unsure)
         ORDER BY o.position_id, o.planned_at, o.signal_id LIMIT $1
         """,
         limit,
@@ -297,6 +302,9 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         WITH due AS (
             SELECT order_id FROM orders
             WHERE check_at <= clock_timestamp() AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+              -- What died may have been sent again, and that forgotten: it waits until the account's trades are known.
+              AND NOT (is_dead AND EXISTS (
+                  SELECT FROM account_checks AS c WHERE c.account_id = orders.account_id AND c.is_unsure))
             ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
         ), put_off AS (
             UPDATE orders SET checks = checks + 1,

@@ -21,6 +21,7 @@ from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
+    NOTHING_ON_THE_WAY,
     NOTHING_USED,
     Grounded,
     Member,
@@ -232,8 +233,9 @@ class MemoryBooks:
     async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
         return [one for one in self._state.live() if one.bot_id == bot_id]
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str) -> Obstacles:
+    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
         wanted = set(account_ids)
+        asked = self._state.signals.get(signal_id)
         return Obstacles(
             foreign={
                 (account_id, side): row.quantity
@@ -244,6 +246,14 @@ class MemoryBooks:
                 account_id
                 for account_id, row in self._state.account_checks.items()
                 if account_id in wanted and row.unreconciled_since is not None
+            ),
+            forgotten=frozenset(
+                account_id
+                for account_id, row in self._state.account_checks.items()
+                if account_id in wanted
+                and asked is not None
+                and row.restored_at is not None
+                and row.restored_at >= asked.received_at
             ),
             grounded={
                 (row.account_id, row.subscription_id): Grounded(code=row.code, reason=row.reason)
@@ -268,9 +278,28 @@ class MemoryBooks:
                 for row in self._state.orders.values()
                 if row.position_id == position_id and row.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
             ]
-            if rows:
-                found[position_id] = _on_the_way(rows)
+            ahead = _on_the_way(rows) if rows else NOTHING_ON_THE_WAY
+            if rows or self._was_restored(position_id):
+                found[position_id] = self._with_past(ahead, position_id)
         return found
+
+    def _was_restored(self, position_id: int) -> bool:
+        held = self._state.positions.get(position_id)
+        check = None if held is None else self._state.account_checks.get(held.position.account_id)
+        return check is not None and check.restored_at is not None
+
+    def _with_past(self, ahead: OnTheWay, position_id: int) -> OnTheWay:
+        if not self._was_restored(position_id):
+            return ahead
+        orders = self._state.orders
+        traded = {fact.order_id for fact in self._state.fills.values() if fact.position_id == position_id}
+        return replace(
+            ahead,
+            is_unsure=is_unsure(self._state, self._state.positions[position_id].position.account_id),
+            forgotten_exits=frozenset(
+                one for one in traded if one is not None and (one not in orders or not orders[one].attempt)
+            ),
+        )
 
     async def lock_positions(self, position_ids: Sequence[int]) -> dict[int, Position]:
         rows = self._state.positions
@@ -382,6 +411,12 @@ def standing_states(state: State) -> TradingStates:
     ]
     version = max((fact.version for fact in state.trading_states.values()), default=0)
     return TradingStates(standing, version=version)
+
+
+def is_unsure(state: State, account_id: int) -> bool:
+    """Say whether the books were put back, and what has traded on the account since is not told yet."""
+    row = state.account_checks.get(account_id)
+    return row is not None and row.is_unsure
 
 
 def waiting_exits(state: State) -> list[OrderRow]:

@@ -451,7 +451,8 @@ def _(state: State, fact: facts.FillBooked) -> None:
     if key in state.fills:
         raise BrokenRuleError(f"fill {key} is booked already")
     state.fills[key] = fact
-    if fact.order_id is not None and (row := state.orders.get(fact.order_id)) is not None:
+    row = state.orders.get(fact.order_id or "")
+    if row is not None and row.quantity is not None:  # else it was never planned here
         _fill(state, row, fact)
 
 

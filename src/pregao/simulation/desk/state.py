@@ -171,6 +171,8 @@ class CheckRow:
     agreed_at: datetime | None = None
     unreconciled_since: datetime | None = None
     must_compare: bool = False
+    restored_at: datetime | None = None
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.books import (
     MemoryBooks,
+    is_unsure,
     signed_quantity,
     standing_states,
     to_waiting_entry,
@@ -143,7 +144,7 @@ class MemoryStore:
         busy = {row.position_id for row in state.orders.values() if row.status in ON_ITS_WAY}
         oldest: dict[int | None, OrderRow] = {}
         for row in sorted(waiting_exits(state), key=lambda row: (row.planned_at, row.signal_id)):
-            if row.position_id not in busy:
+            if row.position_id not in busy and not is_unsure(state, row.account_id):
                 oldest.setdefault(row.position_id, row)
         return [to_waiting_exit(row) for row in oldest.values()][:limit]
 
@@ -157,7 +158,10 @@ class MemoryStore:
         due = [
             row
             for row in orders.values()
-            if row.status in ON_ITS_WAY and row.check_at is not None and row.check_at <= now
+            if row.status in ON_ITS_WAY
+            and row.check_at is not None
+            and row.check_at <= now
+            and not (row.is_dead and is_unsure(transaction.state, row.account_id))
         ]
         due.sort(key=lambda row: (row.check_at, row.order_id))
         for row in due[:limit]:
@@ -252,14 +256,41 @@ class MemoryStore:
                 state.account_checks[number] = replace(row, unreconciled_since=row.unreconciled_since or now)
         return marked
 
+    async def forgetful_accounts(self, venue: Venue) -> list[int]:
+        state = await self._read()
+        return [
+            number
+            for number, row in sorted(state.account_checks.items())
+            if (row.is_unsure or row.must_compare)
+            and state.accounts[number].venue is venue
+            and (state.accounts[number].is_active or any(_live_rows(state, number)))
+        ]
+
+    async def mark_forgotten(self) -> None:
+        """Note on every account that the books may lack what they knew; whoever puts them back says so."""
+        async with self._journal.transaction() as transaction:
+            state, now = transaction.state, self._clock()
+            for number in sorted(state.accounts):
+                row = state.account_checks.get(number) or CheckRow(due_at=now)
+                state.account_checks[number] = replace(
+                    row,
+                    due_at=now,
+                    unreconciled_since=now,
+                    must_compare=True,
+                    restored_at=now,
+                    is_unsure=True,
+                )
+
     async def mark_reconciled(self, account_id: int) -> bool:
         async with self._journal.transaction() as transaction:
             checks = transaction.state.account_checks
             row = checks.get(account_id)
-            if row is None or row.unreconciled_since is None or row.must_compare:
+            if row is None:
                 return False
-            checks[account_id] = replace(row, unreconciled_since=None)
-        return True
+            is_marked = row.unreconciled_since is not None and not row.must_compare
+            known = replace(row, is_unsure=False)
+            checks[account_id] = replace(known, unreconciled_since=None) if is_marked else known
+        return is_marked
 
     async def claim_due(self, venues: Collection[Venue], *, limit: int) -> list[int]:
         async with self._journal.transaction() as transaction:

@@ -71,7 +71,7 @@ async def _(connection: Any, group: Sequence[facts.FillBooked]) -> None:
                           $6::timestamptz[], $8::text[])
                    AS one (order_id, quantity, notional, fee, traded_at, at, exchange_order_id)
               GROUP BY order_id) AS new
-        WHERE orders.order_id = new.order_id
+        WHERE orders.order_id = new.order_id AND orders.quantity IS NOT NULL  -- null: never planned here
         RETURNING orders.signal_id, orders.status,
                   orders.filled_quantity - new.quantity < orders.quantity AS was_short
         """,
