@@ -43,6 +43,10 @@ TRADE_NAMES: Final = {
 KLINE_COLUMNS: Final = 12
 KLINE_NAMES: Final = ("open_time", "open", "high", "low", "close", "volume")
 """What the first columns of Binance's kline files are, which have twelve and, the older ones, no header."""
+FUNDING_NAMES: Final = {
+    "due_at_ms": ("ts_ms", "funding_time", "fundingtime", "time", "timestamp"),
+    "rate": ("funding_rate", "fundingrate", "last_funding_rate", "rate"),
+}
 OPTIONAL: Final = {"volume", "symbol", "timeframe", "label"}
 # A number this large is a time in this unit: seconds until the year 5138, milliseconds from 1973.
 UNITS_FROM: Final = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0), (0.0, 1e3))
@@ -103,6 +107,16 @@ def read_trades(path: Path) -> Trades:
         prices=_numbers(frame["price"], path=path),
         quantities=_numbers(frame["quantity"], path=path),
     )
+
+
+def read_funding(path: Path) -> tuple[Times, Prices]:
+    """
+    Read when funding fell due, and at which rate: a share of the position's value that longs paid to shorts.
+
+    :raises FileUnreadableError: when a column is missing or holds something else.
+    """
+    frame = _named(_frame_of(path), FUNDING_NAMES, path=path)
+    return _times(frame["due_at_ms"], path=path), _numbers(frame["rate"], path=path)
 
 
 def _frame_of(path: Path) -> pl.DataFrame:

@@ -29,6 +29,7 @@ GROUPS = {
     "paper": "paper",
     "journal": "journal",
     "data": "candles",
+    "backtest": "backtests",
 }
 # command that stands alone: the file whose `app` has it
 ALONE = {

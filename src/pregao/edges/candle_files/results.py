@@ -1,0 +1,66 @@
+"""Writes what the lab found: trades and tables of trials, as Parquet or CSV."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pregao.research.backtests.outcome import Outcome
+from pregao.research.backtests.trial import Trial
+
+
+class ResultKindUnknownError(ValueError):
+    """Results are written as .parquet or .csv."""
+
+
+def rows_of(trials: Iterable[Trial]) -> list[dict[str, Any]]:
+    """Give one row for each trial: its parameters, then its figures."""
+    return [{"strategy": one.strategy, **one.values, **asdict(one.figures)} for one in trials]
+
+
+def trade_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """Give one row for each trade, with the times of its candles."""
+    opened = outcome.candles.opened_at_ms
+    return [
+        {
+            "entry_ms": int(opened[trade.entry_bar]),
+            "exit_ms": int(opened[trade.exit_bar]),
+            "side": "long" if trade.side > 0 else "short",
+            "quantity": trade.quantity,
+            "entry_price": trade.entry_price,
+            "exit_price": trade.exit_price,
+            "fees": trade.fees,
+            "funding": trade.funding,
+            "profit": trade.profit,
+            "ending": trade.ending.name.lower(),
+            "entry_bar": trade.entry_bar,
+            "exit_bar": trade.exit_bar,
+        }
+        for trade in outcome.trades
+    ]
+
+
+def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """
+    Write rows to a .parquet or .csv file.
+
+    :raises ResultKindUnknownError: when the name ends otherwise.
+    """
+    require_kind(path)
+    frame = pl.DataFrame(list(rows), infer_schema_length=None)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path)
+
+
+def require_kind(path: Path) -> None:
+    """
+    Refuse a name before an hour of computing, not after it.
+
+    :raises ResultKindUnknownError: when it ends otherwise than in .parquet or .csv.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise ResultKindUnknownError(f"FILE_KIND_UNKNOWN: file={path.name}. Name it .parquet or .csv.")

@@ -1,0 +1,152 @@
+"""What to think of a backtest: figures of its equity and trades, and how likely luck explains them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import e, inf, isnan, nan, sqrt
+from statistics import NormalDist
+from typing import Final, TypeVar
+
+from pregao.research.backtests.outcome import SUMS
+from pregao.research.candles import Prices
+
+T = TypeVar("T")
+STANDARD: Final = NormalDist()
+EULER: Final = 0.5772156649015329  # of the expected largest of many chances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """
+    Shares are in percent, money in what the account is kept in; ratios are per year of the timeframe.
+
+    A ratio is 0 where nothing varied; a profit factor without a loss is infinite, and NaN without a trade.
+    """
+
+    start: float
+    final_equity: float
+    return_pct: float
+    return_year_pct: float
+    drawdown_max_pct: float
+    drawdown_bars_max: int
+    sharpe: float
+    sortino: float
+    calmar: float
+    trades: int
+    wins: int
+    losses: int
+    win_rate_pct: float
+    profit_factor: float
+    average_win: float
+    average_loss: float
+    best: float
+    worst: float
+    expectancy: float
+    fees: float
+    funding: float
+    exposure_pct: float
+    denied: int
+    skew: float
+    kurtosis: float
+    bars: int
+
+
+def figures_of(sums: Prices, *, start: float, bars: int, bars_per_year: float) -> Figures:
+    """Give the figures of what a run added up to."""
+    told = dict(zip(SUMS, sums.tolist(), strict=True))
+    mean, deviation, skew, kurtosis = _moments(told, bars)
+    final = told["final_equity"]
+    growth = final / start
+    years = bars / bars_per_year
+    yearly = (growth ** (1 / years) - 1) * 100 if growth > 0 and years > 0 and growth < inf else -100.0
+    drawdown = told["drawdown_max"] * 100
+    trades = int(told["trades"])
+    downside = sqrt(told["downside_2"] / bars) if bars else 0.0
+    return Figures(
+        start=start,
+        final_equity=final,
+        return_pct=(growth - 1) * 100,
+        return_year_pct=yearly,
+        drawdown_max_pct=drawdown,
+        drawdown_bars_max=int(told["drawdown_bars_max"]),
+        sharpe=mean / deviation * sqrt(bars_per_year) if deviation > 0 else 0.0,
+        sortino=mean / downside * sqrt(bars_per_year) if downside > 0 else 0.0,
+        calmar=yearly / drawdown if drawdown > 0 else 0.0,
+        trades=trades,
+        wins=int(told["wins"]),
+        losses=int(told["losses"]),
+        win_rate_pct=told["wins"] / trades * 100 if trades else 0.0,
+        profit_factor=_ratio(told["gross_profit"], told["gross_loss"]),
+        average_win=told["gross_profit"] / told["wins"] if told["wins"] else 0.0,
+        average_loss=-told["gross_loss"] / told["losses"] if told["losses"] else 0.0,
+        best=told["best"],
+        worst=told["worst"],
+        expectancy=(told["gross_profit"] - told["gross_loss"]) / trades if trades else 0.0,
+        fees=told["fees"],
+        funding=told["funding"],
+        exposure_pct=told["bars_held"] / bars * 100 if bars else 0.0,
+        denied=int(told["denied"]),
+        skew=skew,
+        kurtosis=kurtosis,
+        bars=bars,
+    )
+
+
+def drawdowns(equity: Prices, *, start: float) -> list[float]:
+    """Give at each close how far the equity is below its highest so far, in percent."""
+    peak, found = start, []
+    for worth in equity.tolist():
+        peak = max(peak, worth)
+        found.append((peak - worth) / peak * 100)
+    return found
+
+
+def deflated_sharpe(figures: Figures, *, sharpes: Sequence[float], bars_per_year: float) -> float:
+    """
+    Give the probability that a Sharpe ratio is above what the best of so many tries would reach by luck alone.
+
+    ``sharpes`` are those of all combinations that were tried, this one among them (Bailey and López de Prado, 2014). Above 0.95
+    is what people call significant; one try has no luck to be taken off.
+    """
+    per_bar = figures.sharpe / sqrt(bars_per_year)
+    spread = 1 - figures.skew * per_bar + (figures.kurtosis - 1) / 4 * per_bar * per_bar
+    if figures.bars < 2 or spread <= 0 or figures.trades == 0:
+        return nan
+    lucky = expected_best(sharpes) / sqrt(bars_per_year)
+    return STANDARD.cdf((per_bar - lucky) * sqrt(figures.bars - 1) / sqrt(spread))
+
+
+def expected_best(sharpes: Sequence[float]) -> float:
+    """Give the Sharpe ratio that the best of as many tries with no skill is expected to reach."""
+    tries = len(sharpes)
+    if tries < 2:
+        return 0.0
+    mean = sum(sharpes) / tries
+    deviation = sqrt(sum((one - mean) ** 2 for one in sharpes) / (tries - 1))
+    return deviation * (
+        (1 - EULER) * STANDARD.inv_cdf(1 - 1 / tries) + EULER * STANDARD.inv_cdf(1 - 1 / (tries * e))
+    )
+
+
+def ranked(rows: Sequence[T], *, sharpe_of: Callable[[T], float]) -> list[T]:
+    """Give rows by their Sharpe ratio, the highest first; equal ones stay in their order, NaN comes last."""
+    return sorted(
+        rows, key=lambda row: (isnan(sharpe_of(row)), -sharpe_of(row) if not isnan(sharpe_of(row)) else 0.0)
+    )
+
+
+def _moments(told: dict[str, float], bars: int) -> tuple[float, float, float, float]:
+    if bars < 2:
+        return 0.0, 0.0, 0.0, 3.0
+    first, second, third, fourth = (told[f"return_{power}"] / bars for power in range(1, 5))
+    variance = second - first * first
+    if variance <= 1e-16 * max(second, 1e-300):  # what rounding leaves of no variance at all
+        return first, 0.0, 0.0, 3.0
+    skew = (third - 3 * first * second + 2 * first**3) / variance**1.5
+    kurtosis = (fourth - 4 * first * third + 6 * first * first * second - 3 * first**4) / variance**2
+    return first, sqrt(variance * bars / (bars - 1)), skew, kurtosis
+
+
+def _ratio(profit: float, loss: float) -> float:
+    if loss > 0:
+        return profit / loss
+    return inf if profit > 0 else nan

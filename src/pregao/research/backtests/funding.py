@@ -1,0 +1,17 @@
+"""Funding of perpetual contracts, put to the candles in which it falls due."""
+
+import numpy as np
+
+from pregao.research.candles import Candles, Prices, Times
+
+
+def funding_by_candle(candles: Candles, *, due_at_ms: Times, rates: Prices) -> Prices:
+    """Give for each candle the rates that fall due while it runs, added; where no candle runs, the next one takes them."""
+    opened = candles.opened_at_ms
+    at = np.searchsorted(opened, due_at_ms, side="right") - 1
+    in_time = (at >= 0) & (due_at_ms < opened[np.maximum(at, 0)] + candles.timeframe.ms)
+    at = np.where(in_time, at, at + 1)
+    there = (at < len(candles)) & (due_at_ms >= (opened[0] if len(candles) else 0))
+    due = np.zeros(len(candles))
+    np.add.at(due, at[there], rates[there])
+    return due
