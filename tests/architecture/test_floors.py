@@ -70,7 +70,9 @@ class TestFloors:
 
         assert run.returncode == 0, run.stdout + run.stderr
 
-    @pytest.mark.parametrize("room", ["domain", "signals", "decisions", "orders", "fills", "positions"])
+    @pytest.mark.parametrize(
+        "room", ["domain", "signals", "decisions", "orders", "fills", "positions", "stops"]
+    )
     def test_say_on_each_public_name_of_a_room_what_it_is_for(self, room):
         silent = {
             str(path.relative_to(SOURCE)): names

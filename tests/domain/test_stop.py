@@ -209,6 +209,11 @@ class TestLevels:
         with pytest.raises(StopUnusableError, match="TRAILING_WITHOUT_STOP"):
             stop_of(stop=None, trailing=Trailing(mode=TrailingMode.HAND_SPAN))
 
+    @pytest.mark.parametrize("far", ["0", "100", "-2"])
+    def test_of_one_that_trails_by_percent_need_a_percentage(self, far):
+        with pytest.raises(StopUnusableError, match="TRAILING_UNUSABLE"):
+            stop_of(trailing=Trailing(mode=TrailingMode.PERCENT, percent=Decimal(far)))
+
     @pytest.mark.parametrize("shares", [("0.5", "0.6"), ("0",), ("-0.1", "0.5")])
     def test_take_parts_of_one_whole(self, shares):
         targets = tuple(

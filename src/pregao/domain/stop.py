@@ -221,9 +221,15 @@ def first_level(rule: StopRule) -> Level | None:
     """
     Give the level a stop begins at; one that trails by percent and names none begins that far behind the entry.
 
-    :raises StopUnusableError: where a hand-span is asked for, and no stop to measure it by.
+    :raises StopUnusableError: where a hand-span is asked for, and no stop to measure it by; or no percentage.
     """
-    if rule.stop is not None or rule.trailing is None:
+    if rule.trailing is None:
+        return rule.stop
+    if rule.trailing.mode is TrailingMode.PERCENT and not ZERO < rule.trailing.percent < HUNDRED:
+        raise StopUnusableError(
+            "TRAILING_UNUSABLE", f"percent={to_text(rule.trailing.percent)}. It lies between 0 and 100."
+        )
+    if rule.stop is not None:
         return rule.stop
     if rule.trailing.mode is TrailingMode.HAND_SPAN:
         raise StopUnusableError(

@@ -131,11 +131,10 @@ def _levels_at(stop: Stop, price: Decimal) -> Iterator[tuple[Decimal, Reason, in
     if trailing is None:
         return
     if trailing.mode is TrailingMode.PERCENT:
-        level = percent_level(direction=direction, price=price, percent=trailing.percent)
+        level = _followed(stop, price, percent=trailing.percent)
         step = max(stop.price_tick, stop.entry_price * trailing.step_percent / HUNDRED)
         least = stop.stop_price + (step if direction is Direction.LONG else -step)
-        new_stop = nearer_on_tick(direction, level, tick=stop.price_tick)
-        if new_stop == least or is_tighter(direction, new_stop, than=least):
+        if level == least or is_tighter(direction, level, than=least):
             yield level, Reason.TRAILING, 0
         return
     crossed = _crossed(stop, price)
@@ -152,17 +151,28 @@ def _levels_at(stop: Stop, price: Decimal) -> Iterator[tuple[Decimal, Reason, in
         yield level, Reason.TRAILING, step_index
 
 
+def _followed(stop: Stop, price: Decimal, *, percent: Decimal) -> Decimal:
+    # A percentage of less than a tick is a tick: else a price that falls far enough would never be followed.
+    level = percent_level(direction=stop.direction, price=price, percent=percent)
+    on_tick = nearer_on_tick(stop.direction, level, tick=stop.price_tick)
+    behind = _nearest_behind(stop, price)
+    return behind if is_tighter(stop.direction, on_tick, than=behind) else on_tick
+
+
 def _steps_behind_market(stop: Stop, price: Decimal) -> int:
     # The last level at least one tick from the market: with a span below a tick the newest ones are nearer.
     assert stop.initial_stop is not None
-    tick = stop.price_tick
-    if stop.direction is Direction.LONG:
-        farthest = floor_to_step(price, step=tick) - tick
-    else:
-        farthest = ceil_to_step(price, step=tick) + tick
-    profit = _profit(stop.direction, entry_price=stop.entry_price, price=farthest)
+    behind = _nearest_behind(stop, price)
+    profit = _profit(stop.direction, entry_price=stop.entry_price, price=behind)
     span = span_of(entry_price=stop.entry_price, initial_stop=stop.initial_stop)
     return int((profit / span).to_integral_value(ROUND_FLOOR)) + 1
+
+
+def _nearest_behind(stop: Stop, price: Decimal) -> Decimal:
+    tick = stop.price_tick
+    if stop.direction is Direction.LONG:
+        return floor_to_step(price, step=tick) - tick
+    return ceil_to_step(price, step=tick) + tick
 
 
 def _adjustment(

@@ -1,0 +1,1 @@
+"""Every position is guarded to its exit: stops, targets and trailing, watched in memory, claimed once, never silent."""
