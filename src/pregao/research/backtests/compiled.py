@@ -86,7 +86,7 @@ def _run(
     sums: Prices,
 ) -> None:
     assert len(plan.wanted) == len(candles)
-    follow(  # type: ignore[no-untyped-call]
+    follow(
         candles.open,
         candles.high,
         candles.low,
@@ -120,9 +120,7 @@ def numbers_of(terms: Terms) -> tuple[float, int, float, float, float, float, fl
 
 
 @compiled
-def follow(  # type: ignore[no-untyped-def]
-    opens, highs, lows, closes, wanted, stops, targets, funding, terms, whole, others, equity, sums
-):
+def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, whole, others, equity, sums):
     """Follow a plan; ``whole`` and ``others`` take the trades' columns and ``equity`` the worth at each close, if they have room."""
     start, sizing, size, leverage, fee, slippage, maintenance, step, stops_wait, closes_at_end = terms
     bars = len(closes)

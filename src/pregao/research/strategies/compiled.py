@@ -7,7 +7,7 @@ from pregao.research.strategies.strategy import FLAT, LONG, SHORT
 
 
 @compiled
-def cross(fast, slow):  # type: ignore[no-untyped-def]
+def cross(fast, slow):
     """Want to be long from where the fast line crosses above the slow one, short from where it crosses below; flat before."""
     wanted = np.zeros(len(fast), dtype=np.int8)
     side = 0
@@ -27,7 +27,7 @@ def cross(fast, slow):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def breakout(close, upper, lower, near_upper, near_lower):  # type: ignore[no-untyped-def]
+def breakout(close, upper, lower, near_upper, near_lower):
     """Follow the close out of a range, until it leaves a nearer one the other way; the ranges are those before the close."""
     wanted = np.zeros(len(close), dtype=np.int8)
     held = FLAT

@@ -4,11 +4,13 @@ from typing import Final
 
 import numpy as np
 
+from pregao.research.analysis import voters
 from pregao.research.candles import Candles, Prices
 from pregao.research.indicators import batch
 from pregao.research.strategies import compiled
 from pregao.research.strategies.strategy import (
     FLAT,
+    KEEP,
     LONG,
     SHORT,
     Parameter,
@@ -51,14 +53,14 @@ def sma_cross(candles: Candles, values: Values) -> Plan:
     """Two simple means cross."""
     fast = batch.sma(candles.close, period=int(values["fast"]))
     slow = batch.sma(candles.close, period=int(values["slow"]))
-    return _planned(compiled.cross(fast, slow), values)  # type: ignore[no-untyped-call]
+    return _planned(compiled.cross(fast, slow), values)
 
 
 def ema_cross(candles: Candles, values: Values) -> Plan:
     """Two exponential averages cross."""
     fast = batch.ema(candles.close, period=int(values["fast"]))
     slow = batch.ema(candles.close, period=int(values["slow"]))
-    return _planned(compiled.cross(fast, slow), values)  # type: ignore[no-untyped-call]
+    return _planned(compiled.cross(fast, slow), values)
 
 
 def macd(candles: Candles, values: Values) -> Plan:
@@ -66,7 +68,7 @@ def macd(candles: Candles, values: Values) -> Plan:
     found = batch.macd(
         candles.close, fast=int(values["fast"]), slow=int(values["slow"]), signal=int(values["signal"])
     )
-    return _planned(compiled.cross(found.line, found.signal), values)  # type: ignore[no-untyped-call]
+    return _planned(compiled.cross(found.line, found.signal), values)
 
 
 def rsi_reversal(candles: Candles, values: Values) -> Plan:
@@ -97,8 +99,18 @@ def breakout(candles: Candles, values: Values) -> Plan:
     """The close leaves the range of the bars before it; flat when it leaves a shorter one the other way."""
     far = batch.donchian(candles, period=int(values["period"]))
     near = batch.donchian(candles, period=int(values["exit_period"]))
-    wanted = compiled.breakout(candles.close, far.upper, far.lower, near.upper, near.lower)  # type: ignore[no-untyped-call]
+    wanted = compiled.breakout(candles.close, far.upper, far.lower, near.upper, near.lower)
     return _planned(wanted, values)
+
+
+def technical_analysis(candles: Candles, values: Values) -> Plan:
+    """Eight voters decide; what was entered is held until its stop or target, or until they decide for the other side."""
+    found = voters.decide(candles)
+    sure = (found.decided != FLAT) & (found.confidence >= values["confidence"])
+    wanted = np.where(sure, found.decided, np.int8(KEEP))
+    if not values["shorts"]:
+        wanted = np.where(wanted == SHORT, np.int8(FLAT), wanted)
+    return Plan(wanted=wanted, stop=found.stop, target=found.stop * voters.TARGET_RISKS)
 
 
 STRATEGIES: Final = {
@@ -176,6 +188,21 @@ STRATEGIES: Final = {
                 *EXITS,
             ),
             plan_of=breakout,
+        ),
+        Strategy(
+            name="technical_analysis",
+            meaning="eight voters decide; stop two ATR away, target twice as far",
+            parameters=(
+                Parameter(
+                    name="confidence",
+                    default=60,
+                    low=0,
+                    high=100,
+                    meaning="votes of a side, percent of all cast",
+                ),
+                BOTH_WAYS,
+            ),
+            plan_of=technical_analysis,
         ),
     )
 }
