@@ -40,6 +40,13 @@ class TestHistory:
         assert outcome.found == (), f"replay: pregao simulate --seeds {seed}..{seed}"
         assert outcome.orders > 0
 
+    def test_finds_nothing_where_the_database_was_put_back(self):
+        """With this seed a close was sent and forgotten: books that are believed send it again."""
+        outcome = run_history(179)
+
+        assert outcome.hits["restore"] == 1
+        assert outcome.found == ()
+
     def test_replays_to_the_byte_in_another_process(self):
         traces = {
             subprocess.run(
@@ -104,6 +111,17 @@ class TestWatch:
         watching.sent(replace(attempt_of(order), quantity=order.quantity * 2), now=NOON, by=TRADER)
 
         assert found == ["attempt p11 is sent as another than was committed"]
+
+    def test_lets_a_forgotten_attempt_be_sent_again_that_was_never_executed(self):
+        watching, found = watch()
+        watching.committed([planned(1)], State())
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
+
+        watching.forget(State())
+        watching.committed([planned(1)], State())
+        watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
+
+        assert (found, list(watching.forgotten)) == ([], ["p11"])
 
 
 class TestUnsettled:

@@ -16,6 +16,7 @@ from pregao.simulation.venue import Manners
 STARTS_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SYMBOLS = {"BTCUSDT": Decimal(95_200), "ETHUSDT": Decimal(3_300)}
 TROUBLE_SECONDS = 90.0  # then nothing goes wrong any more
+RESTORES = 1 / 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,8 @@ class Strike:
     """Something that happens to a process, to the database or to the venue."""
 
     at_seconds: float
-    what: str  # kill, freeze, database, venue, halt
-    seconds: float  # until it is over
+    what: str  # kill, freeze, database, venue, halt, restore
+    seconds: float  # until it is over; of a restore how much the database forgets
     trader: int = 0
 
 
@@ -85,7 +86,7 @@ def make_plan(seed: int) -> Plan:
         bots=bots,
         subscriptions=subscriptions,
         deliveries=tuple(_deliveries(bots, chance)),
-        strikes=tuple(_strikes(chance, traders)),
+        strikes=tuple(sorted([*_strikes(chance, traders), *_restores(seed)], key=lambda one: one.at_seconds)),
         traders=traders,
         manners=_manners(chance),
         database_loss=chance.choice((0.0, 0.01, 0.03)),
@@ -157,6 +158,16 @@ def _strikes(chance: random.Random, traders: int) -> list[Strike]:
         for _ in range(chance.randint(0, most))
     ]  # fmt: skip
     return sorted(strikes, key=lambda one: one.at_seconds)
+
+
+def _restores(seed: int) -> list[Strike]:
+    """Put the database back in one history of six, early enough that something happens afterwards."""
+    chance = random.Random(f"{seed}/restore")
+    if chance.random() >= RESTORES:
+        return []
+    seconds = 1.0 + 14.0 * chance.random()
+    at_seconds = 15.0 + seconds + (TROUBLE_SECONDS - 60.0) * chance.random()
+    return [Strike(at_seconds=at_seconds, what="restore", seconds=seconds)]
 
 
 def _manners(chance: random.Random) -> Manners:

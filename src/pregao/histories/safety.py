@@ -1,7 +1,7 @@
 """What must hold at every moment of a history, and what must hold once nothing goes wrong any more."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +30,7 @@ class Watch:
         self._find = find
         self._planned: dict[str, OrderPlanned] = {}  # committed attempts, by client order id
         self._sent: set[str] = set()
+        self._forgotten: dict[str, OrderPlanned] = {}  # attempts whose commit a restore took
         self._halted: int | None = None  # the version of the states since which the desk is halted
         self._acknowledged: dict[str, int] = {}  # the last version each worker has acknowledged
 
@@ -41,6 +42,18 @@ class Watch:
                     self._find(f"attempt {fact.client_order_id} is committed twice")
                 self._planned[fact.client_order_id] = fact
         self._check_limits(state)
+
+    @property
+    def forgotten(self) -> Collection[str]:
+        """The client order ids of attempts whose commit a restore took."""
+        return self._forgotten.keys()
+
+    def forget(self, backup: State) -> None:
+        """Know that the database was put back: what it has forgotten may be committed, and sent, again; not executed."""
+        known = {fact.client_order_id for fact in backup.journal if isinstance(fact, OrderPlanned)}
+        for name in self._planned.keys() - known:
+            self._forgotten[name] = self._planned.pop(name)
+            self._sent.discard(name)
 
     def halted(self, version: int | None) -> None:
         """Know since which version the desk is halted; None: it is not."""
@@ -74,19 +87,26 @@ class Watch:
     def check_executions(self, engine: Exchange) -> None:
         """Look at what the venue has executed."""
         executed: Counter[str] = Counter()
+        attempts: Counter[str] = Counter()
         entered: Counter[tuple[object, int]] = Counter()
         for account in engine.books.accounts.values():
             for order in account.orders.values():
                 own = order_of(order.client_order_id)
-                planned = self._planned.get(order.client_order_id)
+                remembered = self._planned.get(order.client_order_id)
+                planned = remembered or self._forgotten.get(order.client_order_id)
                 if own is None or planned is None or not order.filled_quantity:
                     continue
-                executed[own[0]] += 1
+                attempts[order.client_order_id] += 1
+                # A close that was forgotten may have left a rest, which is closed by another attempt.
+                executed[own[0]] += remembered is not None or planned.leg is Leg.ENTRY
                 if planned.leg is Leg.ENTRY:
                     entered[planned.signal_id, planned.account_id] += 1
         for order_id, times in executed.items():
             if times > 1:
                 self._find(f"order {order_id} is executed {times} times")
+        for client_order_id, times in attempts.items():
+            if times > 1:
+                self._find(f"attempt {client_order_id} is executed {times} times")
         for (signal_id, account_id), times in entered.items():
             if times > 1:
                 self._find(f"account {account_id} enters {times} times on signal {signal_id}")
@@ -104,8 +124,12 @@ class Watch:
                 self._find(f"user {user.email} holds more than the limit")
 
 
-def unsettled(state: State, engine: Exchange) -> list[str]:
-    """Give all that must not be so any more some time after the last fault."""
+def unsettled(state: State, engine: Exchange, *, forgotten: Collection[str] = ()) -> list[str]:
+    """
+    Give all that must not be so any more some time after the last fault.
+
+    What a restored database has ``forgotten`` (client order ids) may be held beside ours, where it is known to be.
+    """
     return [
         *(
             f"order {row.order_id} of account {row.account_id} is {row.status} code={row.code}"
@@ -130,18 +154,20 @@ def unsettled(state: State, engine: Exchange) -> list[str]:
         *(
             f"foreign {place} {row.quantity}"
             for place, row in state.foreign_positions.items()
-            if row.quantity
+            if row.quantity and not forgotten
         ),
-        *_differences(state, engine),
+        *_differences(state, engine, forgotten=forgotten),
     ]
 
 
-def _differences(state: State, engine: Exchange) -> list[str]:
-    """Give where our books and the exchange's differ: positions, then every fill."""
+def _differences(state: State, engine: Exchange, *, forgotten: Collection[str]) -> list[str]:
+    """Give where our books, with what they know to be held beside ours, and the exchange's differ: positions, then fills."""
     told: list[str] = []
     ours: defaultdict[tuple[int, str, PositionSide], Decimal] = defaultdict(Decimal)
     for one in state.live():
         ours[one.account_id, one.symbol, one.position_side] += signed_quantity(one)
+    for place, row in state.foreign_positions.items():
+        ours[place] += row.quantity
     for account in engine.books.accounts.values():
         number = int(account.key)
         theirs = held_of(account, until_ms=FOR_EVER_MS)
@@ -153,6 +179,8 @@ def _differences(state: State, engine: Exchange) -> list[str]:
         for fill in account.fills:
             key = (number, fill.symbol, str(fill.trade_id), str(fill.order_id))
             fact = state.fills.get(key)
+            if fill.client_order_id in forgotten:
+                continue  # told or not: what it holds is compared above
             if fact is None:
                 told.append(
                     f"account {number}: trade {fill.trade_id} of {fill.client_order_id} is not booked"

@@ -92,6 +92,13 @@ class TestHighWaterMark:
         assert 0.5 < time.monotonic() - began < 3
         assert await checks.seconds_to_wait(journal.pool) == 0
 
+    async def test_gives_no_position_an_id_that_may_have_been_given_and_forgotten(self, journal):
+        before = await journal.pool.fetchval("SELECT nextval('position_ids')")
+
+        await checks.mark_forgotten(journal.pool)
+
+        assert await journal.pool.fetchval("SELECT nextval('position_ids')") > before + 1_000_000
+
     async def test_half_a_file_is_no_reason_to_doubt(self, journal, path):
         path.write_text('{"lsn"')
 

@@ -11,6 +11,7 @@ from pregao.orders.resolve import CLOCK_MARGIN_MS
 
 CHECK_HOLDING_SECONDS = 300.0  # between two looks at an account that holds something: 5 of a minute's weight
 CHECK_FLAT_SECONDS = 3_600.0
+FORGOTTEN_POSITIONS_MAX = 1_000_000
 READS_LAG_SECONDS = 5.0
 # What was sent and then forgotten is refused by then, or has traded and shows in what the venue tells.
 FORGOTTEN_SECONDS = (RECV_WINDOW_MS + CLOCK_MARGIN_MS) / 1_000 + READS_LAG_SECONDS
@@ -53,7 +54,14 @@ async def mark_unreconciled(connection: asyncpg.Pool, venue: Venue) -> list[int]
 
 
 async def mark_forgotten(connection: asyncpg.Pool) -> int:
-    """Note that the books may lack what they knew, on every account; give how many there are."""
+    """
+    Note that the books may lack what they knew, on every account; give how many there are.
+
+    A position's id is part of the ids of its closes: those that were given out and forgotten are not given again.
+    """
+    await connection.execute(
+        "SELECT setval('position_ids', nextval('position_ids') + $1)", FORGOTTEN_POSITIONS_MAX
+    )
     marked: int = await connection.fetchval(
         """
         WITH marked AS (

@@ -80,6 +80,16 @@ class MemoryJournal:
         self._tell(new)
         await self._moment("committed")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has a transaction open."""
+        return self._holder is not None
+
+    def put_back(self, state: State) -> None:
+        """Put an older state back, as a backup is: what was committed since is forgotten."""
+        assert not self.is_open, "a transaction would commit what it began with"
+        self.state = state.copy()
+
     def break_off(self, process: str) -> None:
         """Roll back what a process has open that is gone for ever."""
         if self._holder == process:
