@@ -12,7 +12,7 @@ from pregao.signals.unreadable import Unreadable, has_placeholder, shown, unfill
 DIGITS_MAX = 28  # more than any venue books; sums of two stay exact
 HUNDRED = Decimal(100)
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,28}(?:\.\d{0,28})?|\.\d{1,28})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,28}(?:\.\d{0,28})?|\.\d{1,28})([eE][+-]?\d{1,2})?", re.ASCII)
 _OFFSET = re.compile(r"[+-]?\d+(?:\.\d+)?(?:%|[a-z])", re.ASCII)
 _NOT_GIVEN = frozenset({"", "na", "nan", "null", "none", "market", "mkt"})
 
@@ -59,8 +59,11 @@ def to_number(value: object, *, field: str, code: str) -> Decimal:
     """
     if isinstance(value, str):
         text = value.strip()
-        if _NUMBER.fullmatch(text):
-            return _within_reach(Decimal(text), field=field, code=code)
+        written = _NUMBER.fullmatch(text)
+        if written is not None:
+            number = Decimal(text)
+            is_short = len(text) <= DIGITS_MAX and written[1] is None
+            return number if is_short else _within_reach(number, field=field, code=code)
         if has_placeholder(text):
             raise unfilled(field)
     elif isinstance(value, (int, Decimal)) and not isinstance(value, bool):
@@ -110,11 +113,13 @@ def _one_quantity(found: Found) -> tuple[Decimal | None, str | None]:
             read["lots"] = _quantity(value, name=name, said=None)[0]
     if not read:
         return _sized_in_percent(found)
-    kind = next(
-        (kind for kind in (None, "base", "lots", "percent", "quote") if kind in read), next(iter(read))
-    )
-    if kind is None and any(
-        plain(str(value)) in ("linear", "spot") for _, value in found.get("category", ())
+    kind = next(iter(read))
+    if len(read) > 1:
+        kind = next((kind for kind in (None, "base", "lots", "percent", "quote") if kind in read), kind)
+    if (
+        kind is None
+        and "category" in found
+        and any(plain(str(value)) in ("linear", "spot") for _, value in found["category"])
     ):
         return read[kind], "base"  # Bybit's linear and spot orders count the base coin
     return read[kind], kind
@@ -204,8 +209,9 @@ def read_price(found: Found) -> tuple[Decimal | None, tuple[str, ...]]:
     :raises Unreadable: when a price field holds something else
     """
     offsets = []
-    for name, value in sorted(found.get("price", ()), key=_price_rank):
-        if isinstance(value, str):
+    fields = found.get("price", ())
+    for name, value in sorted(fields, key=_price_rank) if len(fields) > 1 else fields:
+        if isinstance(value, str) and not value[-1:].isdigit():
             text = value.strip()
             if plain(text) in _NOT_GIVEN:
                 continue
@@ -282,6 +288,7 @@ def is_set(found: Found, meaning: str) -> bool:
     return True in answers
 
 
+_DIGITS = re.compile(r"\d{9,14}(?:\.\d{1,9})?", re.ASCII)
 _SENT_RANKS = {"timenow": 0, "sentat": 1, "alerttime": 1, "timestamp": 2}
 _SECONDS_MIN, _SECONDS_MAX = (
     1_000_000_000,
@@ -304,7 +311,7 @@ def read_sent_at(found: Found) -> datetime | None:
 def _instant(value: object) -> datetime | None:
     if isinstance(value, str):
         text = value.strip()
-        if not re.fullmatch(r"\d{9,14}(?:\.\d{1,9})?", text, re.ASCII):
+        if not _DIGITS.fullmatch(text):
             return _iso(text)
         value = Decimal(text)
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
@@ -319,7 +326,8 @@ def _iso(text: str) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        if instant.tzinfo is not UTC:
+            instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return instant if instant > EPOCH else None

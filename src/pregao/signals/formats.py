@@ -54,6 +54,8 @@ _CLOSES = frozenset(
 )
 _WITHOUT_SYMBOL = frozenset({Intent.CLOSE_ALL, Intent.START_BOT, Intent.NOTHING})
 _NOTES = frozenset({"note", "message", "id"})
+_CLOSING = frozenset({CLOSE, CLOSE_LONG, CLOSE_SHORT, TARGET})
+_SIZES = ("quantity", "percent", "percent_of_balance")
 _ORDER_TYPES = frozenset(
     {"market", "limit", "stop", "stop_limit", "stop_market", "take_profit", "trailing_stop"}
 )
@@ -219,8 +221,8 @@ def _noted(found: Found, meaning: Meaning) -> Meaning:
     if meaning[0] not in (Intent.BUY, Intent.SELL) or "position_now" in found or "position_before" in found:
         return meaning
     notes = [*found.get("note", ()), *found.get("message", ()), *found.get("id", ())]
-    words = {word for _, value in notes if isinstance(value, str) and (word := find_word(value)) is not None}
-    if words.isdisjoint({CLOSE, CLOSE_LONG, CLOSE_SHORT, TARGET}):
+    words = [word for _, value in notes if isinstance(value, str) and (word := find_word(value)) is not None]
+    if not words or _CLOSING.isdisjoint(words):
         return meaning
     closing = {CLOSE if word == TARGET else word for word in words}
     return settle(None, None, more=(Word(side=meaning[1]), *closing))
@@ -299,6 +301,7 @@ def _order_type(found: Found) -> str | None:
 
 
 _UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+_UUID_DIGITS = 32
 ID_CHARACTERS_MAX = 200
 
 
@@ -309,7 +312,7 @@ def _explicit_id(found: Found) -> str | None:
             return text.strip()
     for _, value in found.get("id", ()):
         # Most are the script's name for the order; only one nobody could have typed is this event's.
-        if isinstance(value, str) and _UUID.fullmatch(value.strip()):
+        if isinstance(value, str) and len(value) >= _UUID_DIGITS and _UUID.fullmatch(value.strip()):
             return value.strip()
     return None
 
@@ -319,6 +322,7 @@ def _not_used(found: Found, offsets: tuple[str, ...], *, sized: bool) -> tuple[s
         return tuple(name for name, _ in found["not_used"]) if "not_used" in found else ()
     names = [*offsets, *(name for name, _ in found.get("not_used", ()))]
     if sized:
-        for meaning in ("quantity", "percent", "percent_of_balance"):
-            names += [name for name, value in found.get(meaning, ()) if not is_flag(value)]
-    return tuple(dict.fromkeys(names))
+        for meaning in _SIZES:
+            if meaning in found:
+                names += [name for name, value in found[meaning] if not is_flag(value)]
+    return tuple(dict.fromkeys(names)) if len(names) > 1 else tuple(names)

@@ -64,6 +64,8 @@ _SPELLINGS: dict[Word, str] = {
     Word("nothing"): "hold none wait nothing info aguardar nada manter",
 }
 
+_NO_WORD = Word()
+
 WORDS: dict[str, Word] = {
     spelling: word for word, spellings in _SPELLINGS.items() for spelling in spellings.split()
 }
@@ -134,6 +136,8 @@ def settle(action: Word | None, side: Word | None, *, more: tuple[Word, ...] = (
         pair = PAIRS.get(frozenset((action, side)))
         if pair is not None:
             return pair
+    if not more and (action is None or side is None):
+        return _said_alone(action or side or _NO_WORD)
     words = {word for word in (action, side, *more) if word is not None}
     if words == {ENTER}:
         return Intent.BUY, Side.BUY
@@ -143,6 +147,12 @@ def settle(action: Word | None, side: Word | None, *, more: tuple[Word, ...] = (
     if len(acts) > 1 or len(sides) > 1 or len(positions) > 1:
         raise contradiction("the action words say different things")
     return _settled(next(iter(acts), None), next(iter(sides), None), next(iter(positions), None))
+
+
+def _said_alone(word: Word) -> Meaning:
+    if word == ENTER:
+        return Intent.BUY, Side.BUY
+    return _settled(word.act, word.side, word.position)
 
 
 def _settled(act: Act | None, side: Side | None, position: Holding | None) -> Meaning:
