@@ -22,7 +22,7 @@ def cpu_seconds_of_tree(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0  # it ended just now; its parent has its time
     return sum(map(int, fields[11:15])) / TICKS + sum(cpu_seconds_of_tree(int(child)) for child in children)
 

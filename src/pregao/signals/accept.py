@@ -42,12 +42,13 @@ async def accept_signal(
     arrivals: Sequence[SignalReceived], *, now: datetime, age_seconds_max: int, read: Read = read_body
 ) -> list[Fact]:
     """Say of each arrival what it asks for, or why it is refused."""
-    return [_accept(received, now=now, age_seconds_max=age_seconds_max, read=read) for received in arrivals]
+    return [accept_one(received, read, now=now, age_seconds_max=age_seconds_max) for received in arrivals]
 
 
-def _accept(
-    received: SignalReceived, *, now: datetime, age_seconds_max: int, read: Read
+def accept_one(
+    received: SignalReceived, read: Read, *, now: datetime, age_seconds_max: int
 ) -> SignalAccepted | SignalRefused:
+    """Say of one arrival what it asks for, or why it is refused."""
     try:
         reading = read(received)
         instruction = instruction_of(

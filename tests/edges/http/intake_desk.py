@@ -14,7 +14,7 @@ import uvicorn
 
 from pregao.domain.bot import Bot
 from pregao.domain.facts import BotConfigured
-from pregao.edges.http.intake import Intake
+from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
@@ -140,9 +140,8 @@ async def open_desk(dsn: str, **options):
 @asynccontextmanager
 async def served(app):
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", http="httptools"
+        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", **UVICORN_OPTIONS
     )
-    config.proxy_headers = False
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs
 
 from pregao.domain.bot import Bot
 from pregao.domain.clock import from_ms
-from pregao.domain.facts import SignalAccepted, SignalReceived, SignalRefused
+from pregao.domain.facts import SignalReceived
 from pregao.domain.signal import AlertReading
 from pregao.edges.http.answers import Answer
 from pregao.edges.http.gate import Signature, masked, masked_text
 from pregao.edges.ids import uuid7
-from pregao.signals.accept import accept_signal
+from pregao.signals.accept import accept_one
 from pregao.signals.formats import Parsed, Unreadable, find_secret, read_alert
 from pregao.signals.ports import Arrival
 
@@ -52,7 +52,7 @@ class Delivery:
 # The signal -----------------------------------------------------------------------------------------------------
 
 
-async def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
+def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
     """Read what was let in, and give it as it is stored: masked, with its key and with what it asks for."""
     reading: AlertReading | Unreadable
     try:
@@ -84,13 +84,8 @@ async def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
             raise reading
         return reading
 
-    (outcome,) = await accept_signal(
-        (received,), now=delivery.now, age_seconds_max=age_seconds_max, read=read
-    )
-    assert isinstance(outcome, SignalAccepted | SignalRefused)
-    return Arrival(
-        received, outcome, signature=None if delivery.signature is None else delivery.signature.code
-    )
+    outcome = accept_one(received, read, now=delivery.now, age_seconds_max=age_seconds_max)
+    return Arrival(received, outcome, None if delivery.signature is None else delivery.signature.code)
 
 
 def header_secret(headers: dict[bytes, bytes]) -> str | None:

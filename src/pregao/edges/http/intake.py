@@ -7,6 +7,7 @@ limits are looked at in this order; then the body is read once, stored, and its 
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -55,6 +56,7 @@ from pregao.edges.http.gate import (
     secrets_in,
     to_networks,
 )
+from pregao.edges.http.posts import Reply, WebhookProtocol
 from pregao.edges.http.waiting import Deadlines, Settlements
 from pregao.signals.formats import find_secret, parse, secrets_named
 from pregao.signals.ports import Arrival, Arrivals, BotBook, Record, Recorded, StoreAway
@@ -79,7 +81,7 @@ SIGNATURE_SECONDS_MAX = (
 
 UVICORN_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": WebhookProtocol,
     "access_log": False,
     "proxy_headers": False,  # the gate decides whose X-Forwarded-For is believed
     "server_header": False,
@@ -133,6 +135,7 @@ class Intake:
         self._undecided = 0
         self._accepted = 0  # since the undecided were last counted
         self._tasks: list[asyncio.Task[None]] = []
+        self._elapsed: Callable[[], float] = time.monotonic
 
     @property
     def queue_size(self) -> int:
@@ -145,6 +148,8 @@ class Intake:
 
     async def start(self) -> None:
         """Begin what runs beside the requests."""
+        # Kept, because asking for the running loop is a system call each time on Python 3.11.
+        self._elapsed = asyncio.get_running_loop().time
         beside = (self._deadlines.keep, self._settlements.keep, self._keep_turned_away, self._keep_count)
         self._tasks = [asyncio.create_task(keep(), name=f"intake {keep.__name__}") for keep in beside]
 
@@ -156,36 +161,38 @@ class Intake:
             await asyncio.wait(self._tasks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path: str = scope["path"]
-            if path.startswith(MASTER_PATH):
-                await self._serve(scope, receive, send, webhook_path=path[len(MASTER_PATH) :])
-                return
-            if path == QUEUE_PATH:
-                await self._serve(scope, receive, send, webhook_path=None)
-                return
-        await self._app(scope, receive, send)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, webhook_path: str | None) -> None:
+        path = scope["path"] if scope["type"] == "http" and scope["method"] == "POST" else ""
+        if not path.startswith(MASTER_PATH) and path != QUEUE_PATH:
+            await self._app(scope, receive, send)
+            return
         try:
-            delivery = await self._let_in(scope, receive, webhook_path=webhook_path)
-            status, body = await self._take(delivery, is_master=webhook_path is not None)
-            headers = [JSON_HEADER, (b"content-length", b"%d" % len(body))]
+            sent = await read_body(receive, length=dict(scope["headers"]).get(b"content-length"))
+            status, body, headers = await self.take(scope, sent)
         except Gone:
             return
-        except Exception as failure:
-            answer = _answer_of(failure)
+        except Answer as answer:
             status, body, headers = answer.status, answer.body, answer.headers()
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    async def take(self, scope: Scope, body: bytes) -> Reply:
+        """Answer a POST to one of the webhooks, whose body is whole; never raises."""
+        path: str = scope["path"]
+        webhook_path = None if path == QUEUE_PATH else path[len(MASTER_PATH) :]
+        try:
+            delivery = await self._let_in(scope, body, webhook_path=webhook_path)
+            status, text = await self._answer(delivery, is_master=webhook_path is not None)
+        except Exception as failure:
+            answer = _answer_of(failure)
+            return answer.status, answer.body, answer.headers()
+        return status, text, (JSON_HEADER, (b"content-length", b"%d" % len(text)))
+
     # The gate ----------------------------------------------------------------------------------------------
 
-    async def _let_in(self, scope: Scope, receive: Receive, *, webhook_path: str | None) -> Delivery:
-        began = asyncio.get_running_loop().time()
+    async def _let_in(self, scope: Scope, body: bytes, *, webhook_path: str | None) -> Delivery:
+        began = self._elapsed()
         now = self._clock()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_body(receive, length=headers.get(b"content-length"))
         bot = self._find_bot(webhook_path)
         if bot is None:
             bot = await self._look_for_bot(webhook_path)
@@ -277,8 +284,8 @@ class Intake:
 
     # The signal --------------------------------------------------------------------------------------------
 
-    async def _take(self, delivery: Delivery, *, is_master: bool) -> tuple[int, bytes]:
-        arrival = await arrival_of(delivery, age_seconds_max=self._age_seconds_max)
+    async def _answer(self, delivery: Delivery, *, is_master: bool) -> tuple[int, bytes]:
+        arrival = arrival_of(delivery, age_seconds_max=self._age_seconds_max)
         if delivery.bot.status is BotStatus.ARCHIVED:
             await self._let_close(arrival)
         rehearsal.reach("web.signal.received")
@@ -314,7 +321,7 @@ class Intake:
 
     async def _keep_arrival(self, arrival: Arrival) -> Recorded:
         try:
-            return await self._recorded(arrival)
+            return await self._commit(arrival)
         except StoreAway:
             raise
         except Exception as failure:
@@ -332,20 +339,19 @@ class Intake:
             code="VALUE_UNUSABLE",
             reason="A value of the alert is too large or too long to be kept. Send plain numbers and names.",
         )
-        return await self._recorded(Arrival(received, refused, signature=arrival.signature))
+        return await self._commit(Arrival(received, refused, signature=arrival.signature))
 
-    async def _recorded(self, arrival: Arrival) -> Recorded:
+    def _commit(self, arrival: Arrival) -> asyncio.Future[Recorded]:
         future = self._record(arrival)
-        self._deadlines.watch(future, since=asyncio.get_running_loop().time())
-        return await future
+        self._deadlines.watch(future, since=self._elapsed())
+        return future
 
     async def _broadcast(self, delivery: Delivery, recorded: Recorded) -> tuple[int, bytes]:
-        loop = asyncio.get_running_loop()
         answer = None
         if not recorded.is_first:
             answer = await self._receipt(delivery, recorded)
         if answer is None or answer.status == "pending":
-            left = delivery.wait_seconds - (loop.time() - delivery.began)
+            left = delivery.wait_seconds - (self._elapsed() - delivery.began)
             if left > 0:
                 await self._settlements.wait(recorded.signal_id, seconds=left)
                 answer = await self._receipt(delivery, recorded) or answer
@@ -356,7 +362,7 @@ class Intake:
                 signal_id=recorded.signal_id,
                 status="pending",
                 repeated=not recorded.is_first,
-                broadcast_stats=BroadcastStats(duration_ms=int((loop.time() - delivery.began) * 1000)),
+                broadcast_stats=BroadcastStats(duration_ms=int((self._elapsed() - delivery.began) * 1000)),
                 executions=(),
                 timestamp=delivery.now,
             )
@@ -374,7 +380,7 @@ class Intake:
             return None
         if receipt is None:
             return None
-        elapsed = asyncio.get_running_loop().time() - delivery.began
+        elapsed = self._elapsed() - delivery.began
         return broadcast_of(
             receipt, repeated=not recorded.is_first, duration_ms=int(elapsed * 1000), now=delivery.now
         )

@@ -38,6 +38,7 @@ class GroupCommit(Generic[Item, Result]):
         self._writers = 0
         self._queue: list[tuple[Item, asyncio.Future[Result]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def waiting(self) -> int:
@@ -46,7 +47,10 @@ class GroupCommit(Generic[Item, Result]):
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Queue an item; the future is done when it is committed, or carries why it could not be."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            # Kept: asking for the running loop is a system call each time on Python 3.11.
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._queue.append((item, future))
         if self._writers < self._writers_max:
             self._writers += 1
