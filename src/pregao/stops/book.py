@@ -79,6 +79,11 @@ class StopBook:
         """Say whether a position is watched."""
         return position_id in self._watched
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Say whether the last price lay far from the one before it: another one should be had soon."""
+        return not (_near(self._bid, self._bid_before) and _near(self._ask, self._ask_before))
+
     # --- what is watched ---
 
     def watch(self, stop: Stop) -> None:
