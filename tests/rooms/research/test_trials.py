@@ -176,21 +176,43 @@ class TestCompare:
 
 
 class TestSweep:
-    def test_gives_each_combination_what_it_gets_alone_and_in_order(self):
-        candles = walk(3_000, seed=43)
-        strategy = STRATEGIES["sma_cross"]
-        combinations = list(
-            strategy.combinations(ranges_of(["fast=3:11:2", "slow=10:40:10", "stop_pct=1,2"]))
-        )
+    @pytest.mark.parametrize("pays", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "ranges"),
+        [
+            ("sma_cross", ["fast=3:11:2", "slow=10:40:10", "stop_pct=0,2", "shorts=0,1"]),
+            ("ema_cross", ["fast=3:11:2", "slow=10:40:10", "target_pct=0,3"]),
+            ("breakout", ["period=10:30:10", "exit_period=5,10"]),
+        ],
+    )
+    def test_gives_each_combination_what_it_gets_alone_and_in_order(self, name, ranges, pays):
+        candles = walk(30_000 if name == "ema_cross" else 3_000, seed=43)
+        strategy = STRATEGIES[name]
+        combinations = list(strategy.combinations(ranges_of(ranges)))
+        funding = np.random.default_rng(1).normal(0, 1e-4, len(candles)) if pays else None
         heard = []
 
-        trials = sweep(candles, strategy, combinations, TERMS, jobs=2, on_done=heard.append)
+        swept = sweep(candles, strategy, combinations, TERMS, funding=funding, jobs=2, on_done=heard.append)
 
-        assert [trial.values for trial in trials] == combinations
-        assert sum(heard) == len(combinations)
-        for trial in trials[::7]:
-            alone, _ = try_out(candles, strategy, trial.values, TERMS)
-            assert trial.figures == alone.figures
+        assert sum(heard) == len(swept) == len(combinations)
+        for number in range(0, len(swept), 5):
+            alone, _ = try_out(candles, strategy, combinations[number], TERMS, funding=funding)
+            assert swept.trial(number) == alone
+            for figure, column in swept.table.items():
+                assert column[number] == pytest.approx(
+                    getattr(alone.figures, figure), rel=1e-9, nan_ok=True
+                ), figure
+
+    def test_ranks_by_sharpe(self):
+        strategy = STRATEGIES["sma_cross"]
+        combinations = list(strategy.combinations(ranges_of(["fast=3:11:2", "slow=10:40:10"])))
+
+        best = sweep(walk(3_000, seed=43), strategy, combinations, TERMS).best(5)
+
+        assert len(best) == 5
+        assert [one.figures.sharpe for one in best] == sorted(
+            (one.figures.sharpe for one in best), reverse=True
+        )
 
     @pytest.mark.parametrize(
         ("text", "values"),

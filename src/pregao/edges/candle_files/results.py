@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from pregao.research.backtests.outcome import Outcome
+from pregao.research.backtests.sweep import Swept
 from pregao.research.backtests.trial import Trial
 
 
@@ -18,6 +19,17 @@ class ResultKindUnknownError(ValueError):
 def rows_of(trials: Iterable[Trial]) -> list[dict[str, Any]]:
     """Give one row for each trial: its parameters, then its figures."""
     return [{"strategy": one.strategy, **one.values, **asdict(one.figures)} for one in trials]
+
+
+def write_sweep(swept: Swept, path: Path) -> None:
+    """
+    Write one row for each combination: its parameters, then its figures.
+
+    :raises ResultKindUnknownError: when the name ends otherwise than in .parquet or .csv.
+    """
+    names = list(swept.combinations[0])
+    parameters = {name: [values[name] for values in swept.combinations] for name in names}
+    _write(pl.DataFrame({"strategy": [swept.strategy] * len(swept), **parameters, **swept.table}), path)
 
 
 def trade_rows(outcome: Outcome) -> list[dict[str, Any]]:
@@ -48,8 +60,11 @@ def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     :raises ResultKindUnknownError: when the name ends otherwise.
     """
+    _write(pl.DataFrame(list(rows), infer_schema_length=None), path)
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
     require_kind(path)
-    frame = pl.DataFrame(list(rows), infer_schema_length=None)
     if path.suffix == ".parquet":
         frame.write_parquet(path)
     else:

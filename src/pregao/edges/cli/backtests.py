@@ -284,8 +284,8 @@ def sweep(
 ) -> None:
     """Try every combination of parameters, and say how much of the best one luck explains."""
     with _told_apart():
-        from pregao.edges.candle_files.results import require_kind, rows_of, write_rows
-        from pregao.research.backtests.figures import deflated_sharpe, expected_best, ranked
+        from pregao.edges.candle_files.results import require_kind, rows_of, write_sweep
+        from pregao.research.backtests.figures import deflated_sharpe, expected_best
         from pregao.research.backtests.sweep import ranges_of
         from pregao.research.backtests.sweep import sweep as sweep_all
         from pregao.research.backtests.walk_forward import walk_forward
@@ -309,9 +309,7 @@ def sweep(
         candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         rates = _funding(candles, funding)
         with _bar(len(combinations) * (1 + folds), shown=not as_json) as advance:
-            trials = sweep_all(
-                candles, chosen, combinations, terms, funding=rates, jobs=jobs, on_done=advance
-            )
+            swept = sweep_all(candles, chosen, combinations, terms, funding=rates, jobs=jobs, on_done=advance)
             forward = (
                 walk_forward(
                     candles,
@@ -326,28 +324,28 @@ def sweep(
                 if folds
                 else None
             )
-        best_first = ranked(trials, sharpe_of=lambda trial: trial.figures.sharpe)
-        sharpes = [trial.figures.sharpe for trial in trials]
+        best_first = swept.best(top)
+        sharpes = swept.table["sharpe"].tolist()
         deflated = deflated_sharpe(
             best_first[0].figures, sharpes=sharpes, bars_per_year=candles.timeframe.bars_per_year
         )
         if out is not None:
-            write_rows(rows_of(trials), out)
+            write_sweep(swept, out)
     if as_json:
         told = {
             "candles": _about(candles),
-            "tried": len(trials),
+            "tried": len(swept),
             "sharpe_by_luck": expected_best(sharpes),
             "deflated_sharpe": deflated,
-            "trials": rows_of(best_first[:top]),
+            "trials": rows_of(best_first),
             "walk_forward": asdict(forward) if forward else None,
         }
         typer.echo(json.dumps(_finite(told)))
         return
     typer.echo(f"{candles.label}  {_extent(candles)}")
-    show_rows([_ranked_row(trial) for trial in best_first[:top]], RANKED, empty="")
+    show_rows([_ranked_row(trial) for trial in best_first], RANKED, empty="")
     typer.echo(
-        f"{len(trials)} combinations were tried. The best of so many would reach a Sharpe ratio of "
+        f"{len(swept)} combinations were tried. The best of so many would reach a Sharpe ratio of "
         f"{expected_best(sharpes):.2f} by luck alone; that this one is above it has a probability of {_number(deflated)}."
     )
     if forward is not None:

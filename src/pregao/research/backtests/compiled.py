@@ -36,6 +36,7 @@ from pregao.research.backtests.outcome import (
 from pregao.research.backtests.terms import Ending, Sizing, Terms
 from pregao.research.candles import Candles, Prices
 from pregao.research.machine import compiled
+from pregao.research.strategies.compiled import cross_into
 from pregao.research.strategies.strategy import KEEP, Plan
 
 SIGNAL, STOP, TARGET, LIQUIDATED, END = (int(one) for one in Ending)
@@ -147,136 +148,150 @@ def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, w
     drawdown_bars_max = 0
     sum_1 = sum_2 = sum_3 = sum_4 = downside = 0.0
     for at in range(bars):
-        if side == 0 and (at == 0 or wanted[at - 1] == 0):  # nothing is held and nothing is wanted
-            barred = 0
+        if side == 0 and (
+            at == 0 or wanted[at - 1] == 0 or wanted[at - 1] == barred
+        ):  # nothing comes of this candle
+            if at == 0 or wanted[at - 1] == 0:
+                barred = 0
             if keeps_equity:
                 equity[at] = cash
             if cash >= peak:
                 peak_bar = at
             continue
-        if side != 0 and pays_funding:
-            paid = side * quantity * opens[at] * funding[at]
-            paid_funding += paid
-            cash -= paid
-        ending = -1
-        exit_price = 0.0
-        if at > 0:
-            want: Any = np.int64(wanted[at - 1])
-            if want != barred:
-                barred = 0
-            if want != KEEP:
-                if side not in (0, want):
-                    ending = SIGNAL
-                    exit_price = opens[at]
-                enters = want not in (0, barred) and (side == 0 or ending == SIGNAL)
-            else:
-                enters = False
+        quiet = False
+        if side != 0 and not pays_funding and at < bars - 1:
+            asked = np.int64(wanted[at - 1])
+            if asked in (side, KEEP):  # most candles: what is held is wanted, and nothing is touched
+                if side > 0:
+                    quiet = lows[at] > guard and highs[at] < target_price
+                else:
+                    quiet = highs[at] < guard and lows[at] > target_price
+        if quiet:
+            held_bars += 1
         else:
-            want = 0
-            enters = False
-        # Twice: what is held may be closed at the open, and what is opened there may be closed within the same candle.
-        for again in range(2):
-            if again == 1:
-                if not enters:
-                    if side == 0:
-                        break
-                elif side == 0:
-                    stop = stops[0] if one_stop else stops[at - 1]
-                    target = targets[0] if one_target else targets[at - 1]
-                    price = opens[at] * (1 + want * slippage)
-                    amount = 0.0
-                    if cash > 0 and (sizing != RISK or 0 < stop < inf):
-                        if sizing == RISK:
-                            notional = cash * size / stop
-                        elif sizing == MONEY:
-                            notional = size * leverage
+            if side != 0 and pays_funding:
+                paid = side * quantity * opens[at] * funding[at]
+                paid_funding += paid
+                cash -= paid
+            ending = -1
+            exit_price = 0.0
+            if at > 0:
+                want: Any = np.int64(wanted[at - 1])
+                if want != barred:
+                    barred = 0
+                if want != KEEP:
+                    if side not in (0, want):
+                        ending = SIGNAL
+                        exit_price = opens[at]
+                    enters = want not in (0, barred) and (side == 0 or ending == SIGNAL)
+                else:
+                    enters = False
+            else:
+                want = 0
+                enters = False
+            # Twice: what is held may be closed at the open, and what is opened there may be closed within the same candle.
+            for again in range(2):
+                if again == 1:
+                    if not enters:
+                        if side == 0:
+                            break
+                    elif side == 0:
+                        stop = stops[0] if one_stop else stops[at - 1]
+                        target = targets[0] if one_target else targets[at - 1]
+                        price = opens[at] * (1 + want * slippage)
+                        amount = 0.0
+                        if cash > 0 and (sizing != RISK or 0 < stop < inf):
+                            if sizing == RISK:
+                                notional = cash * size / stop
+                            elif sizing == MONEY:
+                                notional = size * leverage
+                            else:
+                                notional = cash * size * leverage
+                            notional = min(notional, cash * leverage)
+                            amount = notional / (price * (1 + max(fee, 0.0)))
+                            if step > 0:
+                                amount = floor(amount / step) * step
+                        if amount <= 0:
+                            denied += 1
+                            break
+                        side = want
+                        quantity = amount
+                        entry_bar = at
+                        entry_price = price
+                        fees = quantity * price * fee
+                        cash -= fees
+                        paid_funding = 0.0
+                        stop_price = price * (1 - side * stop)
+                        target_price = price * (1 + side * target)
+                        liquidation = price * (1 - side * (1 / leverage - maintenance))
+                        bankrupt = price * (1 - side / leverage)
+                        if side * (stop_price - liquidation) <= 0:
+                            guard = liquidation
+                            guard_ending = LIQUIDATED
                         else:
-                            notional = cash * size * leverage
-                        notional = min(notional, cash * leverage)
-                        amount = notional / (price * (1 + max(fee, 0.0)))
-                        if step > 0:
-                            amount = floor(amount / step) * step
-                    if amount <= 0:
-                        denied += 1
-                        break
-                    side = want
-                    quantity = amount
-                    entry_bar = at
-                    entry_price = price
-                    fees = quantity * price * fee
-                    cash -= fees
-                    paid_funding = 0.0
-                    stop_price = price * (1 - side * stop)
-                    target_price = price * (1 + side * target)
-                    liquidation = price * (1 - side * (1 / leverage - maintenance))
-                    bankrupt = price * (1 - side / leverage)
-                    if side * (stop_price - liquidation) <= 0:
-                        guard = liquidation
-                        guard_ending = LIQUIDATED
-                    else:
-                        guard = stop_price
-                        guard_ending = STOP
-                if not (stops_wait and at == entry_bar):
-                    if side > 0:
-                        worst_price = lows[at]
-                        best_price = highs[at]
-                    else:
-                        worst_price = highs[at]
-                        best_price = lows[at]
-                    has_target = abs(target_price) != inf
-                    if side * (opens[at] - guard) <= 0:
-                        ending = guard_ending
-                        exit_price = opens[at]
-                    elif has_target and side * (opens[at] - target_price) >= 0:
-                        ending = TARGET
-                        exit_price = opens[at]
-                    elif side * (worst_price - guard) <= 0:
-                        ending = guard_ending
-                        exit_price = guard
-                    elif has_target and side * (best_price - target_price) >= 0:
-                        ending = TARGET
-                        exit_price = target_price
-                if ending == -1:
-                    held_bars += 1
-                    if at == bars - 1 and closes_at_end:
-                        ending = END
-                        exit_price = closes[at]
-            if ending != -1:
-                if ending != TARGET:
-                    exit_price *= 1 - side * slippage
-                if side * (exit_price - bankrupt) <= 0:
-                    exit_price = bankrupt
-                exit_fee = quantity * exit_price * fee
-                gained = side * quantity * (exit_price - entry_price)
-                cash += gained - exit_fee
-                fees += exit_fee
-                profit = gained - fees - paid_funding
-                if keeps_trades:
-                    whole[0, count] = entry_bar
-                    whole[1, count] = at
-                    whole[2, count] = side
-                    whole[3, count] = ending
-                    others[0, count] = quantity
-                    others[1, count] = entry_price
-                    others[2, count] = exit_price
-                    others[3, count] = fees
-                    others[4, count] = paid_funding
-                    others[5, count] = profit
-                count += 1
-                all_fees += fees
-                all_funding += paid_funding
-                best = max(best, profit)
-                worst = min(worst, profit)
-                if profit > 0:
-                    wins += 1
-                    gross_profit += profit
-                elif profit < 0:
-                    losses += 1
-                    gross_loss -= profit
-                if ending not in (SIGNAL, END):
-                    barred = side
-                side = 0
-                ending = -1
+                            guard = stop_price
+                            guard_ending = STOP
+                    if not (stops_wait and at == entry_bar):
+                        if side > 0:
+                            worst_price = lows[at]
+                            best_price = highs[at]
+                        else:
+                            worst_price = highs[at]
+                            best_price = lows[at]
+                        has_target = abs(target_price) != inf
+                        if side * (opens[at] - guard) <= 0:
+                            ending = guard_ending
+                            exit_price = opens[at]
+                        elif has_target and side * (opens[at] - target_price) >= 0:
+                            ending = TARGET
+                            exit_price = opens[at]
+                        elif side * (worst_price - guard) <= 0:
+                            ending = guard_ending
+                            exit_price = guard
+                        elif has_target and side * (best_price - target_price) >= 0:
+                            ending = TARGET
+                            exit_price = target_price
+                    if ending == -1:
+                        held_bars += 1
+                        if at == bars - 1 and closes_at_end:
+                            ending = END
+                            exit_price = closes[at]
+                if ending != -1:
+                    if ending != TARGET:
+                        exit_price *= 1 - side * slippage
+                    if side * (exit_price - bankrupt) <= 0:
+                        exit_price = bankrupt
+                    exit_fee = quantity * exit_price * fee
+                    gained = side * quantity * (exit_price - entry_price)
+                    cash += gained - exit_fee
+                    fees += exit_fee
+                    profit = gained - fees - paid_funding
+                    if keeps_trades:
+                        whole[0, count] = entry_bar
+                        whole[1, count] = at
+                        whole[2, count] = side
+                        whole[3, count] = ending
+                        others[0, count] = quantity
+                        others[1, count] = entry_price
+                        others[2, count] = exit_price
+                        others[3, count] = fees
+                        others[4, count] = paid_funding
+                        others[5, count] = profit
+                    count += 1
+                    all_fees += fees
+                    all_funding += paid_funding
+                    best = max(best, profit)
+                    worst = min(worst, profit)
+                    if profit > 0:
+                        wins += 1
+                        gross_profit += profit
+                    elif profit < 0:
+                        losses += 1
+                        gross_loss -= profit
+                    if ending not in (SIGNAL, END):
+                        barred = side
+                    side = 0
+                    ending = -1
         worth = cash
         if side != 0:
             worth += side * quantity * (closes[at] - entry_price)
@@ -289,14 +304,14 @@ def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, w
         sum_2 += square
         sum_3 += square * change
         sum_4 += square * square
-        if change < 0:
-            downside += square
+        fall = min(change, 0.0)  # without a branch: half of all candles fall
+        downside += fall * fall
         if worth >= peak:
             drawdown_bars_max = max(drawdown_bars_max, at - peak_bar - 1)
             peak = worth
             peak_bar = at
-        else:
-            drawdown_max = max(drawdown_max, (peak - worth) / peak)
+        elif peak - worth > drawdown_max * peak:
+            drawdown_max = (peak - worth) / peak
     if bars > 0 and before < peak:
         drawdown_bars_max = max(drawdown_bars_max, bars - 1 - peak_bar)
     sums[TRADES] = count
@@ -318,3 +333,32 @@ def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, w
     sums[RETURN_3] = sum_3
     sums[RETURN_4] = sum_4
     sums[DOWNSIDE_2] = downside
+
+
+@compiled
+def add_up_crossings(
+    opens, highs, lows, closes, lines, fasts, slows, belows, stops, targets, funding, terms, sums
+):
+    """Follow pairs of crossing lines, and write what each adds up to into a row of ``sums``; one buffer serves all pairs."""
+    wanted = np.empty(len(closes), dtype=np.int8)
+    no_whole = np.empty((4, 0), dtype=np.int64)
+    no_others = np.empty((6, 0))
+    no_equity = np.empty(0)
+    for pair in range(len(fasts)):
+        cross_into(lines[fasts[pair]], lines[slows[pair]], belows[pair], wanted)
+        stop, target = stops[pair : pair + 1], targets[pair : pair + 1]
+        follow(
+            opens,
+            highs,
+            lows,
+            closes,
+            wanted,
+            stop,
+            target,
+            funding,
+            terms,
+            no_whole,
+            no_others,
+            no_equity,
+            sums[pair],
+        )

@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import e, inf, isnan, nan, sqrt
 from statistics import NormalDist
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pregao.research.backtests.outcome import SUMS
 from pregao.research.candles import Prices
 
 T = TypeVar("T")
+Table = dict[str, NDArray[Any]]
 STANDARD: Final = NormalDist()
 EULER: Final = 0.5772156649015329  # of the expected largest of many chances
 
@@ -89,6 +93,54 @@ def figures_of(sums: Prices, *, start: float, bars: int, bars_per_year: float) -
         kurtosis=kurtosis,
         bars=bars,
     )
+
+
+def table_of(sums: Prices, *, start: float, bars: int, bars_per_year: float) -> Table:
+    """Give the figures of many runs, a row of ``sums`` each, as columns: those of `figures_of`, computed at once."""
+    told = dict(zip(SUMS, sums.T, strict=True))
+    with np.errstate(all="ignore"):  # what cannot be divided is replaced below
+        first, second, third, fourth = (told[f"return_{power}"] / bars for power in range(1, 5))
+        variance = second - first * first
+        varies = (variance > 1e-16 * np.maximum(second, 1e-300)) & (bars >= 2)
+        deviation = np.sqrt(variance * bars / (bars - 1)) if bars >= 2 else np.zeros(len(sums))
+        skew = (third - 3 * first * second + 2 * first**3) / variance**1.5
+        kurtosis = (fourth - 4 * first * third + 6 * first * first * second - 3 * first**4) / variance**2
+        growth = told["final_equity"] / start
+        yearly = (
+            np.where(growth > 0, (growth ** (bars_per_year / bars) - 1) * 100, -100.0) if bars else growth * 0
+        )
+        downside = np.sqrt(told["downside_2"] / bars) if bars else np.zeros(len(sums))
+        drawdown = told["drawdown_max"] * 100
+        trades, wins, losses = told["trades"], told["wins"], told["losses"]
+        profit, loss = told["gross_profit"], told["gross_loss"]
+        return {
+            "start": np.full(len(sums), start),
+            "final_equity": told["final_equity"],
+            "return_pct": (growth - 1) * 100,
+            "return_year_pct": yearly,
+            "drawdown_max_pct": drawdown,
+            "drawdown_bars_max": told["drawdown_bars_max"].astype(np.int64),
+            "sharpe": np.where(varies, first / deviation * sqrt(bars_per_year), 0.0),
+            "sortino": np.where(downside > 0, first / downside * sqrt(bars_per_year), 0.0),
+            "calmar": np.where(drawdown > 0, yearly / drawdown, 0.0),
+            "trades": trades.astype(np.int64),
+            "wins": wins.astype(np.int64),
+            "losses": losses.astype(np.int64),
+            "win_rate_pct": np.where(trades > 0, wins / trades * 100, 0.0),
+            "profit_factor": np.where(loss > 0, profit / loss, np.where(profit > 0, inf, nan)),
+            "average_win": np.where(wins > 0, profit / wins, 0.0),
+            "average_loss": np.where(losses > 0, -loss / losses, 0.0),
+            "best": told["best"],
+            "worst": told["worst"],
+            "expectancy": np.where(trades > 0, (profit - loss) / trades, 0.0),
+            "fees": told["fees"],
+            "funding": told["funding"],
+            "exposure_pct": told["bars_held"] / bars * 100 if bars else np.zeros(len(sums)),
+            "denied": told["denied"].astype(np.int64),
+            "skew": np.where(varies, skew, 0.0),
+            "kurtosis": np.where(varies, kurtosis, 3.0),
+            "bars": np.full(len(sums), bars),
+        }
 
 
 def drawdowns(equity: Prices, *, start: float) -> list[float]:

@@ -2,28 +2,67 @@
 Many combinations of a strategy's parameters, tried on all cores.
 
 joblib runs the parts: in threads on this machine, for what takes long runs without the interpreter's lock, or on a cluster when
-the caller has put it into a joblib context (``parallel_config(backend="dask")``). What is kept of each is its figures, so memory
-does not grow with candles times combinations.
+the caller has put it into a joblib context (``parallel_config(backend="dask")``). What is kept of each is what it adds up to, so
+memory does not grow with candles times combinations.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
+import numpy as np
 from joblib import Parallel, delayed
 
+from pregao.research.backtests import compiled
+from pregao.research.backtests.figures import Table, figures_of, table_of
+from pregao.research.backtests.outcome import SUMS
 from pregao.research.backtests.terms import Terms
-from pregao.research.backtests.trial import Trial, try_only
+from pregao.research.backtests.trial import Trial
 from pregao.research.candles import Candles, CandlesUnusableError, Prices
-from pregao.research.strategies.strategy import Strategy, Values
+from pregao.research.strategies.strategy import FLAT, SHORT, Crossing, Strategy, Values
 
-PART_MAX: Final = 64  # combinations handed over at once
-PARTS_MIN: Final = 16  # so that the last worker does not finish long after the others
+CANDLES_OF_A_PART: Final = 4_000_000  # candles times combinations: some hundredths of a second
+PARTS_MIN: Final = 8  # so that the last worker does not finish long after the others
+SMALL: Final = 1_000_000  # handing parts over would take longer
 
 OnDone = Callable[[int], None]
 
 
 class RangeUnreadableError(ValueError):
     """A range is a value, values with commas, or LOW:HIGH:STEP."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Swept:
+    """What every combination added up to, one row each, in the order of the combinations."""
+
+    strategy: str
+    combinations: Sequence[Values]
+    sums: Prices
+    start: float
+    bars: int
+    bars_per_year: float
+
+    def __len__(self) -> int:
+        return len(self.combinations)
+
+    @cached_property
+    def table(self) -> Table:
+        """Every figure as a column."""
+        return table_of(self.sums, start=self.start, bars=self.bars, bars_per_year=self.bars_per_year)
+
+    def trial(self, number: int) -> Trial:
+        """Give one combination with its figures."""
+        figures = figures_of(
+            self.sums[number], start=self.start, bars=self.bars, bars_per_year=self.bars_per_year
+        )
+        return Trial(strategy=self.strategy, values=self.combinations[number], figures=figures)
+
+    def best(self, count: int) -> list[Trial]:
+        """Give the trials with the highest Sharpe ratios, the highest first; equal ones in their order."""
+        order = np.argsort(-self.table["sharpe"], kind="stable")[:count]
+        return [self.trial(int(number)) for number in order]
 
 
 def sweep(
@@ -35,16 +74,28 @@ def sweep(
     funding: Prices | None = None,
     jobs: int = -1,
     on_done: OnDone = lambda count: None,  # noqa: ARG005
-) -> list[Trial]:
-    """Try every combination and give the trials in the order of the combinations; ``on_done`` hears how many more are done."""
-    size = max(1, min(PART_MAX, len(combinations) // PARTS_MIN))
-    parts = [combinations[at : at + size] for at in range(0, len(combinations), size)]
-    run = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-    trials: list[Trial] = []
-    for done in run(delayed(_tried)(candles, strategy, part, terms, funding) for part in parts):
-        trials += done
-        on_done(len(done))
-    return trials
+) -> Swept:
+    """Try every combination, each with all its values given; ``on_done`` hears how many more are done."""
+    lines = _lines(candles, strategy.crossing, combinations) if strategy.crossing else None
+    per_part = max(1, min(CANDLES_OF_A_PART // max(len(candles), 1), -(-len(combinations) // PARTS_MIN)))
+    small = len(candles) * len(combinations) <= SMALL or jobs == 1
+    parts = [combinations] if small else _parts(combinations, per_part)
+    tasks = (
+        delayed(_added_up)(candles, strategy, part, terms, funding=funding, lines=lines) for part in parts
+    )
+    run = Parallel(n_jobs=1 if small else jobs, prefer="threads", return_as="generator")
+    found = []
+    for sums in run(tasks):
+        found.append(sums)
+        on_done(len(sums))
+    return Swept(
+        strategy=strategy.name,
+        combinations=combinations,
+        sums=np.concatenate(found) if found else np.empty((0, len(SUMS))),
+        start=terms.start,
+        bars=len(candles),
+        bars_per_year=candles.timeframe.bars_per_year,
+    )
 
 
 def read_range(text: str) -> list[float]:
@@ -66,18 +117,6 @@ def read_range(text: str) -> list[float]:
         ) from error
 
 
-def require_candles(candles: Candles, *, rows_min: int) -> None:
-    """
-    Refuse to judge on next to nothing.
-
-    :raises CandlesUnusableError: when there are fewer candles.
-    """
-    if len(candles) < rows_min:
-        raise CandlesUnusableError(
-            f"CANDLES_TOO_FEW: candles={candles.label} rows={len(candles)} rows_min={rows_min}. Bring in more."
-        )
-
-
 def ranges_of(written: Iterable[str]) -> Mapping[str, list[float]]:
     """
     Read ``NAME=RANGE`` for each parameter.
@@ -95,7 +134,71 @@ def ranges_of(written: Iterable[str]) -> Mapping[str, list[float]]:
     return ranges
 
 
-def _tried(
-    candles: Candles, strategy: Strategy, part: Sequence[Values], terms: Terms, funding: Prices | None
-) -> list[Trial]:
-    return [try_only(candles, strategy, values, terms, funding=funding) for values in part]
+def require_candles(candles: Candles, *, rows_min: int) -> None:
+    """
+    Refuse to judge on next to nothing.
+
+    :raises CandlesUnusableError: when there are fewer candles.
+    """
+    if len(candles) < rows_min:
+        raise CandlesUnusableError(
+            f"CANDLES_TOO_FEW: candles={candles.label} rows={len(candles)} rows_min={rows_min}. Bring in more."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Lines:
+    """The lines of all combinations, each once, and in which row that of a period is."""
+
+    rows: Prices
+    row_of: Mapping[int, int]
+
+
+def _lines(candles: Candles, crossing: Crossing, combinations: Sequence[Values]) -> _Lines:
+    periods = sorted(
+        {int(values[name]) for values in combinations for name in (crossing.fast, crossing.slow)}
+    )
+    rows = np.empty((len(periods), len(candles)))
+    for row, period in enumerate(periods):
+        rows[row] = crossing.line(candles, period)
+    return _Lines(rows=rows, row_of={period: row for row, period in enumerate(periods)})
+
+
+def _parts(combinations: Sequence[Values], size: int) -> Iterable[Sequence[Values]]:
+    return (combinations[at : at + size] for at in range(0, len(combinations), size))
+
+
+def _added_up(
+    candles: Candles,
+    strategy: Strategy,
+    part: Sequence[Values],
+    terms: Terms,
+    *,
+    funding: Prices | None,
+    lines: _Lines | None,
+) -> Prices:
+    if strategy.crossing is None or lines is None:
+        return np.array(
+            [
+                compiled.add_up(candles, strategy.plan_of(candles, values), terms, funding=funding)
+                for values in part
+            ]
+        )
+    crossing = strategy.crossing
+    sums = np.zeros((len(part), len(SUMS)))
+    compiled.add_up_crossings(
+        candles.open,
+        candles.high,
+        candles.low,
+        candles.close,
+        lines.rows,
+        np.array([lines.row_of[int(values[crossing.fast])] for values in part]),
+        np.array([lines.row_of[int(values[crossing.slow])] for values in part]),
+        np.array([SHORT if values["shorts"] else FLAT for values in part]),
+        np.array([values["stop_pct"] / 100 or np.inf for values in part]),
+        np.array([values["target_pct"] / 100 or np.inf for values in part]),
+        compiled.NONE_OF_THEM if funding is None else funding,
+        compiled.numbers_of(terms),
+        sums,
+    )
+    return sums

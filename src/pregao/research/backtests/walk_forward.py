@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 
 from pregao.research.backtests import compiled
-from pregao.research.backtests.figures import Figures, figures_of, ranked
+from pregao.research.backtests.figures import Figures, figures_of
 from pregao.research.backtests.outcome import BEST, SUMS, TRADES, WORST, added_up, trades_of
 from pregao.research.backtests.sweep import OnDone, require_candles, sweep
 from pregao.research.backtests.terms import Terms
-from pregao.research.backtests.trial import Trial, figures_of_outcome
+from pregao.research.backtests.trial import figures_of_outcome
 from pregao.research.candles import Candles, Prices
 from pregao.research.strategies.strategy import Plan, Strategy, Values
 
@@ -66,7 +66,7 @@ def walk_forward(
         first, middle = fold * length, (fold + 1) * length
         end = len(candles) if fold == folds - 1 else middle + length
         seen = candles.part(first, middle)
-        trials = sweep(
+        swept = sweep(
             seen,
             strategy,
             combinations,
@@ -75,7 +75,7 @@ def walk_forward(
             jobs=jobs,
             on_done=on_done,
         )
-        best: Trial = ranked(trials, sharpe_of=lambda trial: trial.figures.sharpe)[0]
+        best = swept.best(1)[0]
         plan = strategy.plan_of(candles.part(0, end), best.values)
         if equity <= 0:
             break

@@ -13,6 +13,7 @@ from pregao.research.strategies.strategy import (
     KEEP,
     LONG,
     SHORT,
+    Crossing,
     Parameter,
     Plan,
     Strategy,
@@ -127,6 +128,9 @@ STRATEGIES: Final = {
             ),
             plan_of=sma_cross,
             is_possible=lambda values: values["fast"] < values["slow"],
+            crossing=Crossing(
+                line=lambda candles, period: batch.sma(candles.close, period=period), fast="fast", slow="slow"
+            ),
         ),
         Strategy(
             name="ema_cross",
@@ -139,6 +143,9 @@ STRATEGIES: Final = {
             ),
             plan_of=ema_cross,
             is_possible=lambda values: values["fast"] < values["slow"],
+            crossing=Crossing(
+                line=lambda candles, period: batch.ema(candles.close, period=period), fast="fast", slow="slow"
+            ),
         ),
         Strategy(
             name="macd",

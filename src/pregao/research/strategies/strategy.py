@@ -64,6 +64,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """
+    A strategy that is nothing but two lines of a kind crossing, each by its period, with stops and targets of one distance.
+
+    A sweep computes each line once for all combinations, and goes from lines to sums without a plan between.
+    """
+
+    line: Callable[[Candles, int], Prices]
+    fast: str
+    slow: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A name, what can be set, and what it does with candles."""
 
@@ -72,6 +85,7 @@ class Strategy:
     parameters: tuple[Parameter, ...]
     plan_of: Callable[[Candles, Values], Plan]
     is_possible: Callable[[Values], bool] = lambda values: True  # noqa: ARG005
+    crossing: Crossing | None = None
 
     def plan(self, candles: Candles, values: Values | None = None) -> Plan:
         """
