@@ -9,12 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregao.domain.guarding import (
-    BLOCKING_ENTRIES,
-    STANDING,
     Look,
     SoftwareLine,
     VenueLine,
-    VenueLineStatus,
     Watch,
     after_look,
     exits_from_memory,
@@ -23,13 +20,15 @@ from pregao.domain.guarding import (
     is_stale,
     is_venue_line_effective,
     longest_unguarded,
+    may_still_trade,
     software_may_exit,
 )
+from pregao.domain.protection import ProtectionStatus
 from tests.builders import NOON
 from tests.properties import quick
 
 HELD = Decimal("0.5")
-VENUE = VenueLine(status=VenueLineStatus.ACCEPTED, quantity=HELD, version=1)
+VENUE = VenueLine(status=ProtectionStatus.ACCEPTED, quantity=HELD)
 WATCHED = SoftwareLine(is_armed=True, lease_until=NOON + timedelta(seconds=10), price_at=NOON)
 
 
@@ -38,22 +37,25 @@ def later(seconds):
 
 
 class TestVenueLine:
-    @pytest.mark.parametrize("status", VenueLineStatus)
-    def test_is_effective_on_the_venues_word_only(self, status):
-        """Sent is not acknowledged: an unresolved one may stand, and counts for nothing until it is known."""
+    @pytest.mark.parametrize("status", [None, *ProtectionStatus])
+    def test_is_effective_while_the_venue_waits_with_it(self, status):
+        """Sent is not acknowledged, and what triggers may be stuck there: only what waits protects."""
         is_effective = is_venue_line_effective(replace(VENUE, status=status), held=HELD)
 
-        assert is_effective is (status.value in {"accepted", "triggering", "triggered"})
+        assert is_effective is (status is ProtectionStatus.ACCEPTED)
 
     def test_holds_for_at_least_the_quantity(self):
         assert is_venue_line_effective(VENUE, held=Decimal("0.499"))
         assert not is_venue_line_effective(VENUE, held=Decimal("0.501"))
         assert is_venue_line_effective(replace(VENUE, quantity=None), held=Decimal(100))
 
-    def test_may_still_trade_wherever_it_stands_or_is_not_known(self):
+    @pytest.mark.parametrize("status", [None, *ProtectionStatus])
+    def test_may_still_trade_until_it_is_known_to_have_ended(self, status):
         """No entry beside it (design 4)."""
-        assert STANDING < BLOCKING_ENTRIES
-        assert VenueLineStatus.UNRESOLVED in BLOCKING_ENTRIES
+        ended = {"finished", "canceled", "rejected", "expired"}
+
+        assert may_still_trade(replace(VENUE, status=status)) is (status not in ended)
+        assert not may_still_trade(None)
 
 
 class TestSoftwareLine:
@@ -80,7 +82,7 @@ class TestSoftwareLine:
         assert is_stale(NOON, now=later(age)) is stale
 
     def test_guards_alone_or_not_at_all(self):
-        refused = replace(VENUE, status=VenueLineStatus.REJECTED)
+        refused = replace(VENUE, status=ProtectionStatus.REJECTED)
 
         assert is_guarded(held=HELD, venue=refused, software=WATCHED, now=NOON)
         assert is_guarded(held=HELD, venue=VENUE, software=None, now=NOON)
@@ -93,8 +95,22 @@ class TestLines:
     def test_leave_a_crossed_level_to_the_venue_first(self, seconds, may):
         assert software_may_exit(VENUE, held=HELD, crossed_at=NOON, now=later(seconds)) is may
 
+    @pytest.mark.parametrize("status", [ProtectionStatus.TRIGGERING, ProtectionStatus.TRIGGERED])
+    def test_leave_it_the_same_time_once_it_has_triggered(self, status):
+        """Stuck there, it is not waited for any longer."""
+        venue = replace(VENUE, status=status)
+
+        assert not software_may_exit(venue, held=HELD, crossed_at=NOON, now=later(1.4))
+        assert software_may_exit(venue, held=HELD, crossed_at=NOON, now=later(1.5))
+
     @pytest.mark.parametrize(
-        "venue", [None, replace(VENUE, status=VenueLineStatus.REJECTED), replace(VENUE, quantity=HELD / 2)]
+        "venue",
+        [
+            None,
+            replace(VENUE, status=None),
+            replace(VENUE, status=ProtectionStatus.REJECTED),
+            replace(VENUE, quantity=HELD / 2),
+        ],
     )
     def test_wait_for_nothing_that_does_not_stand_for_all(self, venue):
         assert software_may_exit(venue, held=HELD, crossed_at=NOON, now=NOON)

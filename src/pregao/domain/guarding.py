@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from pregao.domain.money import ZERO
+from pregao.domain.protection import ENDS, ProtectionStatus
 
 UNGUARDED_SECONDS_MAX = 5.0  # from the fill's venue time; later an alarm rings
 PRICE_AGE_SECONDS_MAX = 30.0  # an older price watches nothing
@@ -20,42 +20,12 @@ DATABASE_AWAY_SECONDS = 2.0  # after that the software line exits from memory
 ZERO_TIME = timedelta(0)
 
 
-class VenueLineStatus(StrEnum):
-    """Where the venue's own protective order stands."""
-
-    PLANNED = "planned"  # committed here, not answered: it guards nothing yet
-    UNRESOLVED = "unresolved"  # no answer: it may stand, and is asked for
-    ACCEPTED = "accepted"  # it waits for its price
-    TRIGGERING = "triggering"  # its price came, its order is on the way
-    TRIGGERED = "triggered"  # its order is at work
-    FINISHED = "finished"  # its order ended
-    REJECTED = "rejected"  # refused, when it was placed or when it triggered
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-
-
-STANDING = frozenset({VenueLineStatus.ACCEPTED, VenueLineStatus.TRIGGERING, VenueLineStatus.TRIGGERED})
-"""States in which the venue's order is on the venue's word."""
-
-BLOCKING_ENTRIES = frozenset(
-    {
-        VenueLineStatus.PLANNED,
-        VenueLineStatus.UNRESOLVED,
-        VenueLineStatus.ACCEPTED,
-        VenueLineStatus.TRIGGERING,
-        VenueLineStatus.TRIGGERED,
-    }
-)
-"""States in which it may still trade: nothing is entered beside it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueLine:
     """The venue's protective order for a stop, as far as it is known."""
 
-    status: VenueLineStatus
+    status: ProtectionStatus | None  # None: committed here or sent, and not on the venue's word
     quantity: Decimal | None  # None: it closes whatever the position holds then
-    version: int  # of the stop it was placed for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +38,13 @@ class SoftwareLine:
 
 
 def is_venue_line_effective(line: VenueLine | None, *, held: Decimal) -> bool:
-    """Say whether the venue has acknowledged an order for at least what is held."""
-    if line is None or line.status not in STANDING:
-        return False
-    return line.quantity is None or line.quantity >= held
+    """Say whether the venue waits with an order for at least what is held; one that triggers may be stuck there."""
+    return line is not None and line.status is ProtectionStatus.ACCEPTED and _is_for_all(line, held=held)
+
+
+def may_still_trade(line: VenueLine | None) -> bool:
+    """Say whether the venue's order may yet trade, told or not: nothing is entered beside it (design 4)."""
+    return line is not None and line.status not in ENDS
 
 
 def is_software_line_effective(line: SoftwareLine | None, *, now: datetime) -> bool:
@@ -105,12 +78,16 @@ def software_may_exit(venue: VenueLine | None, *, held: Decimal, crossed_at: dat
     """
     Say whether the software line exits now that its level is crossed.
 
-    Where the venue's order stands for all that is held it goes first, and after a second and a half both may: each is
-    reduce-only, so whoever comes second finds nothing.
+    Where the venue has an order for all that is held, waiting or triggered, it goes first, and after a second and a half
+    both may: each is reduce-only, so whoever comes second finds nothing.
     """
-    if not is_venue_line_effective(venue, held=held):
+    if venue is None or venue.status in {None, *ENDS} or not _is_for_all(venue, held=held):
         return True
     return (now - crossed_at).total_seconds() >= VENUE_FIRST_SECONDS
+
+
+def _is_for_all(line: VenueLine, *, held: Decimal) -> bool:
+    return line.quantity is None or line.quantity >= held
 
 
 def exits_from_memory(*, database_away_since: datetime | None, now: datetime) -> bool:
