@@ -159,6 +159,16 @@ class TestLevels:
         if abs(entry - exact) > tick:  # there is a tick between: the one towards the entry is taken
             assert abs(entry - price) <= abs(entry - exact)
 
+    @pytest.mark.parametrize(
+        ("direction", "stop", "target"), [(LONG, "99.9", "100.1"), (SHORT, "100.1", "99.9")]
+    )
+    def test_are_a_tick_away_where_they_round_to_the_entry_itself(self, direction, stop, target):
+        near = percent("0.001")
+
+        armed = stop_of(direction, entry="100", stop=near, targets=(TargetRule(level=near),))
+
+        assert (armed.stop_price, armed.targets[0].price) == (Decimal(stop), Decimal(target))
+
     def test_are_the_next_tick_where_the_entry_lies_within_the_same(self):
         armed = stop_of(entry="100.05", stop=percent("0.01"), targets=(TargetRule(level=percent("0.01")),))
 
@@ -366,7 +376,14 @@ class TestClaims:
 
         assert taken.token == "123:93600:1"
         assert (taken.stop.status, taken.stop.targets[0].status) == (StopStatus.ARMED, StopStatus.TRIGGERED)
-        assert target_taken(taken.stop, number=1).targets[0].status is StopStatus.DISARMED
+        after = target_taken(taken.stop, number=1)
+        assert (after.targets[0].status, after.version) == (StopStatus.DISARMED, 2)
+
+    def test_on_a_position_that_is_flat_are_none(self):
+        flat = disarmed(stop_of())
+
+        assert {flat.status, flat.targets[0].status} == {StopStatus.DISARMED}
+        assert flat.version == 2
 
 
 class TestMoves:
