@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as read_plain
 
 from pregao.domain.breaker import VENUE, Breakers, BreakerScope
 from pregao.edges.postgres.breakers import SharedBreakers
@@ -56,8 +58,8 @@ class TestMetrics:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert "# TYPE pregao_breaker_state gauge\n" in answer.text
-        assert 'pregao_breaker_state{name="paper",scope="service"} 0\n' in answer.text
-        assert 'pregao_breaker_state{name="paper:BTCUSDT",scope="symbol"} 2\n' in answer.text
+        assert 'pregao_breaker_state{name="paper",scope="service"} 0.0\n' in answer.text
+        assert 'pregao_breaker_state{name="paper:BTCUSDT",scope="symbol"} 2.0\n' in answer.text
 
     async def test_tell_the_weight_used(self, desk):
         minute = await desk.journal.pool.fetchval(
@@ -68,9 +70,24 @@ class TestMetrics:
         scraper = await desk.coming_with(METRICS_TOKEN)
         answer = await scraper.get(METRICS)
 
-        assert 'pregao_weight_used{service="paper",egress="office"} 7\n' in answer.text
-        assert 'pregao_weight_drawn{service="paper",egress="office"} 47\n' in answer.text
-        assert 'pregao_weight_max{service="paper",egress="office"} 2400\n' in answer.text
+        assert 'pregao_weight_used{egress="office",service="paper"} 7.0\n' in answer.text
+        assert 'pregao_weight_drawn{egress="office",service="paper"} 47.0\n' in answer.text
+        assert 'pregao_weight_max{egress="office",service="paper"} 2400.0\n' in answer.text
+
+    async def test_are_read_by_prometheus_in_either_of_its_formats(self, desk):
+        scraper = await desk.coming_with(METRICS_TOKEN)
+        plain = await scraper.get(METRICS)
+        accept = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+        open_metrics = await scraper.get(METRICS, headers=accept)
+
+        assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+        for answer, read in ((plain, read_plain), (open_metrics, read_open_metrics)):
+            told = {family.name: family.samples for family in read(answer.text)}
+            assert [(one.labels["name"], one.value) for one in told["pregao_breaker_state"]] == [
+                ("paper", 0),
+                ("paper:BTCUSDT", 2),
+            ]
+            assert told["process_resident_memory_bytes"][0].value > 10_000_000
 
     @pytest.mark.parametrize("token", ["", TOKEN, METRICS_TOKEN[:-1]])
     async def test_take_the_scrapers_token_only(self, desk, token):

@@ -1,10 +1,17 @@
-"""`/metrics` for Prometheus, in its text format; read off the database at every scrape, so that any web process can answer."""
+"""
+`/metrics` for Prometheus, read off the database at every scrape, so that any web process can answer.
+
+What the answering process uses itself (memory, processor, files) stands beside it.
+"""
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
+from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 
 from pregao.domain.breaker import BreakerState
 from pregao.edges.http.api.shapes import TOKEN, DeskGiven
@@ -12,10 +19,7 @@ from pregao.edges.http.errors import ApiError, ErrorBody
 from pregao.views.breakers import BreakerLine
 from pregao.views.weights import WeightLine
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
-ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-
 WEIGHTS: tuple[tuple[str, str, Callable[[WeightLine], float]], ...] = (
     ("pregao_weight_used", "Request weight used in this minute, as the venue says.", lambda one: one.used),
     ("pregao_weight_drawn", "Request weight drawn in this minute by all processes.", lambda one: one.drawn),
@@ -26,8 +30,6 @@ WEIGHTS: tuple[tuple[str, str, Callable[[WeightLine], float]], ...] = (
         lambda one: one.paused_seconds,
     ),
 )
-Sample = tuple[Mapping[str, str], float]
-
 routes = APIRouter(
     tags=["health"],
     dependencies=[TOKEN],
@@ -40,39 +42,34 @@ routes = APIRouter(
 
 @routes.get("/metrics", response_class=PlainTextResponse)
 async def get_metrics(desk: DeskGiven, request: Request) -> PlainTextResponse:
-    """Give the gauges; takes `PREGAO_METRICS_TOKEN` and no other token."""
+    """Give the gauges, in the format that is asked for; takes `PREGAO_METRICS_TOKEN` and no other token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given, wanted = token.strip().encode(), desk.metrics_token.encode()
     if not wanted or scheme.lower() != "bearer" or not hmac.compare_digest(given, wanted):
         raise ApiError(401, "TOKEN_WRONG", "Send PREGAO_METRICS_TOKEN as `Authorization: Bearer …`.")
-    weights = await desk.weights.weights()
-    parts = [
-        gauge(
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(await desk.breakers.breakers(), await desk.weights.weights()))
+    registry.register(PROCESS_COLLECTOR)
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return PlainTextResponse(encode(registry), headers={"content-type": content_type})
+
+
+class _Scrape:
+    def __init__(self, breakers: Sequence[BreakerLine], weights: Sequence[WeightLine]) -> None:
+        self._breakers = breakers
+        self._weights = weights
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        states = GaugeMetricFamily(
             "pregao_breaker_state",
             "Circuit breaker: 0 closed, 1 half open, 2 open.",
-            _breakers(await desk.breakers.breakers()),
-        ),
-        *(
-            gauge(
-                name,
-                text,
-                [({"service": one.service, "egress": one.egress}, float(value(one))) for one in weights],
-            )
-            for name, text, value in WEIGHTS
-        ),
-    ]
-    return PlainTextResponse("".join(parts), media_type=CONTENT_TYPE)
-
-
-def _breakers(lines: Iterable[BreakerLine]) -> Iterable[Sample]:
-    return (({"name": line.name, "scope": line.scope}, STATES[line.state]) for line in lines)
-
-
-def gauge(name: str, text: str, samples: Iterable[Sample]) -> str:
-    """Write one gauge in the text format."""
-    head = f"# HELP {name} {text}\n# TYPE {name} gauge\n"
-    return head + "".join(f"{name}{{{_labels(labels)}}} {value:g}\n" for labels, value in samples)
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ",".join(f'{name}="{value.translate(ESCAPES)}"' for name, value in labels.items())
+            labels=("name", "scope"),
+        )
+        for line in self._breakers:
+            states.add_metric((line.name, line.scope), STATES[line.state])
+        yield states
+        for name, text, value in WEIGHTS:
+            gauge = GaugeMetricFamily(name, text, labels=("service", "egress"))
+            for one in self._weights:
+                gauge.add_metric((one.service, one.egress), float(value(one)))
+            yield gauge
