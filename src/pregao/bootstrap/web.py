@@ -33,7 +33,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.group_commit import GroupCommit
-from pregao.edges.postgres.intake import PostgresIntake
+from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.overview import PostgresOverview
@@ -107,7 +107,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         is_stopping=server_is_stopping.is_set,
     )
     arrivals = PostgresIntake(journal)
-    commit: GroupCommit[Arrival, Recorded] = GroupCommit(arrivals.record, fails_all=(StoreAway,))
+    commit: GroupCommit[Arrival, Recorded] = GroupCommit(
+        arrivals.record, writers=WRITERS, fails_all=(StoreAway,)
+    )
     intake = Intake(
         create_api(desk, other_paths=intake_openapi()),
         book=book,
