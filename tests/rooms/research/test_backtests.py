@@ -116,6 +116,14 @@ class TestOrderOfEvents:
 
         assert (trade.ending, trade.exit_price) == (Ending.SIGNAL, 10)
 
+    def test_can_look_at_the_whole_candle_first_as_that_program_does(self):
+        candles = candles_of([10, 10, 9], opens=[10, 10, 10], lows=[10, 10, 8])
+        terms = replace(ALL_IN, stops_wait_a_bar=True, stops_first=True)
+
+        (trade,) = both(candles, plan_of([LONG, FLAT, FLAT], stop=0.05), terms).trades
+
+        assert (trade.ending, trade.exit_price) == (Ending.STOP, 9.5)
+
     def test_turns_around_at_one_open(self):
         candles = candles_of([10, 10, 10, 8], opens=[10, 10, 11, 10])
 
@@ -285,7 +293,9 @@ class TestSizing:
 
 
 terms_of_any_kind = st.builds(
-    Terms,
+    lambda stops_first, stops_wait_a_bar, **others: Terms(
+        stops_first=stops_first, stops_wait_a_bar=stops_first or stops_wait_a_bar, **others
+    ),
     start=st.sampled_from([1_000.0, 5.0, 1e7]),
     sizing=st.sampled_from(Sizing),
     size=st.sampled_from([0.01, 0.1, 0.5, 1.0]),
@@ -295,6 +305,7 @@ terms_of_any_kind = st.builds(
     maintenance_margin=st.sampled_from([0.0, 0.004, 0.03]),
     quantity_step=st.sampled_from([0.0, 0.001, 1.0]),
     stops_wait_a_bar=st.booleans(),
+    stops_first=st.booleans(),
     closes_at_end=st.booleans(),
 )
 distances = st.one_of(st.just(np.inf), st.floats(0.0005, 0.2))

@@ -20,7 +20,7 @@ from pregao.research.backtests.figures import (
 )
 from pregao.research.backtests.funding import funding_by_candle
 from pregao.research.backtests.outcome import Trades, added_up, trades_of
-from pregao.research.backtests.sweep import RangeUnreadableError, ranges_of, read_range, sweep
+from pregao.research.backtests.sweep import RangeUnreadableError, ranges_of, read_range, sweep, sweep_wanted
 from pregao.research.backtests.terms import Sizing, Terms
 from pregao.research.backtests.trial import compare, try_out
 from pregao.research.backtests.walk_forward import walk_forward
@@ -202,6 +202,17 @@ class TestSweep:
                 assert column[number] == pytest.approx(
                     getattr(alone.figures, figure), rel=1e-9, nan_ok=True
                 ), figure
+
+    def test_tries_signals_that_somebody_else_made(self):
+        candles = walk(2_000, seed=46)
+        strategy = STRATEGIES["breakout"]
+        tried = [{"period": 10.0}, {"period": 30.0}, {"period": 50.0}]
+        wanted = np.array([strategy.plan(candles, values).wanted for values in tried])
+
+        swept = sweep_wanted(candles, wanted, TERMS, stop=0.02, target=0.04)
+
+        for number, values in enumerate(tried):
+            assert swept.trial(number).figures == try_out(candles, strategy, values, TERMS)[0].figures
 
     def test_ranks_by_sharpe(self):
         strategy = STRATEGIES["sma_cross"]

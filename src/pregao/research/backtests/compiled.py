@@ -104,7 +104,7 @@ def _run(
     )
 
 
-def numbers_of(terms: Terms) -> tuple[float, int, float, float, float, float, float, float, bool, bool]:
+def numbers_of(terms: Terms) -> tuple[float, int, float, float, float, float, float, float, bool, bool, bool]:
     """Give the terms as the compiled loop takes them: one type for each, or it would be compiled again."""
     return (
         float(terms.start),
@@ -116,6 +116,7 @@ def numbers_of(terms: Terms) -> tuple[float, int, float, float, float, float, fl
         float(terms.maintenance_margin),
         float(terms.quantity_step),
         terms.stops_wait_a_bar,
+        terms.stops_first,
         terms.closes_at_end,
     )
 
@@ -123,7 +124,19 @@ def numbers_of(terms: Terms) -> tuple[float, int, float, float, float, float, fl
 @compiled
 def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, whole, others, equity, sums):
     """Follow a plan; ``whole`` and ``others`` take the trades' columns and ``equity`` the worth at each close, if they have room."""
-    start, sizing, size, leverage, fee, slippage, maintenance, step, stops_wait, closes_at_end = terms
+    (
+        start,
+        sizing,
+        size,
+        leverage,
+        fee,
+        slippage,
+        maintenance,
+        step,
+        stops_wait,
+        stops_first,
+        closes_at_end,
+    ) = terms
     bars = len(closes)
     keeps_trades = whole.shape[1] > 0
     keeps_equity = len(equity) > 0
@@ -175,27 +188,17 @@ def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, w
                 cash -= paid
             ending = -1
             exit_price = 0.0
-            if at > 0:
-                want: Any = np.int64(wanted[at - 1])
-                if want != barred:
-                    barred = 0
-                if want != KEEP:
-                    if side not in (0, want):
-                        ending = SIGNAL
-                        exit_price = opens[at]
-                    enters = want not in (0, barred) and (side == 0 or ending == SIGNAL)
-                else:
-                    enters = False
-            else:
-                want = 0
-                enters = False
+            want: Any = np.int64(wanted[at - 1]) if at > 0 else np.int64(0)
             # Twice: what is held may be closed at the open, and what is opened there may be closed within the same candle.
             for again in range(2):
+                looks = stops_first and side != 0
                 if again == 1:
-                    if not enters:
-                        if side == 0:
-                            break
-                    elif side == 0:
+                    if at > 0 and want != barred:
+                        barred = 0
+                    enters = side == 0 and want not in (0, barred, KEEP)
+                    if side == 0 and not enters:
+                        break
+                    if enters:
                         stop = stops[0] if one_stop else stops[at - 1]
                         target = targets[0] if one_target else targets[at - 1]
                         price = opens[at] * (1 + want * slippage)
@@ -231,31 +234,36 @@ def follow(opens, highs, lows, closes, wanted, stops, targets, funding, terms, w
                         else:
                             guard = stop_price
                             guard_ending = STOP
-                    if not (stops_wait and at == entry_bar):
-                        if side > 0:
-                            worst_price = lows[at]
-                            best_price = highs[at]
-                        else:
-                            worst_price = highs[at]
-                            best_price = lows[at]
-                        has_target = abs(target_price) != inf
-                        if side * (opens[at] - guard) <= 0:
-                            ending = guard_ending
-                            exit_price = opens[at]
-                        elif has_target and side * (opens[at] - target_price) >= 0:
-                            ending = TARGET
-                            exit_price = opens[at]
-                        elif side * (worst_price - guard) <= 0:
-                            ending = guard_ending
-                            exit_price = guard
-                        elif has_target and side * (best_price - target_price) >= 0:
-                            ending = TARGET
-                            exit_price = target_price
-                    if ending == -1:
+                    looks = not stops_first and not (stops_wait and at == entry_bar)
+                if looks:
+                    if side > 0:
+                        worst_price = lows[at]
+                        best_price = highs[at]
+                    else:
+                        worst_price = highs[at]
+                        best_price = lows[at]
+                    has_target = abs(target_price) != inf
+                    if side * (opens[at] - guard) <= 0:
+                        ending = guard_ending
+                        exit_price = opens[at]
+                    elif has_target and side * (opens[at] - target_price) >= 0:
+                        ending = TARGET
+                        exit_price = opens[at]
+                    elif side * (worst_price - guard) <= 0:
+                        ending = guard_ending
+                        exit_price = guard
+                    elif has_target and side * (best_price - target_price) >= 0:
+                        ending = TARGET
+                        exit_price = target_price
+                if ending == -1:
+                    if again == 1:
                         held_bars += 1
                         if at == bars - 1 and closes_at_end:
                             ending = END
                             exit_price = closes[at]
+                    elif at > 0 and want != KEEP and side not in (0, want):
+                        ending = SIGNAL
+                        exit_price = opens[at]
                 if ending != -1:
                     if ending != TARGET:
                         exit_price *= 1 - side * slippage
@@ -361,4 +369,28 @@ def add_up_crossings(
             no_others,
             no_equity,
             sums[pair],
+        )
+
+
+@compiled
+def add_up_each(opens, highs, lows, closes, wanted, stops, targets, funding, terms, sums):
+    """Follow each row of ``wanted``, and write what it adds up to into the same row of ``sums``."""
+    no_whole = np.empty((4, 0), dtype=np.int64)
+    no_others = np.empty((6, 0))
+    no_equity = np.empty(0)
+    for row in range(len(wanted)):
+        follow(
+            opens,
+            highs,
+            lows,
+            closes,
+            wanted[row],
+            stops,
+            targets,
+            funding,
+            terms,
+            no_whole,
+            no_others,
+            no_equity,
+            sums[row],
         )

@@ -66,9 +66,12 @@ class _Replay:
         equity = np.empty(len(candles))
         for at in range(len(candles)):
             self._pay_funding(at)
+            if self.terms.stops_first:
+                self._end_by_price(at)
             if at > 0:
                 self._follow(int(self.plan.wanted[at - 1]), at)
-            self._end_by_price(at)
+            if not self.terms.stops_first:
+                self._end_by_price(at)
             if self.held is not None:
                 self.bars_held += 1
                 if at == len(candles) - 1 and self.terms.closes_at_end:

@@ -20,7 +20,7 @@ from pregao.research.backtests.outcome import SUMS
 from pregao.research.backtests.terms import Terms
 from pregao.research.backtests.trial import Trial
 from pregao.research.candles import Candles, CandlesUnusableError, Prices
-from pregao.research.strategies.strategy import FLAT, SHORT, Crossing, Strategy, Values
+from pregao.research.strategies.strategy import FLAT, SHORT, Crossing, Strategy, Values, Wanted, as_one
 
 CANDLES_OF_A_PART: Final = 4_000_000  # candles times combinations: some hundredths of a second
 PARTS_MIN: Final = 8  # so that the last worker does not finish long after the others
@@ -77,25 +77,51 @@ def sweep(
 ) -> Swept:
     """Try every combination, each with all its values given; ``on_done`` hears how many more are done."""
     lines = _lines(candles, strategy.crossing, combinations) if strategy.crossing else None
-    per_part = max(1, min(CANDLES_OF_A_PART // max(len(candles), 1), -(-len(combinations) // PARTS_MIN)))
-    small = len(candles) * len(combinations) <= SMALL or jobs == 1
-    parts = [combinations] if small else _parts(combinations, per_part)
-    tasks = (
-        delayed(_added_up)(candles, strategy, part, terms, funding=funding, lines=lines) for part in parts
-    )
-    run = Parallel(n_jobs=1 if small else jobs, prefer="threads", return_as="generator")
-    found = []
-    for sums in run(tasks):
-        found.append(sums)
-        on_done(len(sums))
-    return Swept(
-        strategy=strategy.name,
-        combinations=combinations,
-        sums=np.concatenate(found) if found else np.empty((0, len(SUMS))),
-        start=terms.start,
-        bars=len(candles),
-        bars_per_year=candles.timeframe.bars_per_year,
-    )
+
+    def added_up(first: int, end: int) -> Prices:
+        return _added_up(candles, strategy, combinations[first:end], terms, funding=funding, lines=lines)
+
+    sums = _in_parts(added_up, len(combinations), bars=len(candles), jobs=jobs, on_done=on_done)
+    return _swept(strategy.name, combinations, sums, candles=candles, terms=terms)
+
+
+def sweep_wanted(
+    candles: Candles,
+    wanted: Wanted,
+    terms: Terms,
+    *,
+    stop: float = 0.0,
+    target: float = 0.0,
+    funding: Prices | None = None,
+    jobs: int = -1,
+) -> Swept:
+    """
+    Try what somebody else's signals want, a row for each try and a column for each candle; -1, 0, 1, or 2 for no opinion.
+
+    ``stop`` and ``target`` are shares of the entry price, for all tries; 0 has none.
+    """
+    assert wanted.shape[1] == len(candles)
+    rows = np.ascontiguousarray(wanted, dtype=np.int8)
+
+    def added_up(first: int, end: int) -> Prices:
+        sums = np.zeros((end - first, len(SUMS)))
+        compiled.add_up_each(
+            candles.open,
+            candles.high,
+            candles.low,
+            candles.close,
+            rows[first:end],
+            as_one(stop),
+            as_one(target),
+            compiled.NONE_OF_THEM if funding is None else funding,
+            compiled.numbers_of(terms),
+            sums,
+        )
+        return sums
+
+    sums = _in_parts(added_up, len(rows), bars=len(candles), jobs=jobs)
+    numbers = [{"number": float(number)} for number in range(len(rows))]
+    return _swept("signals", numbers, sums, candles=candles, terms=terms)
 
 
 def read_range(text: str) -> list[float]:
@@ -164,8 +190,36 @@ def _lines(candles: Candles, crossing: Crossing, combinations: Sequence[Values])
     return _Lines(rows=rows, row_of={period: row for row, period in enumerate(periods)})
 
 
-def _parts(combinations: Sequence[Values], size: int) -> Iterable[Sequence[Values]]:
-    return (combinations[at : at + size] for at in range(0, len(combinations), size))
+def _in_parts(
+    added_up: Callable[[int, int], Prices],
+    count: int,
+    *,
+    bars: int,
+    jobs: int,
+    on_done: OnDone = lambda count: None,  # noqa: ARG005
+) -> Prices:
+    size = max(1, min(CANDLES_OF_A_PART // max(bars, 1), -(-count // PARTS_MIN)))
+    if bars * count <= SMALL:
+        size, jobs = max(count, 1), 1
+    tasks = (delayed(added_up)(at, min(at + size, count)) for at in range(0, count, size))
+    found = []
+    for sums in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks):
+        found.append(sums)
+        on_done(len(sums))
+    return np.concatenate(found) if found else np.empty((0, len(SUMS)))
+
+
+def _swept(
+    strategy: str, combinations: Sequence[Values], sums: Prices, *, candles: Candles, terms: Terms
+) -> Swept:
+    return Swept(
+        strategy=strategy,
+        combinations=combinations,
+        sums=sums,
+        start=terms.start,
+        bars=len(candles),
+        bars_per_year=candles.timeframe.bars_per_year,
+    )
 
 
 def _added_up(

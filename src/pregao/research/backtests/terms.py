@@ -43,6 +43,7 @@ class Terms:
     maintenance_margin: float = 0.004  # of the position's value; below it a venue liquidates
     quantity_step: float = 0.0  # quantities are rounded down to multiples of it; 0 does not round
     stops_wait_a_bar: bool = False  # as some other programs do: blind on the bar of the entry
+    stops_first: bool = False  # as vectorbt does: a candle's stops and targets before what is due at its open
     closes_at_end: bool = True
 
     def __post_init__(self) -> None:
@@ -64,6 +65,8 @@ class Terms:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise TermsUnusableError(f"TERMS_OUT_OF_RANGE: {name}={value:g} low={low:g} high={high:g}.")
+        if self.stops_first and not self.stops_wait_a_bar:
+            raise TermsUnusableError("TERMS_OUT_OF_RANGE: stops_first is only for stops that wait a bar.")
         if self.leverage * self.maintenance_margin >= 1:
             raise TermsUnusableError(
                 f"TERMS_OUT_OF_RANGE: leverage={self.leverage:g} maintenance_margin={self.maintenance_margin:g}. "
