@@ -13,12 +13,12 @@ import msgspec
 
 from pregao.domain.facts import FACTS, Fact
 from pregao.edges.postgres.folds import fold
+from pregao.edges.postgres.rows import encode_json, to_json
 
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection | asyncpg.Pool
 
 COMMAND_SECONDS_MAX = 15.0  # a statement that takes longer is stuck: its caller finds the work again
 
-_encode = msgspec.json.Encoder(decimal_format="string").encode
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(kind) for name, kind in FACTS.items() if kind.is_journaled
 }
@@ -28,9 +28,12 @@ COLUMNS = ("epoch", "kind", "happened_at", "signal_id", "account_id", "fact")
 
 APPEND = """
 INSERT INTO journal (epoch, kind, happened_at, signal_id, account_id, fact)
-SELECT $1, kind, happened_at, signal_id, account_id, fact::jsonb
-FROM unnest($2::text[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::text[])
-     AS new (kind, happened_at, signal_id, account_id, fact)
+SELECT $1, kind, happened_at, signal_id, account_id, fact
+FROM ROWS FROM (
+    unnest($2::text[]),
+    jsonb_array_elements($3::jsonb),
+    jsonb_to_recordset($3::jsonb) AS (happened_at timestamptz, signal_id uuid, account_id bigint)
+) AS new (kind, fact, happened_at, signal_id, account_id)
 """
 
 TAIL = """
@@ -58,7 +61,7 @@ class Cursor:
 
 def encode(fact: Fact) -> str:
     """Write a fact as JSON; decimals as text, so that no digit is lost."""
-    return _encode(fact).decode()
+    return encode_json(fact).decode()
 
 
 def decode(kind: str, fact: str) -> Fact:
@@ -86,7 +89,8 @@ class Transaction:
             return
         if len(kept) < COPY_FACTS_MIN:
             await self._fold(kept)
-            await self.connection.execute(APPEND, self._epoch, *_columns(kept))
+            kinds = [type(fact).__name__ for fact in kept]
+            await self.connection.execute(APPEND, self._epoch, kinds, to_json(kept))
             return
         folding = asyncio.create_task(self._fold(kept))
         try:
