@@ -51,6 +51,9 @@ Funding = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", help="How many cores; -1 takes all.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write all rows to a .parquet or .csv file, too.")]
+Report = Annotated[
+    Path | None, typer.Option("--report", dir_okay=False, help="Write a page with charts to an .html file.")
+]
 DEFAULT_FEE_BPS = 5.0  # a taker's on most futures venues: a backtest without fees flatters
 
 FIGURES = {
@@ -144,6 +147,7 @@ def run(
     trades: Annotated[
         Path | None, typer.Option("--trades", help="Write every trade to a .parquet or .csv file.")
     ] = None,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Try a strategy on candles and print what came of it."""
@@ -173,6 +177,12 @@ def run(
         figures = figures_of_outcome(outcome)
         if trades is not None:
             write_rows(trade_rows(outcome), trades)
+        if report is not None:
+            from pregao.edges.candle_files.page import page_of_run
+            from pregao.research.backtests.trial import Trial
+
+            trial = Trial(strategy=strategy, values=filled, figures=figures)
+            report.write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
     if as_json:
         told = {
             "candles": _about(candles),
@@ -280,6 +290,7 @@ def sweep(
     funding: Funding = None,
     jobs: Jobs = -1,
     out: Out = None,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Try every combination of parameters, and say how much of the best one luck explains."""
@@ -331,6 +342,18 @@ def sweep(
         )
         if out is not None:
             write_sweep(swept, out)
+        if report is not None:
+            from pregao.edges.candle_files.page import page_of_sweep
+
+            page = page_of_sweep(
+                candles,
+                swept,
+                terms,
+                lucky_sharpe=expected_best(sharpes),
+                deflated_sharpe=deflated,
+                forward=forward,
+            )
+            report.write_text(page, encoding="utf-8")
     if as_json:
         told = {
             "candles": _about(candles),
