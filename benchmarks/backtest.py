@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -31,9 +32,21 @@ from pregao.research.timeframe import read_timeframe
 PEERS = Path(__file__).parents[1] / ".peers" / "backtest" / "bin" / "python"
 SMA = STRATEGIES["sma_cross"]
 VALUES = SMA.filled({"fast": 10, "slow": 30, "shorts": 0, "stop_pct": 2.5, "target_pct": 5})
-ONE_UNIT = {"size": 1.0, "fee_bps": 10.0, "start": 1e9, "stops_wait_a_bar": True, "closes_at_end": False}
-AS_VECTORBT = Terms(**ONE_UNIT, stops_first=True)
-AS_BACKTESTING = Terms(**ONE_UNIT, quantity_step=1.0)
+LONG_SERIES = 50_000  # candles from which no fee is taken: it would leave nothing of the account to compare
+
+
+def terms_of(peer, bars):
+    """Give the terms on which the peer trades."""
+    terms = Terms(
+        size=1.0,
+        fee_bps=0.0 if bars > LONG_SERIES else 10.0,
+        start=1e9,
+        stops_wait_a_bar=True,
+        closes_at_end=False,
+    )
+    return replace(terms, stops_first=True) if peer == "vectorbt" else replace(terms, quantity_step=1.0)
+
+
 PAIRS = [(fast, slow) for fast in range(5, 45) for slow in range(50, 75)]
 
 
@@ -87,7 +100,7 @@ class Peer:
             "repeats": repeats,
             "fast": 10,
             "slow": 30,
-            "fee": 0.001,
+            "fee": 0.0 if len(candles) > LONG_SERIES else 0.001,
             "start": 1e9,
             "freq": "1h",
             "pairs": PAIRS,
@@ -142,7 +155,7 @@ def swept(candles, *, repeats):
     combinations = [{**VALUES, "fast": fast, "slow": slow} for fast, slow in PAIRS]
 
     def work():
-        table = sweep(candles, SMA, combinations, AS_VECTORBT).table
+        table = sweep(candles, SMA, combinations, terms_of("vectorbt", len(candles))).table
         return table["final_equity"], table["trades"]
 
     return timed(work, repeats=repeats)
@@ -150,7 +163,9 @@ def swept(candles, *, repeats):
 
 def swept_signals(candles, levels, *, repeats):
     def work():
-        table = sweep_wanted(candles, levels, AS_VECTORBT, stop=0.025, target=0.05).table
+        table = sweep_wanted(
+            candles, levels, terms_of("vectorbt", len(candles)), stop=0.025, target=0.05
+        ).table
         return table["final_equity"], table["trades"]
 
     return timed(work, repeats=repeats)
@@ -165,13 +180,35 @@ def measure(options, folder):
         candles = simulated(bars)
         few = 3 if bars > 100_000 else 9
         theirs = peer.ask("vectorbt_one", candles, repeats=few)
-        lines.append(row("one run", bars, one_run(candles, AS_VECTORBT, repeats=25), theirs, peer="vectorbt"))
+        lines.append(
+            row(
+                "one run",
+                bars,
+                one_run(candles, terms_of("vectorbt", bars), repeats=25),
+                theirs,
+                peer="vectorbt",
+            )
+        )
         theirs = peer.ask("backtesting_one", candles, repeats=1 if bars > 100_000 else 5)
         lines.append(
-            row("one run", bars, one_run(candles, AS_BACKTESTING, repeats=25), theirs, peer="backtesting.py")
+            row(
+                "one run",
+                bars,
+                one_run(candles, terms_of("backtesting.py", bars), repeats=25),
+                theirs,
+                peer="backtesting.py",
+            )
         )
-        theirs = plain_run(candles, AS_VECTORBT)
-        lines.append(row("one run", bars, one_run(candles, AS_VECTORBT, repeats=25), theirs, peer="plain"))
+        theirs = plain_run(candles, terms_of("vectorbt", bars))
+        lines.append(
+            row(
+                "one run",
+                bars,
+                one_run(candles, terms_of("vectorbt", bars), repeats=25),
+                theirs,
+                peer="plain",
+            )
+        )
     sizes = (5_000,) if options.quick else (5_000, 100_000)
     for bars in sizes:
         candles = simulated(bars)
@@ -223,7 +260,11 @@ def main():
         ]
         for line in page["lines"]
     ]
-    show("Backtests: SMA 10/30, stop 2.5 %, target 5 %, fee 0.1 %, SIMULATED candles", columns, rows)
+    show(
+        "Backtests: SMA 10/30, stop 2.5 %, target 5 %, fee 0.1 % (none on long series), SIMULATED candles",
+        columns,
+        rows,
+    )
     if not told.peers.exists():
         print("\nvectorbt and backtesting.py are not installed; the plain backtest of ours is the only peer.")
     return 0

@@ -6,9 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from pregao.research.analysis import voters
+from pregao.research.backtests.sweep import sweep
+from pregao.research.backtests.terms import Terms
 from pregao.research.candles import PRICES, make_candles
 from pregao.research.indicators import batch
-from pregao.research.indicators.cached import IndicatorCache, cached_indicator, from_bytes, to_bytes
+from pregao.research.indicators.cached import (
+    LAB_CACHE,
+    IndicatorCache,
+    cached_indicator,
+    from_bytes,
+    to_bytes,
+)
+from pregao.research.strategies.shipped import STRATEGIES
 from tests.rooms.research.made import walk
 
 
@@ -138,6 +148,22 @@ class TestCache:
 
         assert one.computed == 3
 
+    def test_f110_holds_no_more_than_so_many_bytes(self):
+        size = CANDLES.close.nbytes
+        one = Counted(bytes_max=2 * size)
+        for period in (5, 6, 7):
+            one.ema(CANDLES, period)
+
+        one.ema(CANDLES, 7)
+        one.ema(CANDLES, 6)
+        one.ema(CANDLES, 5)
+
+        assert one.computed == 4
+        too_large = Counted(bytes_max=size - 1)
+        too_large.ema(CANDLES)
+        too_large.ema(CANDLES)
+        assert too_large.computed == 2
+
     def test_f110_drops_by_pattern_in_both_layers(self):
         shared = SharedMemory()
         one = Counted(shared=shared)
@@ -225,6 +251,29 @@ class TestCache:
             assert all(np.array_equal(back[name], value[name]) for name in value)
         else:
             assert back == value
+
+    def test_brings_dataclasses_within_dataclasses_back(self):
+        shared = SharedMemory()
+        given = []
+        for _ in range(2):
+            cache = IndicatorCache(monotonic=lambda: 0.0, shared=shared)
+            given.append(cached_indicator(cache)(voters.decide.__wrapped__)(CANDLES))
+
+        assert given[1].voters.keys() == given[0].voters.keys()
+        assert isinstance(given[1].voters["rsi"], voters.Voter)
+        assert np.array_equal(given[0].voters["levels"].votes, given[1].voters["levels"].votes)
+        assert np.array_equal(given[0].stop, given[1].stop)
+
+    def test_lets_a_sweep_over_the_voters_compute_them_once(self):
+        candles = walk(700, seed=12)
+        strategy = STRATEGIES["technical_analysis"]
+        before = LAB_CACHE.statistics
+
+        sweep(candles, strategy, list(strategy.combinations({"confidence": [50, 60, 70, 80]})), Terms())
+
+        after = LAB_CACHE.statistics
+        assert after.cache_misses - before.cache_misses == 1
+        assert after.cache_hits - before.cache_hits == 3
 
     def test_f111_counts_every_request_once(self):
         one = Counted(shared=SharedMemory())

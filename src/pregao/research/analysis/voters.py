@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pregao.research.analysis import compiled
 from pregao.research.candles import Candles, Prices
 from pregao.research.indicators import batch
+from pregao.research.indicators.cached import LAB_CACHE, cached_indicator
 
 BARS_MIN: Final = 200
 VOTES_MIN: Final = 3
@@ -92,6 +93,7 @@ def analyze(candles: Candles) -> Analysis:
     )
 
 
+@cached_indicator(LAB_CACHE)
 def decide(candles: Candles) -> Decisions:
     """Let all vote on every candle, each knowing the candles up to it, and count."""
     voters = {

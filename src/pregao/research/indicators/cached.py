@@ -9,19 +9,23 @@ import fnmatch
 import functools
 import inspect
 import json
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, is_dataclass
 from threading import Lock
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, get_args, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pregao.research.candles import Candles
 
 F = TypeVar("F", bound=Callable[..., Any])
+Array = NDArray[Any]
 ENTRIES_MAX: Final = 128  # of memory, all functions together; the longest unused goes first
+BYTES_MAX: Final = 256 * 2**20  # of memory, likewise: half a million candles under eight voters are 40 MB
 TTL_SECONDS: Final = 300.0  # in both layers
 PREFIX: Final = "indicator:"
 
@@ -53,6 +57,13 @@ class CacheStatistics:
         return round(100 * self.cache_hits / self.total_requests, 2) if self.total_requests else 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    until: float
+    value: Any
+    size: int
+
+
 class IndicatorCache:
     """Keeps results for a while; when several ask for what is not there, one computes and all get it."""
 
@@ -62,25 +73,28 @@ class IndicatorCache:
         monotonic: Callable[[], float],
         shared: SharedStore | None = None,
         entries_max: int = ENTRIES_MAX,
+        bytes_max: int = BYTES_MAX,
         ttl_seconds: float = TTL_SECONDS,
     ) -> None:
         """Start empty. ``monotonic`` gives seconds that never go back."""
         self._monotonic = monotonic
         self._shared = shared
         self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._ttl_seconds = ttl_seconds
         self._lock = Lock()
-        self._kept: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._kept: OrderedDict[str, _Entry] = OrderedDict()
         self._computing: dict[str, Future[Any]] = {}
         self._hits = self._misses = 0
 
-    def get(self, key: str, compute: Callable[[], Any], *, result: type | None = None) -> Any:
+    def get(self, key: str, compute: Callable[[], Any], *, result: Any = None) -> Any:
         """Give what is kept under a key, else compute and keep it; what comes out cannot be written into."""
         with self._lock:
             found = self._fresh(key)
             if found is not None:
                 self._hits += 1
-                return found[1]
+                return found.value
             running = self._computing.get(key)
             if running is None:
                 mine = self._computing[key] = Future()
@@ -95,7 +109,7 @@ class IndicatorCache:
         with self._lock:
             dropped = [key for key in self._kept if fnmatch.fnmatchcase(key, f"{PREFIX}{pattern}")]
             for key in dropped:
-                del self._kept[key]
+                self._drop(key)
         if self._shared is not None:
             self._shared.forget(f"{PREFIX}{pattern}")
         return len(dropped)
@@ -108,19 +122,20 @@ class IndicatorCache:
                 total_requests=self._hits + self._misses, cache_hits=self._hits, cache_misses=self._misses
             )
 
-    def _fresh(self, key: str) -> tuple[float, Any] | None:
+    def _fresh(self, key: str) -> "_Entry | None":
         found = self._kept.get(key)
         if found is None:
             return None
-        if found[0] <= self._monotonic():
-            del self._kept[key]
+        if found.until <= self._monotonic():
+            self._drop(key)
             return None
         self._kept.move_to_end(key)
         return found
 
-    def _found_or_computed(
-        self, key: str, compute: Callable[[], Any], mine: Future[Any], result: type | None
-    ) -> Any:
+    def _drop(self, key: str) -> None:
+        self._bytes -= self._kept.pop(key).size
+
+    def _found_or_computed(self, key: str, compute: Callable[[], Any], mine: Future[Any], result: Any) -> Any:
         try:
             content = self._shared.read(key) if self._shared is not None else None
             value = _frozen(compute()) if content is None else from_bytes(content, result=result)
@@ -137,12 +152,18 @@ class IndicatorCache:
                 self._misses += 1
             else:
                 self._hits += 1
-            self._kept[key] = (self._monotonic() + self._ttl_seconds, value)
-            while len(self._kept) > self._entries_max:
-                self._kept.popitem(last=False)
+            size = sum(array.nbytes for array in _arrays_of(value))
+            self._kept[key] = _Entry(until=self._monotonic() + self._ttl_seconds, value=value, size=size)
+            self._bytes += size
+            while len(self._kept) > self._entries_max or self._bytes > self._bytes_max:
+                self._drop(next(iter(self._kept)))
             del self._computing[key]
         mine.set_result(value)
         return value
+
+
+LAB_CACHE: Final = IndicatorCache(monotonic=time.monotonic)
+"""What this process keeps. A plain indicator is no use in it: TA-Lib computes it in the time that a look takes."""
 
 
 def cached_indicator(cache: IndicatorCache, *, version: int = 1) -> Callable[[F], F]:
@@ -156,14 +177,13 @@ def cached_indicator(cache: IndicatorCache, *, version: int = 1) -> Callable[[F]
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
         result = inspect.get_annotations(function, eval_str=True).get("return")
-        dataclass_of_it = result if isinstance(result, type) and is_dataclass(result) else None
 
         @functools.wraps(function)
         def kept(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             key = key_of(function.__name__, version=version, arguments=bound.arguments)
-            return cache.get(key, lambda: function(*args, **kwargs), result=dataclass_of_it)
+            return cache.get(key, lambda: function(*args, **kwargs), result=result)
 
         return kept  # type: ignore[return-value]
 
@@ -182,7 +202,7 @@ def key_of(name: str, *, version: int, arguments: Mapping[str, Any]) -> str:
 
 def to_bytes(value: Any) -> bytes:
     """Write a result without pickle: a line of JSON that describes it, then the arrays' bytes."""
-    arrays: list[np.ndarray[Any, Any]] = []
+    arrays: list[Array] = []
 
     def described(one: Any) -> Any:
         if isinstance(one, np.ndarray):
@@ -198,7 +218,7 @@ def to_bytes(value: Any) -> bytes:
     return head + b"\n" + b"".join(array.tobytes() for array in arrays)
 
 
-def from_bytes(content: bytes, *, result: type | None = None) -> Any:
+def from_bytes(content: bytes, *, result: Any = None) -> Any:
     """Read what `to_bytes` wrote; ``result`` is the dataclass that it was, if it was one."""
     head, _, body = content.partition(b"\n")
     at = 0
@@ -215,21 +235,33 @@ def from_bytes(content: bytes, *, result: type | None = None) -> Any:
             return {name: read(inner) for name, inner in told["dict"].items()}
         return told["plain"]
 
-    value = read(json.loads(head))
-    return result(**value) if result is not None else value
+    return _restored(read(json.loads(head)), result)
+
+
+def _arrays_of(value: Any) -> Iterator[Array]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _arrays_of(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _arrays_of(inner)
 
 
 def _frozen(value: Any) -> Any:
-    inner = (
-        [getattr(value, field.name) for field in fields(value)]
-        if is_dataclass(value)
-        else list(value.values())
-        if isinstance(value, Mapping)
-        else [value]
-    )
-    for one in inner:
-        if isinstance(one, np.ndarray):
-            one.setflags(write=False)
+    for array in _arrays_of(value):
+        array.setflags(write=False)
+    return value
+
+
+def _restored(value: Any, kind: Any) -> Any:
+    """Make dictionaries the dataclasses that they were, as far as the annotations tell."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        return kind(**{name: _restored(inner, kinds[name]) for name, inner in value.items()})
+    if isinstance(value, dict) and len(inner_kinds := get_args(kind)) == 2:
+        return {name: _restored(inner, inner_kinds[1]) for name, inner in value.items()}
     return value
 
 

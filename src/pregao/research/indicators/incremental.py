@@ -7,32 +7,17 @@ live ticks. Both give NaN until enough bars have been seen.
 
 from collections import deque
 from math import nan, sqrt
-from typing import Final, NamedTuple
+from typing import Final
 
 NOT_YET: Final = nan
 
 
-class MacdValue(NamedTuple):
-    """The three values of a MACD at one bar."""
-
-    line: float
-    signal: float
-    histogram: float
-
-
-class BandsValue(NamedTuple):
-    """The three values of Bollinger bands at one bar."""
-
-    upper: float
-    middle: float
-    lower: float
-
-
-class StochasticValue(NamedTuple):
-    """The two values of a stochastic at one bar."""
-
-    k: float
-    d: float
+MacdValue = tuple[float, float, float]
+"""The line, its average, and what lies between. A plain tuple: one with names takes longer to make than to compute."""
+BandsValue = tuple[float, float, float]
+"""The upper band, the mean, the lower band."""
+StochasticValue = tuple[float, float]
+"""The place of the close, smoothed, and the average of that."""
 
 
 class Sma:
@@ -93,8 +78,9 @@ class Ema:
             if not self._left:
                 self._value = self._sum / self.period
             return self._value
-        self._value += (value - self._value) * self._weight
-        return self._value
+        before = self._value
+        after = self._value = before + (value - before) * self._weight
+        return after
 
     def peek(self, value: float) -> float:
         """Give the average with this value as the newest."""
@@ -106,79 +92,120 @@ class Ema:
 class Rsi:
     """Wilder's relative strength."""
 
-    __slots__ = ("_before", "_gain", "_left", "_loss", "period")
+    __slots__ = ("_before", "_gain", "_left", "_loss", "_weight", "period")
 
     def __init__(self, *, period: int = 14) -> None:
         """Start without closes."""
         self.period = period
+        self._weight = 1 / period
         self._left = period + 1
         self._before = 0.0
         self._gain = self._loss = 0.0
 
     def add(self, close: float) -> float:
         """Take the next close."""
-        period, change = self.period, close - self._before
+        change = close - self._before
         self._before = close
-        gain, loss = (change, 0.0) if change > 0 else (0.0, -change)
         if self._left:
-            self._left -= 1
-            if self._left < period:  # the first close has no change
-                self._gain += gain / period
-                self._loss += loss / period
-            return NOT_YET if self._left else _strength(self._gain, self._loss)
-        self._gain += (gain - self._gain) / period
-        self._loss += (loss - self._loss) / period
-        return _strength(self._gain, self._loss)
+            return self._begin(change)
+        weight = self._weight
+        if change > 0:
+            gain = self._gain = self._gain + (change - self._gain) * weight
+            loss = self._loss = self._loss - self._loss * weight
+        else:
+            gain = self._gain = self._gain - self._gain * weight
+            loss = self._loss = self._loss - (change + self._loss) * weight
+        return 100 * gain / (gain + loss) if gain + loss > 0 else 0.0
 
     def peek(self, close: float) -> float:
         """Give the strength with this close as the newest."""
-        period, change = self.period, close - self._before
+        change, weight = close - self._before, self._weight
         gain, loss = (change, 0.0) if change > 0 else (0.0, -change)
         if self._left:
             return (
-                _strength(self._gain + gain / period, self._loss + loss / period)
+                _strength(self._gain + gain * weight, self._loss + loss * weight)
                 if self._left == 1
                 else NOT_YET
             )
-        return _strength(self._gain + (gain - self._gain) / period, self._loss + (loss - self._loss) / period)
+        return _strength(self._gain + (gain - self._gain) * weight, self._loss + (loss - self._loss) * weight)
+
+    def _begin(self, change: float) -> float:
+        self._left -= 1
+        if self._left < self.period:  # the first close has no change
+            self._gain += max(change, 0.0) * self._weight
+            self._loss += max(-change, 0.0) * self._weight
+        return NOT_YET if self._left else _strength(self._gain, self._loss)
 
 
 class Macd:
     """The moving averages' convergence and divergence; both averages start at the slow one's first bar."""
 
-    __slots__ = ("_fast", "_ready", "_signal", "_slow", "_wait")
+    __slots__ = (
+        "_averages",
+        "_fast",
+        "_fast_weight",
+        "_signal",
+        "_signal_weight",
+        "_slow",
+        "_slow_weight",
+        "_wait",
+        "_warm",
+    )
 
     def __init__(self, *, fast: int = 12, slow: int = 26, signal: int = 9) -> None:
         """Start without closes; ``fast`` must be the shorter."""
         assert fast < slow
-        self._fast = Ema(period=fast)
-        self._slow = Ema(period=slow)
-        self._signal = Ema(period=signal)
+        self._averages = (
+            Ema(period=fast),
+            Ema(period=slow),
+            Ema(period=signal),
+        )  # until all three have begun
         self._wait = slow - fast  # closes that the fast average leaves out, so that both start together
-        self._ready = slow - 1
+        self._warm = False
+        self._fast = self._slow = self._signal = NOT_YET
+        self._fast_weight, self._slow_weight, self._signal_weight = (
+            2 / (n + 1) for n in (fast, slow, signal)
+        )
 
     def add(self, close: float) -> MacdValue:
         """Take the next close."""
-        slow = self._slow.add(close)
-        if self._wait:
-            self._wait -= 1
-            self._ready -= 1
-            return _NO_MACD
-        fast = self._fast.add(close)
-        if self._ready:
-            self._ready -= 1
-            return _NO_MACD
+        if not self._warm:
+            return self._begin(close)
+        fast = self._fast = self._fast + (close - self._fast) * self._fast_weight
+        slow = self._slow = self._slow + (close - self._slow) * self._slow_weight
         line = fast - slow
-        signal = self._signal.add(line)
-        return _NO_MACD if signal != signal else MacdValue(line, signal, line - signal)  # noqa: PLR0124
+        signal = self._signal = self._signal + (line - self._signal) * self._signal_weight
+        return (line, signal, line - signal)
 
     def peek(self, close: float) -> MacdValue:
         """Give the values with this close as the newest."""
-        if self._ready:
+        if not self._warm:
+            fast, slow, average = self._averages
+            line = fast.peek(close) - slow.peek(close)  # not a number until both have begun
+            signal = average.peek(line)
+            return (line, signal, line - signal) if signal == signal else _NO_MACD  # noqa: PLR0124
+        line = (
+            self._fast
+            + (close - self._fast) * self._fast_weight
+            - self._slow
+            - (close - self._slow) * self._slow_weight
+        )
+        signal = self._signal + (line - self._signal) * self._signal_weight
+        return (line, signal, line - signal)
+
+    def _begin(self, close: float) -> MacdValue:
+        fast, slow, average = self._averages
+        self._slow = slow.add(close)
+        if self._wait:
+            self._wait -= 1
             return _NO_MACD
-        line = self._fast.peek(close) - self._slow.peek(close)
-        signal = self._signal.peek(line)
-        return _NO_MACD if signal != signal else MacdValue(line, signal, line - signal)  # noqa: PLR0124
+        self._fast = fast.add(close)
+        line = self._fast - self._slow
+        if line != line:  # noqa: PLR0124  # not a number: one of the two has not begun
+            return _NO_MACD
+        self._signal = average.add(line)
+        self._warm = self._signal == self._signal
+        return (line, self._signal, line - self._signal) if self._warm else _NO_MACD
 
 
 class Bollinger:
@@ -207,15 +234,21 @@ class Bollinger:
                 return _NO_BANDS
             self._take_anew()
         else:
-            at, anchor = self._at, self._anchor
+            at, anchor, period = self._at, self._anchor, self.period
             new, old = close - anchor, closes[at] - anchor
-            self._sum += new - old
-            self._squares += new * new - old * old
+            total = self._sum = self._sum + (new - old)
+            squares = self._squares = self._squares + (new * new - old * old)
             closes[at] = close
-            self._at = at + 1
-            if self._at == self.period:
-                self._at = 0
-                self._take_anew()
+            at += 1
+            if at < period:
+                self._at = at
+                mean = total / period
+                spread = squares / period - mean * mean
+                width = self.deviations * sqrt(spread) if spread > 0 else 0.0
+                middle = anchor + mean
+                return (middle + width, middle, middle - width)
+            self._at = 0
+            self._take_anew()
         return self._bands(self._sum, self._squares)
 
     def peek(self, close: float) -> BandsValue:
@@ -241,7 +274,7 @@ class Bollinger:
         mean = total / self.period
         width = self.deviations * sqrt(max(squares / self.period - mean * mean, 0.0))
         middle = self._anchor + mean
-        return BandsValue(middle + width, middle, middle - width)
+        return (middle + width, middle, middle - width)
 
 
 class Atr:
@@ -260,14 +293,15 @@ class Atr:
         """Take the next bar."""
         before = self._before
         self._before = close
-        reach = max(high, before) - min(low, before)
+        reach = (high if high > before else before) - (low if low < before else before)  # noqa: FURB136  # a third faster
         if self._left:
             self._left -= 1
             if self._left < self.period:  # the first bar has no true range
                 self._value += reach / self.period
             return NOT_YET if self._left else self._value
-        self._value += (reach - self._value) / self.period
-        return self._value
+        value = self._value
+        value = self._value = value + (reach - value) / self.period
+        return value
 
     def peek(self, *, high: float, low: float, close: float) -> float:
         """Give the average with this bar as the newest; its close changes nothing yet."""
@@ -301,7 +335,7 @@ class Stochastic:
         if k != k:  # noqa: PLR0124
             return _NO_STOCHASTIC
         d = self._smoothed.add(k)
-        return _NO_STOCHASTIC if d != d else StochasticValue(k, d)  # noqa: PLR0124
+        return _NO_STOCHASTIC if d != d else (k, d)  # noqa: PLR0124
 
     def peek(self, *, high: float, low: float, close: float) -> StochasticValue:
         """Give the values with this bar as the newest."""
@@ -313,12 +347,12 @@ class Stochastic:
         if k != k:  # noqa: PLR0124
             return _NO_STOCHASTIC
         d = self._smoothed.peek(k)
-        return _NO_STOCHASTIC if d != d else StochasticValue(k, d)  # noqa: PLR0124
+        return _NO_STOCHASTIC if d != d else (k, d)  # noqa: PLR0124
 
 
-_NO_MACD: Final = MacdValue(NOT_YET, NOT_YET, NOT_YET)
-_NO_BANDS: Final = BandsValue(NOT_YET, NOT_YET, NOT_YET)
-_NO_STOCHASTIC: Final = StochasticValue(NOT_YET, NOT_YET)
+_NO_MACD: Final = (NOT_YET, NOT_YET, NOT_YET)
+_NO_BANDS: Final = (NOT_YET, NOT_YET, NOT_YET)
+_NO_STOCHASTIC: Final = (NOT_YET, NOT_YET)
 
 
 def _strength(gain: float, loss: float) -> float:
