@@ -66,7 +66,8 @@ class TestSize:
         ("direction", "stop"), [(LONG, 90_000), (LONG, 90_001), (SHORT, 90_000), (SHORT, 89_999)]
     )
     def test_is_refused_where_the_stop_is_on_the_wrong_side(self, direction, stop):
-        with pytest.raises(SizeUnusableError) as caught:
+        side = "below" if direction is LONG else "above"
+        with pytest.raises(SizeUnusableError, match=f"STOP_WRONG_SIDE: .* lies {side} its entry") as caught:
             sized(stop, direction=direction)
 
         assert caught.value.code == "STOP_WRONG_SIDE"

@@ -40,28 +40,36 @@ class NaiveBook:
         return sorted(self._look(bid, ask)) if is_near else []
 
     def _look(self, bid, ask):
+        prices = {"bid": bid * self.price_tick, "ask": ask * self.price_tick}
         for position_id, stop in list(self.stops.items()):
-            price = watched_price(
-                direction=stop.direction, bid=bid * self.price_tick, ask=ask * self.price_tick
-            )
-            ticks = bid if stop.direction is Direction.LONG else ask
-            asked = {"direction": stop.direction, "price": price}
-            if stop.stop_price is not None and is_reached(stop.stop_price, kind=TriggerKind.STOP, **asked):
+            direction = stop.direction
+            price = watched_price(direction=direction, **prices)
+            ticks = bid if direction is Direction.LONG else ask
+            if stop.stop_price is not None and is_reached(
+                stop.stop_price, kind=TriggerKind.STOP, direction=direction, price=price
+            ):
                 del self.stops[position_id]
                 yield position_id, "stop", 0, self._ticks(stop.stop_price), ticks, stop.version
                 continue
-            targets = []
-            for target in stop.targets:
-                is_due = target.status is StopStatus.ARMED and is_reached(
-                    target.price, kind=TriggerKind.TARGET, **asked
-                )
-                targets.append(replace(target, status=StopStatus.TRIGGERED) if is_due else target)
-                if is_due:
-                    yield position_id, "target", target.number, self._ticks(target.price), ticks, stop.version
-            left = replace(stop, targets=tuple(targets))
-            adjustment = adjustment_of(left, price=price)
-            self.stops[position_id] = raised(left, adjustment) if adjustment else left
+            due = [
+                target.number
+                for target in stop.targets
+                if target.status is StopStatus.ARMED
+                and is_reached(target.price, kind=TriggerKind.TARGET, direction=direction, price=price)
+            ]
+            if due:
+                for target in stop.targets:
+                    if target.number in due:
+                        level = self._ticks(target.price)
+                        yield position_id, "target", target.number, level, ticks, stop.version
+                targets = [
+                    replace(target, status=StopStatus.TRIGGERED) if target.number in due else target
+                    for target in stop.targets
+                ]
+                self.stops[position_id] = replace(stop, targets=tuple(targets))
+            adjustment = adjustment_of(self.stops[position_id], price=price)
             if adjustment:
+                self.stops[position_id] = raised(self.stops[position_id], adjustment)
                 level = self._ticks(adjustment.new_stop)
                 yield position_id, "raised", adjustment.step_index, level, ticks, stop.version + 1
 

@@ -72,6 +72,7 @@ class TestPrices:
 
     def test_of_a_quote_are_its_two_sides(self):
         assert quote_ticks("82.99", "83.00", tick=TICK) == (8299, 8300)
+        assert quote_ticks("83.00", "83.00", tick=TICK) == (8300, 8300)
 
 
 class TestHandOver:

@@ -201,9 +201,10 @@ class TestSlippage:
 class TestRate:
     def test_defers_the_eleventh_in_a_minute_until_there_is_room(self):
         """F094."""
-        nine, ten = judged(executions=BUSY[1:]), judged(executions=BUSY)
+        nine, ten = judged(executions=(NOON - timedelta(minutes=1), *BUSY[1:])), judged(executions=BUSY)
 
         assert kept_by(nine) is None
+        assert nine[-1].numbers["last_minute"] == "9"
         assert (kept_by(ten).instead, kept_by(ten).again_at) == (Instead.DEFER, NOON + timedelta(seconds=10))
         assert (
             kept_by(
