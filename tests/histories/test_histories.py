@@ -47,6 +47,13 @@ class TestHistory:
         assert outcome.hits["restore"] == 1
         assert outcome.found == ()
 
+    def test_finds_nothing_where_owners_trade_by_hand_and_the_venue_liquidates(self):
+        outcome = run_history(21)
+
+        assert outcome.hits["hand"] == 4
+        assert outcome.hits["liquidation"] == 3
+        assert outcome.found == ()
+
     def test_replays_to_the_byte_in_another_process(self):
         traces = {
             subprocess.run(

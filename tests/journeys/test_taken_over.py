@@ -155,6 +155,38 @@ class TestComparedInTurn:
         assert rows[0]["pause"] < timedelta(seconds=checks.CHECK_HOLDING_SECONDS) < rows[1]["pause"]
 
 
+class TestTradedByHand:
+    async def test_nothing_is_entered_on_top_from_the_moment_it_is_told_and_the_others_trade(self, desk):
+        """Before it counts as foreign it must be seen twice, seconds apart: an entry came in between."""
+        await desk.put(configured(accounts=2, now=now()))
+        await desk.start_trader()
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.003"))
+        await desk.until("SELECT count(*) = 1 FROM fills")
+
+        entry = await desk.signal(instruction(now=now()))
+        await desk.settled(entry, seconds_max=3)
+
+        codes = [(row["status"], row["code"]) for row in await desk.orders(entry)]
+        assert codes == [("denied", "ACCOUNT_NOT_RECONCILED"), ("filled", None)]
+        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = -0.003", seconds_max=30)
+        await desk.until("SELECT count(*) = 0 FROM account_checks WHERE unreconciled_since IS NOT NULL")
+        later = await desk.signal(instruction(now=now()))
+        await desk.settled(later)
+        assert (await desk.orders(later))[0]["code"] == "FOREIGN_POSITION"
+
+    async def test_a_close_by_hand_keeps_nothing_out(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        await desk.start_trader()
+        await desk.settled(await desk.signal(instruction(now=now())))
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.005"))
+        await desk.until("SELECT count(*) = 1 FROM positions WHERE status = 'closed'")
+
+        again = await desk.signal(instruction(now=now()))
+        await desk.settled(again)
+
+        assert [row["status"] for row in await desk.orders(again)] == ["filled"]
+
+
 class TestRestored:
     """A backup was put back: the books have forgotten orders that were sent."""
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, OppositeSide, SameSide, Subscription
-from pregao.domain.order import Side
+from pregao.domain.bot import Approval, Bot, OppositeSide, SameSide, Subscription
+from pregao.domain.order import PositionMode, Side
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.user import Role, User
 from pregao.simulation.venue import Manners
@@ -17,6 +17,10 @@ STARTS_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SYMBOLS = {"BTCUSDT": Decimal(95_200), "ETHUSDT": Decimal(3_300)}
 TROUBLE_SECONDS = 90.0  # then nothing goes wrong any more
 RESTORES = 1 / 6
+CRASHES = 1 / 6
+HAND_TRADES = 1 / 4
+BALANCE, BALANCE_SMALL = Decimal(10_000), Decimal(100)
+APPROVAL_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +38,22 @@ class Strike:
     """Something that happens to a process, to the database or to the venue."""
 
     at_seconds: float
-    what: str  # kill, freeze, database, venue, halt, restore
+    what: str  # kill, freeze, database, venue, halt, restore, crash
     seconds: float  # until it is over; of a restore how much the database forgets
     trader: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandTrade:
+    """What an account's owner does at the venue, past the desk: sells or buys so much of what is held, or a little."""
+
+    at_seconds: float
+    account_id: int
+    symbol: str
+    share: (
+        Decimal  # of what is held; nothing held: a hundredth of it in the symbol's own units, bought or sold
+    )
+    side: Side  # of what is opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,8 @@ class Plan:
     subscriptions: tuple[Subscription, ...]
     deliveries: tuple[Delivery, ...]
     strikes: tuple[Strike, ...]
+    hand_trades: tuple[HandTrade, ...]
+    balances: dict[int, Decimal]  # by account
     traders: int
     manners: Manners
     database_loss: float  # how often a commit fails, or succeeds unheard
@@ -57,7 +76,7 @@ class Plan:
 
 def make_plan(seed: int) -> Plan:
     """Draw a history: the same seed gives the same."""
-    chance = random.Random(f"{seed}/plan")
+    chance, apart = random.Random(f"{seed}/plan"), random.Random(f"{seed}/apart")
     user = User(
         user_id=UUID(int=900),
         email="ana@desk.test",
@@ -71,14 +90,19 @@ def make_plan(seed: int) -> Plan:
             name=f"account {number}",
             venue=Venue.PAPER,
             user_id=chance.choice((None, user.user_id)),
+            position_mode=apart.choice((*[PositionMode.ONE_WAY] * 3, PositionMode.HEDGE)),
         )
         for number in range(1, chance.randint(2, 7) + 1)
     )
-    bots = tuple(_bot(number, chance) for number in range(1, chance.randint(1, 2) + 1))
+    bots = tuple(
+        replace(_bot(number, chance), approval=apart.choice((*[Approval.AUTOMATIC] * 4, Approval.MANUAL)))
+        for number in range(1, chance.randint(1, 2) + 1)
+    )
     subscriptions = tuple(
         _subscription(bot, account, chance) for bot in bots for account in accounts if chance.random() < 0.8
     )
     traders = chance.choice((1, 1, 2))
+    crashes = _crashes(apart)
     return Plan(
         seed=seed,
         users=(user,),
@@ -86,7 +110,13 @@ def make_plan(seed: int) -> Plan:
         bots=bots,
         subscriptions=subscriptions,
         deliveries=tuple(_deliveries(bots, chance)),
-        strikes=tuple(sorted([*_strikes(chance, traders), *_restores(seed)], key=lambda one: one.at_seconds)),
+        strikes=tuple(
+            sorted([*_strikes(chance, traders), *_restores(seed), *crashes], key=lambda one: one.at_seconds)
+        ),
+        hand_trades=tuple(_hand_trades(accounts, apart)),
+        balances={
+            one.account_id: apart.choice((BALANCE, BALANCE_SMALL)) if crashes else BALANCE for one in accounts
+        },
         traders=traders,
         manners=_manners(chance),
         database_loss=chance.choice((0.0, 0.01, 0.03)),
@@ -103,6 +133,7 @@ def _bot(number: int, chance: random.Random) -> Bot:
         opposite_side=chance.choice((OppositeSide.REVERSE, OppositeSide.REVERSE, *OppositeSide)),
         global_max_positions=chance.choice((None, None, 4)),
         cooldown_seconds=chance.choice((0, 0, 5)),
+        approval_seconds=APPROVAL_SECONDS,
     )
 
 
@@ -168,6 +199,29 @@ def _restores(seed: int) -> list[Strike]:
     seconds = 1.0 + 14.0 * chance.random()
     at_seconds = 15.0 + seconds + (TROUBLE_SECONDS - 60.0) * chance.random()
     return [Strike(at_seconds=at_seconds, what="restore", seconds=seconds)]
+
+
+def _crashes(chance: random.Random) -> list[Strike]:
+    """Let the prices fall by a quarter, which accounts with little margin do not outlive, and rise again."""
+    if chance.random() >= CRASHES:
+        return []
+    return [Strike(at_seconds=20.0 + 40.0 * chance.random(), what="crash", seconds=15.0)]
+
+
+def _hand_trades(accounts: tuple[Account, ...], chance: random.Random) -> list[HandTrade]:
+    if chance.random() >= HAND_TRADES:
+        return []
+    trades = [
+        HandTrade(
+            at_seconds=5.0 + (TROUBLE_SECONDS - 10.0) * chance.random(),
+            account_id=chance.choice(accounts).account_id,
+            symbol=chance.choice(tuple(SYMBOLS)),
+            share=chance.choice((Decimal(1), Decimal(1), Decimal("0.5"), Decimal(2))),
+            side=chance.choice(tuple(Side)),
+        )
+        for _ in range(chance.randint(1, 4))
+    ]
+    return sorted(trades, key=lambda one: one.at_seconds)
 
 
 def _manners(chance: random.Random) -> Manners:

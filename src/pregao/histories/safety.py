@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+from pregao.domain.clock import to_ms
 from pregao.domain.facts import Fact, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
@@ -124,11 +125,14 @@ class Watch:
                 self._find(f"user {user.email} holds more than the limit")
 
 
-def unsettled(state: State, engine: Exchange, *, forgotten: Collection[str] = ()) -> list[str]:
+def unsettled(
+    state: State, engine: Exchange, *, forgotten: Collection[str] = (), is_alone: bool = True
+) -> list[str]:
     """
     Give all that must not be so any more some time after the last fault.
 
-    What a restored database has ``forgotten`` (client order ids) may be held beside ours, where it is known to be.
+    What others hold, and what a restored database has ``forgotten`` (client order ids), may be held beside ours, where it
+    is known to be; where the desk ``is_alone``, nothing is.
     """
     return [
         *(
@@ -154,7 +158,7 @@ def unsettled(state: State, engine: Exchange, *, forgotten: Collection[str] = ()
         *(
             f"foreign {place} {row.quantity}"
             for place, row in state.foreign_positions.items()
-            if row.quantity and not forgotten
+            if row.quantity and is_alone
         ),
         *_differences(state, engine, forgotten=forgotten),
     ]
@@ -175,12 +179,24 @@ def _differences(state: State, engine: Exchange, *, forgotten: Collection[str]) 
             here, there = ours[number, symbol, side], theirs.get((symbol, side), ZERO)
             if here != there:
                 told.append(f"account {number} {symbol}: books {here}, exchange {there}")
+        opened = {
+            (one.symbol, one.position_side): to_ms(one.opened_at)
+            for one in state.live()
+            if one.account_id == number and one.opened_at is not None
+        }
         booked = {key[2]: fact for key, fact in state.fills.items() if key[0] == number}
         for fill in account.fills:
             key = (number, fill.symbol, str(fill.trade_id), str(fill.order_id))
             fact = state.fills.get(key)
-            if fill.client_order_id in forgotten:
-                continue  # told or not: what it holds is compared above
+            if fill.client_order_id in forgotten or order_of(fill.client_order_id) is None:
+                # Told or not, what it holds is compared above; but it may have closed what we hold.
+                if fact is None and fill.traded_ms >= opened.get(
+                    (fill.symbol, fill.position_side), FOR_EVER_MS
+                ):
+                    told.append(
+                        f"account {number}: trade {fill.trade_id} may have closed ours, and is not booked"
+                    )
+                continue
             if fact is None:
                 told.append(
                     f"account {number}: trade {fill.trade_id} of {fill.client_order_id} is not booked"

@@ -41,6 +41,7 @@ BALANCE_USDT = 1_000_000
 LOSS_USD_MAX = 100_000  # limits are another proof's business
 BACKOFF_SECONDS = [0.2, 0.5, 1.0]
 TRADERS = ("trader", "trader-2")
+DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class ProofFailedError(RuntimeError):
@@ -161,7 +162,7 @@ class ProofDesk:
                 )
             finally:
                 await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DATABASE_AWAY:
             return False
         return any(row["worker_id"].rpartition("-")[2] in pids for row in owners)
 
@@ -395,7 +396,7 @@ async def _until_up(client: httpx.AsyncClient, path: str, *, is_up: Any = _alway
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
             while True:
-                with contextlib.suppress(httpx.HTTPError, ValueError, OSError, asyncpg.PostgresError):
+                with contextlib.suppress(httpx.HTTPError, ValueError, *DATABASE_AWAY):
                     answer = await client.get(path, timeout=3)
                     if answer.is_success and await is_up(answer):
                         return

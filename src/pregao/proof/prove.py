@@ -41,6 +41,7 @@ AWAY = (
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     httpx.HTTPError,
     TimeoutError,
     ProofFailedError,

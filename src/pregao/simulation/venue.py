@@ -16,7 +16,7 @@ from typing import TypeVar
 from pregao.domain.clock import Clock, from_ms, to_ms
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
-from pregao.domain.order import OrderStatus, PositionMode, PositionSide
+from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.protection import (
     ProtectionAcknowledgement,
     ProtectionRefused,
@@ -50,6 +50,7 @@ from pregao.simulation.commands import (
     PlaceOrder,
     SetLeverage,
     SetMarginMode,
+    SetPositionMode,
     SpoilTrigger,
 )
 from pregao.simulation.events import Event
@@ -121,11 +122,36 @@ class SimulatedVenue:
 
     # --- the world's side ---
 
-    def open_account(self, account_id: int, *, balance: Decimal) -> None:
+    def open_account(
+        self, account_id: int, *, balance: Decimal, position_mode: PositionMode = PositionMode.ONE_WAY
+    ) -> None:
         """Open an account under its number."""
-        self.engine.execute(
-            OpenAccount(at_ms=self.venue_now_ms(), key=str(account_id), secret=None, balance=balance)
-        )
+        key, now_ms = str(account_id), self.venue_now_ms()
+        self.engine.execute(OpenAccount(at_ms=now_ms, key=key, secret=None, balance=balance))
+        if position_mode is not PositionMode.ONE_WAY:
+            self.engine.execute(SetPositionMode(at_ms=now_ms, key=key, position_mode=position_mode))
+
+    def trade_by_hand(
+        self, account_id: int, *, symbol: str, side: Side, position_side: PositionSide, quantity: Decimal
+    ) -> bool:
+        """Let the account's owner trade past the desk; say whether the venue took it."""
+        self.hits["hand"] = self.hits.get("hand", 0) + 1
+        try:
+            self.engine.execute(
+                PlaceOrder(
+                    at_ms=self.venue_now_ms(),
+                    key=str(account_id),
+                    symbol=symbol,
+                    side=side,
+                    kind=OrderKind.MARKET,
+                    quantity=quantity,
+                    position_side=None if position_side is PositionSide.BOTH else position_side,
+                    client_order_id=f"web_{self.hits['hand']}",
+                )
+            )
+        except ExchangeError:
+            return False
+        return True
 
     def move_price(self, symbol: str, price: Decimal) -> None:
         """Let a symbol trade at a price."""
@@ -154,13 +180,14 @@ class SimulatedVenue:
             stuck_ms = 0 if is_forgotten else 1 + int(1_000 * STUCK_SECONDS_MAX * self.chance.random())
             self.engine.execute(spoil(fate=TriggerFate.STUCK, stuck_ms=stuck_ms))
             if stuck_ms:
-                asyncio.get_running_loop().call_later(stuck_ms / 1_000 + 0.001, self._pass_time)
+                asyncio.get_running_loop().call_later(stuck_ms / 1_000 + 0.001, self.pass_time)
         elif self._strikes("reject"):
             self.engine.execute(spoil(fate=TriggerFate.REJECTED, code=MARGIN_INSUFFICIENT))
         elif self._strikes("unfilled"):
             self.engine.execute(spoil(fate=TriggerFate.UNFILLED))
 
-    def _pass_time(self) -> None:
+    def pass_time(self) -> None:
+        """Let deadlines pass, and liquidate who has too little margin left."""
         self.engine.execute(PassTime(at_ms=self.venue_now_ms()))
 
     def _hear(self, event: Event) -> None:

@@ -141,6 +141,10 @@ class Store(Protocol[Tx]):
         """Note that what happened on the venue's accounts is not known; give those of which something is live."""
         ...
 
+    async def mark_doubted(self, account_id: int) -> None:
+        """Note that the account holds something else than the books say, perhaps, until it was compared."""
+        ...
+
     async def forgetful_accounts(self, venue: Venue) -> Sequence[int]:
         """Give the venue's accounts of which a restored database does not know yet what it forgot."""
         ...

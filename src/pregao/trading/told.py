@@ -74,13 +74,32 @@ class Told:
         await self._floor.record([fill])
 
     async def _book_foreign(self, fill: FillReported) -> None:
-        """Book a fill that is not ours, but not before those of our orders on its way: it may reduce what they enter."""
+        """
+        Book a fill that is not ours, but not before those of our orders on its way: it may reduce what they enter.
+
+        Unless it only reduces what we hold, nothing is entered on the account from now on until it was compared: the
+        fill may have opened something there.
+        """
+        if not await self._only_reduces(fill):
+            await self._floor.store.mark_doubted(fill.account_id)
         orders = await self._floor.store.live_orders_of_account(fill.account_id)
         if any(order.symbol == fill.trade.symbol for order in orders):
             self._floor.doubts.ask_later(fill.account_id)
         else:
             await self._book_with_rate(fill)
             self._floor.doubts.compare_now(fill.account_id)
+
+    async def _only_reduces(self, fill: FillReported) -> bool:
+        trade = fill.trade
+        live = await self._floor.store.books().live_positions(
+            account_ids=[fill.account_id], symbol=trade.symbol
+        )
+        return any(
+            one.position_side is trade.position_side
+            and one.direction.entry_side is not trade.side
+            and one.quantity >= trade.quantity
+            for one in live
+        )
 
     async def _take_end(self, report: OrderReport) -> None:
         """An order ended at the venue: its fills, if it had any, are told before, or asked for now."""

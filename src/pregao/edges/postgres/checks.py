@@ -53,6 +53,20 @@ async def mark_unreconciled(connection: asyncpg.Pool, venue: Venue) -> list[int]
     return [row["account_id"] for row in await connection.fetch(MARK_UNRECONCILED, venue)]
 
 
+async def mark_doubted(connection: asyncpg.Pool, account_id: int) -> None:
+    """Note that the account holds something else than the books say, perhaps, until it was compared."""
+    await connection.execute(
+        """
+        INSERT INTO account_checks (account_id, unreconciled_since, must_compare)
+        VALUES ($1, clock_timestamp(), true)
+        ON CONFLICT (account_id) DO UPDATE
+        SET unreconciled_since = coalesce(account_checks.unreconciled_since, excluded.unreconciled_since),
+            must_compare = true
+        """,
+        account_id,
+    )
+
+
 async def mark_forgotten(connection: asyncpg.Pool) -> int:
     """
     Note that the books may lack what they knew, on every account; give how many there are.

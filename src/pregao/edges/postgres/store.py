@@ -98,6 +98,9 @@ class PostgresStore:
     async def mark_unreconciled(self, venue: Venue) -> list[int]:
         return await checks.mark_unreconciled(self._pool, venue)
 
+    async def mark_doubted(self, account_id: int) -> None:
+        await checks.mark_doubted(self._pool, account_id)
+
     async def forgetful_accounts(self, venue: Venue) -> list[int]:
         return await checks.forgetful_accounts(self._pool, venue)
 

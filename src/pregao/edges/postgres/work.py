@@ -140,10 +140,12 @@ async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[Wa
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
             WHERE m.bot_id = s.bot_id) AS venues
         FROM signals AS s WHERE s.status IN ('accepted', 'answered')
-          -- An entry gives an account that was just taken over time to learn its past; then it is denied there.
+          -- An entry gives an account that was just taken over time to learn its past; then it is denied there. One that
+          -- must be compared keeps nobody else waiting: its owner trades by hand, and a comparison takes seconds.
           AND NOT (s.action = 'enter' AND EXISTS (
               SELECT FROM account_checks AS c JOIN subscriptions AS m USING (account_id)
-              WHERE m.bot_id = s.bot_id AND c.unreconciled_since > clock_timestamp() - $2::interval))
+              WHERE m.bot_id = s.bot_id AND c.unreconciled_since > clock_timestamp() - $2::interval
+                AND NOT c.must_compare))
         ORDER BY s.received_at, s.signal_id LIMIT $1
         """,
         limit,

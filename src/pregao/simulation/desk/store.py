@@ -266,6 +266,13 @@ class MemoryStore:
             and (state.accounts[number].is_active or any(_live_rows(state, number)))
         ]
 
+    async def mark_doubted(self, account_id: int) -> None:
+        async with self._journal.transaction() as transaction:
+            checks, now = transaction.state.account_checks, self._clock()
+            row = checks.get(account_id) or CheckRow(due_at=now)
+            since = row.unreconciled_since or now
+            checks[account_id] = replace(row, unreconciled_since=since, must_compare=True)
+
     async def mark_forgotten(self) -> None:
         """Note on every account that the books may lack what they knew; whoever puts them back says so."""
         async with self._journal.transaction() as transaction:
@@ -354,7 +361,7 @@ def _is_being_learned(state: State, bot_id: UUID, *, since: datetime) -> bool:
     """Say whether an account of the bot was just taken over, and its past is not known yet."""
     followers = {one.account_id for one in state.subscriptions.values() if one.bot_id == bot_id}
     return any(
-        row.unreconciled_since is not None and row.unreconciled_since > since
+        row.unreconciled_since is not None and row.unreconciled_since > since and not row.must_compare
         for number, row in state.account_checks.items()
         if number in followers
     )
