@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pregao.edges.cli import _fail, _settings
+from pregao.edges.cli.candles import _at_ms
 from pregao.edges.cli.shown import show_fields, show_rows
 
 if TYPE_CHECKING:
@@ -449,16 +450,6 @@ def _values(written: list[str]) -> dict[str, float]:
         if not given:
             _fail(f"VALUE_UNREADABLE: value={text!r}. Write NAME=NUMBER, such as fast=9.", code=2)
     return values
-
-
-def _at_ms(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        _fail(f"INSTANT_UNREADABLE: value={text!r}. Write 2024-01-31 or 2024-01-31T12:00 (UTC).", code=2)
-    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 @contextmanager

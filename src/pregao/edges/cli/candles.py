@@ -38,6 +38,9 @@ LIST_COLUMNS = {
 GAP_COLUMNS = {"after": "after the candle of", "bars": "candles missing"}
 
 
+_NONE: dict[str, Any] = dict.fromkeys(("opened_at_ms", "open", "high", "low", "close", "volume"), ())
+
+
 @app.callback()
 def data() -> None:
     """Candles for the research lab."""
@@ -95,6 +98,84 @@ def import_(
     for one in shown:
         typer.echo(f"{one['name']}: {one['brought']} candles brought in, {one['kept']} there now.")
         _say_what_was_wrong(one)
+
+
+@app.command()
+def fetch(
+    symbol: Annotated[str, typer.Argument(help="As the venue writes it, such as BTCUSDT.")],
+    timeframe: Annotated[str, typer.Argument(help="How long a candle lasts, such as 1m or 4h.")],
+    *,
+    since: Annotated[
+        str | None, typer.Option(help="First day or instant (UTC); else where the stored ones end.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Before this day or instant (UTC); else up to now.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Another address that speaks as Binance's USD-M futures do.")
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="No market makes that address's prices.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch candles from Binance's USD-M futures; what is there already is continued."""
+    with _told_apart():
+        import time
+
+        import httpx
+
+        from pregao.edges.candle_files.klines import fetch_klines
+        from pregao.edges.candle_files.store import name_of
+        from pregao.edges.exchanges.binance.addresses import LIVE
+        from pregao.research.candles import make_candles
+        from pregao.research.timeframe import read_timeframe
+
+        frame, folder = read_timeframe(timeframe), _folder()
+        blank = make_candles(
+            symbol=symbol,
+            timeframe=frame,
+            source=url or "Binance USD-M",
+            columns=_NONE,
+            is_simulated=simulated,
+        )
+        name, fetched = name_of(blank), 0
+        stored = folder.find(name)
+        since_ms = _at_ms(since)
+        if since_ms is None:
+            if stored is None:
+                _fail(
+                    f"FETCH_NEEDS_SINCE: name={name}. There are none yet; say from when with --since.", code=2
+                )
+            since_ms = int(stored.opened_at_ms[-1]) + 1
+        with httpx.Client(base_url=url or LIVE.rest) as client:
+            for columns in fetch_klines(
+                client,
+                symbol=symbol,
+                timeframe=frame,
+                since_ms=since_ms,
+                until_ms=_at_ms(until),
+                sleep=time.sleep,
+            ):
+                page = make_candles(
+                    symbol=symbol,
+                    timeframe=frame,
+                    source=blank.source,
+                    columns=columns,
+                    is_simulated=simulated,
+                )
+                stored = folder.keep(page)  # page by page: what was fetched stays when the next page fails
+                fetched += len(page)
+                if not as_json:
+                    typer.echo(
+                        f"{name}: {fetched} candles fetched, up to {_instant(int(page.opened_at_ms[-1]))}",
+                        err=True,
+                    )
+    kept = 0 if stored is None else len(stored)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "fetched": fetched, "kept": kept}))
+    else:
+        typer.echo(f"{name}: {fetched} candles fetched, {kept} there now.")
 
 
 @app.command("list")
@@ -170,6 +251,7 @@ def _folder() -> "CandleFolder":
 @contextmanager
 def _told_apart() -> Iterator[None]:
     """Let what is wrong with a file be said in one line; the rest is a bug and shows as one."""
+    from pregao.edges.candle_files.klines import KlinesUnavailableError
     from pregao.edges.candle_files.shapes import FileUnreadableError
     from pregao.edges.candle_files.store import CandlesContradictError, CandlesMissingError
     from pregao.research.candles import CandlesUnusableError
@@ -182,6 +264,7 @@ def _told_apart() -> Iterator[None]:
         CandlesMissingError,
         CandlesUnusableError,
         FileUnreadableError,
+        KlinesUnavailableError,
         TimeframeUnknownError,
     ) as wrong:
         _fail(str(wrong))
@@ -261,3 +344,13 @@ def _show_examination(one: dict[str, Any]) -> None:
 
 def _instant(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _at_ms(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        _fail(f"INSTANT_UNREADABLE: value={text!r}. Write 2024-01-31 or 2024-01-31T12:00 (UTC).", code=2)
+    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1_000)
