@@ -168,11 +168,6 @@ class TestTradedByHand:
 
         codes = [(row["status"], row["code"]) for row in await desk.orders(entry)]
         assert codes == [("denied", "ACCOUNT_NOT_RECONCILED"), ("filled", None)]
-        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = -0.003", seconds_max=30)
-        await desk.until("SELECT count(*) = 0 FROM account_checks WHERE unreconciled_since IS NOT NULL")
-        later = await desk.signal(instruction(now=now()))
-        await desk.settled(later)
-        assert (await desk.orders(later))[0]["code"] == "FOREIGN_POSITION"
 
     async def test_a_close_by_hand_keeps_nothing_out(self, desk):
         await desk.put(configured(accounts=1, now=now()))
@@ -231,7 +226,6 @@ class TestRestored:
             "signal"
         ]
         assert desk.exchange.quantity(1, "BTCUSDT") == Decimal("0.004")
-        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = 0.004", seconds_max=30)
 
     async def test_an_exit_waits_until_the_trades_are_told_and_then_closes_what_is_left(self, desk):
         past = await Past.of(desk)

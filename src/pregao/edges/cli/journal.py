@@ -1,4 +1,4 @@
-"""`pregao journal`: prove that the state is the fold of the journal."""
+"""`pregao journal`: prove that the state is the fold of the journal; say that it was put back."""
 
 import asyncio
 import json
@@ -55,3 +55,27 @@ def rebuild(
         typer.echo(f"The state {verdict} the fold of {found.facts} facts.")
     if found.differences:
         raise typer.Exit(1)
+
+
+@app.command()
+def restored() -> None:
+    """Say that this database was put back from a backup, where nobody could notice; then start the desk."""
+    import asyncpg
+
+    from pregao.edges.postgres.checks import mark_forgotten
+    from pregao.edges.postgres.work import living_workers
+
+    async def mark() -> int:
+        connection = await asyncpg.connect(_database_url(), server_settings={"search_path": "pregao"})
+        try:
+            if traders := await living_workers(connection, role="trader"):
+                typer.echo(f"TRADERS_RUNNING: {' '.join(traders)}. End the desk first.", err=True)
+                raise typer.Exit(1)
+            return await mark_forgotten(connection)
+        finally:
+            await connection.close()
+
+    accounts = asyncio.run(mark())
+    typer.echo(
+        f"{accounts} accounts are looked at before anything is closed or opened there. Start the desk."
+    )

@@ -67,7 +67,7 @@ async def mark_doubted(connection: asyncpg.Pool, account_id: int) -> None:
     )
 
 
-async def mark_forgotten(connection: asyncpg.Pool) -> int:
+async def mark_forgotten(connection: asyncpg.Pool | asyncpg.Connection) -> int:
     """
     Note that the books may lack what they knew, on every account; give how many there are.
 

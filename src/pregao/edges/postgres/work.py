@@ -132,6 +132,15 @@ class Workers:
                     return
 
 
+async def living_workers(connection: Connection, *, role: str) -> list[str]:
+    """Give the workers of a role whose lease has not run out."""
+    rows = await connection.fetch(
+        "SELECT worker_id FROM workers WHERE role = $1 AND lease_until > clock_timestamp() ORDER BY worker_id",
+        role,
+    )
+    return [row["worker_id"] for row in rows]
+
+
 async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[WaitingSignal]:
     """Give the signals waiting to be decided, those a person has answered too, oldest first, without locking them."""
     rows = await connection.fetch(
