@@ -152,6 +152,11 @@ class Settings(MasterKeySettings):
         "Accepted signals that may wait; beyond it webhooks answer 503.",
         ge=1,
     )
+    lab_cache_url: SecretStr = _setting(
+        SecretStr(""),
+        "PREGAO_LAB_CACHE_URL",
+        "Redis that shares what the research lab computed; empty uses none.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "INFO", "LOG_LEVEL", "Least severity that is logged."
     )

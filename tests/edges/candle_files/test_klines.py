@@ -75,7 +75,7 @@ def venue():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True).start()
     there.url = f"http://127.0.0.1:{server.server_port}"
     yield there
     server.shutdown()

@@ -464,6 +464,7 @@ def _told_apart() -> Iterator[None]:
     from pregao.research.strategies.strategy import ParameterUnusableError, StrategyUnknownError
     from pregao.research.timeframe import TimeframeUnknownError
 
+    _share_what_is_computed()
     try:
         yield
     except (
@@ -478,6 +479,19 @@ def _told_apart() -> Iterator[None]:
         TimeframeUnknownError,
     ) as wrong:
         _fail(str(wrong))
+
+
+def _share_what_is_computed() -> None:
+    address = _settings().lab_cache_url.get_secret_value()
+    if not address:
+        return
+    from pregao.edges.redis_store import ClientMissingError, RedisStore
+    from pregao.research.indicators.cached import LAB_CACHE
+
+    try:
+        LAB_CACHE.share(RedisStore(address))
+    except ClientMissingError as missing:
+        _fail(str(missing))
 
 
 @contextmanager

@@ -88,6 +88,10 @@ class IndicatorCache:
         self._computing: dict[str, Future[Any]] = {}
         self._hits = self._misses = 0
 
+    def share(self, shared: SharedStore | None) -> None:
+        """Use a store that processes share from now on, or none."""
+        self._shared = shared
+
     def get(self, key: str, compute: Callable[[], Any], *, result: Any = None) -> Any:
         """Give what is kept under a key, else compute and keep it; what comes out cannot be written into."""
         with self._lock:
