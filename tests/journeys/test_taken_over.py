@@ -15,6 +15,7 @@ from pregao.edges.postgres import checks
 from pregao.edges.postgres.journal import desk_id
 from pregao.trading.doubts import GAP_SECONDS
 from tests.builders import configured, instruction
+from tests.fake_exchange import FakeExchange
 from tests.journeys.conftest import now
 
 STRANGERS = "p" + "z" * 26 + "1"  # of an order of ours whose signal was forgotten, too
@@ -155,6 +156,17 @@ class TestComparedInTurn:
         assert rows[0]["pause"] < timedelta(seconds=checks.CHECK_HOLDING_SECONDS) < rows[1]["pause"]
 
 
+class TradedWhileLookedAt(FakeExchange):
+    """Its owner sells right after the positions were read, once."""
+
+    async def positions(self, *, account_id, symbol=None):
+        held = await super().positions(account_id=account_id, symbol=symbol)
+        if not self.trades:
+            await self.trade(account_id, side=Side.SELL, quantity=Decimal("0.003"))
+            await asyncio.sleep(0.1)
+        return held
+
+
 class TestTradedByHand:
     async def test_nothing_is_entered_on_top_from_the_moment_it_is_told_and_the_others_trade(self, desk):
         """Before it counts as foreign it must be seen twice, seconds apart: an entry came in between."""
@@ -168,6 +180,18 @@ class TestTradedByHand:
 
         codes = [(row["status"], row["code"]) for row in await desk.orders(entry)]
         assert codes == [("denied", "ACCOUNT_NOT_RECONCILED"), ("filled", None)]
+
+    async def test_a_look_that_began_before_it_does_not_let_entries_in(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange = TradedWhileLookedAt(clock=desk.exchange.clock)
+        trader = await desk.start_trader()
+
+        trader.floor.doubts.compare_now(1)
+        await desk.until("SELECT count(*) = 1 FROM fills")
+        await asyncio.sleep(0.3)
+
+        [check] = await desk.rows("SELECT must_compare, checked_at FROM account_checks")
+        assert tuple(check) == (True, None)
 
     async def test_a_close_by_hand_keeps_nothing_out(self, desk):
         await desk.put(configured(accounts=1, now=now()))

@@ -62,10 +62,12 @@ class Comparison:
 
     async def _compare(self, account_id: int) -> None:
         suspected = self._suspected.pop(account_id, None)
+        doubts = self._floor.doubts
+        heard = doubts.heard_strange(account_id)
         try:
             look = await self.look_at(account_id)
-            if look is None:
-                self._floor.doubts.compare_again(account_id)
+            if look is None or doubts.heard_strange(account_id) != heard:
+                doubts.compare_again(account_id)
             elif not look.changed or _is_same(look.changed, suspected):
                 await self._settle(account_id, look)
             else:

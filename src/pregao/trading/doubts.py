@@ -1,5 +1,6 @@
 """The accounts of which the books may not know all, and when to look at each again."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from pregao.domain.clock import Clock
@@ -16,6 +17,7 @@ class Doubts:
         self._clock = clock
         self._gaps: dict[int, datetime] = {}  # account → when to ask again what happened there
         self._to_compare: dict[int, datetime] = {}  # account → when to look what it holds beside ours
+        self._strange: Counter[int] = Counter()  # account → how often a trade was told that is not ours
 
     def ask_later(self, account_id: int, *, seconds: float = 0.0) -> None:
         """
@@ -32,6 +34,14 @@ class Doubts:
         for account_id in due:
             del self._gaps[account_id]
         return due
+
+    def hear_strange(self, account_id: int) -> None:
+        """Remember that a trade was told that is not ours: what was read before it says nothing about after."""
+        self._strange[account_id] += 1
+
+    def heard_strange(self, account_id: int) -> int:
+        """Give how often that was."""
+        return self._strange[account_id]
 
     def compare_now(self, account_id: int) -> None:
         """Remember that the account may hold something else than the books say."""

@@ -80,6 +80,7 @@ class Told:
         Unless it only reduces what we hold, nothing is entered on the account from now on until it was compared: the
         fill may have opened something there.
         """
+        self._floor.doubts.hear_strange(fill.account_id)
         if not await self._only_reduces(fill):
             await self._floor.store.mark_doubted(fill.account_id)
         orders = await self._floor.store.live_orders_of_account(fill.account_id)
