@@ -74,26 +74,30 @@ class NaiveLoop:
             if price <= 0:
                 continue
             last[symbol], before[symbol] = price, one
-            if not (_near(price, one) or _near(price, other)):
-                continue
-            for sign, stops in zip((1, -1), self._sides[symbol], strict=True):
-                due = look(stops, sign * price)
+            if _near(price, one) or _near(price, other):
+                highest = lowest = price
+            else:
+                highest, lowest = max(price, one), min(price, one)
+            for sign, worst, best, stops in zip(
+                (1, -1), (highest, -lowest), (lowest, -highest), self._sides[symbol], strict=True
+            ):
+                due = look(stops, worst, best)
                 fired.extend((place, stop[1], sign * stop[0]) for stop in due)
                 for stop in due:
                     stops.remove(stop)
         return fired
 
-    def _look(self, stops: list[list[int]], price: int) -> list[list[int]]:
-        return [stop for stop in stops if price <= stop[0]]
+    def _look(self, stops: list[list[int]], worst: int, _best: int) -> list[list[int]]:
+        return [stop for stop in stops if worst <= stop[0]]
 
-    def _follow(self, stops: list[list[int]], price: int) -> list[list[int]]:
+    def _follow(self, stops: list[list[int]], worst: int, best: int) -> list[list[int]]:
         due = []
         for stop in stops:
             level, _, entry, span = stop
-            if price <= level:
+            if worst <= level:
                 due.append(stop)
-            elif price > entry:
-                new = entry + ((price - entry) // span - 1) * span
+            elif best > entry:
+                new = entry + ((best - entry) // span - 1) * span
                 if level < new and entry <= new:
                     stop[0] = new
         return due

@@ -53,8 +53,8 @@ class StopBook:
     """
     All watched stops of one symbol at one venue.
 
-    A tick acts only where one of the two valid ticks before it was near it: one outlier never fires a stop, and a
-    market that has really jumped fires it with its second tick.
+    A price far from the two before it acts only as far as the last one went too: one outlier never fires a stop, and a
+    market that has really jumped, or falls in leaps, fires it with its second tick.
     """
 
     __slots__ = (
@@ -164,7 +164,7 @@ class StopBook:
         Take a price in ticks, a trade as both bid and ask, and give what it has reached: stops first.
 
         A stop that fired is forgotten, a target that fired is not watched any more, a stop that was raised is watched
-        where it is now. A price that is none does nothing.
+        where it is now. A price that is none does nothing. The price told is the one acted on.
         """
         if bid <= self._low or ask >= self._high:
             return self._cross(bid, ask)
@@ -177,23 +177,29 @@ class StopBook:
     def _cross(self, bid: int, ask: int) -> Sequence[Happened]:
         if bid <= 0 or ask < bid:
             return NOTHING
-        is_near = (_near(bid, self._bid) or _near(bid, self._bid_before)) and (
-            bid == ask or _near(ask, self._ask) or _near(ask, self._ask_before)
-        )
-        self._bid_before, self._ask_before = self._bid, self._ask
+        last_bid, last_ask = self._bid, self._ask
+        highest_bid = lowest_bid = bid
+        if not (_near(bid, last_bid) or _near(bid, self._bid_before)):
+            highest_bid, lowest_bid = max(bid, last_bid), min(bid, last_bid)
+        highest_ask, lowest_ask = highest_bid, lowest_bid
+        if ask != bid or last_ask != last_bid or self._ask_before != self._bid_before:
+            highest_ask = lowest_ask = ask
+            if not (_near(ask, last_ask) or _near(ask, self._ask_before)):
+                highest_ask, lowest_ask = max(ask, last_ask), min(ask, last_ask)
+        self._bid_before, self._ask_before = last_bid, last_ask
         self._bid, self._ask = bid, ask
-        if not is_near:
-            return NOTHING
+        if not last_bid:
+            return NOTHING  # there is nothing to compare the first price with
         happened: list[Happened] = []
         longs, shorts = self._longs, self._shorts
-        if longs.stops and longs.stops[0][0] <= -bid:
-            self._fire_stops(longs, bid, happened)
-        if shorts.stops and shorts.stops[0][0] <= ask:
-            self._fire_stops(shorts, -ask, happened)
-        if longs.gains and longs.gains[0][0] <= bid:
-            self._take_gains(longs, bid, happened)
-        if shorts.gains and shorts.gains[0][0] <= -ask:
-            self._take_gains(shorts, -ask, happened)
+        if longs.stops and longs.stops[0][0] <= -highest_bid:
+            self._fire_stops(longs, highest_bid, happened)
+        if shorts.stops and shorts.stops[0][0] <= lowest_ask:
+            self._fire_stops(shorts, -lowest_ask, happened)
+        if longs.gains and longs.gains[0][0] <= lowest_bid:
+            self._take_gains(longs, lowest_bid, happened)
+        if shorts.gains and shorts.gains[0][0] <= -highest_ask:
+            self._take_gains(shorts, -highest_ask, happened)
         self._set_guards()
         return happened or NOTHING
 

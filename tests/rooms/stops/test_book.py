@@ -171,6 +171,36 @@ class TestOutliers:
         assert book.tick(5_000, 5_000) == NOTHING
         assert [one.price for one in book.tick(5_010, 5_010)] == [5_010]
 
+    @pytest.mark.parametrize(
+        ("direction", "stop", "leaps"), [(LONG, "99", (9_800, 9_600)), (SHORT, "101", (10_200, 10_400))]
+    )
+    def test_are_not_what_falls_in_leaps(self, direction, stop, leaps):
+        """Each price far from all before it, as in a crash, or asked for every five seconds: two beyond a stop are enough."""
+        book = book_at(guard(direction=direction, stop=stop), price=10_000)
+
+        assert book.tick(leaps[0], leaps[0]) == NOTHING
+        assert [one.price for one in book.tick(leaps[1], leaps[1])] == [leaps[0]]
+
+    def test_raise_as_far_as_the_price_before_them_went(self):
+        book = book_at(guard(trailing=TRAILINGS[1]), price=10_000)
+
+        book.tick(10_150, 10_150)
+
+        assert [(one.step_index, one.price) for one in book.tick(10_400, 10_400)] == [(1, 10_150)]
+
+    def test_are_to_be_asked_about(self):
+        """Where the symbol hardly trades, the next price is fetched."""
+        book = book_at(guard(), price=10_000)
+        book.tick(10_001, 10_001)
+        assert not book.is_in_doubt
+
+        book.tick(5_000, 5_000)
+        assert book.is_in_doubt
+
+        book.tick(10_002, 10_002)
+        book.tick(10_001, 10_001)
+        assert not book.is_in_doubt
+
     def test_do_not_delay_the_true_price_after_them(self):
         book = book_at(guard(), price=9_905)
 
@@ -322,7 +352,7 @@ class TestEqualsTheNaiveLoop:
                 else:
                     book.forget(one.position_id)
                     naive.forget(one.position_id)
-            price = max(1, price + chance.choice((-9, -4, -1, 0, 0, 1, 4, 9)))
+            price = max(1, price + chance.choice((-30, -9, -9, -4, -4, -1, 0, 0, 1, 4, 4, 9, 9, 30)))
             tick = chance.choice([price] * 20 + [0, 1, price * 2, price // 2])
 
             happened = told(book.tick(tick, tick + spread))
