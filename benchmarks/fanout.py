@@ -122,7 +122,9 @@ async def own_burst(desk: FanoutDesk, venue: Venue, *, accounts: int, delay_ms: 
     try:
         await asyncio.wait_for(venue.wait(accounts), BURST_SECONDS_MAX)
     except TimeoutError:
-        raise WrongError(f"{action}: arrived={len(await venue.arrivals())} accounts={accounts}") from None
+        arrived = len(await venue.arrivals())
+        told = await desk.outcomes()
+        raise WrongError(f"{action}: arrived={arrived} accounts={accounts} desk={told}") from None
     cpu_sending = cpu_ns(trader) - cpu
     sent = await sending
     signal = await desk.settle(sent.signal_id)

@@ -154,6 +154,19 @@ class FanoutDesk:
                 row = await connection.fetchrow(SIGNAL, signal_id)
         return row
 
+    async def outcomes(self) -> list[str]:
+        """Give what became of the latest signal: its own state, and how many orders are in which."""
+        connection = await self.connection()
+        rows = await connection.fetch(
+            """
+            SELECT concat_ws(' ', s.status, s.code, s.parts, o.status, o.code, count(o.order_id)) AS told
+            FROM signals AS s LEFT JOIN orders AS o USING (signal_id)
+            WHERE s.received_at = (SELECT max(received_at) FROM signals)
+            GROUP BY s.status, s.code, s.parts, o.status, o.code
+            """
+        )
+        return [row["told"] for row in rows]
+
     async def orders(self, signal_id: UUID) -> list[asyncpg.Record]:
         connection = await self.connection()
         rows: list[asyncpg.Record] = await connection.fetch(ORDERS, signal_id)

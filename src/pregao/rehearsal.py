@@ -21,6 +21,8 @@ POINTS = {
     "trader.signal.claimed": "a trader has claimed signals, and decided nothing",
     "trader.attempts.written": "orders and attempts are written, not committed",
     "trader.attempts.committed": "orders and attempts are committed, none has left",
+    "trader.part.written": "a further part of a signal's orders is written, not committed",
+    "trader.part.committed": "a further part of a signal's orders is committed, none of it has left",
     "trader.order.leaving": "an order is about to leave",
     "trader.order.answered": "the venue has answered an order, and nothing of that is written",
     "trader.outcome.written": "what became known is written, not committed",

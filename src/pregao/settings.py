@@ -146,6 +146,13 @@ class Settings(MasterKeySettings):
     orders_in_flight_max: int = _setting(
         200, "PREGAO_ORDERS_IN_FLIGHT_MAX", "Orders one trader has on the wire at once.", ge=1
     )
+    first_part_accounts: int = _setting(
+        32,
+        "PREGAO_FIRST_PART_ACCOUNTS",
+        "Accounts planned before the first order of a signal leaves; each other part is 32 times as large.",
+        ge=1,
+        le=100_000,
+    )
     queue_signals_max: int = _setting(
         100_000,
         "PREGAO_QUEUE_SIGNALS_MAX",

@@ -24,6 +24,7 @@ from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action
 from pregao.domain.trading_state import DESK, TradingState, scope_of_account
 from pregao.domain.venue import MarginMode
+from pregao.orders.ports import NOT_BEGUN, Part
 from pregao.simulation.desk.state import State
 from tests.builders import (
     NOON,
@@ -163,9 +164,21 @@ def _decided(story: Story, number: int) -> list[Fact]:
 
 
 def _signal_planned(story: Story, number: int) -> list[Fact]:
-    orders = story.one_of(0, 1, 3)
-    given = {"signal_id": SIGNALS[number], "bot_id": BOTS[0]}
-    return [facts.SignalPlanned(happened_at=story.now, **given, accounts=3, orders=orders)]
+    """Plan one part after the other, or all at once."""
+    return [
+        facts.SignalPlanned(
+            happened_at=story.now,
+            signal_id=SIGNALS[number],
+            bot_id=BOTS[0],
+            accounts=3,
+            orders=story.one_of(0, 1, 3),
+            part=part,
+            first_account_id=story.one_of(None, 1, 2),
+            last_account_id=story.one_of(None, 1, 3),
+            is_whole=story.one_of(True, True, False),
+        )
+        for part in story.one_of((1,), (1,), (2,), (1, 2), (2, 3))
+    ]
 
 
 def _planned(story: Story, number: int) -> list[Fact]:
@@ -473,6 +486,8 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         "traded": await books.traded_positions(POSITIONS),
         "waiting exits": await books.waiting_exits(POSITIONS),
     }
+    for signal_id in SIGNALS:
+        given[f"progress {signal_id}"] = await books.progress(signal_id)
     for symbol in SYMBOLS:
         live = await books.live_positions(account_ids=ACCOUNTS, symbol=symbol)
         given[f"live {symbol}"] = sorted(live, key=lambda one: one.position_id)
@@ -491,13 +506,25 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
     for bot_id in bots:
         the_bot = await books.lock_bot(bot_id)
         given[f"bot {bot_id}"] = the_bot, await books.get_bot(bot_id), await books.main_venue(bot_id)
-        given[f"members {bot_id}"] = await books.members(bot_id)
+        members = await books.members(bot_id)
+        followers = [one.subscription.subscription_id for one in members]
+        given[f"members {bot_id}"] = members
+        given[f"round {bot_id}"] = [
+            await round_of(books, bot_id, start=start, limit=limit)
+            for start in (0, 1, 5)
+            for limit in (1, 2, 9)
+        ]
+        given[f"one of {bot_id}"] = await books.next_part(
+            bot_id, after=NOT_BEGUN, start=3, limit=4, only=subscription_of(bot_id, 2)
+        )
         given[f"named {bot_id}"] = await books.members_named([subscription_of(bot_id, 1), UUID(int=99)])
-        given[f"waiting {bot_id}"] = await books.waiting_entries(bot_id)
-        given[f"live of {bot_id}"] = await books.live_positions_of_bot(bot_id)
+        given[f"waiting {bot_id}"] = await books.waiting_entries(bot_id, subscription_ids=followers)
+        given[f"live of {bot_id}"] = await books.live_positions_of_bot(bot_id, subscription_ids=followers)
         for symbol in SYMBOLS:
             for day in (now.date(), DAY):
-                given[f"usage {bot_id} {symbol} {day}"] = await books.usage(bot_id, symbol=symbol, day=day)
+                given[f"usage {bot_id} {symbol} {day}"] = await books.usage(
+                    bot_id, subscription_ids=followers[1:], symbol=symbol, day=day
+                )
         for one in asked:
             name = f"{bot_id} {one.symbol} {one.side}"
             given[f"record {name}"] = await books.read_record(the_bot, one, now=now)
@@ -506,6 +533,18 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
                 newer = await _newer(books, signal_id, bot_id=bot_id, one=one)
                 given[f"newer {name} {signal_id}"] = newer
     return given
+
+
+async def round_of(books: Any, bot_id: UUID, *, start: int, limit: int) -> list[Part]:
+    """Take turn after turn until nobody is left; everybody has had one."""
+    parts: list[Part] = []
+    progress = NOT_BEGUN
+    while not parts or not parts[-1].is_last:
+        parts.append(await books.next_part(bot_id, after=progress, start=start, limit=limit))
+        progress = parts[-1].progress
+    members = [one.account.account_id for part in parts for one in part.members]
+    assert sorted(members) == [one.account.account_id for one in await books.members(bot_id)]
+    return parts
 
 
 async def _newer(books: Any, signal_id: UUID, *, bot_id: UUID, one: Any) -> Any:

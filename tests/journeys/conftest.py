@@ -22,6 +22,7 @@ from tests.builders import arrival
 from tests.fake_exchange import FakeExchange
 
 SETTLE_SECONDS_MAX = 20.0
+FIRST_PART = 3  # accounts: most stories of several are planned in parts
 
 
 def now() -> datetime:
@@ -73,6 +74,7 @@ class RunningDesk:
             clock=self.exchange.clock,
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
+            first_part=FIRST_PART,
         )
         trader.join(Flattening(self.journal, trader.floor, trader.comparison, desk=desk).follow)
         self.exchange.tell = trader.take

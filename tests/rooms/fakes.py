@@ -24,7 +24,19 @@ from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
-from pregao.orders.ports import Desk, Grounded, Member, Obstacles, OnTheWay, Tally, Usage, WaitingEntry
+from pregao.orders.ports import (
+    NOT_BEGUN,
+    Desk,
+    Grounded,
+    Member,
+    Obstacles,
+    OnTheWay,
+    Part,
+    Progress,
+    Tally,
+    Usage,
+    WaitingEntry,
+)
 from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, subscription
 from tests.fake_exchange import instrument
@@ -100,6 +112,8 @@ class FakeBooks:
     newer_against: dict[UUID, NewerSignal] = field(default_factory=dict)
     states: TradingStates = ALL_ACTIVE
     states_read: int = 0
+    progress_by_signal: dict[UUID, Progress] = field(default_factory=dict)
+    planned_accounts: int = 0  # of the signal that is planned in parts
     _ids: itertools.count = field(default_factory=lambda: itertools.count(1_000))
 
     def take(self, *positions: Position) -> FakeBooks:
@@ -166,6 +180,27 @@ class FakeBooks:
             if one.bot_id == bot_id
         ]
 
+    async def progress(self, signal_id: UUID) -> Progress:
+        return self.progress_by_signal.get(signal_id, NOT_BEGUN)
+
+    async def next_part(
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+    ) -> Part:
+        members = [
+            one for one in await self.members(bot_id) if only in (None, one.subscription.subscription_id)
+        ]
+        turn = start % len(members) if members else 0
+        left = [*members[turn:], *members[:turn]][self.planned_accounts :]
+        return Part(
+            members=left[:limit],
+            progress=Progress(
+                parts=after.parts + 1,
+                first_account_id=members[turn].account.account_id if members else None,
+                last_account_id=left[:limit][-1].account.account_id if left else after.last_account_id,
+            ),
+            is_last=len(left) <= limit,
+        )
+
     async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
         return {
             one.subscription_id: Member(account=self.accounts_by_id[one.account_id], subscription=one)
@@ -173,7 +208,7 @@ class FakeBooks:
             if one.subscription_id in subscription_ids
         }
 
-    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
         live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
         ours = [one for one in live if one.bot_id == bot_id]
         losses = [one for one in self.losses if one.day == day]
@@ -184,8 +219,13 @@ class FakeBooks:
                 loss_usd=sum((one.loss_usd for one in lost if subject(one)), ZERO),
             )
 
-        subscriptions = {one.subscription_id for one in self.subscriptions}
+        subscriptions = set(subscription_ids)
+        followers = {one.subscription_id for one in self.subscriptions if one.bot_id == bot_id}
         return Usage(
+            of_bot=tally(lambda one: one.subscription_id in followers, ours, losses),
+            of_bot_on_symbol=tally(
+                lambda one: one.subscription_id in followers and one.symbol == symbol, ours, losses
+            ),
             of_subscriptions={
                 key: tally(lambda one, key=key: one.subscription_id == key, ours, losses)
                 for key in subscriptions
@@ -219,8 +259,10 @@ class FakeBooks:
             grounded={key: why for key, why in self.grounded.items() if key[0] in account_ids},
         )
 
-    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
-        return [one for one in self.waiting if one.bot_id == bot_id]
+    async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
+        return [
+            one for one in self.waiting if one.bot_id == bot_id and one.subscription_id in subscription_ids
+        ]
 
     async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:
         found = {}
@@ -251,11 +293,15 @@ class FakeBooks:
             if one.account_id in account_ids and one.symbol == symbol and one.status in LIVE_STATUSES
         ]
 
-    async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
+    async def live_positions_of_bot(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+    ) -> list[Position]:
         return [
             one
             for one in self.positions_by_id.values()
-            if one.bot_id == bot_id and one.status in LIVE_STATUSES
+            if one.bot_id == bot_id
+            and one.subscription_id in subscription_ids
+            and one.status in LIVE_STATUSES
         ]
 
     async def lock_positions(self, position_ids: Sequence[int]) -> Mapping[int, Position]:

@@ -1,13 +1,14 @@
 """Orders on their way: how many at once, who waits for whom, and what other work waits for."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from pregao.domain.account import Venue
 from pregao.domain.order import Leg
-from pregao.trading.outbox import HOLD_SECONDS, Outbox
+from pregao.trading.outbox import HOLD_SECONDS, NEVER_QUIET, Outbox
 from tests.edges.http.api.test_receipts import planned
 
 
@@ -34,7 +35,7 @@ def venues():
 
 @pytest.fixture
 async def outbox(venues):
-    box = Outbox(venues.send, in_flight_max=3)
+    box = Outbox(venues.send, in_flight_max=3, quiet=NEVER_QUIET)
     yield box
     venues.may_answer.set()
     await box.close()
@@ -102,6 +103,73 @@ class TestOutbox:
             await outbox.let_leave()
 
         assert len(venues.taken) == 3
+
+
+class Quiet:
+    def __init__(self):
+        self.told = []
+
+    def begin(self):
+        self.told.append("begin")
+
+    def end(self):
+        self.told.append("end")
+
+
+class TestBursts:
+    """Between the parts of a signal other work waits, too."""
+
+    @pytest.fixture
+    def quiet(self):
+        return Quiet()
+
+    @pytest.fixture
+    async def box(self, venues, quiet):
+        box = Outbox(venues.send, in_flight_max=3, quiet=quiet)
+        yield box
+        venues.may_answer.set()
+        await box.close()
+
+    async def test_other_work_waits_for_the_part_that_is_still_expected(self, box, venues):
+        with box.burst():
+            box.put(orders(1)[0])
+            other_work = asyncio.create_task(box.let_leave())
+            await turn()
+            waited = not other_work.done()
+        await asyncio.wait_for(other_work, timeout=HOLD_SECONDS / 2)
+
+        assert waited
+        assert len(venues.taken) == 1
+
+    async def test_answers_are_read_when_the_last_has_left(self, box, quiet):
+        with box.burst():
+            box.put(orders(1)[0])
+            await turn()
+            within = list(quiet.told)
+        await turn()
+
+        assert set(within) == {"begin"}
+        assert quiet.told[-1] == "end"
+
+    async def test_answers_are_read_when_orders_wait_for_them(self, box, quiet):
+        with box.burst():
+            for order in orders(4):
+                box.put(order)
+            await turn()
+
+            assert quiet.told[-1] == "end"
+
+    async def test_answers_are_read_when_the_burst_has_had_its_time(self, box, quiet):
+        with box.burst():
+            await asyncio.sleep(1.5 * HOLD_SECONDS)
+
+            assert quiet.told[-1] == "end"
+
+    async def test_a_failing_part_lets_other_work_go_on(self, box):
+        with contextlib.suppress(LookupError), box.burst():
+            raise LookupError
+
+        await asyncio.wait_for(box.let_leave(), timeout=HOLD_SECONDS / 2)
 
 
 class TestTakeBack:

@@ -123,7 +123,9 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         clock=clock,
         desk=desk,
         orders_in_flight_max=settings.orders_in_flight_max,
+        first_part=settings.first_part_accounts,
         breakers=breakers,
+        quiet=wire.quiet,
     )
     trader.join(Flattening(journal, trader.floor, trader.comparison, desk=desk).follow)
     accounts = {venue: BinanceAccounts(exchange) for venue, exchange in exchanges.items()}

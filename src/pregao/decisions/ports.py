@@ -5,12 +5,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from pregao.domain.account import Venue
 from pregao.domain.bot import Bot
-from pregao.domain.facts import DecisionPending, Fact
+from pregao.domain.facts import (
+    ApprovalAnswered,
+    DecisionApproved,
+    DecisionPending,
+    Fact,
+    SignalAccepted,
+)
 from pregao.domain.money import ZERO
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
@@ -40,13 +46,18 @@ NOTHING_DONE = Record()
 RECONCILE_SECONDS_MAX = 5.0  # an entry waits so long for an account that was taken over
 
 
+Waiting: TypeAlias = SignalAccepted | ApprovalAnswered | DecisionApproved
+"""What a signal waits with: to be decided, or to be planned whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingSignal:
-    """A signal nobody has decided about, and where its symbol would be traded."""
+    """A signal nobody has decided about, or not planned whole, and where its symbol would be traded."""
 
     signal_id: UUID
     symbol: str | None
     venues: list[Venue]
+    is_approved: bool  # it is decided, and not every account has its order or its denial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

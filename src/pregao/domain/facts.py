@@ -275,12 +275,20 @@ class DecisionDeclined(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalPlanned(Fact):
-    """Every account has its order or its denial: they stand before this."""
+    """
+    Every account of a part has its order or its denial: they stand before this; with the last part all have.
+
+    The parts go round the subscribed accounts by their ids, from ``first_account_id`` on, and end before it.
+    """
 
     signal_id: UUID
     bot_id: UUID
-    accounts: int  # subscribed accounts looked at
+    accounts: int  # subscribed accounts looked at in this part
     orders: int  # orders to send; the rest are denied
+    part: int = 1
+    first_account_id: int | None = None  # where the round began
+    last_account_id: int | None = None  # where the next part goes on
+    is_whole: bool = True  # nobody is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

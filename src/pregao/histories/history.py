@@ -64,6 +64,7 @@ SETTLE_SECONDS_MAX = 240.0  # after the last fault: the slowest question is aske
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 ORDERS_IN_FLIGHT_MAX = 4
+FIRST_PART = 1  # account: every signal of several is planned in parts
 PRICE_SECONDS = 0.5
 HAND_QUANTITY = Decimal("0.01")
 CRASH = Decimal("0.75")
@@ -236,6 +237,7 @@ class World:
             clock=self.clock,
             desk=Desk(desk_id=UUID(int=77), owner=name, lease_epoch=self._lives),
             orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
+            first_part=FIRST_PART,
         )
         return Process(
             name=name,

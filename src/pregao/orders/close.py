@@ -28,7 +28,7 @@ from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
-from pregao.orders.rows import FAILED, Moment, Row, deny_waiting, in_turns, plan_alone
+from pregao.orders.rows import FAILED, Moment, Row, deny_member, deny_waiting, in_turns, plan_alone
 from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
 
@@ -37,28 +37,25 @@ CLOSED_BEFORE = Denial(
     code="EXIT_BEFORE_RESTORE",
     reason="The database was put back and had forgotten that this share was closed; it is not closed twice.",
 )
+NOTHING_OPEN = Denial(code="NOTHING_OPEN", reason="This bot holds nothing here that the signal would close.")
 
 
 async def plan_closes(
-    decision: DecisionApproved, *, books: Books, moment: Moment
+    decision: DecisionApproved, members: Sequence[Member], *, books: Books, moment: Moment
 ) -> AsyncIterator[list[Row]]:
     """
-    Close what this bot holds; every subscribed account appears, with NOTHING_OPEN where it holds nothing.
+    Close what these members hold through the bot; each appears, with NOTHING_OPEN where it holds nothing.
 
     An entry that still waits for its turn never comes: whoever closes wants to be out.
     """
     asked = decision.instruction
-    members = [
-        member
-        for member in await books.members(decision.bot_id)
-        if asked.subscription_id in (None, member.subscription.subscription_id)
-    ]
+    subscription_ids = [member.subscription.subscription_id for member in members]
     accounts = {member.account.account_id: member.account for member in members}
     states = await books.trading_states()
     keeping = await _keeping(decision, members=members, books=books)
     positions = [
         position
-        for position in await books.live_positions_of_bot(decision.bot_id)
+        for position in await books.live_positions_of_bot(decision.bot_id, subscription_ids=subscription_ids)
         if _is_meant(
             asked,
             symbol=position.symbol,
@@ -68,7 +65,11 @@ async def plan_closes(
     ]
     ids = [position.position_id for position in positions]
     on_the_way = await books.on_the_way(ids)
-    waiting = [] if asked.share is not None else await books.waiting_entries(decision.bot_id)
+    waiting = (
+        []
+        if asked.share is not None
+        else await books.waiting_entries(decision.bot_id, subscription_ids=subscription_ids)
+    )
 
     def close(position: Position) -> list[Row]:
         if position.subscription_id in keeping:
@@ -102,7 +103,7 @@ async def plan_closes(
         ]
     holding = {position.account_id for position in positions}
     yield [
-        _deny_close(member, decision=decision, moment=moment)
+        deny_member(member, NOTHING_OPEN, decision=decision, desk=moment.desk, now=moment.now)
         for member in members
         if member.account.account_id not in holding
         and member.subscription.status is not SubscriptionStatus.CANCELED
@@ -146,30 +147,6 @@ def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription
     if asked.action is Action.CLOSE_ALL:
         return True
     return symbol == asked.symbol and asked.side in (None, entry_side.opposite)
-
-
-def _deny_close(member: Member, *, decision: DecisionApproved, moment: Moment) -> OrderDenied:
-    account_id = member.account.account_id
-    return OrderDenied(
-        happened_at=moment.now,
-        order_id=order_id(
-            desk_id=moment.desk.desk_id,
-            signal_id=decision.signal_id,
-            account_id=account_id,
-            leg=Leg.EXIT,
-            position_id=0,
-        ),
-        signal_id=decision.signal_id,
-        bot_id=decision.bot_id,
-        subscription_id=member.subscription.subscription_id,
-        account_id=account_id,
-        leg=Leg.EXIT,
-        symbol=decision.instruction.symbol or "",
-        side=decision.instruction.side,
-        position_id=None,
-        code="NOTHING_OPEN",
-        reason="This bot holds nothing here that the signal would close.",
-    )
 
 
 def plan_close(

@@ -85,12 +85,11 @@ class Standing:
 
 
 async def plan_entries(
-    decision: DecisionApproved, *, books: Books, moment: Moment
+    decision: DecisionApproved, members: Sequence[Member], *, books: Books, moment: Moment
 ) -> AsyncIterator[list[Row]]:
-    """Give the rows of each account for an entry; the newest signal takes the place of an entry that still waits."""
+    """Give the rows of each member for an entry; the newest signal takes the place of an entry that still waits."""
     instruction = decision.instruction
     assert instruction.side is not None, "an entry has a side"
-    members = await books.members(decision.bot_id)
     asked = Asked(
         signal_id=decision.signal_id,
         bot=await books.get_bot(decision.bot_id),
@@ -103,7 +102,7 @@ async def plan_entries(
     )
     members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
     new_ids = iter(await books.new_position_ids(len(members)))
-    for some in in_turns(_rotated(members, by=decision.signal_id)):
+    for some in in_turns(members):
         rows: list[Row] = []
         for member in some:
             own = plan_alone(
@@ -133,6 +132,7 @@ async def _standing(
     bot: Bot, members: Sequence[Member], *, symbol: str, signal_id: UUID, books: Books, now: datetime
 ) -> Standing:
     accounts = [member.account.account_id for member in members]
+    subscriptions = [member.subscription.subscription_id for member in members]
     states = await books.trading_states()
     positions = await books.live_positions(account_ids=accounts, symbol=symbol)
     own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
@@ -148,12 +148,16 @@ async def _standing(
         on_the_way=await books.on_the_way(own_ids) if own_ids else {},
         waiting={
             one.subscription_id: one
-            for one in await books.waiting_entries(bot.bot_id)
+            for one in await books.waiting_entries(bot.bot_id, subscription_ids=subscriptions)
             if one.symbol == symbol
         },
         states=states,
         allowance=Allowance(
-            bot, symbol=symbol, usage=await books.usage(bot.bot_id, symbol=symbol, day=now.date())
+            bot,
+            symbol=symbol,
+            usage=await books.usage(
+                bot.bot_id, subscription_ids=subscriptions, symbol=symbol, day=now.date()
+            ),
         ),
     )
 
@@ -164,12 +168,6 @@ def _takes_part(member: Member, *, asked: Asked, standing: Standing) -> bool:
         return True
     own = standing.own.get(member.subscription.subscription_id)
     return own is not None and own.direction.entry_side is not asked.side
-
-
-def _rotated(members: Sequence[Member], *, by: UUID) -> list[Member]:
-    """Start with another account for every signal, so that nobody always trades last."""
-    start = by.int % len(members) if members else 0
-    return [*members[start:], *members[:start]]
 
 
 def _plan_member(
@@ -454,7 +452,13 @@ async def _plan_waited(requests: Sequence[EntryRequested], *, books: Books, mome
     await books.lock_bots([bot_id])
     members = await books.members(bot_id)
     bot = await books.get_bot(bot_id)
-    waiting = [one for one in await books.waiting_entries(bot_id) if one.order_id in wanted]
+    waiting = [
+        one
+        for one in await books.waiting_entries(
+            bot_id, subscription_ids=[member.subscription.subscription_id for member in members]
+        )
+        if one.order_id in wanted
+    ]
     if not waiting:
         return []
     waiting.sort(key=lambda one: one.account_id)
@@ -560,7 +564,12 @@ async def _stops_of_died(
             for before in died
             if (before.bot_id, before.symbol, before.signal_id) == (bot_id, symbol, signal_id)
         ]
-        usage = await books.usage(bot_id, symbol=symbol, day=now.date())
+        usage = await books.usage(
+            bot_id,
+            subscription_ids=[before.subscription_id for before in together],
+            symbol=symbol,
+            day=now.date(),
+        )
         allowance = Allowance(await books.get_bot(bot_id), symbol=symbol, usage=usage)
         obstacles = await books.obstacles(
             account_ids=[before.account_id for before in together], symbol=symbol, signal_id=signal_id

@@ -1,10 +1,10 @@
 """What stops an entry on one account: each limit answers with its code and its numbers. Exits know no limits."""
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pregao.domain.account import REAL_VENUES, Account, Venue
@@ -15,7 +15,7 @@ from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
-from pregao.orders.ports import Member, Obstacles, Usage
+from pregao.orders.ports import Member, Obstacles, Tally, Usage
 from pregao.orders.states import denial_of_entry
 
 
@@ -154,19 +154,17 @@ class Allowance:
         self._users = usage.limited_users
         self._positions: Counter[tuple[str, Hashable]] = Counter()
         self._losses: dict[tuple[str, Hashable], Decimal] = {}
-        for name, tallies in (
+        levels: tuple[tuple[str, Mapping[Any, Tally]], ...] = (
             ("subscription", usage.of_subscriptions),
             ("subscription_symbol", usage.of_subscriptions_on_symbol),
             ("user", usage.of_users),
-        ):
+            ("bot", {None: usage.of_bot}),
+            ("bot_symbol", {None: usage.of_bot_on_symbol}),
+        )
+        for name, tallies in levels:
             for subject, tally in tallies.items():
                 self._positions[name, subject] = tally.positions
                 self._losses[name, subject] = tally.loss_usd
-        for name, parts in (("bot", "subscription"), ("bot_symbol", "subscription_symbol")):
-            self._positions[name, None] = sum(n for (part, _), n in self._positions.items() if part == parts)
-            self._losses[name, None] = sum(
-                (n for (part, _), n in self._losses.items() if part == parts), ZERO
-            )
         row = settings_of(bot.symbols, symbol)
         self._wide = [
             level

@@ -1,6 +1,9 @@
 """
 Plan who gets which order, and how large; deny what breaks a limit, with the numbers.
 
+A signal of many accounts is planned in parts, each in a transaction of its own: the first orders are with the venue
+while the last are being planned. The first part is small, the others are large.
+
 Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred.
 """
 
@@ -12,8 +15,11 @@ from pregao.domain.market import Market
 from pregao.domain.signal import Action
 from pregao.orders.close import plan_closes
 from pregao.orders.enter import plan_entries
-from pregao.orders.ports import Books, Desk
-from pregao.orders.rows import Moment, OnMistake, Row, tell_nobody
+from pregao.orders.ports import Books, Desk, Part
+from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
+
+GROWTH = 32  # times as many accounts as the first part has each other one
+STARTS = 1 << 62
 
 
 async def plan_orders(
@@ -23,20 +29,24 @@ async def plan_orders(
     market: Market,
     desk: Desk,
     now: datetime,
+    first_part: int,
     on_mistake: OnMistake = tell_nobody,
 ) -> AsyncIterator[list[Fact]]:
     """
-    Give one order or one denial for every account that follows the bot; two where one waits for the other.
+    Give one order or one denial for every account of the next part; two where one waits for the other.
+
+    ``first_part`` is how many accounts the first part has.
 
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
     """
     moment = Moment(market=market, desk=desk, now=now, on_mistake=on_mistake)
     plan = plan_entries if decision.instruction.action is Action.ENTER else plan_closes
+    part = await _next_part(decision, books=books, first_part=first_part)
     accounts: set[int] = set()
     orders = 0
     unsent: list[Row] = []
-    async for rows in plan(decision, books=books, moment=moment):
+    async for rows in plan(decision, part.members, books=books, moment=moment):
         # The end of what it made useless, another signal's entry that still waited, is not the signal's own.
         own = [row for row in rows if row.signal_id == decision.signal_id]
         accounts.update([row.account_id for row in own])
@@ -45,13 +55,41 @@ async def plan_orders(
         unsent.extend([row for row in rows if not isinstance(row, OrderPlanned)])
     # Facts of one kind that stand together are folded in one statement.
     unsent.sort(key=lambda row: isinstance(row, OrderDenied))
-    yield [
-        *unsent,
-        SignalPlanned(
-            happened_at=now,
-            signal_id=decision.signal_id,
-            bot_id=decision.bot_id,
-            accounts=len(accounts),
-            orders=orders,
-        ),
-    ]
+    yield [*unsent, _to_planned(decision, part, accounts=len(accounts), orders=orders, now=now)]
+
+
+async def deny_next_part(
+    decision: DecisionApproved, *, books: Books, desk: Desk, now: datetime, first_part: int
+) -> list[Fact]:
+    """Deny every account of the next part, which could not be planned; those before it have their orders already."""
+    part = await _next_part(decision, books=books, first_part=first_part)
+    denied = [deny_member(one, FAILED, decision=decision, desk=desk, now=now) for one in part.members]
+    return [*denied, _to_planned(decision, part, accounts=len(denied), orders=0, now=now)]
+
+
+async def _next_part(decision: DecisionApproved, *, books: Books, first_part: int) -> Part:
+    progress = await books.progress(decision.signal_id)
+    return await books.next_part(
+        decision.bot_id,
+        after=progress,
+        # Another account begins for every signal, so that nobody always trades last.
+        start=decision.signal_id.int % STARTS,
+        limit=first_part * GROWTH if progress.parts else first_part,
+        only=decision.instruction.subscription_id,
+    )
+
+
+def _to_planned(
+    decision: DecisionApproved, part: Part, *, accounts: int, orders: int, now: datetime
+) -> SignalPlanned:
+    return SignalPlanned(
+        happened_at=now,
+        signal_id=decision.signal_id,
+        bot_id=decision.bot_id,
+        accounts=accounts,
+        orders=orders,
+        part=part.progress.parts,
+        first_account_id=part.progress.first_account_id,
+        last_account_id=part.progress.last_account_id,
+        is_whole=part.is_last,
+    )

@@ -110,6 +110,27 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a signal is planned: so many parts, round the accounts from the first one to the last one planned."""
+
+    parts: int = 0
+    first_account_id: int | None = None
+    last_account_id: int | None = None
+
+
+NOT_BEGUN = Progress()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Whose turn it is, in the order of their turns, and how far the signal is planned with them."""
+
+    members: Sequence[Member]
+    progress: Progress
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What has been used of a limit: live positions, pending and closing ones included, and losses in USD."""
 
@@ -128,7 +149,9 @@ class Usage:
     Users without a limit of their own are left out.
     """
 
-    of_subscriptions: Mapping[UUID, Tally] = field(default_factory=dict)  # all of the bot's, on any symbol
+    of_bot: Tally = NOTHING_USED  # all its subscriptions, on any symbol
+    of_bot_on_symbol: Tally = NOTHING_USED
+    of_subscriptions: Mapping[UUID, Tally] = field(default_factory=dict)  # those asked about, on any symbol
     of_subscriptions_on_symbol: Mapping[UUID, Tally] = field(default_factory=dict)
     of_users: Mapping[UUID, Tally] = field(default_factory=dict)
     limited_users: Mapping[UUID, User] = field(default_factory=dict)
@@ -248,12 +271,31 @@ class Books(Protocol):
         """Lock and give every account subscribed to the bot, canceled subscriptions included, by account id."""
         ...
 
+    async def progress(self, signal_id: UUID) -> Progress:
+        """Give how far a signal is planned."""
+        ...
+
+    async def next_part(
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+    ) -> Part:
+        """
+        Lock and give the next accounts subscribed to the bot, canceled subscriptions included.
+
+        A round begins with the account at place ``start`` (modulo their number) by account id, and goes up from there.
+        ``only`` leaves out every other subscription.
+        """
+        ...
+
     async def members_named(self, subscription_ids: Collection[UUID]) -> Mapping[UUID, Member]:
         """Give members by subscription, without locking them."""
         ...
 
-    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
-        """Give what has been used of the limits, on a UTC day; where places are given out, the members must be locked."""
+    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+        """
+        Give what these subscriptions, their users and the bot have used of the limits, on a UTC day.
+
+        Where places are given out, the members must be locked.
+        """
         ...
 
     async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> Sequence[Position]:
@@ -264,12 +306,16 @@ class Books(Protocol):
         """Give what keeps entries of a signal out of these accounts on a symbol."""
         ...
 
-    async def waiting_entries(self, bot_id: UUID) -> Sequence[WaitingEntry]:
-        """Lock and give the bot's entries that wait until a position is closed."""
+    async def waiting_entries(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+    ) -> Sequence[WaitingEntry]:
+        """Lock and give entries of the bot's subscriptions that wait until a position is closed."""
         ...
 
-    async def live_positions_of_bot(self, bot_id: UUID) -> Sequence[Position]:
-        """Lock and give the bot's live positions on all symbols."""
+    async def live_positions_of_bot(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+    ) -> Sequence[Position]:
+        """Lock and give the live positions of the bot's subscriptions, on all symbols."""
         ...
 
     async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:

@@ -7,12 +7,13 @@ from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
-from pregao.domain.facts import OrderDeferred, OrderDenied, OrderPlanned
+from pregao.domain.facts import DecisionApproved, OrderDeferred, OrderDenied, OrderPlanned
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, order_id
+from pregao.domain.signal import Action
 from pregao.orders.denial import Denial
-from pregao.orders.ports import Desk, WaitingEntry
+from pregao.orders.ports import Desk, Member, WaitingEntry
 
 MISTAKES = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
 """What a mistake of ours raises; it fails again however often it is tried."""
@@ -73,6 +74,34 @@ def entry_id(signal_id: UUID, account: Account, *, desk: Desk) -> str:
         account_id=account.account_id,
         leg=Leg.ENTRY,
         position_id=0,
+    )
+
+
+def deny_member(
+    member: Member, denial: Denial, *, decision: DecisionApproved, desk: Desk, now: datetime
+) -> OrderDenied:
+    """Deny what a signal asks of an account, whatever that account holds."""
+    leg = Leg.ENTRY if decision.instruction.action is Action.ENTER else Leg.EXIT
+    account_id = member.account.account_id
+    return OrderDenied(
+        happened_at=now,
+        order_id=order_id(
+            desk_id=desk.desk_id,
+            signal_id=decision.signal_id,
+            account_id=account_id,
+            leg=leg,
+            position_id=0,
+        ),
+        signal_id=decision.signal_id,
+        bot_id=decision.bot_id,
+        subscription_id=member.subscription.subscription_id,
+        account_id=account_id,
+        leg=leg,
+        symbol=decision.instruction.symbol or "",
+        side=decision.instruction.side,
+        position_id=None,
+        code=denial.code,
+        reason=denial.reason,
     )
 
 

@@ -42,6 +42,7 @@ LOSS_USD_MAX = 100_000  # limits are another proof's business
 BACKOFF_SECONDS = [0.2, 0.5, 1.0]
 TRADERS = ("trader", "trader-2")
 DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+FIRST_PART = 3  # accounts: small, so that a short proof plans in parts, too
 
 
 class ProofFailedError(RuntimeError):
@@ -305,6 +306,7 @@ class ProofDesk:
             "PREGAO_METRICS_TOKEN": secrets.token_urlsafe(24),
             "PREGAO_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "PREGAO_DEMO": "false",
+            "PREGAO_FIRST_PART_ACCOUNTS": str(FIRST_PART),
             "PREGAO_DEMO_SECRET": secrets.token_urlsafe(24),
         }
         path = self.state_dir / "env"

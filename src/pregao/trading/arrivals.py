@@ -1,24 +1,29 @@
-"""Signals that arrived, and answers of people and of the clock: decided and planned, some in one transaction."""
+"""
+Signals that arrived, and answers of people and of the clock: decided and planned, some in one transaction.
+
+A signal of many accounts is planned part by part, each in a transaction of its own. Until it is planned whole, no later
+signal of its bot is decided; whoever finds it unfinished goes on with it.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
-from pregao.decisions.ports import WaitingSignal
+from pregao.decisions.ports import Waiting, WaitingSignal
+from pregao.domain.account import Venue
 from pregao.domain.facts import (
-    ApprovalAnswered,
     DecisionApproved,
     DecisionDeclined,
     Fact,
     OrderDeferred,
     OrderPlanned,
-    SignalAccepted,
     SignalPlanned,
 )
 from pregao.domain.signal import Action
@@ -52,7 +57,8 @@ class Arrivals:
     async def decide_batch(self) -> int:
         """Decide and plan a batch of waiting signals in one transaction, then send; give how many there were."""
         waiting = await self._floor.store.peek_waiting_signals(limit=SIGNALS_PER_BATCH)
-        return await self.decide(waiting) if waiting else 0
+        rests = [await self._plan_rest(one) for one in waiting if one.is_approved]
+        return sum(rests) + await self.decide([one for one in waiting if not one.is_approved])
 
     async def end_approvals(self) -> None:
         """Answer what nobody answered, then wait."""
@@ -75,10 +81,11 @@ class Arrivals:
 
     async def decide(self, waiting: Sequence[WaitingSignal]) -> int:
         """Decide and plan those of the signals that still wait; give how many there were."""
-        await self._floor.read_prices(
-            {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
-        )
+        if not waiting:
+            return 0
+        await self._floor.read_prices(_pairs(waiting))
         done: list[Fact] = []
+        begun: set[UUID] = set()  # signals that are not planned whole, and their bots
         async with self._floor.store.transaction() as transaction:
             claimed = await self._floor.store.claim_waiting_signals(
                 transaction, [one.signal_id for one in waiting]
@@ -88,15 +95,40 @@ class Arrivals:
             if len(claimed) > 1:
                 await self._floor.store.books(transaction).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:
+                if signal.bot_id in begun:
+                    continue
                 rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
-                done.extend(await self._decide_one(signal, transaction))
+                followed = await self._decide_one(signal, transaction)
+                done.extend(followed)
+                begun.update(_begun(followed))
             rehearsal.reach("trader.attempts.written")
         rehearsal.reach("trader.attempts.committed")
-        self._floor.go_on(done)
+        with self._floor.burst() if begun else contextlib.nullcontext():
+            self._floor.go_on(done)
+            for one in waiting:
+                if one.signal_id in begun:
+                    await self._plan_rest(one)
         return len(claimed)
 
-    async def _decide_one(self, signal: SignalAccepted | ApprovalAnswered, transaction: Any) -> list[Fact]:
+    async def _plan_rest(self, signal: WaitingSignal) -> bool:
+        """Plan and send part after part; say whether it is whole now, or another trader goes on with it."""
+        is_begun = True
+        while is_begun:
+            # The price that sized the first part sizes them all, unless it has become too old.
+            await self._floor.read_prices(_pairs([signal]) - self._floor.market.seen().views.keys())
+            async with self._floor.store.transaction() as transaction:
+                claimed = await self._floor.store.claim_waiting_signals(transaction, [signal.signal_id])
+                if not claimed:
+                    return False
+                done = await self._decide_one(claimed[0], transaction)
+                rehearsal.reach("trader.part.written")
+            rehearsal.reach("trader.part.committed")
+            self._floor.go_on(done)
+            is_begun = bool(_begun(done))
+        return True
+
+    async def _decide_one(self, signal: Waiting, transaction: Any) -> list[Fact]:
         try:
             async with self._floor.store.savepoint(transaction):
                 return await self._floor.runner.advance_in(transaction, [], standing=[signal])
@@ -112,13 +144,11 @@ class Arrivals:
         except (*OUR_MISTAKES, *BROKEN) as mistake:
             return await self._give_up(signal, transaction, mistake=mistake)
 
-    async def _plan_one_by_one(
-        self, signal: SignalAccepted | ApprovalAnswered, transaction: Any
-    ) -> list[Fact]:
+    async def _plan_one_by_one(self, signal: Waiting, transaction: Any) -> list[Fact]:
         """Write order by order what the database did not take together: one account's row is denied alone."""
         failed = 0
         done = await self._floor.decider.advance_in(transaction, [], standing=[signal])
-        for approved in [fact for fact in done if isinstance(fact, DecisionApproved)]:
+        for approved in [fact for fact in [signal, *done] if isinstance(fact, DecisionApproved)]:
             async for turn in self._floor.plan(approved, transaction):
                 for row in turn:
                     told = replace(row, orders=row.orders - failed) if isinstance(row, SignalPlanned) else row
@@ -136,9 +166,7 @@ class Arrivals:
                         done += await self._floor.decider.advance_in(transaction, [denied])
         return done
 
-    async def _give_up(
-        self, signal: SignalAccepted | ApprovalAnswered, transaction: Any, *, mistake: Exception
-    ) -> list[Fact]:
+    async def _give_up(self, signal: Waiting, transaction: Any, *, mistake: Exception) -> list[Fact]:
         """End a signal that would fail again and hold up every signal behind it; its receipt says so."""
         if isinstance(mistake, BROKEN) and signal.instruction.action is not Action.ENTER:
             raise mistake  # what cannot be checked is not entered; a close is tried until it can be planned
@@ -148,6 +176,10 @@ class Arrivals:
             error=type(mistake).__name__,
             exc_info=mistake,
         )
+        if isinstance(signal, DecisionApproved):  # its first orders are on their way
+            return await self._floor.decider.advance_in(
+                transaction, await self._floor.deny_next_part(signal, transaction)
+            )
         declined = DecisionDeclined(
             happened_at=self._floor.clock(),
             signal_id=signal.signal_id,
@@ -158,3 +190,13 @@ class Arrivals:
         )
         await transaction.append([declined])
         return [declined]
+
+
+def _pairs(waiting: Sequence[WaitingSignal]) -> set[tuple[Venue, str]]:
+    return {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
+
+
+def _begun(done: Sequence[Fact]) -> set[UUID]:
+    """Give the signals that are not planned whole, and their bots."""
+    unfinished = [fact for fact in done if isinstance(fact, SignalPlanned) and not fact.is_whole]
+    return {one for fact in unfinished for one in (fact.signal_id, fact.bot_id)}

@@ -7,6 +7,7 @@ Every loop works through the floor; it knows none of them.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -37,12 +38,13 @@ from pregao.domain.venue import VenueError
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
+from pregao.orders.plan import deny_next_part
 from pregao.orders.ports import Desk, Exchange
 from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
 from pregao.trading.doubts import Doubts
 from pregao.trading.gate import Gate
-from pregao.trading.outbox import Outbox
+from pregao.trading.outbox import NEVER_QUIET, Outbox, Quiet
 from pregao.trading.steps import bind_steps
 from pregao.trading.store import Bell, Store
 from pregao.trading.trouble import AWAY
@@ -67,9 +69,11 @@ class Floor:
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
+        first_part: int,
         breakers: Breakers | None = None,
+        quiet: Quiet = NEVER_QUIET,
     ) -> None:
-        """Send ``orders_in_flight_max`` orders at once per venue and leg."""
+        """Send ``orders_in_flight_max`` orders at once per venue and leg; plan ``first_part`` accounts first."""
         self.store = store
         self.exchanges = exchanges
         self.doorbell = doorbell
@@ -81,15 +85,17 @@ class Floor:
             asyncio.Event()
         )  # a position that an entry may wait for has nothing on its way any more
         self._rates: dict[tuple[str, str], Decimal] = {}
-        self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max)
+        self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max, quiet=quiet)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_listeners: list[Callable[[str], None]] = []
         self._rejection_listeners: list[Callable[[str], None]] = []
         steps, steps_in_turns = bind_steps(
-            store, market=self.market, desk=desk, clock=clock, rates=self._rates
+            store, market=self.market, desk=desk, clock=clock, rates=self._rates, first_part=first_part
         )
         self.plan = steps_in_turns[DecisionApproved]
+        self._desk = desk
+        self._first_part = first_part
         self.runner: Runner[Any] = Runner(
             store.transaction, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee
         )
@@ -155,6 +161,16 @@ class Floor:
         if settled:
             self.doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
 
+    async def deny_next_part(self, approved: DecisionApproved, transaction: Any) -> list[Fact]:
+        """Give the denials of a part that cannot be planned."""
+        return await deny_next_part(
+            approved,
+            books=self.store.books(transaction),
+            desk=self._desk,
+            now=self.clock(),
+            first_part=self._first_part,
+        )
+
     # --- send ---------------------------------------------------------------------------------------------
 
     async def send(self, order: OrderPlanned) -> None:
@@ -187,6 +203,10 @@ class Floor:
         for outcome in dead:
             written.add_done_callback(partial(_note_unwritten, order_id=outcome.order_id))
         return written
+
+    def burst(self) -> AbstractContextManager[None]:
+        """Expect more orders until the block ends: what is told of the first ones waits for the last."""
+        return self._outbox.burst()
 
     async def orders_have_left(self) -> None:
         """Return when a burst of orders has left, or had its time: reading waits for sending."""
@@ -280,9 +300,9 @@ def _may_settle(done: Sequence[Fact]) -> set[UUID]:
     ended: set[UUID] = set()
     for fact in done:
         match fact:
-            case (
-                DecisionDeclined() | SignalPlanned(orders=0) | OrderRejected() | OrderEnded() | OrderDenied()
-            ):
+            case DecisionDeclined() | OrderRejected() | OrderEnded() | OrderDenied():
+                ended.add(fact.signal_id)
+            case SignalPlanned(is_whole=True) if fact.orders == 0 or fact.part > 1:
                 ended.add(fact.signal_id)
             case FillBooked(order_is_filled=True, signal_id=UUID() as signal_id):
                 ended.add(signal_id)

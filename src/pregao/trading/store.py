@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from pregao.decisions import ports as decisions
-from pregao.decisions.ports import WaitingSignal
+from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
-from pregao.domain.facts import ApprovalAnswered, DecisionPending, Fact, SignalAccepted
+from pregao.domain.facts import DecisionPending, Fact
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
 from pregao.fills import ports as fills
@@ -70,12 +70,10 @@ class Store(Protocol[Tx]):
     # --- what waits ---
 
     async def peek_waiting_signals(self, *, limit: int) -> Sequence[WaitingSignal]:
-        """Give the signals waiting to be decided, those a person has answered too, oldest first."""
+        """Give the signals waiting to be decided or planned, those a person has answered too, oldest first."""
         ...
 
-    async def claim_waiting_signals(
-        self, transaction: Tx, signal_ids: Sequence[UUID]
-    ) -> Sequence[SignalAccepted | ApprovalAnswered]:
+    async def claim_waiting_signals(self, transaction: Tx, signal_ids: Sequence[UUID]) -> Sequence[Waiting]:
         """Claim those of the signals that still wait, oldest first, as the facts they wait with."""
         ...
 

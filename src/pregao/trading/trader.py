@@ -21,6 +21,7 @@ from pregao.trading.comparison import Comparison
 from pregao.trading.floor import Floor
 from pregao.trading.gaps import Gaps
 from pregao.trading.halts import Halts
+from pregao.trading.outbox import NEVER_QUIET, Quiet
 from pregao.trading.questions import Questions
 from pregao.trading.store import Bell, Store
 from pregao.trading.told import Told
@@ -41,9 +42,11 @@ class Trader:
         clock: Clock,
         desk: Desk,
         orders_in_flight_max: int,
+        first_part: int,
         breakers: Breakers | None = None,
+        quiet: Quiet = NEVER_QUIET,
     ) -> None:
-        """Trade under the lease named in ``desk``; ``run`` does the work."""
+        """Trade under the lease named in ``desk``; ``run`` does the work. Signals are planned in parts (`orders.plan`)."""
         self.floor = Floor(
             store,
             exchanges=exchanges,
@@ -51,7 +54,9 @@ class Trader:
             clock=clock,
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
+            first_part=first_part,
             breakers=breakers,
+            quiet=quiet,
         )
         self.halts = Halts(self.floor, desk=desk)
         self.arrivals = Arrivals(self.floor)

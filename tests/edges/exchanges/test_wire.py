@@ -276,3 +276,69 @@ def own_certificate(tmp_path_factory):
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(public, private)
     return server, ssl.create_default_context(cafile=str(public))
+
+
+class TestQuiet:
+    """While a burst of orders leaves, what venues answer to the first of them is not read."""
+
+    def ask(self, line, **changes):
+        return asyncio.create_task(
+            line.ask(post(), priority=Priority.ENTRY, **{"is_patient": True, **changes})
+        )
+
+    async def begin(self, venue, wire):
+        venue.answers["POST", "/slow"] = {"orderId": 7}
+        line = wire.line(venue.url)
+        await line.warm(2)
+        wire.quiet.begin()
+        return line
+
+    async def unread(self, venue, asking):
+        await until(lambda: venue.asked("/slow"))
+        await asyncio.sleep(0.05)
+        return not asking.done()
+
+    async def test_leaves_a_patient_answer_unread_until_it_ends(self, venue, wire):
+        line = await self.begin(venue, wire)
+        asking = self.ask(line)
+        assert await self.unread(venue, asking)
+
+        wire.quiet.end()
+
+        assert (await asking).body == b'{"orderId": 7}'
+
+    async def test_reads_what_somebody_else_waits_for(self, venue, wire):
+        line = await self.begin(venue, wire)
+
+        answer = await asyncio.wait_for(self.ask(line, is_patient=False), timeout=0.3)
+
+        assert answer.status == 200
+
+    async def test_reads_an_answer_whose_connection_somebody_waits_for(self, venue):
+        wire = wire_with(connections_max=1)
+        line = await self.begin(venue, wire)
+
+        first, second = self.ask(line), self.ask(line)
+        answer = await asyncio.wait_for(first, timeout=0.3)
+
+        assert answer.status == 200
+        wire.quiet.end()
+        await second
+        await wire.close()
+
+    async def test_loses_no_answer_whose_time_is_over(self, venue, wire):
+        """It came in time; nobody had looked."""
+        line = await self.begin(venue, wire)
+
+        answer = await asyncio.wait_for(self.ask(line), timeout=2)
+
+        assert answer.status == 200
+
+    async def test_loses_no_answer_whose_connection_ends(self, venue, wire):
+        line = await self.begin(venue, wire)
+        asking = self.ask(line)
+        assert await self.unread(venue, asking)
+
+        await line.close()
+
+        assert (await asking).status == 200

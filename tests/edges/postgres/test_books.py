@@ -89,9 +89,11 @@ class TestUsage:
 
         async with journal.transaction() as transaction:
             books = PostgresBooks(transaction.connection)
-            await books.members(BOT_ID)
-            usage = await books.usage(BOT_ID, symbol="BTCUSDT", day=NOON.date())
-            tomorrow = await books.usage(BOT_ID, symbol="BTCUSDT", day=NOON.date().replace(day=22))
+            everybody = [one.subscription.subscription_id for one in await books.members(BOT_ID)]
+            usage = await books.usage(BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date())
+            tomorrow = await books.usage(
+                BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date().replace(day=22)
+            )
 
         def told(tallies):
             return {key.int: (one.positions, one.loss_usd) for key, one in tallies.items()}
@@ -103,6 +105,8 @@ class TestUsage:
         assert told(tomorrow.of_users) == {9: (1, 0)}
         assert usage.limited_users == {USER.user_id: USER}
 
-        unlocked = await PostgresBooks(journal.pool).usage(BOT_ID, symbol="BTCUSDT", day=NOON.date())
+        unlocked = await PostgresBooks(journal.pool).usage(
+            BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date()
+        )
 
         assert unlocked == usage

@@ -23,8 +23,8 @@ from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
-from pregao.orders.plan import plan_orders
-from pregao.orders.ports import Grounded
+from pregao.orders.plan import deny_next_part, plan_orders
+from pregao.orders.ports import NOT_BEGUN, Grounded, Progress
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
 
@@ -46,6 +46,7 @@ async def planned(asked=None, *, on=None, in_market=None, now=NOON, signal_id=SI
         market=in_market or market(),
         desk=DESK,
         now=now,
+        first_part=100,
     )
     *rows, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
@@ -330,6 +331,47 @@ class TestPlanClose:
         assert (row.account_id, row.code) == (2, "NOTHING_OPEN")
 
 
+class TestParts:
+    async def part(self, desk, *, progress=NOT_BEGUN, planned_accounts=0):
+        desk.progress_by_signal[SIGNAL] = progress
+        desk.planned_accounts = planned_accounts
+        turns = plan_orders(approved(), books=desk, market=market(), desk=DESK, now=NOON, first_part=2)
+        *rows, summary = [fact async for some in turns for fact in some]
+        assert summary.accounts == len(rows)
+        return rows, summary
+
+    async def test_the_first_is_small_and_says_where_the_next_goes_on(self):
+        rows, summary = await self.part(books(accounts=5))
+
+        assert len(rows) == 2
+        assert (summary.part, summary.is_whole) == (1, False)
+        assert summary.first_account_id == rows[0].account_id
+        assert summary.last_account_id == rows[-1].account_id
+
+    async def test_the_second_has_everybody_else_and_makes_it_whole(self):
+        desk = books(accounts=5)
+        first, begun = await self.part(desk)
+
+        rows, summary = await self.part(
+            desk,
+            progress=Progress(
+                parts=1, first_account_id=begun.first_account_id, last_account_id=begun.last_account_id
+            ),
+            planned_accounts=2,
+        )
+
+        assert sorted(row.account_id for row in [*first, *rows]) == [1, 2, 3, 4, 5]
+        assert (summary.part, summary.is_whole) == (2, True)
+
+    async def test_one_that_cannot_be_planned_is_denied_account_by_account(self):
+        *rows, summary = await deny_next_part(
+            approved(close()), books=books(accounts=3), desk=DESK, now=NOON, first_part=2
+        )
+
+        assert [(row.leg, row.code) for row in rows] == [(Leg.EXIT, "DESK_FAILED")] * 2
+        assert (summary.orders, summary.is_whole) == (0, False)
+
+
 class TestAMistakeAboutOneAccount:
     """The desk does not know what time it is at one account's venue: that is its own mistake, and stops nobody else."""
 
@@ -344,6 +386,7 @@ class TestAMistakeAboutOneAccount:
             market=clockless,
             desk=DESK,
             now=NOON,
+            first_part=100,
             on_mistake=lambda account_id, mistake: mistakes.append((account_id, type(mistake))),
         )
         *rows, summary = [fact async for some in turns for fact in some]

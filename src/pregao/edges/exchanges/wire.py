@@ -66,6 +66,32 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
+class Quiet:
+    """While orders leave, answers stay unread: to read them takes the time that the orders need."""
+
+    def __init__(self) -> None:
+        """Read everything at once, until somebody begins."""
+        self._is_on = False
+        self._unread: list[_Connection] = []
+
+    def begin(self) -> None:
+        """Leave answers unread from now on."""
+        self._is_on = True
+
+    def end(self) -> None:
+        """Read what has come meanwhile, in its order, and everything at once from now on."""
+        self._is_on = False
+        unread, self._unread = self._unread, []
+        for connection in unread:
+            connection.read()
+
+    def takes(self, connection: "_Connection") -> bool:
+        """Say whether the connection's answer stays unread for now; then ``end`` has it read."""
+        if self._is_on:
+            self._unread.append(connection)
+        return self._is_on
+
+
 class Wire:
     """All lines of one process; every adapter and account shares them."""
 
@@ -76,6 +102,7 @@ class Wire:
         self._clock = clock
         self._limits = limits or WireLimits()
         self._tls = tls
+        self.quiet = Quiet()
         self._lines: dict[tuple[str, str, int], Line] = {}
 
     def line(self, base_url: str) -> "Line":
@@ -89,7 +116,9 @@ class Wire:
             if parts.scheme == "https" and self._tls is None:
                 self._tls = ssl.create_default_context()
             tls = self._tls if parts.scheme == "https" else None
-            self._lines[address] = Line(parts.hostname, port, limits=self._limits, clock=self._clock, tls=tls)
+            self._lines[address] = Line(
+                parts.hostname, port, limits=self._limits, clock=self._clock, tls=tls, quiet=self.quiet
+            )
         return self._lines[address]
 
     async def close(self) -> None:
@@ -98,15 +127,24 @@ class Wire:
 
 
 class _Request:
-    __slots__ = ("connection", "future", "is_repeatable", "payload", "priority", "sent_at", "timer")
+    __slots__ = (
+        "connection", "future", "is_patient", "is_repeatable", "payload", "priority", "sent_at", "timer",
+    )  # fmt: skip
 
     def __init__(
-        self, payload: bytes, priority: Priority, future: asyncio.Future[Answer], *, is_repeatable: bool
+        self,
+        payload: bytes,
+        priority: Priority,
+        future: asyncio.Future[Answer],
+        *,
+        is_repeatable: bool,
+        is_patient: bool,
     ) -> None:
         self.payload = payload
         self.priority = priority
         self.future = future
         self.is_repeatable = is_repeatable
+        self.is_patient = is_patient
         self.connection: _Connection | None = None
         self.sent_at: datetime | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -122,10 +160,18 @@ class Line:
     """The kept connections to one address."""
 
     def __init__(
-        self, host: str, port: int, *, limits: WireLimits, clock: Clock, tls: ssl.SSLContext | None
+        self,
+        host: str,
+        port: int,
+        *,
+        limits: WireLimits,
+        clock: Clock,
+        tls: ssl.SSLContext | None,
+        quiet: Quiet,
     ) -> None:
         """Open nothing yet; connections come with the first requests or with ``warm``."""
         self.clock = clock
+        self._quiet = quiet
         self._host = host
         self._port = port
         self._limits = limits
@@ -150,14 +196,22 @@ class Line:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return host if self._port == (80 if self._tls is None else 443) else f"{host}:{self._port}"
 
-    async def ask(self, payload: bytes, *, priority: Priority, is_repeatable: bool = False) -> Answer:
+    async def ask(
+        self, payload: bytes, *, priority: Priority, is_repeatable: bool = False, is_patient: bool = False
+    ) -> Answer:
         """
-        Send one whole HTTP request and give its answer.
+        Send one whole HTTP request and give its answer; a patient one's may stay unread while orders leave.
 
         :raises NotSent: when provably no byte left.
         :raises AnswerLost: when it may have been read; a repeatable one was tried once more where that is safe.
         """
-        request = _Request(payload, priority, self._loop.create_future(), is_repeatable=is_repeatable)
+        request = _Request(
+            payload,
+            priority,
+            self._loop.create_future(),
+            is_repeatable=is_repeatable,
+            is_patient=is_patient,
+        )
         request.timer = self._loop.call_later(self._limits.timeout_seconds, self._expire, request)
         self._give(request)
         try:
@@ -224,6 +278,10 @@ class Line:
                     return request
         return None
 
+    def may_stay_unread(self, connection: "_Connection") -> bool:
+        """Say whether an answer is left for later: while orders leave, and nobody waits for its connection."""
+        return not any(self._waiting) and self._quiet.takes(connection)
+
     def ended(self, request: _Request) -> None:
         """Take note that a request holds its connection no more."""
         if request.priority is Priority.READ:
@@ -260,8 +318,10 @@ class Line:
         if request.connection is None:
             request.fail(NotSent(f"no connection was free within {seconds} s"))
             return
-        request.fail(AnswerLost(f"no answer within {seconds} s"))
-        request.connection.close()
+        request.connection.read()
+        if not request.future.done():
+            request.fail(AnswerLost(f"no answer within {seconds} s"))
+            request.connection.close()
 
     # Opening connections.
 
@@ -325,6 +385,8 @@ class _Connection(asyncio.Protocol):
         "_line",
         "_parser",
         "_status",
+        "_unread",
+        "_unread_at",
         "answers",
         "idle_since",
         "is_open",
@@ -342,6 +404,8 @@ class _Connection(asyncio.Protocol):
         self._is_whole = False
         self._keeps_alive = False
         self._has_excess = False
+        self._unread = b""
+        self._unread_at: datetime | None = None
         self.answers = 0
         self.idle_since = 0.0
         self.is_open = False
@@ -367,6 +431,21 @@ class _Connection(asyncio.Protocol):
         if self.request is None:
             self.close()  # nobody asked: it could be taken for the answer to somebody else's order
             return
+        if self._unread:
+            self._unread += data
+        elif self.request.is_patient and self._line.may_stay_unread(self):
+            self._unread, self._unread_at = data, self._line.clock()
+        else:
+            self._read(data)
+
+    def read(self) -> None:
+        """Read what was left unread."""
+        if self._unread:
+            data, self._unread = self._unread, b""
+            self._read(data)
+            self._unread_at = None
+
+    def _read(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -379,6 +458,7 @@ class _Connection(asyncio.Protocol):
             self._fail("the answer is larger than BODY_BYTES_MAX")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.read()
         self.is_open = False
         self._fail("the connection ended before the answer was whole", cause=exc)
         self._line.dropped(self)
@@ -414,7 +494,7 @@ class _Connection(asyncio.Protocol):
         request.timer.cancel()
         if not request.future.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            answered_at = self._line.clock()
+            answered_at = self._unread_at or self._line.clock()
             request.future.set_result(Answer(self._status, self._headers, body, request.sent_at, answered_at))
         self._line.ended(request)
         self.answers += 1

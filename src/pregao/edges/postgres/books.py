@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
+from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
 from pregao.domain.signal import Instruction
@@ -21,11 +23,14 @@ from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
+    NOT_BEGUN,
     NOTHING_USED,
     Grounded,
     Member,
     Obstacles,
     OnTheWay,
+    Part,
+    Progress,
     Tally,
     Usage,
     WaitingEntry,
@@ -58,6 +63,28 @@ FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 WHERE s.bot_id = ANY($1::uuid[]) ORDER BY s.account_id, s.bot_id FOR NO KEY UPDATE OF a, s
 """
 
+# The next accounts of a round that begins at the account $2, or at the place $3 when it has not begun; all after $4.
+LOCK_PART = """
+WITH own AS (
+    SELECT subscription_id, account_id, row_number() OVER (ORDER BY account_id) - 1 AS place, count(*) OVER () AS members
+    FROM subscriptions WHERE bot_id = $1 AND ($6::uuid IS NULL OR subscription_id = $6)
+), began AS MATERIALIZED (
+    SELECT coalesce($2::bigint, (SELECT account_id FROM own WHERE place = $3::bigint % members)) AS account_id
+), part AS MATERIALIZED (
+    SELECT own.subscription_id, own.account_id, began.account_id AS first_account_id,
+           own.account_id < began.account_id AS comes_round
+    FROM own, began
+    WHERE $4::bigint IS NULL
+       OR CASE WHEN $4 >= began.account_id THEN own.account_id > $4 OR own.account_id < began.account_id
+               ELSE own.account_id > $4 AND own.account_id < began.account_id END
+    ORDER BY comes_round, own.account_id LIMIT $5
+)
+SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version, s.account_id, part.first_account_id,
+       part.comes_round
+FROM part JOIN subscriptions AS s USING (subscription_id) JOIN accounts AS a ON a.account_id = s.account_id
+ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
+"""
+
 LOCK_BOTS = "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE"
 LOCK_LIVE = f"""
 SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE
@@ -69,15 +96,19 @@ coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quan
     SELECT FROM fills AS f WHERE f.position_id = p.position_id AND f.side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END
     AND (f.traded_at AT TIME ZONE 'UTC')::date = {day})), 0)
 """
+# By subscription for those in $4, and of the whole bot, where the subscription is null.
 LIVE_OF_BOT = f"""
 SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
        {LOST_IN_PART.format(day="$3")} AS loss_usd
 FROM positions AS p WHERE bot_id = $1 AND {LIVE}
-GROUP BY 1, 2
+GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
+HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[])
 """
 LOST_BY_BOT = """
 SELECT subscription_id, symbol = $2 AS is_here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
-FROM daily_results WHERE bot_id = $1 AND day = $3 GROUP BY 1, 2
+FROM daily_results WHERE bot_id = $1 AND day = $3
+GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
+HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[])
 """
 OF_USERS = f"""
 SELECT a.user_id, count(p.*)::int AS positions,
@@ -136,7 +167,7 @@ WAY_COLUMNS = ("is_entering", "is_leaving", "leaving", "has_orders", "is_unsure"
 
 WAITING_ENTRIES = """
 SELECT order_id, signal_id, bot_id, subscription_id, account_id, symbol, side, position_id, send_before
-FROM orders WHERE bot_id = $1 AND status = 'deferred' AND leg = 'entry'
+FROM orders WHERE bot_id = $1 AND subscription_id = ANY($2::uuid[]) AND status = 'deferred' AND leg = 'entry'
 ORDER BY order_id FOR NO KEY UPDATE
 """
 
@@ -304,8 +335,39 @@ class PostgresBooks:
     async def members(self, bot_id: UUID) -> list[Member]:
         """Lock and give every account subscribed to the bot, by account id; first their users who have limits."""
         self._limited_users = await self._users(LOCK_USERS, bot_id)
+        rows = await self._connection.fetch(LOCK_MEMBERS, [bot_id])
+        return await self._members({row[0]: row[1] for row in rows})
+
+    async def progress(self, signal_id: UUID) -> Progress:
+        """Give how far a signal is planned."""
+        row = await self._connection.fetchrow(
+            "SELECT parts, first_account_id, last_account_id FROM signals WHERE signal_id = $1", signal_id
+        )
+        return NOT_BEGUN if row is None else to_value(row, Progress)
+
+    async def next_part(
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+    ) -> Part:
+        """Lock and give whose turn it is; first their users who have limits."""
+        self._limited_users = await self._users(LOCK_USERS, bot_id)
+        rows = await self._connection.fetch(
+            LOCK_PART, bot_id, after.first_account_id, start, after.last_account_id, limit + 1, only
+        )
+        # The locks are taken by account id, the turns come round from the first; one more shows whether any is left.
+        rows = sorted(rows, key=itemgetter("comes_round", "account_id"))
+        members = await self._members({row[0]: row[1] for row in rows[:limit]})
+        return Part(
+            members=members,
+            progress=Progress(
+                parts=after.parts + 1,
+                first_account_id=rows[0]["first_account_id"] if rows else after.first_account_id,
+                last_account_id=members[-1].account.account_id if members else after.last_account_id,
+            ),
+            is_last=len(rows) <= limit,
+        )
+
+    async def _members(self, versions: Mapping[UUID, str]) -> list[Member]:
         known = self._known_members
-        versions = {row[0]: row[1] for row in await self._connection.fetch(LOCK_MEMBERS, [bot_id])}
         members = {one: known.find(one, version=version) for one, version in versions.items()}
         changed = [one for one, member in members.items() if member is None]
         read = await self.members_named(changed) if changed else {}
@@ -320,19 +382,23 @@ class PostgresBooks:
         )
         return {row["subscription_id"]: _to_member(row) for row in rows}
 
-    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
-        """Give what has been used of the limits; ``members`` has locked what they hang on, or nobody has."""
+    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+        """Give what has been used of the limits; ``next_part`` has locked what they hang on, or nobody has."""
         users = self._limited_users
         if users is None:
             users = await self._users(LIMITED_USERS, bot_id)
         rows = [
-            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol, day),
-            *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day),
+            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol, day, subscription_ids),
+            *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day, subscription_ids),
         ]
+        of_bot = [row for row in rows if row["subscription_id"] is None]
+        own = [row for row in rows if row["subscription_id"] is not None]
         of_users = await self._connection.fetch(OF_USERS, list(users), day) if users else []
         return Usage(
-            of_subscriptions=_summed(rows),
-            of_subscriptions_on_symbol=_summed(row for row in rows if row["is_here"]),
+            of_bot=_total(of_bot),
+            of_bot_on_symbol=_total(row for row in of_bot if row["is_here"]),
+            of_subscriptions=_summed(own),
+            of_subscriptions_on_symbol=_summed(row for row in own if row["is_here"]),
             of_users={
                 row["user_id"]: Tally(positions=row["positions"], loss_usd=row["loss_usd"])
                 for row in of_users
@@ -371,15 +437,22 @@ class PostgresBooks:
             },
         )
 
-    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
-        """Lock and give the bot's entries that wait until a position is closed."""
-        return to_values(await self._connection.fetch(WAITING_ENTRIES, bot_id), WaitingEntry)
+    async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
+        """Lock and give entries of the bot's subscriptions that wait until a position is closed."""
+        rows = await self._connection.fetch(WAITING_ENTRIES, bot_id, subscription_ids)
+        return to_values(rows, WaitingEntry)
 
-    async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
-        """Lock and give the bot's live positions on all symbols."""
+    async def live_positions_of_bot(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+    ) -> list[Position]:
+        """Lock and give the live positions of the bot's subscriptions, on all symbols."""
         rows = await self._connection.fetch(
-            f"SELECT * FROM positions WHERE bot_id = $1 AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE",
+            f"""
+            SELECT * FROM positions WHERE bot_id = $1 AND subscription_id = ANY($2::uuid[]) AND {LIVE}
+            ORDER BY position_id FOR NO KEY UPDATE
+            """,
             bot_id,
+            subscription_ids,
         )
         return to_values(rows, Position)
 
@@ -564,6 +637,14 @@ class PostgresBooks:
 def _to_member(row: Mapping[str, Any]) -> Member:
     columns = dict(row)
     return Member(account=to_value(columns, Account), subscription=to_value(columns, Subscription))
+
+
+def _total(rows: Iterable[Mapping[str, Any]]) -> Tally:
+    told = list(rows)
+    return Tally(
+        positions=sum(row["positions"] for row in told),
+        loss_usd=sum((row["loss_usd"] for row in told), ZERO),
+    )
 
 
 def _summed(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Tally]:

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import UUID
 
-from pregao.decisions.ports import WaitingSignal
+from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
-from pregao.domain.facts import ApprovalAnswered, DecisionPending, Fact, SignalAccepted
+from pregao.domain.facts import DecisionPending, Fact
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import checks, trading_states, work
@@ -45,7 +45,7 @@ class PostgresStore:
 
     async def claim_waiting_signals(
         self, transaction: Transaction, signal_ids: Sequence[UUID]
-    ) -> list[SignalAccepted | ApprovalAnswered]:
+    ) -> list[Waiting]:
         return await work.claim_waiting_signals(transaction.connection, signal_ids)
 
     async def claim_overdue(

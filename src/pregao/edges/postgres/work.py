@@ -14,10 +14,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from pregao.decisions.ports import RECONCILE_SECONDS_MAX, WaitingSignal
+from pregao.decisions.ports import RECONCILE_SECONDS_MAX, Waiting, WaitingSignal
 from pregao.domain.account import Venue
 from pregao.domain.facts import (
-    ApprovalAnswered,
     DecisionPending,
     EntryRequested,
     ExitRequested,
@@ -28,7 +27,6 @@ from pregao.domain.facts import (
     OrderEnded,
     OrderRejected,
     OrderUnresolved,
-    SignalAccepted,
 )
 from pregao.domain.order import order_of
 from pregao.domain.venue import VenueTrade
@@ -142,13 +140,13 @@ async def living_workers(connection: Connection, *, role: str) -> list[str]:
 
 
 async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[WaitingSignal]:
-    """Give the signals waiting to be decided, those a person has answered too, oldest first, without locking them."""
+    """Give the signals waiting to be decided or planned, those a person has answered too, oldest first; lock none."""
     rows = await connection.fetch(
         """
-        SELECT s.signal_id, s.symbol, array(
+        SELECT s.signal_id, s.symbol, s.status = 'approved' AS is_approved, array(
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
             WHERE m.bot_id = s.bot_id) AS venues
-        FROM signals AS s WHERE s.status IN ('accepted', 'answered')
+        FROM signals AS s WHERE s.status IN ('accepted', 'answered', 'approved')
           -- An entry gives an account that was just taken over time to learn its past; then it is denied there. One that
           -- must be compared keeps nobody else waiting: its owner trades by hand, and a comparison takes seconds.
           AND NOT (s.action = 'enter' AND EXISTS (
@@ -163,27 +161,32 @@ async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[Wa
     return to_values(rows, WaitingSignal)
 
 
-async def claim_waiting_signals(
-    connection: Connection, signal_ids: Sequence[UUID]
-) -> list[SignalAccepted | ApprovalAnswered]:
+async def claim_waiting_signals(connection: Connection, signal_ids: Sequence[UUID]) -> list[Waiting]:
     """
     Claim those of the signals that still wait, oldest first, as the facts they wait with.
 
     Only signals that were peeked at are claimed: the price of any other has not been read yet. The rows stay locked
     until the transaction ends; another trader passes them by, and their whole bot with them: a close that overtook the
-    entry before it would find nothing to close.
+    entry before it would find nothing to close. The row of an approved one is not locked, its bot is: the ends of its
+    first orders are counted there.
     """
-    locked = await connection.fetch(
+    own = await connection.fetch(
         """
         WITH own AS MATERIALIZED (
             SELECT bot_id FROM (SELECT DISTINCT bot_id FROM signals WHERE signal_id = ANY($1::uuid[])) AS asked
-            WHERE pg_try_advisory_xact_lock(7234006, hashtext(bot_id::text)))
+            WHERE pg_try_advisory_xact_lock(7234006, hashtext(bot_id::text))
+        ), undecided AS MATERIALIZED (
+            SELECT signal_id FROM signals JOIN own USING (bot_id)
+            WHERE signal_id = ANY($1::uuid[]) AND status IN ('accepted', 'answered')
+            ORDER BY received_at, signal_id FOR UPDATE OF signals SKIP LOCKED)
+        SELECT signal_id FROM undecided
+        UNION ALL
         SELECT signal_id FROM signals JOIN own USING (bot_id)
-        WHERE signal_id = ANY($1::uuid[]) AND status IN ('accepted', 'answered')
-        ORDER BY received_at, signal_id FOR UPDATE OF signals SKIP LOCKED
+        WHERE signal_id = ANY($1::uuid[]) AND status = 'approved'
         """,
         signal_ids,
     )
+    # Another statement: it sees what whoever had the bot before has committed.
     rows = await connection.fetch(
         """
         SELECT told.kind, told.fact
@@ -191,15 +194,17 @@ async def claim_waiting_signals(
         CROSS JOIN LATERAL (
             SELECT journal.kind, journal.fact::text AS fact FROM journal
             WHERE journal.signal_id = s.signal_id
-              AND journal.kind = CASE s.status WHEN 'accepted' THEN 'SignalAccepted' ELSE 'ApprovalAnswered' END
+              AND journal.kind = CASE s.status WHEN 'accepted' THEN 'SignalAccepted'
+                                               WHEN 'answered' THEN 'ApprovalAnswered' ELSE 'DecisionApproved' END
             ORDER BY seq LIMIT 1) AS told
-        WHERE s.signal_id = ANY($1::uuid[]) AND NOT EXISTS (
+        WHERE s.signal_id = ANY($1::uuid[]) AND s.status IN ('accepted', 'answered', 'approved') AND NOT EXISTS (
             SELECT FROM signals AS e
-            WHERE e.bot_id = s.bot_id AND e.status IN ('accepted', 'answered') AND NOT e.signal_id = ANY($1::uuid[])
+            WHERE e.bot_id = s.bot_id AND e.status IN ('accepted', 'answered', 'approved')
+              AND NOT e.signal_id = ANY($1::uuid[])
               AND (e.received_at, e.signal_id) < (s.received_at, s.signal_id))
         ORDER BY s.received_at, s.signal_id
         """,
-        [row["signal_id"] for row in locked],
+        [row["signal_id"] for row in own],
     )
     return [_waiting(row["kind"], row["fact"]) for row in rows]
 
@@ -233,9 +238,9 @@ def to_pending(fact: str) -> DecisionPending:
     return decoded
 
 
-def _waiting(kind: str, fact: str) -> SignalAccepted | ApprovalAnswered:
+def _waiting(kind: str, fact: str) -> Waiting:
     decoded = decode(kind, fact)
-    assert isinstance(decoded, SignalAccepted | ApprovalAnswered), "the statement names the two"
+    assert isinstance(decoded, Waiting), "the statement names the three"
     return decoded
 
 

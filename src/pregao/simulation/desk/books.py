@@ -21,12 +21,15 @@ from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
+    NOT_BEGUN,
     NOTHING_ON_THE_WAY,
     NOTHING_USED,
     Grounded,
     Member,
     Obstacles,
     OnTheWay,
+    Part,
+    Progress,
     Tally,
     Usage,
     WaitingEntry,
@@ -174,6 +177,42 @@ class MemoryBooks:
         of_bot = [one for one in self._state.subscriptions.values() if one.bot_id == bot_id]
         return [self._member(one.subscription_id) for one in sorted(of_bot, key=lambda one: one.account_id)]
 
+    async def progress(self, signal_id: UUID) -> Progress:
+        row = self._state.signals.get(signal_id)
+        if row is None:
+            return NOT_BEGUN
+        return Progress(
+            parts=row.parts, first_account_id=row.first_account_id, last_account_id=row.last_account_id
+        )
+
+    async def next_part(
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+    ) -> Part:
+        members = [
+            one for one in await self.members(bot_id) if only in (None, one.subscription.subscription_id)
+        ]
+        first, last = after.first_account_id, after.last_account_id
+        if first is None and members:
+            first = members[start % len(members)].account.account_id
+
+        def turn(account_id: int) -> tuple[bool, int]:
+            """The accounts from the first one up, then those below it."""
+            return first is not None and account_id < first, account_id
+
+        left = sorted(
+            (one for one in members if last is None or turn(one.account.account_id) > turn(last)),
+            key=lambda one: turn(one.account.account_id),
+        )
+        return Part(
+            members=left[:limit],
+            progress=Progress(
+                parts=after.parts + 1,
+                first_account_id=first,
+                last_account_id=left[:limit][-1].account.account_id if left else last,
+            ),
+            is_last=len(left) <= limit,
+        )
+
     async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
         return {
             one: self._member(one)
@@ -185,7 +224,7 @@ class MemoryBooks:
         subscription = self._state.subscriptions[subscription_id]
         return Member(account=self._state.accounts[subscription.account_id], subscription=subscription)
 
-    async def usage(self, bot_id: UUID, *, symbol: str, day: date) -> Usage:
+    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
         used = [
             *(
                 (one.subscription_id, one.symbol, Tally(positions=1, loss_usd=self._lost_in_part(one, day)))
@@ -199,9 +238,13 @@ class MemoryBooks:
             ),
         ]
         limited = self._limited_users(bot_id)
+        here = [one for one in used if one[1] == symbol]
+        own = set(subscription_ids)
         return Usage(
-            of_subscriptions=_summed((one, tally) for one, _, tally in used),
-            of_subscriptions_on_symbol=_summed((one, tally) for one, where, tally in used if where == symbol),
+            of_bot=_total(tally for _, _, tally in used),
+            of_bot_on_symbol=_total(tally for _, _, tally in here),
+            of_subscriptions=_summed((one, tally) for one, _, tally in used if one in own),
+            of_subscriptions_on_symbol=_summed((one, tally) for one, _, tally in here if one in own),
             of_users={user_id: self._used_by(user_id, day) for user_id in limited},
             limited_users=limited,
         )
@@ -230,8 +273,11 @@ class MemoryBooks:
         wanted = set(account_ids)
         return [one for one in self._state.live() if one.account_id in wanted and one.symbol == symbol]
 
-    async def live_positions_of_bot(self, bot_id: UUID) -> list[Position]:
-        return [one for one in self._state.live() if one.bot_id == bot_id]
+    async def live_positions_of_bot(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+    ) -> list[Position]:
+        meant = set(subscription_ids)
+        return [one for one in self._state.live() if one.bot_id == bot_id and one.subscription_id in meant]
 
     async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
         wanted = set(account_ids)
@@ -262,11 +308,15 @@ class MemoryBooks:
             },
         )
 
-    async def waiting_entries(self, bot_id: UUID) -> list[WaitingEntry]:
+    async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
+        meant = set(subscription_ids)
         waiting = [
             row
             for row in self._state.orders.values()
-            if row.bot_id == bot_id and row.status is OrderStatus.DEFERRED and row.leg is Leg.ENTRY
+            if row.bot_id == bot_id
+            and row.subscription_id in meant
+            and row.status is OrderStatus.DEFERRED
+            and row.leg is Leg.ENTRY
         ]
         return [to_waiting_entry(row) for row in sorted(waiting, key=lambda row: row.order_id)]
 
@@ -488,6 +538,13 @@ def _on_the_way(rows: Sequence[OrderRow]) -> OnTheWay:
         leaving=None
         if closes_all
         else sum((row.quantity - row.filled_quantity for row in sent if row.quantity is not None), ZERO),
+    )
+
+
+def _total(tallies: Iterable[Tally]) -> Tally:
+    told = list(tallies)
+    return Tally(
+        positions=sum(one.positions for one in told), loss_usd=sum((one.loss_usd for one in told), ZERO)
     )
 
 

@@ -216,16 +216,24 @@ def _(state: State, fact: facts.DecisionDeclined) -> None:
 
 @_folds(facts.SignalPlanned)
 def _(state: State, fact: facts.SignalPlanned) -> None:
+    row = state.signals.get(fact.signal_id)
+    if row is None or row.parts >= fact.part:
+        return
+    live = (row.orders_live or 0) + fact.orders
+    is_settled = fact.is_whole and live == 0
     _change_signal(
         state,
         fact.signal_id,
         ("approved",),
-        status="planned" if fact.orders else "settled",
-        planned_at=fact.happened_at,
-        accounts=fact.accounts,
-        orders=fact.orders,
-        orders_live=fact.orders,
-        settled_at=None if fact.orders else fact.happened_at,
+        status=("settled" if is_settled else "planned") if fact.is_whole else "approved",
+        parts=fact.part,
+        first_account_id=fact.first_account_id,
+        last_account_id=fact.last_account_id,
+        planned_at=fact.happened_at if fact.is_whole else None,
+        accounts=(row.accounts or 0) + fact.accounts,
+        orders=(row.orders or 0) + fact.orders,
+        orders_live=live,
+        settled_at=fact.happened_at if is_settled else None,
     )
 
 
@@ -235,7 +243,7 @@ def _count_ended(state: State, signal_id: Any, at: datetime) -> None:
     if row is None or row.orders_live is None:
         return
     left = row.orders_live - 1
-    is_last = left == 0
+    is_last = left == 0 and row.status == "planned"
     state.signals[signal_id] = replace(
         row,
         orders_live=left,

@@ -68,6 +68,9 @@ class SignalRow:
     accounts: int | None = None
     orders: int | None = None
     orders_live: int | None = None
+    parts: int = 0
+    first_account_id: int | None = None
+    last_account_id: int | None = None
     settled_at: datetime | None = None
 
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from itertools import count, islice
 from uuid import UUID
 
-from pregao.decisions.ports import RECONCILE_SECONDS_MAX, WaitingSignal
+from pregao.decisions.ports import RECONCILE_SECONDS_MAX, Waiting, WaitingSignal
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
-from pregao.domain.facts import ApprovalAnswered, DecisionPending, Fact, SignalAccepted
+from pregao.domain.facts import ApprovalAnswered, DecisionApproved, DecisionPending, Fact, SignalAccepted
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.position import LIVE_STATUSES, PositionStatus
@@ -30,7 +30,7 @@ from pregao.simulation.desk.books import (
     to_waiting_exit,
     waiting_exits,
 )
-from pregao.simulation.desk.folds import UNDECIDED, WITHOUT_ANSWER
+from pregao.simulation.desk.folds import WITHOUT_ANSWER
 from pregao.simulation.desk.journal import MemoryJournal, MemoryTransaction, Moment, at_once
 from pregao.simulation.desk.state import ON_ITS_WAY, CheckRow, OrderRow, PositionRow, SignalRow, State
 
@@ -38,6 +38,11 @@ COMPARE_HOLDING_AFTER = timedelta(seconds=300)
 COMPARE_FLAT_AFTER = timedelta(seconds=3_600)
 
 LIVE_ORDER_NAMES = [one.name for one in fields(LiveOrder)]
+WAITS_WITH: dict[str, type[Waiting]] = {
+    "accepted": SignalAccepted,
+    "answered": ApprovalAnswered,
+    "approved": DecisionApproved,
+}
 OVER = (PositionStatus.CLOSED, PositionStatus.ABANDONED)
 
 
@@ -92,17 +97,17 @@ class MemoryStore:
         state = await self._read()
         since = self._clock() - timedelta(seconds=RECONCILE_SECONDS_MAX)
         return [
-            WaitingSignal(row.signal_id, row.symbol, _venues_of(state, row.bot_id))
-            for row in _undecided(state)
+            WaitingSignal(row.signal_id, row.symbol, _venues_of(state, row.bot_id), row.status == "approved")
+            for row in _waiting(state)
             if row.action is not Action.ENTER or not _is_being_learned(state, row.bot_id, since=since)
         ][:limit]
 
     async def claim_waiting_signals(
         self, transaction: MemoryTransaction, signal_ids: Sequence[UUID]
-    ) -> list[SignalAccepted | ApprovalAnswered]:
-        claimed: list[SignalAccepted | ApprovalAnswered] = []
+    ) -> list[Waiting]:
+        claimed: list[Waiting] = []
         overtaken: set[UUID] = set()  # bots of which an earlier signal waits that was not peeked at
-        for row in _undecided(transaction.state):
+        for row in _waiting(transaction.state):
             if row.signal_id not in signal_ids:
                 overtaken.add(row.bot_id)
             elif row.bot_id not in overtaken:
@@ -347,8 +352,8 @@ class MemoryStore:
         self._acknowledged(worker_id, version)
 
 
-def _undecided(state: State) -> list[SignalRow]:
-    rows = [row for row in state.signals.values() if row.status in UNDECIDED]
+def _waiting(state: State) -> list[SignalRow]:
+    rows = [row for row in state.signals.values() if row.status in WAITS_WITH]
     return sorted(rows, key=lambda row: (row.received_at, row.signal_id))
 
 
@@ -367,10 +372,9 @@ def _is_being_learned(state: State, bot_id: UUID, *, since: datetime) -> bool:
     )
 
 
-def _waits_with(state: State, row: SignalRow) -> SignalAccepted | ApprovalAnswered:
-    kind = SignalAccepted if row.status == "accepted" else ApprovalAnswered
+def _waits_with(state: State, row: SignalRow) -> Waiting:
     for fact in state.journal:
-        if isinstance(fact, kind) and fact.signal_id == row.signal_id:
+        if isinstance(fact, WAITS_WITH[row.status]) and fact.signal_id == row.signal_id:
             return fact
     raise AssertionError(f"signal {row.signal_id} waits without its fact")
 

@@ -85,7 +85,7 @@ class BinanceRest:
     async def order(self, request: bytes, *, what: str, account_id: int, priority: Priority) -> Answer:
         """Send an order's request, once, past no breaker but its caller's; give the answer of a success."""
         self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
-        return await self._ask(request, priority=priority, account_id=account_id, what=what)
+        return await self._ask(request, priority=priority, account_id=account_id, what=what, is_patient=True)
 
     async def read(
         self, call: Call, parameters: dict[str, Value], *, account_id: int, translate: Callable[[Any], T]
@@ -200,9 +200,12 @@ class BinanceRest:
         account_id: int | None,
         what: str,
         is_repeatable: bool = False,
+        is_patient: bool = False,
     ) -> Answer:
         try:
-            answer = await self._line.ask(payload, priority=priority, is_repeatable=is_repeatable)
+            answer = await self._line.ask(
+                payload, priority=priority, is_repeatable=is_repeatable, is_patient=is_patient
+            )
         except WireError as failure:
             raise unanswered(failure, what=what) from failure
         now_ms = self.clock.now_ms()

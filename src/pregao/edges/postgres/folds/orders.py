@@ -18,20 +18,34 @@ Answer = TypeVar("Answer", facts.OrderAccepted, facts.OrderUnresolved)
 
 @folds(facts.SignalPlanned)
 async def _(connection: Any, group: Sequence[facts.SignalPlanned]) -> None:
-    await connection.execute(
-        """
-        UPDATE signals
-        SET status = CASE WHEN new.orders = 0 THEN 'settled' ELSE 'planned' END,
-            planned_at = new.at, accounts = new.accounts, orders = new.orders, orders_live = new.orders,
-            settled_at = CASE WHEN new.orders = 0 THEN new.at END
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) AS new (signal_id, at, accounts, orders)
-        WHERE signals.signal_id = new.signal_id AND signals.status = 'approved'
-        """,
-        column(group, "signal_id"),
-        column(group, "happened_at"),
-        column(group, "accounts"),
-        column(group, "orders"),
-    )
+    """Count a part; with the last one the signal is planned, and settled when nothing of it is on its way."""
+    for number in sorted({fact.part for fact in group}):
+        part = [fact for fact in group if fact.part == number]
+        await connection.execute(
+            """
+            UPDATE signals
+            SET parts = new.part, first_account_id = new.first_account_id, last_account_id = new.last_account_id,
+                accounts = coalesce(signals.accounts, 0) + new.accounts,
+                orders = coalesce(signals.orders, 0) + new.orders,
+                orders_live = coalesce(signals.orders_live, 0) + new.orders,
+                planned_at = CASE WHEN is_whole THEN new.at END,
+                status = CASE WHEN NOT is_whole THEN status
+                              WHEN coalesce(signals.orders_live, 0) + new.orders = 0 THEN 'settled' ELSE 'planned' END,
+                settled_at = CASE WHEN is_whole AND coalesce(signals.orders_live, 0) + new.orders = 0 THEN new.at END
+            FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::int[], $6::bigint[], $7::bigint[],
+                        $8::boolean[])
+                 AS new (signal_id, at, accounts, orders, part, first_account_id, last_account_id, is_whole)
+            WHERE signals.signal_id = new.signal_id AND signals.status = 'approved' AND signals.parts < new.part
+            """,
+            column(part, "signal_id"),
+            column(part, "happened_at"),
+            column(part, "accounts"),
+            column(part, "orders"),
+            column(part, "part"),
+            column(part, "first_account_id"),
+            column(part, "last_account_id"),
+            column(part, "is_whole"),
+        )
 
 
 # The reserved position and the order with its attempt, from one copy of the values.
@@ -204,7 +218,11 @@ async def _(connection: Any, group: Sequence[facts.OrderDeferred]) -> None:
 
 
 async def settle(connection: Any, signal_ids: Sequence[Any], group: Sequence[Any]) -> None:
-    """Count orders that ended; the signal is settled when its last one has, at that fact's time."""
+    """
+    Count orders that ended; the signal is settled when its last one has, at that fact's time.
+
+    A signal that is being planned is not settled yet, whatever has become of its first parts.
+    """
     if not signal_ids:
         return
     ended_at = {fact.signal_id: fact.happened_at for fact in group}
@@ -212,8 +230,8 @@ async def settle(connection: Any, signal_ids: Sequence[Any], group: Sequence[Any
         """
         UPDATE signals
         SET orders_live = orders_live - ended.times,
-            status = CASE WHEN orders_live = ended.times THEN 'settled' ELSE status END,
-            settled_at = CASE WHEN orders_live = ended.times THEN ended.at ELSE settled_at END
+            status = CASE WHEN orders_live = ended.times AND status = 'planned' THEN 'settled' ELSE status END,
+            settled_at = CASE WHEN orders_live = ended.times AND status = 'planned' THEN ended.at ELSE settled_at END
         FROM (SELECT signal_id, count(*)::int AS times, max(at) AS at
               FROM unnest($1::uuid[], $2::timestamptz[]) AS one (signal_id, at) GROUP BY signal_id) AS ended
         WHERE signals.signal_id = ended.signal_id
