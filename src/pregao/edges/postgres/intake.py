@@ -25,9 +25,7 @@ from pregao.signals.ports import Arrival, Recorded, StoreAway
 DEDUPE_WINDOW = timedelta(seconds=60)  # from the first delivery; TradingView's three more come within 15 s
 SIGNATURE_MEMORY = timedelta(minutes=15)  # fresh 5 minutes before and after it is made, and a margin
 BATCH_SECONDS_MAX = 2.0  # TradingView waits 3 s; a database this slow is as good as away
-WRITERS = (
-    2  # batches under way at once: while one waits for the disk, the next is written; a third adds nothing
-)
+WRITERS = 3  # batches under way at once: two keep the process busy, the third where fsync takes milliseconds
 
 # A bot's id as a number: compared and hashed several times, and much faster so.
 Key: TypeAlias = tuple[int, str]
