@@ -14,7 +14,10 @@ from tests.proof.carried_out import SOURCE, carry_out
 SHORT = (
     *("--signals", "16", "--accounts", "4", "--seed", "7"),
     *("--faults", "lose,uncertain,drop,duplicate"),
-    *("--kill", "restore,trader.attempts.committed:kill,trader.order.answered:kill,web.signal.committed:kill"),
+    *(
+        "--kill",
+        "restore,trader.attempts.committed:kill,trader.order.answered:kill,web.signal.committed:kill",
+    ),
 )
 
 

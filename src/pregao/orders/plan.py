@@ -18,7 +18,7 @@ from pregao.orders.enter import plan_entries
 from pregao.orders.ports import Books, Desk, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
-GROWTH = 32  # times as many accounts as the first part has each other one
+GROWTH = 32  # every other part has so many times the accounts of the first
 STARTS = 1 << 62
 
 
@@ -35,7 +35,7 @@ async def plan_orders(
     """
     Give one order or one denial for every account of the next part; two where one waits for the other.
 
-    ``first_part`` is how many accounts the first part has.
+    The first part has ``first_part`` accounts.
 
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
