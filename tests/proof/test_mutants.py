@@ -65,16 +65,11 @@ MUTANTS = [
         changes=[
             (
                 "trading/arrivals.py",
-                (
-                    '            rehearsal.reach("trader.attempts.written")\n'
-                    '        rehearsal.reach("trader.attempts.committed")\n'
-                    "        self._floor.go_on(done)\n"
-                ),
+                '            rehearsal.reach("trader.attempts.written")\n',
                 (
                     "            self._floor.go_on(done)\n"
                     "            await self._floor._outbox.close()\n"
                     '            rehearsal.reach("trader.attempts.written")\n'
-                    '        rehearsal.reach("trader.attempts.committed")\n'
                 ),
             )
         ],

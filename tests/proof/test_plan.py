@@ -54,7 +54,7 @@ class TestMakePlan:
         assert idle < 200 * 0.2
 
     def test_refuses_too_few_signals(self):
-        with pytest.raises(PlanError, match="SIGNALS_TOO_FEW: signals=20 minimum=98"):
+        with pytest.raises(PlanError, match="SIGNALS_TOO_FEW: signals=20 minimum=114"):
             plan(signals=20)
 
     def test_needs_neither_faults_nor_trials(self):

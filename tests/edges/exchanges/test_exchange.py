@@ -13,6 +13,7 @@ from pregao.domain.venue import (
     RetryLater,
     VenuePosition,
 )
+from pregao.domain.weight import Drawn
 from pregao.edges.exchanges.binance import BinanceExchange, VenueAddresses
 from pregao.edges.exchanges.binance.venue_clock import SAMPLES
 from pregao.edges.exchanges.wire import Wire, WireLimits
@@ -448,6 +449,17 @@ class TestInstruments:
 
     async def test_learns_the_weight_limit(self, exchange, venue):
         venue.answers["GET", "/fapi/v1/exchangeInfo"] = FACTS
+
+        await exchange.instruments()
+
+        assert exchange.usage.weight_max == 6000
+
+    async def test_learns_it_when_others_have_used_more_than_it_knows_of(self, exchange, venue):
+        """A process that starts late in a busy minute must not believe that nothing is left."""
+        venue.answers["GET", "/fapi/v1/exchangeInfo"] = FACTS
+        now_ms = exchange.rest.clock.now_ms()
+        others = Drawn(minute=now_ms // 60_000, granted=0, drawn=2_400, paused_seconds=0)
+        exchange.rest.limits.adopt(others, now_ms=now_ms)
 
         await exchange.instruments()
 

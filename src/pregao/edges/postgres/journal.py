@@ -31,9 +31,11 @@ INSERT INTO journal (epoch, kind, happened_at, signal_id, account_id, fact)
 SELECT $1, kind, happened_at, signal_id, account_id, fact
 FROM ROWS FROM (
     unnest($2::text[]),
-    jsonb_array_elements($3::jsonb),
-    jsonb_to_recordset($3::jsonb) AS (happened_at timestamptz, signal_id uuid, account_id bigint)
-) AS new (kind, fact, happened_at, signal_id, account_id)
+    unnest($3::uuid[]),
+    unnest($4::bigint[]),
+    jsonb_array_elements($5::jsonb),
+    jsonb_to_recordset($5::jsonb) AS (happened_at timestamptz)
+) AS new (kind, signal_id, account_id, fact, happened_at)
 """
 
 TAIL = """
@@ -89,8 +91,15 @@ class Transaction:
             return
         if len(kept) < COPY_FACTS_MIN:
             await self._fold(kept)
-            kinds = [type(fact).__name__ for fact in kept]
-            await self.connection.execute(APPEND, self._epoch, kinds, to_json(kept))
+            # Whose fact it is need not be a field of it: a changed position knows the signal that opened it.
+            await self.connection.execute(
+                APPEND,
+                self._epoch,
+                [type(fact).__name__ for fact in kept],
+                [getattr(fact, "signal_id", None) for fact in kept],
+                [getattr(fact, "account_id", None) for fact in kept],
+                to_json(kept),
+            )
             return
         folding = asyncio.create_task(self._fold(kept))
         try:

@@ -68,7 +68,7 @@ POSITION_MODE = Call(
     method="GET", path="/fapi/v1/accountConfig", weight=5
 )  # positionSide/dual would weigh 30
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
-FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1)
+FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1, tells_limits=True)
 BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, **AN_ENTRYS)
 LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, **AN_ENTRYS)
 

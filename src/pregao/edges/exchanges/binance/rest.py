@@ -51,6 +51,7 @@ class Call:
     weight: int = 1
     importance: Importance = Importance.REST  # by itself; it may be asked for the sake of something less
     is_on_an_orders_way: bool = False  # then it never waits for a slice of the weight
+    tells_limits: bool = False  # then it is asked whatever is used up: how much that is, only its answer says
     priority: Priority = Priority.READ
 
 
@@ -157,7 +158,8 @@ class BinanceRest:
         try:
             importance = importance_of(call.importance)
             hurries = call.is_on_an_orders_way or importance is Importance.EXITS
-            await self.limits.take(call.weight, importance=importance, hurries=hurries, now_ms=now_ms)
+            if not call.tells_limits:
+                await self.limits.take(call.weight, importance=importance, hurries=hurries, now_ms=now_ms)
             yield
         except BaseException as problem:
             self._passage.end(ticket, problem)
