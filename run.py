@@ -60,7 +60,7 @@ TEST_STAGES = (
     ("mypy", ["mypy"]),
     ("mypy run.py", ["mypy", "run.py", "scripts"]),
     ("import contracts", ["lint-imports"]),
-    ("pytest", ["pytest", "-n", "3", "--dist", "worksteal"]),  # tests wait more than they compute
+    ("pytest", ["pytest", "-n", "4", "--dist", "worksteal"]),  # tests wait more than they compute
 )
 
 
