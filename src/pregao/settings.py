@@ -149,7 +149,7 @@ class Settings(MasterKeySettings):
     first_part_accounts: int = _setting(
         32,
         "PREGAO_FIRST_PART_ACCOUNTS",
-        "Accounts planned before the first order of a signal leaves; each other part is 32 times as large.",
+        "Accounts planned before the first order of a signal leaves; then as many as may be on the wire, then 32 times as many.",
         ge=1,
         le=100_000,
     )

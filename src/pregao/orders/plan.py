@@ -2,12 +2,13 @@
 Plan who gets which order, and how large; deny what breaks a limit, with the numbers.
 
 A signal of many accounts is planned in parts, each in a transaction of its own: the first orders are with the venue
-while the last are being planned. The first part is small, the others are large.
+while the last are being planned. The first part is small, for the first order not to wait; the second fills the wire
+while the others, which are large, are planned.
 
 Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from pregao.domain.facts import DecisionApproved, Fact, OrderDenied, OrderPlanned, SignalPlanned
@@ -18,8 +19,13 @@ from pregao.orders.enter import plan_entries
 from pregao.orders.ports import Books, Desk, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
-GROWTH = 32  # every other part has so many times the accounts of the first
+LARGE = 32  # times the first part
 STARTS = 1 << 62
+
+
+def sizes_of_parts(first: int, *, in_flight_max: int) -> tuple[int, ...]:
+    """Give how many accounts the parts have: a few, then as many as may be on the wire at once, then many."""
+    return first, max(first, in_flight_max), max(LARGE * first, in_flight_max)
 
 
 async def plan_orders(
@@ -29,20 +35,20 @@ async def plan_orders(
     market: Market,
     desk: Desk,
     now: datetime,
-    first_part: int,
+    part_sizes: Sequence[int],
     on_mistake: OnMistake = tell_nobody,
 ) -> AsyncIterator[list[Fact]]:
     """
     Give one order or one denial for every account of the next part; two where one waits for the other.
 
-    The first part has ``first_part`` accounts.
+    The parts have so many accounts, in their order; every other has as many as the last of ``part_sizes``.
 
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
     """
     moment = Moment(market=market, desk=desk, now=now, on_mistake=on_mistake)
     plan = plan_entries if decision.instruction.action is Action.ENTER else plan_closes
-    part = await _next_part(decision, books=books, first_part=first_part)
+    part = await _next_part(decision, books=books, part_sizes=part_sizes)
     accounts: set[int] = set()
     orders = 0
     unsent: list[Row] = []
@@ -59,22 +65,22 @@ async def plan_orders(
 
 
 async def deny_next_part(
-    decision: DecisionApproved, *, books: Books, desk: Desk, now: datetime, first_part: int
+    decision: DecisionApproved, *, books: Books, desk: Desk, now: datetime, part_sizes: Sequence[int]
 ) -> list[Fact]:
     """Deny every account of the next part, which could not be planned; those before it have their orders already."""
-    part = await _next_part(decision, books=books, first_part=first_part)
+    part = await _next_part(decision, books=books, part_sizes=part_sizes)
     denied = [deny_member(one, FAILED, decision=decision, desk=desk, now=now) for one in part.members]
     return [*denied, _to_planned(decision, part, accounts=len(denied), orders=0, now=now)]
 
 
-async def _next_part(decision: DecisionApproved, *, books: Books, first_part: int) -> Part:
+async def _next_part(decision: DecisionApproved, *, books: Books, part_sizes: Sequence[int]) -> Part:
     progress = await books.progress(decision.signal_id)
     return await books.next_part(
         decision.bot_id,
         after=progress,
         # Another account begins for every signal, so that nobody always trades last.
         start=decision.signal_id.int % STARTS,
-        limit=first_part * GROWTH if progress.parts else first_part,
+        limit=part_sizes[min(progress.parts, len(part_sizes) - 1)],
         only=decision.instruction.subscription_id,
     )
 

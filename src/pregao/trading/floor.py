@@ -38,7 +38,7 @@ from pregao.domain.venue import VenueError
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
-from pregao.orders.plan import deny_next_part
+from pregao.orders.plan import deny_next_part, sizes_of_parts
 from pregao.orders.ports import Desk, Exchange
 from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
@@ -90,12 +90,17 @@ class Floor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_listeners: list[Callable[[str], None]] = []
         self._rejection_listeners: list[Callable[[str], None]] = []
+        self._part_sizes = sizes_of_parts(first_part, in_flight_max=orders_in_flight_max)
         steps, steps_in_turns = bind_steps(
-            store, market=self.market, desk=desk, clock=clock, rates=self._rates, first_part=first_part
+            store,
+            market=self.market,
+            desk=desk,
+            clock=clock,
+            rates=self._rates,
+            part_sizes=self._part_sizes,
         )
         self.plan = steps_in_turns[DecisionApproved]
         self._desk = desk
-        self._first_part = first_part
         self.runner: Runner[Any] = Runner(
             store.transaction, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee
         )
@@ -168,7 +173,7 @@ class Floor:
             books=self.store.books(transaction),
             desk=self._desk,
             now=self.clock(),
-            first_part=self._first_part,
+            part_sizes=self._part_sizes,
         )
 
     # --- send ---------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def bind_steps(
     desk: Desk,
     clock: Clock,
     rates: Mapping[tuple[str, str], Decimal],
-    first_part: int,
+    part_sizes: Sequence[int],
 ) -> tuple[dict[type[Fact], Bound[Tx]], dict[type[Fact], BoundInTurns[Tx]]]:
     """Bind the steps to the store's books, and those that give what follows in turns."""
 
@@ -78,7 +78,7 @@ def bind_steps(
             desk=desk,
             now=clock(),
             on_mistake=partial(_log_mistake, approved.signal_id),
-            first_part=first_part,
+            part_sizes=part_sizes,
         )
 
     steps = {

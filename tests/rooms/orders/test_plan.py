@@ -23,7 +23,7 @@ from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
-from pregao.orders.plan import deny_next_part, plan_orders
+from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
 from pregao.orders.ports import NOT_BEGUN, Grounded, Progress
 from tests.builders import BOT_ID, NOON, bot, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
@@ -46,7 +46,7 @@ async def planned(asked=None, *, on=None, in_market=None, now=NOON, signal_id=SI
         market=in_market or market(),
         desk=DESK,
         now=now,
-        first_part=100,
+        part_sizes=(100,),
     )
     *rows, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
@@ -332,10 +332,15 @@ class TestPlanClose:
 
 
 class TestParts:
+    def test_are_a_few_then_what_fills_the_wire_then_many(self):
+        assert sizes_of_parts(32, in_flight_max=200) == (32, 200, 1_024)
+        assert sizes_of_parts(32, in_flight_max=5) == (32, 32, 1_024)
+        assert sizes_of_parts(1, in_flight_max=200) == (1, 200, 200)
+
     async def part(self, desk, *, progress=NOT_BEGUN, planned_accounts=0):
         desk.progress_by_signal[SIGNAL] = progress
         desk.planned_accounts = planned_accounts
-        turns = plan_orders(approved(), books=desk, market=market(), desk=DESK, now=NOON, first_part=2)
+        turns = plan_orders(approved(), books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(2, 64))
         *rows, summary = [fact async for some in turns for fact in some]
         assert summary.accounts == len(rows)
         return rows, summary
@@ -365,7 +370,7 @@ class TestParts:
 
     async def test_one_that_cannot_be_planned_is_denied_account_by_account(self):
         *rows, summary = await deny_next_part(
-            approved(close()), books=books(accounts=3), desk=DESK, now=NOON, first_part=2
+            approved(close()), books=books(accounts=3), desk=DESK, now=NOON, part_sizes=(2, 64)
         )
 
         assert [(row.leg, row.code) for row in rows] == [(Leg.EXIT, "DESK_FAILED")] * 2
@@ -386,7 +391,7 @@ class TestAMistakeAboutOneAccount:
             market=clockless,
             desk=DESK,
             now=NOON,
-            first_part=100,
+            part_sizes=(100,),
             on_mistake=lambda account_id, mistake: mistakes.append((account_id, type(mistake))),
         )
         *rows, summary = [fact async for some in turns for fact in some]
