@@ -37,6 +37,14 @@ CLOSED_BEFORE = Denial(
     code="EXIT_BEFORE_RESTORE",
     reason="The database was put back and had forgotten that this share was closed; it is not closed twice.",
 )
+ASKED_FIRST = Denial(
+    code="ACCOUNT_NOT_RECONCILED",
+    reason="The database was put back: the venue is asked first what has traded since; then this is closed.",
+)
+SHARE_FIRST = Denial(code="EXIT_ON_ITS_WAY", reason="A share is being closed; the rest is exited after it.")
+ENTRY_FIRST = Denial(
+    code="ENTRY_ON_ITS_WAY", reason="The entry is still on its way; whatever fills is exited at once."
+)
 NOTHING_OPEN = Denial(code="NOTHING_OPEN", reason="This bot holds nothing here that the signal would close.")
 
 
@@ -178,25 +186,9 @@ def plan_close(
             signal_id=signal_id,
             moment=moment,
         )
-    if on_the_way.is_unsure:
-        return _wait_for_the_past(position, signal_id=signal_id, share=share, moment=moment)
-    is_leaving = on_the_way.is_leaving
-    if on_the_way.is_entering or is_leaving or position.status is PositionStatus.PENDING:
-        return OrderDeferred(
-            happened_at=moment.now,
-            order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
-            signal_id=signal_id,
-            bot_id=position.bot_id,
-            subscription_id=position.subscription_id,
-            account_id=position.account_id,
-            symbol=position.symbol,
-            position_id=position.position_id,
-            share=share,
-            code="EXIT_ON_ITS_WAY" if is_leaving else "ENTRY_ON_ITS_WAY",
-            reason="A share is being closed; the rest is exited after it."
-            if is_leaving
-            else "The entry is still on its way; whatever fills is exited at once.",
-        )
+    waits = _wait_of(position, on_the_way)
+    if waits is not None:
+        return _defer(position, waits, signal_id=signal_id, share=share, moment=moment)
     return _exit(
         position,
         signal_id=signal_id,
@@ -208,8 +200,18 @@ def plan_close(
     )
 
 
-def _wait_for_the_past(
-    position: Position, *, signal_id: UUID, share: Decimal | None, moment: Moment
+def _wait_of(position: Position, on_the_way: OnTheWay) -> Denial | None:
+    if on_the_way.is_unsure:
+        return ASKED_FIRST
+    if on_the_way.is_leaving:
+        return SHARE_FIRST
+    if on_the_way.is_entering or position.status is PositionStatus.PENDING:
+        return ENTRY_FIRST
+    return None
+
+
+def _defer(
+    position: Position, waits: Denial, *, signal_id: UUID, share: Decimal | None, moment: Moment
 ) -> OrderDeferred:
     return OrderDeferred(
         happened_at=moment.now,
@@ -221,8 +223,8 @@ def _wait_for_the_past(
         symbol=position.symbol,
         position_id=position.position_id,
         share=share,
-        code="ACCOUNT_NOT_RECONCILED",
-        reason="The database was put back: the venue is asked first what has traded since; then this is closed.",
+        code=waits.code,
+        reason=waits.reason,
     )
 
 
@@ -369,7 +371,7 @@ async def plan_exit(
             )
         elif identity not in standing:
             facts.append(
-                _wait_for_the_past(position, signal_id=request.signal_id, share=request.share, moment=moment)
+                _defer(position, ASKED_FIRST, signal_id=request.signal_id, share=request.share, moment=moment)
             )
     return facts
 

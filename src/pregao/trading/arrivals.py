@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -85,7 +84,7 @@ class Arrivals:
             return 0
         await self._floor.read_prices(_pairs(waiting))
         done: list[Fact] = []
-        begun: set[UUID] = set()  # signals that are not planned whole, and their bots
+        begun: list[SignalPlanned] = []
         async with self._floor.store.transaction() as transaction:
             claimed = await self._floor.store.claim_waiting_signals(
                 transaction, [one.signal_id for one in waiting]
@@ -95,19 +94,19 @@ class Arrivals:
             if len(claimed) > 1:
                 await self._floor.store.books(transaction).lock_bots({one.bot_id for one in claimed})
             for signal in claimed:
-                if signal.bot_id in begun:
-                    continue
+                if signal.bot_id in [one.bot_id for one in begun]:
+                    continue  # it waits until the one before it is planned whole
                 rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
                 followed = await self._decide_one(signal, transaction)
                 done.extend(followed)
-                begun.update(_begun(followed))
+                begun.extend(_begun(followed))
             rehearsal.reach("trader.attempts.written")
         rehearsal.reach("trader.attempts.committed")
         with self._floor.burst() if begun else contextlib.nullcontext():
             self._floor.go_on(done)
             for one in waiting:
-                if one.signal_id in begun:
+                if one.signal_id in [fact.signal_id for fact in begun]:
                     await self._plan_rest(one)
         return len(claimed)
 
@@ -196,7 +195,6 @@ def _pairs(waiting: Sequence[WaitingSignal]) -> set[tuple[Venue, str]]:
     return {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
 
 
-def _begun(done: Sequence[Fact]) -> set[UUID]:
-    """Give the signals that are not planned whole, and their bots."""
-    unfinished = [fact for fact in done if isinstance(fact, SignalPlanned) and not fact.is_whole]
-    return {one for fact in unfinished for one in (fact.signal_id, fact.bot_id)}
+def _begun(done: Sequence[Fact]) -> list[SignalPlanned]:
+    """Give the parts after which others follow."""
+    return [fact for fact in done if isinstance(fact, SignalPlanned) and not fact.is_whole]

@@ -150,16 +150,18 @@ class Outbox:
 
     async def _start_senders(self) -> None:
         """Start as many as there is work for; some at a time while more is planned: that waits for the database."""
-        while idle := [
-            wire for wire in self._wires.values() if wire.waiting and wire.senders < self._in_flight_max
-        ]:
-            for wire in idle:
-                at_once = STARTED_AT_ONCE if self._expected else self._in_flight_max
-                for _ in range(min(at_once, len(wire.waiting), self._in_flight_max - wire.senders)):
-                    wire.senders += 1
-                    self._spawn(self._send_waiting(wire, self._take(wire)))
-            await asyncio.sleep(0)
-        self._is_starting = False
+        try:
+            while idle := [
+                wire for wire in self._wires.values() if wire.waiting and wire.senders < self._in_flight_max
+            ]:
+                for wire in idle:
+                    at_once = STARTED_AT_ONCE if self._expected else self._in_flight_max
+                    for _ in range(min(at_once, len(wire.waiting), self._in_flight_max - wire.senders)):
+                        wire.senders += 1
+                        self._spawn(self._send_waiting(wire, self._take(wire)))
+                await asyncio.sleep(0)
+        finally:
+            self._is_starting = False
         if self._waiting:
             self._quiet.end()  # who waits to be sent waits for an answer
 
