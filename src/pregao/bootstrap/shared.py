@@ -4,10 +4,13 @@ import gc
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
+
 from pregao import rehearsal
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.key_file import KeyFile, keys_of
 from pregao.settings import Settings
+from pregao.trading.trouble import AWAY
 
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a look through everything stops the process for up to 50 ms
 
@@ -33,3 +36,11 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+async def close_pool(pool: asyncpg.Pool) -> None:
+    """Say goodbye to the database; where it has gone already, nobody is there to hear it."""
+    try:
+        await pool.close()
+    except AWAY:
+        pool.terminate()

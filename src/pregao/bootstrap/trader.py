@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import asyncpg
 import structlog
 
 from pregao.bootstrap.alarms import tell_breaker
-from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
+from pregao.bootstrap.shared import build_vault, calm_collector, close_pool, now_utc
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
@@ -41,6 +40,7 @@ from pregao.settings import Settings
 from pregao.trading.flattening import Flattening
 from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
+from pregao.trading.trouble import AWAY
 
 LEASE_CONNECTIONS = 2
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
@@ -156,10 +156,10 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         for exchange in exchanges.values():
             await exchange.close()
         await wire.close()
-        with contextlib.suppress(OSError, TimeoutError, DatabaseRestoredError):
+        with contextlib.suppress(DatabaseRestoredError, *AWAY):  # a lease that is not given up runs out
             await workers.leave(lease)
-        await leases.pool.close()
-        await journal.pool.close()
+        await close_pool(leases.pool)
+        await close_pool(journal.pool)
 
 
 class ApiKeys:
@@ -275,14 +275,7 @@ class Follower:
                 try:
                     await self._look()
                     self.looked.set()
-                except (
-                    OSError,
-                    TimeoutError,
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    asyncpg.InternalClientError,
-                    VenueError,
-                ) as away:
+                except (VenueError, *AWAY) as away:
                     log.warning("trader.follow.away", error=type(away).__name__)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FOLLOW_SECONDS):

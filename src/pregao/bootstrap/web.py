@@ -11,7 +11,7 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
-from pregao.bootstrap.shared import build_vault, calm_collector, now_utc
+from pregao.bootstrap.shared import build_vault, calm_collector, close_pool, now_utc
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionMode
@@ -146,7 +146,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         await arrivals.close()
         await book.close()
         await doorbell.close()
-        await journal.pool.close()
+        await close_pool(journal.pool)
 
 
 def _ring_both(doorbell: Doorbell) -> None:
