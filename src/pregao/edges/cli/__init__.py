@@ -26,6 +26,7 @@ GROUPS = {
     "approval": "approvals",
     "drift": "drift",
     "flatten": "flattens",
+    "operation": "operations",
     "paper": "paper",
     "journal": "journal",
     "data": "candles",

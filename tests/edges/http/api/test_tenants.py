@@ -181,7 +181,13 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         "stop_one_flatten": {"reason": "mine"},
         "post_kill_switch": {"tenant_id": whose.ids["user_id"], "reason": "mine"},
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
+        **at_both_paths("calculate_size", {"capital": 1000, "entry_price": 100, "stop_price": 99}),
     }
+
+
+def at_both_paths(name: str, body: dict) -> dict[str, dict]:
+    """Give the body of what answers at the source's own path too."""
+    return {name: body, f"{name}_at_source": body}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pregao.edges.http.api import (
     flatten,
     health,
     metrics,
+    operations,
     overview,
     performance,
     preflight,
@@ -63,6 +64,8 @@ ROUTERS = (
     trading_state.kill_switch_routes,
     breakers.routes,
     flatten.routes,
+    operations.operations.routes,
+    operations.operations.source_routes,
 )
 
 
