@@ -21,6 +21,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
+from pregao.domain.screener import Source, Strategy
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import DESK, Scope, ScopeState, TradingState
 from pregao.domain.user import Role, User
@@ -108,6 +109,17 @@ def flatten_started(scope: Scope = DESK, *, now: datetime = NOON, **changes) -> 
 def subscription(account_id: int = 1, **changes) -> Subscription:
     given = {"subscription_id": UUID(int=account_id), "bot_id": BOT_ID, "account_id": account_id}
     return Subscription(**{**given, **changes})
+
+
+def strategy(number: int = 1, **changes) -> Strategy:
+    """Give a list of one's own, of the two best known tickers."""
+    given = {
+        "strategy_id": UUID(int=700 + number),
+        "name": f"strategy {number}",
+        "source": Source.STATIC,
+        "changed_at": NOON,
+    }
+    return Strategy(**{**given, **changes})
 
 
 def configured(*, bots=None, accounts: int = 1, now: datetime = NOON, **subscription_changes) -> list:

@@ -69,6 +69,7 @@ POSITION_MODE = Call(
 )  # positionSide/dual would weigh 30
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
 FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1, tells_limits=True)
+DAY = Call(method="GET", path="/fapi/v1/ticker/24hr", weight=40)  # of all symbols at once
 BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, **AN_ENTRYS)
 LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, **AN_ENTRYS)
 
@@ -353,6 +354,18 @@ class BinanceExchange(Exchange):
             return fresh
         return await self._together(f"quote {symbol}", lambda: self._fetch_quote(symbol))
 
+    async def day_volumes(self) -> dict[str, Decimal]:
+        """Give what was traded in 24 hours, in quote money, of every symbol that trades against our margin asset."""
+        days = await self.rest.public(DAY, {}, translate=_day_volumes)
+        traded = await self.instruments()
+        return {
+            symbol: volume
+            for symbol, volume in days.items()
+            if (one := traded.get(symbol))
+            and one.is_trading
+            and one.quote_asset == self.settings.margin_asset
+        }
+
     async def _set_leverage(self, key: tuple[int, str], *, leverage: int, margin_mode: MarginMode) -> None:
         (account_id, symbol), standing = key, self.standing
         if standing.margin_modes.get(key) is not margin_mode:
@@ -469,3 +482,7 @@ def _sides(body: bytes) -> tuple[Decimal, Decimal]:
 
 def _last_price(body: bytes) -> Decimal:
     return Decimal(msgspec.json.decode(body)["price"])
+
+
+def _day_volumes(body: bytes) -> dict[str, Decimal]:
+    return {one["symbol"]: Decimal(one["quoteVolume"]) for one in msgspec.json.decode(body)}
