@@ -26,7 +26,7 @@ from pregao.stops.book import Fired, StopBook
 
 TICK = Decimal("0.01")
 PLACES = {"tape": 60, "market": 500}  # how far a stop may lie, in ticks: about a third of them are reached
-AIM_TICKS = 3_000_000
+AIM_TICKS = 4_000_000
 AIM_RATIO, AIM_RATIO_TRAILING = 100, 40
 AIM_MOVE_US = 2.5
 JUMP_BPS, JUMP_TICKS = 100, 5
@@ -142,7 +142,10 @@ def run_books(books: dict[str, StopBook], ticks: Ticks) -> tuple[list[tuple[int,
     fired: list[tuple[int, int, int]] = []
     raised = 0
     for place, (symbol, price) in enumerate(ticks):
-        for one in books[symbol].tick(price, price):
+        happened = books[symbol].tick(price, price)
+        if not happened:
+            continue
+        for one in happened:
             if isinstance(one, Fired):
                 fired.append((place, one.position_id, one.level))
             else:

@@ -5,10 +5,10 @@ Two guard prices stand in front of heaps of levels; what was moved or forgotten 
 comes up. Prices are whole ticks. The book claims nothing: what it says is reached, the caller claims in the database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from pregao.domain.money import ceil_to_step, floor_to_step
 from pregao.domain.position import Direction
@@ -19,7 +19,9 @@ JUMP_BPS_MAX = 100  # on the recorded tapes no trade was more than 41 bps from t
 JUMP_TICKS_MIN = 5  # where a tick is itself a large part of the price
 STALE_MIN = 64  # fewer, or fewer than three in four, cost more to clean up than to pass over
 FAR = 1 << 62  # above every price
-RAISE = -1  # among the numbers of targets, which count from 1
+STOP, TARGET = TriggerKind.STOP, TriggerKind.TARGET
+
+Key = TypeVar("Key")
 
 
 class Fired(NamedTuple):
@@ -105,11 +107,11 @@ class StopBook:
         watched.ladder, watched.raise_at = ladder, raise_at
         self._watched[stop.position_id] = watched
         if level is not None:
-            heappush(side.stops, (-level, stop.position_id))
+            side.stops.add(-level, stop.position_id)
         for number, price in targets.items():
-            heappush(side.gains, (price, stop.position_id, number))
+            side.targets.add(price, (stop.position_id, number))
         if raise_at is not None:
-            heappush(side.gains, (raise_at, stop.position_id, RAISE))
+            side.raises.add(raise_at, stop.position_id)
         self._set_guards()
 
     def move(self, position_id: int, *, stop: int, version: int) -> None:
@@ -119,32 +121,34 @@ class StopBook:
         :raises KeyError: where the position is not watched.
         """
         watched = self._watched[position_id]
-        side = watched.side
-        level = side.sign * stop
         watched.version = version
-        if level == watched.stop:
+        side, old = watched.side, watched.stop
+        level = side.sign * stop
+        if level == old:
             return
-        side.stale_stops += watched.stop is not None
+        stops = side.stops
+        if old is not None:
+            stops.stale += 1
         watched.stop = level
-        heappush(side.stops, (-level, position_id))
+        stops.add(-level, position_id)
         # A guard may only come nearer here; where it should go away the next crossing sees to it.
-        if side.sign > 0:
-            self._low = max(self._low, level)
-        else:
+        if side.sign < 0:
             self._high = min(self._high, -level)
-        if watched.ladder is not None:
+        else:
+            self._low = max(self._low, level)
+        # Of one that was raised the next step comes later than it did: it is looked for when the old one comes up.
+        if watched.ladder is not None and (old is None or level < old):
             self._climb(watched, position_id)
-        if side.stale_stops > STALE_MIN:
+        if stops.stale > STALE_MIN:
             self._clean_when_stale(side)
 
     def forget(self, position_id: int) -> None:
         """Watch a position no more; one that is not watched may be forgotten too."""
         watched = self._watched.pop(position_id, None)
         if watched is not None:
-            side = watched.side
-            side.stale_stops += watched.stop is not None
-            side.stale_gains += len(watched.targets) + (watched.raise_at is not None)
-            self._clean_when_stale(side)
+            watched.side.stops.stale += watched.stop is not None
+            watched.leave_gains()
+            self._clean_when_stale(watched.side)
 
     def levels_of(self, position_id: int) -> tuple[int | None, tuple[int, ...]]:
         """
@@ -166,16 +170,16 @@ class StopBook:
         A stop that fired is forgotten, a target that fired is not watched any more, a stop that was raised is watched
         where it is now. A price that is none does nothing. The price told is the one acted on.
         """
-        if bid <= self._low or ask >= self._high:
-            return self._cross(bid, ask)
-        self._bid_before = self._bid
-        self._bid = bid
-        self._ask_before = self._ask
-        self._ask = ask
-        return NOTHING
+        if self._low < bid and ask < self._high:
+            self._bid_before = self._bid
+            self._bid = bid
+            self._ask_before = self._ask
+            self._ask = ask
+            return ()
+        return self._cross(bid, ask)
 
     def _cross(self, bid: int, ask: int) -> Sequence[Happened]:
-        if bid <= 0 or ask < bid:
+        if bid <= 0 or ask < bid or ask >= FAR:
             return NOTHING
         last_bid, last_ask = self._bid, self._ask
         highest_bid = lowest_bid = bid
@@ -192,137 +196,182 @@ class StopBook:
             return NOTHING  # there is nothing to compare the first price with
         happened: list[Happened] = []
         longs, shorts = self._longs, self._shorts
-        if longs.stops and longs.stops[0][0] <= -highest_bid:
+        if longs.stops.first <= -highest_bid:
             self._fire_stops(longs, highest_bid, happened)
-        if shorts.stops and shorts.stops[0][0] <= lowest_ask:
+        if shorts.stops.first <= lowest_ask:
             self._fire_stops(shorts, -lowest_ask, happened)
-        if longs.gains and longs.gains[0][0] <= lowest_bid:
-            self._take_gains(longs, lowest_bid, happened)
-        if shorts.gains and shorts.gains[0][0] <= -highest_ask:
-            self._take_gains(shorts, -highest_ask, happened)
+        for side, price in ((longs, lowest_bid), (shorts, -highest_ask)):
+            if side.targets.first <= price:
+                self._fire_targets(side, price, happened)
+            # Only now: the targets were reached under the version that stood.
+            if side.raises.first <= price:
+                self._raise_stops(side, price, happened)
         self._set_guards()
         return happened or NOTHING
 
     def _fire_stops(self, side: "_Side", price: int, happened: list[Happened]) -> None:
-        heap, sign = side.stops, side.sign
-        while heap and heap[0][0] <= -price:
-            key, position_id = heappop(heap)
-            watched = self._watched.get(position_id)
-            if watched is None or watched.stop != -key or watched.side is not side:
-                side.stale_stops -= 1
-                continue
-            del self._watched[position_id]
-            if watched.targets or watched.raise_at is not None:
-                side.stale_gains += len(watched.targets) + (watched.raise_at is not None)
-            happened.append(
-                Fired(position_id, TriggerKind.STOP, 0, sign * -key, sign * price, watched.version)
-            )
+        sign, all_watched = side.sign, self._watched
+        for key, position_ids in side.stops.take(-price):
+            stop = -key
+            for position_id in position_ids:
+                watched = all_watched.get(position_id)
+                if watched is None or watched.stop != stop or watched.side is not side:
+                    side.stops.stale -= 1
+                    continue
+                del all_watched[position_id]
+                if watched.targets or watched.raise_at is not None:
+                    watched.leave_gains()
+                happened.append(Fired(position_id, STOP, 0, sign * stop, sign * price, watched.version))
 
-    def _take_gains(self, side: "_Side", price: int, happened: list[Happened]) -> None:
-        heap, sign = side.gains, side.sign
-        risen: list[tuple[_Watched, int]] = []
-        while heap and heap[0][0] <= price:
-            level, position_id, number = heappop(heap)
-            watched = self._watched.get(position_id)
-            if watched is None or watched.side is not side or watched.gain(number) != level:
-                side.stale_gains -= 1
-            elif number == RAISE:
-                watched.raise_at = None
-                risen.append((watched, position_id))
-            else:
+    def _fire_targets(self, side: "_Side", price: int, happened: list[Happened]) -> None:
+        sign = side.sign
+        for level, keys in side.targets.take(price):
+            for position_id, number in keys:
+                watched = self._watched.get(position_id)
+                if watched is None or watched.side is not side or watched.targets.get(number) != level:
+                    side.targets.stale -= 1
+                    continue
                 del watched.targets[number]
                 happened.append(
-                    Fired(
-                        position_id, TriggerKind.TARGET, number, sign * level, sign * price, watched.version
-                    )
+                    Fired(position_id, TARGET, number, sign * level, sign * price, watched.version)
                 )
-        for (
-            watched,
-            position_id,
-        ) in risen:  # after the targets: they were reached under the version that stood
-            self._raise(watched, position_id, price, happened)
+
+    def _raise_stops(self, side: "_Side", price: int, happened: list[Happened]) -> None:
+        sign = side.sign
+        for level, position_ids in side.raises.take(price):
+            for position_id in position_ids:
+                watched = self._watched.get(position_id)
+                if watched is None or watched.raise_at != level or watched.side is not side:
+                    side.raises.stale -= 1
+                    continue
+                ladder, old = watched.ladder, watched.stop
+                assert ladder is not None
+                assert old is not None
+                rung = ladder.rung_at(price, stop=old)
+                if rung is None:  # it was moved up since
+                    watched.raise_at = None
+                    self._climb(watched, position_id)
+                    continue
+                watched.stop = stop = rung.stop
+                watched.version = version = watched.version + 1
+                side.stops.stale += 1
+                side.stops.add(-stop, position_id)
+                raise_at = watched.raise_at = ladder.next_raise(stop)
+                if raise_at is not None:
+                    side.raises.add(raise_at, position_id)
+                happened.append(
+                    Raised(position_id, sign * old, sign * stop, rung.step_index, sign * price, version)
+                )
         self._clean_when_stale(side)
 
-    def _raise(self, watched: "_Watched", position_id: int, price: int, happened: list[Happened]) -> None:
-        ladder, old = watched.ladder, watched.stop
-        assert ladder is not None
-        assert old is not None
-        rung = ladder.rung_at(price, stop=old)
-        assert rung is not None, "a stop is waited for where its ladder raises it"
-        side, sign = watched.side, watched.side.sign
-        watched.stop = stop = rung.stop
-        watched.version += 1
-        side.stale_stops += 1
-        heappush(side.stops, (-stop, position_id))
-        raise_at = watched.raise_at = ladder.next_raise(stop)
-        if raise_at is not None:
-            heappush(side.gains, (raise_at, position_id, RAISE))
-        happened.append(
-            Raised(position_id, sign * old, sign * stop, rung.step_index, sign * price, watched.version)
-        )
-
     def _climb(self, watched: "_Watched", position_id: int) -> None:
-        side = watched.side
-        assert watched.ladder is not None
-        assert watched.stop is not None
-        raise_at = watched.ladder.next_raise(watched.stop)
-        if raise_at == watched.raise_at:
+        ladder, stop, old = watched.ladder, watched.stop, watched.raise_at
+        assert ladder is not None
+        assert stop is not None
+        raise_at = ladder.next_raise(stop)
+        if raise_at == old:
             return
-        side.stale_gains += watched.raise_at is not None
+        raises = watched.side.raises
+        if old is not None:
+            raises.stale += 1
         watched.raise_at = raise_at
         if raise_at is None:
             return
-        heappush(side.gains, (raise_at, position_id, RAISE))
-        if side.sign > 0:
-            self._high = min(self._high, raise_at)
-        else:
+        raises.add(raise_at, position_id)
+        if watched.side.sign < 0:
             self._low = max(self._low, -raise_at)
+        else:
+            self._high = min(self._high, raise_at)
+
+    def _clean_when_stale(self, side: "_Side") -> None:
+        watched = self._watched
+        if side.stops.is_stale:
+            side.stops.clean(
+                lambda level, one: (
+                    (known := watched.get(one)) is not None and known.side is side and known.stop == -level
+                )
+            )
+        if side.targets.is_stale:
+            side.targets.clean(
+                lambda level, one: (
+                    (known := watched.get(one[0])) is not None
+                    and known.side is side
+                    and known.targets.get(one[1]) == level
+                )
+            )
+        if side.raises.is_stale:
+            side.raises.clean(
+                lambda level, one: (
+                    (known := watched.get(one)) is not None and known.side is side and known.raise_at == level
+                )
+            )
 
     def _set_guards(self) -> None:
         # A bid is never above its ask: what a short's target waits for at the ask, the bid has reached too.
         longs, shorts = self._longs, self._shorts
-        self._low = max(
-            0,
-            -longs.stops[0][0] if longs.stops else 0,
-            -shorts.gains[0][0] if shorts.gains else 0,
-        )
-        self._high = min(
-            shorts.stops[0][0] if shorts.stops else FAR,
-            longs.gains[0][0] if longs.gains else FAR,
-        )
+        self._low = max(0, -longs.stops.first, -shorts.targets.first, -shorts.raises.first)
+        self._high = min(shorts.stops.first, longs.targets.first, longs.raises.first)
 
-    def _clean_when_stale(self, side: "_Side") -> None:
-        watched = self._watched
-        if side.stale_stops > STALE_MIN and side.stale_stops * 4 > len(side.stops) * 3:
-            side.stops[:] = [
-                entry
-                for entry in side.stops
-                if (one := watched.get(entry[1])) is not None and one.side is side and one.stop == -entry[0]
-            ]
-            heapify(side.stops)
-            side.stale_stops = 0
-        if side.stale_gains > STALE_MIN and side.stale_gains * 4 > len(side.gains) * 3:
-            side.gains[:] = [
-                entry
-                for entry in side.gains
-                if (one := watched.get(entry[1])) is not None
-                and one.side is side
-                and one.gain(entry[2]) == entry[0]
-            ]
-            heapify(side.gains)
-            side.stale_gains = 0
+
+class _Levels(Generic[Key]):
+    """What waits at which level, the lowest first; some of it may not wait any more."""
+
+    __slots__ = ("_heap", "_keys", "_length", "stale")
+
+    def __init__(self) -> None:
+        self._heap = [FAR]  # each level once
+        self._keys: dict[int, list[Key]] = {}
+        self._length = 0
+        self.stale = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def first(self) -> int:
+        return self._heap[0]
+
+    @property
+    def is_stale(self) -> bool:
+        return self.stale > STALE_MIN and self.stale * 4 > self._length * 3
+
+    def add(self, level: int, key: Key) -> None:
+        keys = self._keys.get(level)
+        if keys is None:
+            self._keys[level] = [key]
+            heappush(self._heap, level)
+        else:
+            keys.append(key)
+        self._length += 1
+
+    def take(self, price: int) -> list[tuple[int, list[Key]]]:
+        taken, heap = [], self._heap
+        while heap[0] <= price:
+            level = heappop(heap)
+            keys = self._keys.pop(level)
+            self._length -= len(keys)
+            taken.append((level, keys))
+        return taken
+
+    def clean(self, is_live: Callable[[int, Key], bool]) -> None:
+        kept = ((level, [key for key in keys if is_live(level, key)]) for level, keys in self._keys.items())
+        self._keys = {level: keys for level, keys in kept if keys}
+        self._heap = [FAR, *self._keys]
+        heapify(self._heap)
+        self._length = sum(map(len, self._keys.values()))
+        self.stale = 0
 
 
 class _Side:
     """Longs or shorts; a short's prices are negative, so that both earn when they rise."""
 
-    __slots__ = ("gains", "sign", "stale_gains", "stale_stops", "stops")
+    __slots__ = ("raises", "sign", "stops", "targets")
 
     def __init__(self, *, sign: int) -> None:
         self.sign = sign
-        self.stops: list[tuple[int, int]] = []  # minus the level, position: the highest first
-        self.gains: list[tuple[int, int, int]] = []  # level, position, number: the lowest first
-        self.stale_stops = self.stale_gains = 0
+        self.stops = _Levels[int]()  # positions; at minus their stop: the highest comes first
+        self.targets = _Levels[tuple[int, int]]()  # positions and numbers
+        self.raises = _Levels[int]()  # positions
 
 
 class _Watched:
@@ -338,8 +387,10 @@ class _Watched:
         self.ladder: Ladder | None = None
         self.raise_at: int | None = None
 
-    def gain(self, number: int) -> int | None:
-        return self.raise_at if number == RAISE else self.targets.get(number)
+    def leave_gains(self) -> None:
+        side = self.side
+        side.targets.stale += len(self.targets)
+        side.raises.stale += self.raise_at is not None
 
 
 def _near(price: int, other: int) -> bool:

@@ -82,14 +82,14 @@ class Spans(BreakEven):
 
     def rung_at(self, price: int, *, stop: int) -> Rung | None:
         """Give the last level that is full and behind the market, or break-even where that is better."""
-        entry, span, scale = self._entry, self._span, self._scale
-        best = super().rung_at(price, stop=stop)
-        behind = min((price * scale - entry) // span - 1, ((price - 1) * scale - entry) // span)
+        scale, span = self._scale, self._span
+        gone = price * scale - self._entry
+        behind = min(gone // span - 1, (gone - scale) // span)
         if behind >= 1:
-            level = -(-(entry + behind * span) // scale)
-            if level > (stop if best is None else best.stop):
+            level = -(-(self._entry + behind * span) // scale)
+            if level > stop and (level > self._level or price < self._begins):
                 return Rung(level, behind + 1)
-        return best
+        return Rung(self._level, BREAK_EVEN) if price >= self._begins and self._level > stop else None
 
 
 class Percent(Ladder):

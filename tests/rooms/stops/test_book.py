@@ -297,7 +297,7 @@ class TestChanges:
         for version in range(20_000):
             book.move(version % 20, stop=9_000 + version % 37, version=version)
 
-        assert len(book._longs.stops) + len(book._longs.gains) < 500
+        assert len(book._longs.stops) + len(book._longs.raises) < 500
         assert {one.position_id for one in [*book.tick(8_999, 8_999), *book.tick(8_999, 8_999)]} == set(
             range(20)
         )
@@ -327,6 +327,39 @@ def some_stop(chance: random.Random, position_id: int, price: int, *, tick=TICK,
         trailing=trailing,
         tick=tick,
     )
+
+
+class TestTrailing:
+    @quick
+    @given(
+        direction=st.sampled_from(Direction),
+        trailing=st.sampled_from(TRAILINGS[1:]),
+        span=st.integers(min_value=1, max_value=60),
+        path=st.lists(st.integers(min_value=-80, max_value=80), min_size=5, max_size=20),
+        spread=st.integers(min_value=0, max_value=4),
+    )
+    def test_only_rises_stays_behind_the_market_and_takes_no_step_twice(
+        self, direction, trailing, span, path, spread
+    ):
+        sign = 1 if direction is LONG else -1
+        book = book_at(guard(direction=direction, stop=(10_000 - sign * span) * TICK, trailing=trailing))
+        stop, steps, bid, version = 10_000 - sign * span, 0, 10_000, 1
+
+        for change in path:
+            bid += change
+            happened = [one for one in book.tick(bid, bid + spread) if isinstance(one, Raised)]
+            assert book.tick(bid, bid + spread) == NOTHING
+            for one in happened:
+                market = bid if direction is LONG else bid + spread
+                assert one.old_stop == stop
+                assert sign * one.new_stop > sign * stop
+                assert sign * one.new_stop < sign * market
+                assert one.version == version + 1
+                if trailing.mode is TrailingMode.HAND_SPAN:
+                    assert one.step_index > steps
+                stop, steps, version = one.new_stop, one.step_index, one.version
+            if 1 not in book:
+                break
 
 
 class TestEqualsTheNaiveLoop:
@@ -391,6 +424,51 @@ class TestEqualsTheNaiveLoop:
         print(symbol, len(prices), dict(said))  # noqa: T201  # -s shows it
         assert min(said["stop"], said["target"], said["raised"]) > 25
         assert (symbol != "TRXUSDT") or 0 in prices
+
+    @pytest.mark.skipif(not TICKS.exists(), reason="the recorded tapes are not beside this checkout")
+    @pytest.mark.parametrize("symbol", TAPES)
+    def test_on_every_tick_of_the_recorded_tapes(self, symbol):
+        """A thousand stops with a target each; the other side is a loop over plain numbers."""
+        prices, tick = recorded(symbol)
+        chance = random.Random(symbol)
+        book, live = StopBook(price_tick=tick), []
+        for number in range(1_000):
+            entry, sign = prices[0], chance.choice((1, -1))
+            stop, target = entry - sign * chance.randint(2, 300), entry + sign * chance.randint(2, 300)
+            direction = LONG if sign > 0 else SHORT
+            levels = {"stop": stop * tick, "targets": [target * tick]}
+            book.watch(guard(number, direction, entry=entry * tick, tick=tick, **levels))
+            # The target is not watched once it was reached, the stop is.
+            live.append((min(stop, target), max(stop, target), number, stop))
+        said, last, before = Counter(), 0, 0
+
+        for place, price in enumerate(prices):
+            happened = [(one.position_id, one.kind.value) for one in book.tick(price, price)]
+            expected = []
+            if price > 0:
+                sure = last > 0 and (plainly_near(price, last) or plainly_near(price, before))
+                low, high = (price, price) if sure else (max(price, last), min(price, last))
+                reached = [one for one in live if low <= one[0] or high >= one[1]] if last else []
+                for one in reached:
+                    live.remove(one)
+                    _, _, number, stop = one
+                    if (low <= stop) if stop == one[0] else (high >= stop):
+                        expected.append((number, "stop"))
+                    else:
+                        expected.append((number, "target"))
+                        live.append(
+                            (stop, 1 << 60, number, stop) if stop == one[0] else (0, stop, number, stop)
+                        )
+                last, before = price, last
+            assert sorted(happened) == sorted(expected), (place, price)
+            said.update(kind for _, kind in happened)
+
+        assert min(said["stop"], said["target"]) > 100
+        assert len(book) == len(live)
+
+
+def plainly_near(price, other):
+    return abs(price - other) <= 5 or abs(price - other) * 100 <= other
 
 
 def recorded(symbol):
