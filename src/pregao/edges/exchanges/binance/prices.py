@@ -15,7 +15,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.money import ZERO
 from pregao.domain.venue import Quote
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
-from pregao.edges.exchanges.binance.sockets import KeptSocket, SocketLimits
+from pregao.edges.exchanges.binance.sockets import KeptSocket, SocketLimits, texts_of
 
 SYMBOLS_PER_MESSAGE = 100  # in one SUBSCRIBE
 SUBSCRIBE_SECONDS = 0.15  # between them: the exchange hangs up above ten messages a second
@@ -121,9 +121,12 @@ class MarketStream:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
             for kind, path in (("bookTicker", "public"), ("aggTrade", "market")):
                 self._sockets[kind] = KeptSocket(
-                    session=session,
-                    url=lambda path=path: f"{self._addresses.streams}/{path}/stream",  # type: ignore[misc]
-                    on_text=self._read,
+                    connect=texts_of(
+                        session,
+                        url=lambda path=path: f"{self._addresses.streams}/{path}/stream",  # type: ignore[misc]
+                        on_text=self._read,
+                        limits=self._limits,
+                    ),
                     on_open=lambda _, kind=kind: self._opened(kind),  # type: ignore[misc]
                     limits=self._limits,
                 )

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import aiohttp
 import structlog
@@ -37,15 +38,34 @@ class SocketLimits:
     )
 
 
+class Connection(Protocol):
+    """One open websocket; what comes goes where whoever opened it wants it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over, or about to be."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send a text; raises ``OSError`` where it cannot be."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+    async def ended(self) -> None:
+        """Return when nothing comes any more, and all that came has been handed over."""
+        ...
+
+
 class KeptSocket:
-    """One connection to ``url()``; every text goes to ``on_text``, every opening is told to ``on_open``."""
+    """One connection, opened by ``connect``; every opening is told to ``on_open``."""
 
     def __init__(
         self,
         *,
-        session: aiohttp.ClientSession,
-        url: Callable[[], str],
-        on_text: Callable[[str], Awaitable[None]],
+        connect: Callable[[], Awaitable[Connection]],
         on_open: Callable[[Opening], Awaitable[None]],
         limits: SocketLimits,
         on_doubt: Callable[[], None] = lambda: None,
@@ -53,16 +73,15 @@ class KeptSocket:
         """
         Open nothing yet. Around a replacement messages may come twice.
 
-        ``on_doubt`` is told when opening keeps failing: what ``url`` says may be out of date.
+        ``connect`` raises ``OSError`` or ``TimeoutError`` where there is nobody. ``on_doubt`` is told when opening keeps
+        failing: its address may be out of date.
         """
-        self._session = session
-        self._url = url
-        self._on_text = on_text
+        self._connect = connect
         self._on_open = on_open
         self._limits = limits
         self._on_doubt = on_doubt
         self._renewal = asyncio.Event()
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: Connection | None = None
         self._lost_at: float | None = None
         self.away_seconds = 0.0  # how long there was no connection before the present one
 
@@ -72,14 +91,14 @@ class KeptSocket:
         return self._socket is not None and not self._socket.closed
 
     def renew(self) -> None:
-        """Open ``url()`` anew, and only then close the present connection."""
+        """Open another one, and only then close the present connection."""
         self._renewal.set()
 
     async def send(self, text: str) -> None:
         """Send a text; does nothing while there is no connection (``on_open`` follows when there is one)."""
         if self._socket is not None and not self._socket.closed:
-            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-                await self._socket.send_str(text)
+            with contextlib.suppress(OSError):
+                await self._socket.send(text)
 
     async def run(self) -> None:
         """Keep the connection until canceled."""
@@ -87,9 +106,13 @@ class KeptSocket:
         while True:
             try:
                 socket = await self._opened(Opening.AWAY)
-            except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            except (OSError, TimeoutError) as problem:
                 failures += 1
-                log.warning("binance.socket.unreachable", failures=failures, problem=type(problem).__name__)
+                log.warning(
+                    "binance.socket.unreachable",
+                    failures=failures,
+                    problem=type(problem.__cause__ or problem).__name__,
+                )
                 if failures % DOUBTFUL_FAILURES == 0:
                     self._on_doubt()
                 await asyncio.sleep(self._backoff(failures))
@@ -102,31 +125,29 @@ class KeptSocket:
             log.info("binance.socket.lost", lived_seconds=round(lived, 1))
             await asyncio.sleep(self._backoff(failures))
 
-    async def _opened(self, opening: Opening) -> aiohttp.ClientWebSocketResponse:
+    async def _opened(self, opening: Opening) -> Connection:
         self._renewal.clear()
         async with asyncio.timeout(self._limits.connect_seconds_max):
-            socket = await self._session.ws_connect(
-                self._url(), heartbeat=self._limits.silence_seconds_max / 2, max_msg_size=0
-            )
+            socket = await self._connect()
         self._socket = socket
         if opening is Opening.AWAY and self._lost_at is not None:
             self.away_seconds = asyncio.get_running_loop().time() - self._lost_at
         await self._on_open(opening)
         return socket
 
-    async def _keep(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        reading = asyncio.create_task(self._read(socket))
+    async def _keep(self, socket: Connection) -> None:
+        reading = asyncio.create_task(_end_of(socket))
         lifetime = self._limits.lifetime_seconds
         try:
             while await self._wait(reading, seconds=lifetime):
                 try:
                     opening = Opening.RENEWED if self._renewal.is_set() else Opening.AGED
                     fresh = await self._opened(opening)
-                except (aiohttp.ClientError, OSError, TimeoutError):
+                except (OSError, TimeoutError):
                     lifetime = self._backoff(DOUBTFUL_FAILURES)  # the old one still serves meanwhile
                     continue
                 lifetime = self._limits.lifetime_seconds
-                old_reading, reading = reading, asyncio.create_task(self._read(fresh))
+                old_reading, reading = reading, asyncio.create_task(_end_of(fresh))
                 socket, old_socket = fresh, socket
                 await self._retire(old_socket, old_reading)
         finally:
@@ -134,7 +155,7 @@ class KeptSocket:
             await asyncio.gather(reading, return_exceptions=True)
             await socket.close()
 
-    async def _retire(self, socket: aiohttp.ClientWebSocketResponse, reading: asyncio.Task[None]) -> None:
+    async def _retire(self, socket: Connection, reading: asyncio.Task[None]) -> None:
         try:
             await asyncio.wait({reading}, timeout=self._limits.overlap_seconds)
             await socket.close()
@@ -153,11 +174,57 @@ class KeptSocket:
             renewal.cancel()
         return not reading.done()
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                await self._on_text(message.data)
-
     def _backoff(self, failures: int) -> float:
         longest = min(self._limits.backoff_seconds_max, BACKOFF_SECONDS * 2.0 ** min(failures - 1, 10))
         return longest * random.uniform(0.5, 1.0)  # a thousand desks do not come back in the same instant
+
+
+async def _end_of(socket: Connection) -> None:
+    await socket.ended()
+
+
+class _Texts:
+    """A connection of aiohttp's: texts are read one by one, each only after the one before was taken."""
+
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, on_text: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._socket = socket
+        self._on_text = on_text
+
+    @property
+    def closed(self) -> bool:
+        return self._socket.closed
+
+    async def send(self, text: str) -> None:
+        try:
+            await self._socket.send_str(text)
+        except aiohttp.ClientError as problem:
+            raise ConnectionError("the websocket is closing") from problem
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+    async def ended(self) -> None:
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await self._on_text(message.data)
+
+
+def texts_of(
+    session: aiohttp.ClientSession,
+    *,
+    url: Callable[[], str],
+    on_text: Callable[[str], Awaitable[None]],
+    limits: SocketLimits,
+) -> Callable[[], Awaitable[Connection]]:
+    """Give what opens ``url()``, as it is then; every text goes to ``on_text``."""
+
+    async def connect() -> Connection:
+        try:
+            socket = await session.ws_connect(url(), heartbeat=limits.silence_seconds_max / 2, max_msg_size=0)
+        except aiohttp.ClientError as problem:
+            raise ConnectionError(type(problem).__name__) from problem
+        return _Texts(socket, on_text)
+
+    return connect

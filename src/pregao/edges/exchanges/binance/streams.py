@@ -23,7 +23,7 @@ from pregao.domain.venue import OperatorNeeded, OrderReport, Refused, StreamGap,
 from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
-from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLimits
+from pregao.edges.exchanges.binance.sockets import KeptSocket, Opening, SocketLimits, texts_of
 from pregao.edges.exchanges.binance.standing import Standing
 from pregao.edges.exchanges.binance.translate import Json, protection_report_from, report_from
 
@@ -273,9 +273,12 @@ class UserStreams:
             return
         assert self._session is not None
         group.socket = KeptSocket(
-            session=self._session,
-            url=lambda: self._url(group),
-            on_text=lambda text: self._read(group, text),
+            connect=texts_of(
+                self._session,
+                url=lambda: self._url(group),
+                on_text=lambda text: self._read(group, text),
+                limits=self.settings.socket,
+            ),
             on_open=lambda opening: self._opened(group, opening),
             on_doubt=lambda: self._doubt_keys(group),
             limits=self.settings.socket,
