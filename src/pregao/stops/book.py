@@ -82,6 +82,11 @@ class StopBook:
         return position_id in self._watched
 
     @property
+    def price(self) -> tuple[int, int]:
+        """The last bid and ask, in ticks, believed or not; 0 where none came."""
+        return self._bid, self._ask
+
+    @property
     def is_in_doubt(self) -> bool:
         """Say whether the last price lay far from the one before it: another one should be had soon."""
         return not (_near(self._bid, self._bid_before) and _near(self._ask, self._ask_before))

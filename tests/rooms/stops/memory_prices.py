@@ -1,0 +1,58 @@
+"""A venue's prices in memory: they say what a test says, in ticks of whoever follows."""
+
+import asyncio
+from decimal import Decimal
+
+from pregao.domain.venue import RetryLater
+
+
+class MemoryPrices:
+    """The port of `stops/ports.py`: a quote is told as it is, a trade widens the last quote to itself."""
+
+    def __init__(self):
+        self.followed = {}  # symbol to its tick and who takes its prices
+        self.quotes = {}  # as the venue would answer now, in decimals
+        self.asked = []
+        self.renewed = []
+        self.is_away = False
+        self.is_mute = False  # then nothing is streamed, and the venue answers
+        self.is_running = False
+
+    def follow(self, symbol, *, price_tick, take):
+        self.followed[symbol] = (price_tick, take)
+
+    def unfollow(self, symbol):
+        self.followed.pop(symbol, None)
+
+    def renew(self, symbol):
+        self.renewed.append(symbol)
+
+    async def run(self):
+        self.is_running = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_running = False
+
+    async def ask(self, symbols):
+        self.asked.append(sorted(symbols))
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise RetryLater("AWAY", "nobody answers", retry_after_seconds=1.0)
+        return {symbol: self._ticks(symbol) for symbol in symbols if symbol in self.quotes}
+
+    def say(self, symbol, bid, ask=None):
+        """Move the market, and tell it unless the stream is mute."""
+        self.quotes[symbol] = (Decimal(bid), Decimal(bid if ask is None else ask))
+        if symbol in self.followed and not self.is_mute:
+            self.followed[symbol][1](*self._ticks(symbol))
+
+    def say_trade(self, symbol, price):
+        tick, take = self.followed[symbol]
+        bid, ask = self.quotes.get(symbol, (Decimal(price), Decimal(price)))
+        if not self.is_mute:
+            take(int(min(bid, Decimal(price)) / tick), int(max(ask, Decimal(price)) / tick))
+
+    def _ticks(self, symbol):
+        tick = self.followed[symbol][0]
+        return tuple(int(price / tick) for price in self.quotes[symbol])
