@@ -17,6 +17,7 @@ from pregao.domain.facts import (
     SignalAccepted,
     SignalReceived,
     SubscriptionConfigured,
+    TickersListed,
     TradingStateSet,
 )
 from pregao.domain.order import PositionSide, Side
@@ -120,6 +121,20 @@ def strategy(number: int = 1, **changes) -> Strategy:
         "changed_at": NOON,
     }
     return Strategy(**{**given, **changes})
+
+
+def listed(tickers, *, before=(), now: datetime = NOON, **changes) -> TickersListed:
+    """Give a list that took the place of another."""
+    given = {
+        "happened_at": now,
+        "strategy_id": UUID(int=701),
+        "strategy": "strategy 1",
+        "tickers": tuple(tickers),
+        "entered": tuple(one for one in tickers if one not in before),
+        "left": tuple(one for one in before if one not in tickers),
+        "is_baseline": not before,
+    }
+    return TickersListed(**{**given, **changes})
 
 
 def configured(*, bots=None, accounts: int = 1, now: datetime = NOON, **subscription_changes) -> list:

@@ -13,6 +13,7 @@ from pregao.domain.facts import (
     ApprovalAnswered,
     BotConfigured,
     BotForgotten,
+    BuyReprocessed,
     DailyLossForgiven,
     DecisionApproved,
     DecisionDeclined,
@@ -36,12 +37,16 @@ from pregao.domain.facts import (
     OrderRejected,
     OrderUnresolved,
     PositionChanged,
+    ScreenerPaused,
     SignalAccepted,
     SignalPlanned,
     SignalReceived,
     SignalRefused,
     SignalRepeated,
+    StrategyConfigured,
+    StrategyForgotten,
     SubscriptionConfigured,
+    TickersListed,
     TradingStateSet,
     UserConfigured,
 )
@@ -70,6 +75,8 @@ ENTRANCES: Facts = (
     ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
     DriftSettled,                                              # an operator says what that is
+    StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
+    TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
 )  # fmt: skip
 
 JOURNEY = (

@@ -159,6 +159,22 @@ class Settings(MasterKeySettings):
         "Accepted signals that may wait; beyond it webhooks answer 503.",
         ge=1,
     )
+    finviz_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        ("finviz.com", "www.finviz.com", "elite.finviz.com"),
+        "FINVIZ_HOSTS",
+        "Hosts, comma separated, that strategies of the source Finviz may name.",
+    )
+    finviz_elite: bool = _setting(
+        False, "FINVIZ_USE_ELITE", "Come to Finviz with a paid login: 100 rows a page, 120 requests a minute."
+    )
+    finviz_login_url: str = _setting(
+        "", "FINVIZ_LOGIN_URL", "Address the paid login is sent to; empty sends none."
+    )
+    finviz_email: str = _setting("", "FINVIZ_EMAIL", "E-mail of the paid login.")
+    finviz_password: SecretStr = _setting(SecretStr(""), "FINVIZ_PASSWORD", "Password of the paid login.")
+    finviz_export_token: SecretStr = _setting(
+        SecretStr(""), "FINVIZ_EXPORT_TOKEN", "Token that Finviz's paid export is asked with."
+    )
     lab_cache_url: SecretStr = _setting(
         SecretStr(""),
         "PREGAO_LAB_CACHE_URL",
@@ -171,7 +187,7 @@ class Settings(MasterKeySettings):
         True, "PREGAO_DEMO", "Create the demo bot with its paper accounts at the first start."
     )
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "finviz_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return _parts(value)

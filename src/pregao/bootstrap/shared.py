@@ -9,6 +9,8 @@ import asyncpg
 from pregao import rehearsal
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.key_file import KeyFile, keys_of
+from pregao.market.pacing import PER_MINUTE_MAX, PER_MINUTE_MAX_ELITE, ROWS_PER_PAGE, ROWS_PER_PAGE_ELITE
+from pregao.market.strategies import ScreenerLimits
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
 
@@ -28,6 +30,15 @@ def build_vault(settings: Settings, *, desk: UUID) -> EnvelopeVault:
         former_keys=keys.former,
         desk_id=desk,
         keys_changed=KeyFile(settings.state_dir, known=keys).changed,
+    )
+
+
+def screener_limits(settings: Settings) -> ScreenerLimits:
+    """Give what this desk's way to Finviz allows a strategy to ask."""
+    return ScreenerLimits(
+        hosts=settings.finviz_hosts,
+        rows_per_page=ROWS_PER_PAGE_ELITE if settings.finviz_elite else ROWS_PER_PAGE,
+        per_minute_max=PER_MINUTE_MAX_ELITE if settings.finviz_elite else PER_MINUTE_MAX,
     )
 
 

@@ -11,7 +11,7 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
-from pregao.bootstrap.shared import build_vault, calm_collector, close_pool, now_utc
+from pregao.bootstrap.shared import build_vault, calm_collector, close_pool, now_utc, screener_limits
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionMode
@@ -41,6 +41,8 @@ from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import BELL as PREFLIGHT
 from pregao.edges.postgres.preflights import PostgresPreflights
+from pregao.edges.postgres.screener import BELL as SCREENER
+from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
@@ -101,6 +103,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),
+        screener=PostgresScreener(journal.pool),
+        screener_books=PostgresScreenerBooks(journal, ring=partial(doorbell.ring, SCREENER)),
+        screener_limits=screener_limits(settings),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,

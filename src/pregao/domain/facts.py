@@ -16,6 +16,7 @@ from pregao.domain.bot import Bot, Subscription
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.screener import Reprocessed, Strategy
 from pregao.domain.signal import Instruction
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import User
@@ -496,6 +497,54 @@ class DailyLossForgiven(Fact):
     reason: str
 
 
+# --- the screener -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyConfigured(Fact):
+    """A strategy of the screener was created, changed, or chosen; its whole setting."""
+
+    strategy: Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyForgotten(Fact):
+    """A strategy that was not active was deleted; its name is free again."""
+
+    strategy_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenerPaused(Fact):
+    """The screener was paused, or resumed: paused it fetches nothing but what somebody asks for."""
+
+    is_paused: bool
+    set_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickersListed(Fact):
+    """A list took the place of the last one, as a whole; in the order of rank."""
+
+    strategy_id: UUID
+    strategy: str  # its name then
+    tickers: tuple[str, ...]
+    entered: tuple[str, ...]
+    left: tuple[str, ...]
+    is_baseline: bool  # the first of its strategy, or since that was changed: nobody has entered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyReprocessed(Fact):
+    """A declined entry was looked at again because its ticker entered the list; each is tried again once."""
+
+    signal_id: UUID
+    bot_id: UUID
+    ticker: str
+    outcome: Reprocessed
+    again_as: UUID | None  # the signal that tries it again; None where it was skipped
+
+
 # --- back up the river ------------------------------------------------------------------------------------
 
 
@@ -560,6 +609,11 @@ FACTS: dict[str, type[Fact]] = {
         DriftSettled,
         PositionChanged,
         DailyLossForgiven,
+        StrategyConfigured,
+        StrategyForgotten,
+        ScreenerPaused,
+        TickersListed,
+        BuyReprocessed,
         ExitRequested,
         EntryRequested,
     )

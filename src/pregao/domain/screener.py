@@ -70,3 +70,11 @@ def ticker_of(text: str) -> str | None:
         is_share_class = len(parts[2]) <= _SHARE_CLASS_CHARACTERS_MAX
         word = f"{parts[1]}.{parts[2]}" if is_share_class else f"{parts[1]}{parts[2]}"
     return word if _TICKER.fullmatch(word) else None
+
+
+class Reprocessed(StrEnum):
+    """What became of a declined entry whose ticker entered the list."""
+
+    SUCCESS = "success"  # it is decided anew, as a signal of the screener's own
+    SKIPPED_POSITION_EXISTS = "skipped_position_exists"
+    SKIPPED_SELL_CHRONOLOGY = "skipped_sell_chronology"  # a sell came after it

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 MINUTE = timedelta(minutes=1)
+# Finviz's, as anybody and with a paid login.
+ROWS_PER_PAGE, ROWS_PER_PAGE_ELITE = 20, 100
+PER_MINUTE_MAX, PER_MINUTE_MAX_ELITE = 59, 120
 FAILED_SECONDS_MAX = 300.0  # a source that is away is asked at least this often
 
 

@@ -27,6 +27,7 @@ GROUPS = {
     "drift": "drift",
     "flatten": "flattens",
     "operation": "operations",
+    "screener": "screener",
     "paper": "paper",
     "journal": "journal",
     "data": "candles",
@@ -108,7 +109,7 @@ def up() -> None:
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="web, trader or paper.")]) -> None:
+def serve(role: Annotated[str, typer.Argument(help="web, trader, jobs or paper.")]) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
     from pregao.edges.processes.roles import ROLES, run_role
     from pregao.rehearsal import RehearsalRefusedError

@@ -18,6 +18,8 @@ from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
+from pregao.market.ports import ScreenerBooks
+from pregao.market.strategies import ScreenerLimits
 from pregao.positions.ports import DriftBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
@@ -32,6 +34,7 @@ from pregao.views.people import People
 from pregao.views.performance import Performances
 from pregao.views.preflight import Preflights
 from pregao.views.receipts import Receipts
+from pregao.views.screener import ScreenerViews
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
 from pregao.views.weights import Weights
@@ -79,6 +82,9 @@ class Desk:
     drifts: Drifts
     weights: Weights
     drift_books: DriftBooks
+    screener: ScreenerViews
+    screener_books: ScreenerBooks
+    screener_limits: ScreenerLimits
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

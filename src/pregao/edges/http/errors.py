@@ -20,6 +20,7 @@ from pregao.accounts import refusals as accounts
 from pregao.accounts.sealing import KeyRetiredError, SealError
 from pregao.bots import refusals as bots
 from pregao.decisions import refusals as decisions
+from pregao.market import refusals as market
 from pregao.positions import refusals as positions
 
 STATUSES: dict[type[Exception], int] = {
@@ -32,6 +33,9 @@ STATUSES: dict[type[Exception], int] = {
     accounts.VenueAwayError: 503,
     decisions.UnknownError: 404,
     decisions.ConflictError: 409,
+    market.SettingUnusableError: 422,
+    market.UnknownError: 404,
+    market.ConflictError: 409,
     positions.UnknownError: 404,
     positions.ConflictError: 409,
 }

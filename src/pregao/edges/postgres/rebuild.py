@@ -32,6 +32,11 @@ STATE_TABLES = {
     "orders": ("check_at", "checks"),
     "fills": (),
     "foreign_positions": (),
+    "screener_strategies": (),
+    "screener_states": (),
+    "screener_lists": (),
+    "screener_tickers": (),
+    "screener_reprocessed": (),
 }
 FACTS_PER_FETCH = 2_000
 

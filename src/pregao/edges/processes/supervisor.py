@@ -46,6 +46,7 @@ def desk_roles() -> list[Role]:
     return [
         Role("paper", own_command("serve", "paper"), socket="paper"),
         Role("trader", own_command("serve", "trader")),
+        Role("jobs", own_command("serve", "jobs")),
         Role("web", own_command("serve", "web"), socket="web"),
     ]
 

@@ -17,11 +17,9 @@ from pregao.domain.clock import Clock
 from pregao.domain.screener import Strategy
 from pregao.edges.screeners.export import read_export
 from pregao.edges.screeners.pages import ScreenerPage, read_page
-from pregao.market.pacing import pages_of
+from pregao.market.pacing import ROWS_PER_PAGE, ROWS_PER_PAGE_ELITE, pages_of
 from pregao.market.ports import ScreenError
 
-ROWS_PER_PAGE, ROWS_PER_PAGE_ELITE = 20, 100
-PER_MINUTE_MAX, PER_MINUTE_MAX_ELITE = 59, 120
 ATTEMPTS = 6  # per page; waits between them are 1, 2, 4, … seconds
 WAIT_SECONDS_MAX = 60.0
 ANSWER_SECONDS_MAX = 15.0
@@ -53,10 +51,6 @@ class FinvizAccess:
     @property
     def rows_per_page(self) -> int:
         return ROWS_PER_PAGE_ELITE if self.is_elite else ROWS_PER_PAGE
-
-    @property
-    def per_minute_max(self) -> int:
-        return PER_MINUTE_MAX_ELITE if self.is_elite else PER_MINUTE_MAX
 
 
 class Finviz:

@@ -32,6 +32,7 @@ from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
+from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -39,6 +40,7 @@ from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, Postgr
 from pregao.edges.postgres.weights import PostgresWeights
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.passwords import Argon2Passwords
+from pregao.market.strategies import ScreenerLimits
 from tests.builders import NOON
 
 QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -200,6 +202,9 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),
+        screener=PostgresScreener(journal.pool),
+        screener_books=PostgresScreenerBooks(journal, ring=lambda: rings.append("screener")),
+        screener_limits=ScreenerLimits(),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

@@ -404,7 +404,7 @@ class TestF064:
         closed = [one for one in operations_of(document) if one.role in (Role.OPERATOR, Role.ADMIN)]
 
         for operation in closed:
-            ids = {"bot_id": str(OWN_BOT), **bruno.ids}
+            ids = {"bot_id": str(OWN_BOT), "strategy_id": str(UUID(int=701)), **bruno.ids}
             path = operation.path.format(**{**dict.fromkeys(operation.parameters, "1"), **ids})
             answer = await ana.person.client.request(operation.method, path, json={})
 

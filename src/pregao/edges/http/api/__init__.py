@@ -27,6 +27,7 @@ from pregao.edges.http.api import (
     overview,
     performance,
     preflight,
+    screener,
     subscriptions,
     symbols,
     trading_state,
@@ -64,6 +65,7 @@ ROUTERS = (
     trading_state.kill_switch_routes,
     breakers.routes,
     flatten.routes,
+    screener.routes,
     operations.operations.routes,
     operations.operations.source_routes,
 )

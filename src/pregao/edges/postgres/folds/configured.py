@@ -14,7 +14,7 @@ from pregao.edges.postgres.folds.registry import column, folds
 from pregao.edges.postgres.rows import encode_json, json_names
 
 
-def _upsert(table: str, key: str, value_type: type) -> str:
+def upsert(table: str, key: str, value_type: type) -> str:
     """Write a row whole; its creation time stays."""
     names = [field.name for field in fields(value_type)]
     json = json_names(value_type)
@@ -28,7 +28,7 @@ def _upsert(table: str, key: str, value_type: type) -> str:
     )
 
 
-def _columns_of(value: Any) -> list[Any]:
+def columns_of(value: Any) -> list[Any]:
     """Give a value's fields as its row takes them."""
     json = json_names(type(value))
     return [
@@ -37,34 +37,34 @@ def _columns_of(value: Any) -> list[Any]:
     ]
 
 
-UPSERT_USER = _upsert("users", "user_id", User)
-UPSERT_ACCOUNT = _upsert("accounts", "account_id", Account)
-UPSERT_BOT = _upsert("bots", "bot_id", Bot)
-UPSERT_SUBSCRIPTION = _upsert("subscriptions", "subscription_id", Subscription)
+UPSERT_USER = upsert("users", "user_id", User)
+UPSERT_ACCOUNT = upsert("accounts", "account_id", Account)
+UPSERT_BOT = upsert("bots", "bot_id", Bot)
+UPSERT_SUBSCRIPTION = upsert("subscriptions", "subscription_id", Subscription)
 
 
 @folds(facts.UserConfigured)
 async def _(connection: Any, group: Sequence[facts.UserConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_USER, fact.happened_at, *_columns_of(fact.user))
+        await connection.execute(UPSERT_USER, fact.happened_at, *columns_of(fact.user))
 
 
 @folds(facts.AccountConfigured)
 async def _(connection: Any, group: Sequence[facts.AccountConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_ACCOUNT, fact.happened_at, *_columns_of(fact.account))
+        await connection.execute(UPSERT_ACCOUNT, fact.happened_at, *columns_of(fact.account))
 
 
 @folds(facts.BotConfigured)
 async def _(connection: Any, group: Sequence[facts.BotConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_BOT, fact.happened_at, *_columns_of(fact.bot))
+        await connection.execute(UPSERT_BOT, fact.happened_at, *columns_of(fact.bot))
 
 
 @folds(facts.SubscriptionConfigured)
 async def _(connection: Any, group: Sequence[facts.SubscriptionConfigured]) -> None:
     for fact in group:
-        await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *_columns_of(fact.subscription))
+        await connection.execute(UPSERT_SUBSCRIPTION, fact.happened_at, *columns_of(fact.subscription))
 
 
 @folds(facts.BotForgotten)
