@@ -3,6 +3,7 @@
 from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.addresses import DEMO, LIVE, VenueAddresses
 from pregao.edges.exchanges.binance.exchange import BinanceExchange, BinanceSettings
+from pregao.edges.exchanges.binance.feed import PriceFeed
 from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.protections import BinanceProtections
 from pregao.edges.exchanges.binance.signing import ApiKey
@@ -17,6 +18,7 @@ __all__ = [
     "BinanceProtections",
     "BinanceSettings",
     "MarketStream",
+    "PriceFeed",
     "StreamSettings",
     "UserStreams",
     "VenueAddresses",
