@@ -119,6 +119,11 @@ class Settings(MasterKeySettings):
     signal_age_seconds_max: float = _setting(
         60.0, "PREGAO_SIGNAL_AGE_SECONDS_MAX", "Oldest signal that may still open a position.", gt=0
     )
+    trading_enabled: bool = _setting(
+        True,
+        "TRADING_ENABLED",
+        "Let people trade by hand; else `/api/trade/…` answers dry runs only. Bots are not asked.",
+    )
     paper_port: int = _setting(
         0, "PREGAO_PAPER_PORT", "Port of the paper exchange; 0 takes 8001, or a free one.", ge=0, le=65535
     )

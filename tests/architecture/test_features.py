@@ -10,7 +10,17 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 OVER_HTTP = (TESTS / "journeys", TESTS / "edges" / "http")
-PROMISED = {*range(40, 65), 91, 92, 119, 120, 141}  # the bots, breakers, the kill switch, one audit stream
+PROMISED = {
+    *range(40, 65),
+    80,
+    91,
+    92,
+    100,
+    101,
+    119,
+    120,
+    141,
+}  # the bots, breakers, the kill switch, one audit stream
 NOT_YET = {50: "stop and target orders"}
 
 

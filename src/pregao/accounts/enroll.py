@@ -27,8 +27,21 @@ PASSWORD_CHARACTERS_MAX = 256  # more than anybody types; a megabyte would only 
 TOKEN_DAYS_MAX = 3_650
 DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX = Decimal(10), Decimal(1_000_000_000)  # as a subscription's
 POSITIONS_MIN, POSITIONS_MAX = 1, 1_000
+RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX = Decimal(1), Decimal(1_000_000_000)
+DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX = Decimal("0.1"), Decimal(100)
 
-CHANGEABLE = frozenset({"name", "role", "is_active", "max_daily_loss_usd", "max_positions"})
+CHANGEABLE = frozenset(
+    {
+        "name", "role", "is_active", "max_daily_loss_usd", "max_positions", "risk_capital_usd", "monthly_drawdown_pct",
+    },
+)  # fmt: skip
+
+
+AMOUNT_RANGES = {
+    "max_daily_loss_usd": (DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX),
+    "risk_capital_usd": (RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX),
+    "monthly_drawdown_pct": (DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX),
+}
 
 
 async def enroll_user(user: User, *, book: UserBook, now: datetime) -> list[Fact]:
@@ -132,13 +145,12 @@ def email_taken(email: str) -> ConflictError:
 
 def _check_user(user: User) -> None:
     _check_name(user.name)
-    loss = user.max_daily_loss_usd
-    if loss is not None and not (loss.is_finite() and DAILY_LOSS_USD_MIN <= loss <= DAILY_LOSS_USD_MAX):
-        raise SettingUnusableError(
-            "SETTING_OUT_OF_RANGE",
-            f"max_daily_loss_usd={loss} minimum={DAILY_LOSS_USD_MIN} maximum={DAILY_LOSS_USD_MAX}.",
-            field="max_daily_loss_usd",
-        )
+    for name, (minimum, maximum) in AMOUNT_RANGES.items():
+        amount: Decimal | None = getattr(user, name)
+        if amount is not None and not (amount.is_finite() and minimum <= amount <= maximum):
+            raise SettingUnusableError(
+                "SETTING_OUT_OF_RANGE", f"{name}={amount} minimum={minimum} maximum={maximum}.", field=name
+            )
     positions = user.max_positions
     if positions is not None and not POSITIONS_MIN <= positions <= POSITIONS_MAX:
         raise SettingUnusableError(

@@ -37,6 +37,7 @@ from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers, accounts_to_follow, symbols_to_watch
 from pregao.orders.ports import Desk
 from pregao.settings import Settings
+from pregao.trading.drawdown import DrawdownWatch
 from pregao.trading.flattening import Flattening
 from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
@@ -128,6 +129,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         quiet=wire.quiet,
     )
     trader.join(Flattening(journal, trader.floor, trader.comparison, desk=desk).follow)
+    trader.join(DrawdownWatch(journal, trader.floor).follow)
     accounts = {venue: BinanceAccounts(exchange) for venue, exchange in exchanges.items()}
     preflight = Preflight(journal, trader.floor, accounts)
     trader.join(preflight.answer_asked)

@@ -36,6 +36,7 @@ from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
@@ -80,6 +81,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         actions=actions,
         record_action=actions.record,
         overview=PostgresOverview(journal.pool),
+        operations=PostgresOperations(journal.pool),
         bots=PostgresBotBooks(
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),
@@ -109,6 +111,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,
+        signal_age_seconds_max=int(settings.signal_age_seconds_max),
+        is_trading_by_hand=settings.trading_enabled,
         is_stopping=server_is_stopping.is_set,
     )
     arrivals = PostgresIntake(journal)

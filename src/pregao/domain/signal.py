@@ -64,13 +64,29 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Risked:
+    """
+    What a person puts at risk with one trade: its size follows from the distance of its stop, at the venue's price.
+
+    ``capital`` is in the margin asset; the stop costs at most ``risk_percent`` of it, and the position at most half.
+    """
+
+    capital: Decimal
+    risk_percent: Decimal
+    stop_price: Decimal
+    target_price: Decimal | None = None
+    strategy: str = ""  # a person's own word for why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """
     What an accepted signal asks of every subscribed account.
 
     ``side`` is the side of the entry order; for a close it is the side of the *exit* order where the alert
     said which position it means, else None. ``send_before`` binds entries only: later they are denied.
-    ``subscription_id`` limits a close to what one subscription holds; only the desk itself asks that.
+    ``subscription_id`` limits it to one subscription; only the desk itself asks that.
+    ``risk`` sizes an entry in place of the subscription's margin: a trade by hand.
     ``was_entry`` is a close that an entry became because a check stopped it: what it goes against is closed where the
     subscription's rule for the other side is not to ignore it.
     """
@@ -84,3 +100,4 @@ class Instruction:
     not_used: tuple[str, ...] = ()
     subscription_id: UUID | None = None
     was_entry: bool = False
+    risk: Risked | None = None

@@ -5,6 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from pregao.domain.risk import DRAWDOWN_PERCENT_MAX
+
 
 class Role(StrEnum):
     """What a user may do; each may do what those above it may."""
@@ -27,7 +29,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One person, or one program that acts for one. The limits hold for all accounts of the user together."""
+    """
+    One person, or one program that acts for one. The limits hold for all accounts of the user together.
+
+    A month that has cost ``monthly_drawdown_pct`` of ``risk_capital_usd`` ends the user's entries until the next.
+    """
 
     user_id: UUID
     email: str  # in small letters; no two users have the same
@@ -36,3 +42,5 @@ class User:
     is_active: bool = True
     max_daily_loss_usd: Decimal | None = None  # None is no limit
     max_positions: int | None = None  # open at once; None is no limit
+    risk_capital_usd: Decimal | None = None  # what risks are shares of; None: no month is measured
+    monthly_drawdown_pct: Decimal = DRAWDOWN_PERCENT_MAX

@@ -33,6 +33,7 @@ from pregao.domain.facts import (
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.signal import Risked
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.close import plan_close
 from pregao.orders.denial import NO_PRICE, Denial
@@ -55,7 +56,7 @@ from pregao.orders.ports import (
     WaitingEntry,
 )
 from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
-from pregao.orders.sizing import size_entry
+from pregao.orders.sizing import size_entry, size_risked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class Asked:
     symbol: str
     side: Side
     send_before: datetime
+    risk: Risked | None = None  # a trade by hand is sized by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ async def plan_entries(
         symbol=instruction.symbol or "",
         side=instruction.side,
         send_before=instruction.send_before,
+        risk=instruction.risk,
     )
     standing = await _standing(
         asked.bot, members, symbol=asked.symbol, signal_id=asked.signal_id, books=books, now=moment.now
@@ -180,6 +183,8 @@ def _plan_member(
     denial = _denial_of_member(
         member, asked=asked, standing=standing, moment=moment
     ) or standing.allowance.denial(member, takes_place=False)
+    if asked.risk is not None:
+        return [_deny(member, denial or _in_the_way(own, asked), asked=asked, moment=moment)]
     waits = (
         _deny(member, denial, asked=asked, moment=moment)
         if denial
@@ -213,6 +218,15 @@ def _plan_member(
         return [_deny(member, denial or stands, asked=asked, moment=moment)]
     exit_row = _close(member, own, asked=asked, standing=standing, moment=moment)
     return [exit_row, waits] if settings.opposite_side is OppositeSide.REVERSE else [exit_row]
+
+
+def _in_the_way(own: Position, asked: Asked) -> Denial:
+    """Say what a trade by hand has met: its risk was said for itself alone, so it neither adds nor reverses."""
+    code = "SAME_SIDE_OPEN" if own.direction.entry_side is asked.side else "OPPOSITE_SIDE_OPEN"
+    values = f"position={own.position_id} direction={own.direction} status={own.status}"
+    return Denial(
+        code=code, reason=f"{values}. The position stands; close it before another is opened by hand."
+    )
 
 
 def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment) -> Row:
@@ -258,12 +272,15 @@ def _enter(
 ) -> OrderPlanned | OrderDenied:
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     view = moment.view_of(member.account.venue, asked.symbol)
-    quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or _sized(
-        member.account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes
+    quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or (
+        _sized(member.account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes)
+        if asked.risk is None
+        else _size_risked(member.account, asked.risk, asked=asked, moment=moment)
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
     assert view is not None, "what has a size had a price"
+    price = view.quote.last_price
     if is_new:
         standing.allowance.take(member)
     account = member.account
@@ -287,8 +304,8 @@ def _enter(
         reduce_only=False,
         leverage=settings.leverage,
         margin_mode=account.margin_mode,
-        margin_usd=settings.margin_usd,
-        decision_price=view.quote.last_price,
+        margin_usd=settings.margin_usd if asked.risk is None else quantity * price / settings.leverage,
+        decision_price=price,
         send_before=asked.send_before,
         signed_at_ms=moment.market.venue_now_ms[account.venue],
         recv_window_ms=RECV_WINDOW_MS,
@@ -351,18 +368,33 @@ def _sized(
 
 
 def _size(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:
+    view = _view(account, symbol=symbol, moment=moment)
+    if isinstance(view, Denial):
+        return view
+    return size_entry(
+        margin_usd=settings.margin_usd,
+        leverage=settings.leverage,
+        price=view.quote.last_price,
+        instrument=view.instrument,
+    )
+
+
+def _size_risked(account: Account, risk: Risked, *, asked: Asked, moment: Moment) -> Decimal | Denial:
+    view = _view(account, symbol=asked.symbol, moment=moment)
+    if isinstance(view, Denial):
+        return view
+    return size_risked(risk, side=asked.side, price=view.quote.last_price, instrument=view.instrument)
+
+
+def _view(account: Account, *, symbol: str, moment: Moment) -> MarketView | Denial:
+    """Give the symbol and its price where the account may enter it, or why it may not."""
     outage = denial_of_outage(moment.market, venue=account.venue, symbol=symbol)
     if outage is not None:
         return outage
     view = moment.view_of(account.venue, symbol)
     if view is None:
         return NO_PRICE
-    return denial_of_instrument(account, view=view) or size_entry(
-        margin_usd=settings.margin_usd,
-        leverage=settings.leverage,
-        price=view.quote.last_price,
-        instrument=view.instrument,
-    )
+    return denial_of_instrument(account, view=view) or view
 
 
 def _position_side(account: Account, side: Side) -> PositionSide:

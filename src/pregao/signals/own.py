@@ -1,11 +1,15 @@
 """The desk's own signals: nobody sent them over a wire, and they get a receipt like all others."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from pregao.domain.bot import Subscription
 from pregao.domain.facts import Fact, SignalAccepted, SignalReceived
-from pregao.domain.signal import Action, Instruction
+from pregao.domain.money import to_text
+from pregao.domain.order import Side
+from pregao.domain.signal import Action, Instruction, Risked
 
 SOURCE = "desk"
 
@@ -17,18 +21,81 @@ def close_now(
     subscription_id: UUID | None,
     now: datetime,
     symbol: str | None = None,
+    side: Side | None = None,
     flatten_id: UUID | None = None,
+    operation: Mapping[str, str] | None = None,
 ) -> list[Fact]:
     """
     Ask that a bot, or one of its subscriptions, closes all it holds: received, and accepted as it stands.
 
-    With a symbol only that is closed. ``flatten_id`` says for which job, for whoever reads the signal later.
+    With a symbol only that is closed, with the exit's side only what it reduces. ``flatten_id`` says for which job,
+    ``operation`` who asked for which, for whoever reads the signal later.
     """
     asked = {"action": "close_all"} if symbol is None else {"action": "close", "ticker": symbol}
+    asked.update(operation or {})
     if flatten_id is not None:
         asked["flatten_id"] = str(flatten_id)
     if subscription_id is not None:
         asked["subscription_id"] = str(subscription_id)
+    instruction = Instruction(
+        action=Action.CLOSE_ALL if symbol is None else Action.CLOSE,
+        symbol=symbol,
+        side=side,
+        share=None,
+        price=None,
+        send_before=now,  # of entries only
+        subscription_id=subscription_id,
+    )
+    return _taken(asked, instruction, signal_id=signal_id, bot_id=bot_id, address="local", now=now)
+
+
+def trade_by_hand(
+    risk: Risked,
+    *,
+    signal_id: UUID,
+    subscription: Subscription,
+    symbol: str,
+    side: Side,
+    asked_by: str,
+    source_address: str,
+    send_before: datetime,
+    now: datetime,
+) -> list[Fact]:
+    """Ask that one subscription enters what a person risks: received, and accepted as it stands."""
+    asked = {"action": side.value, "ticker": symbol, "asked_by": asked_by}
+    asked["capital"], asked["risk_percent"] = to_text(risk.capital), to_text(risk.risk_percent)
+    asked["stop_price"] = to_text(risk.stop_price)
+    if risk.target_price is not None:
+        asked["target_price"] = to_text(risk.target_price)
+    instruction = Instruction(
+        action=Action.ENTER,
+        symbol=symbol,
+        side=side,
+        share=None,
+        price=None,
+        send_before=send_before,
+        subscription_id=subscription.subscription_id,
+        risk=risk,
+    )
+    return _taken(
+        asked,
+        instruction,
+        signal_id=signal_id,
+        bot_id=subscription.bot_id,
+        address=source_address,
+        now=now,
+    )
+
+
+def _taken(
+    asked: Mapping[str, str],
+    instruction: Instruction,
+    *,
+    signal_id: UUID,
+    bot_id: UUID,
+    address: str,
+    now: datetime,
+) -> list[Fact]:
     received = SignalReceived(
         happened_at=now,
         signal_id=signal_id,
@@ -36,18 +103,9 @@ def close_now(
         body=json.dumps(asked).encode(),
         content_type="application/json",
         source=SOURCE,
-        source_address="local",
+        source_address=address,
         dedupe_key=str(signal_id),
         is_explicit_id=True,
-    )
-    instruction = Instruction(
-        action=Action.CLOSE_ALL if symbol is None else Action.CLOSE,
-        symbol=symbol,
-        side=None,
-        share=None,
-        price=None,
-        send_before=now,  # of entries only
-        subscription_id=subscription_id,
     )
     accepted = SignalAccepted(happened_at=now, signal_id=signal_id, bot_id=bot_id, instruction=instruction)
     return [received, accepted]

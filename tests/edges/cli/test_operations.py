@@ -1,6 +1,10 @@
-"""`pregao operation`."""
+"""`pregao operation` and `pregao trade`."""
 
-from pregao.edges.cli import operations
+from uuid import UUID
+
+from pregao.edges.cli import operations, trades
+from tests.builders import configured
+from tests.edges.http.api.test_receipts import planned
 
 
 class TestSize:
@@ -25,3 +29,47 @@ class TestSize:
 
         assert refused.exit_code == 1
         assert "STOP_WRONG_SIDE" in refused.stderr
+
+
+class TestTrade:
+    async def test_is_looked_at_and_sent_only_when_live(self, shell):
+        desk, here = shell
+        await desk.make_account("mine")
+        words = ("buy", "BTCUSDT", "--stop", "88200", "--capital", "1000", "--account", "mine")
+
+        dry = await here.run(trades.app, *words, "--entry", "90000")
+        told = await here.read(trades.app, "status", "--capital", "1000")
+
+        assert dry.exit_code == 0, dry.stderr
+        assert "0.00555555" in dry.stdout
+        assert "Nothing was sent" in dry.stdout
+        assert (told["remaining_usd"], told["active_operations"]) == ("40", 0)
+
+    async def test_fails_where_a_check_speaks_against_it(self, shell):
+        desk, here = shell
+        await desk.make_account("mine")
+
+        refused = await here.run(
+            trades.app, "sell", "BTCUSDT", "--stop", "88200", "--entry", "90000", "--capital", "1000"
+        )
+
+        assert refused.exit_code == 1
+        assert "STOP_WRONG_SIDE" in refused.stderr
+
+
+class TestOperation:
+    async def test_is_listed_shown_and_given_up(self, shell):
+        desk, here = shell
+        await desk.append(*configured(), planned(1, subscription_id=UUID(int=1)))
+
+        listed = await here.run(operations.app, "list", "--status", "planned")
+        (one,) = await here.read(operations.app, "list")
+        number = str(one["operation_id"])
+        shown = await here.read(operations.app, "show", number)
+        unknown = await here.run(operations.app, "cancel", "404")
+        closed = await here.run(operations.app, "close", number)
+
+        assert "PLANNED" in listed.stdout
+        assert shown["status"] == "PLANNED"
+        assert "OPERATION_UNKNOWN" in unknown.stderr
+        assert "OPERATION_STATE" in closed.stderr

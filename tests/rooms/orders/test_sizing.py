@@ -8,8 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pregao.domain.money import is_on_step
+from pregao.domain.order import Side
+from pregao.domain.signal import Risked
 from pregao.orders.denial import Denial
-from pregao.orders.sizing import size_entry, size_exit
+from pregao.orders.sizing import size_entry, size_exit, size_risked
 from tests.fake_exchange import instrument
 from tests.properties import prices, quantities, quick, steps
 
@@ -96,6 +98,53 @@ class TestSizeEntry:
         assert is_on_step(quantity, step=step)
         assert rules.market_quantity_min <= quantity <= rules.market_quantity_max
         assert quantity * price >= rules.notional_min
+
+
+class TestSizeRisked:
+    """F100: a trade by hand is sized by the distance of its stop, at the venue's live price."""
+
+    def test_gives_what_the_stop_may_cost_floored_to_the_market_step(self):
+        risk = Risked(capital=Decimal(1000), risk_percent=Decimal(1), stop_price=Decimal(88_200))
+
+        fine, coarse = [
+            size_risked(risk, side=Side.BUY, price=Decimal(90_000), instrument=instrument(step=step))
+            for step in ("0.00001", "0.001")
+        ]
+
+        assert (fine, coarse) == (Decimal("0.00555"), Decimal("0.005"))
+
+    @pytest.mark.parametrize(
+        ("stop", "code"),
+        [("90000", "STOP_WRONG_SIDE"), ("90001", "STOP_WRONG_SIDE"), ("1", "QUANTITY_BELOW_MINIMUM")],
+    )
+    def test_denies_where_the_price_has_passed_the_stop_or_too_little_is_left_to_buy(self, stop, code):
+        risk = Risked(capital=Decimal(1000), risk_percent=Decimal(1), stop_price=Decimal(stop))
+
+        denial = size_risked(risk, side=Side.BUY, price=Decimal(90_000), instrument=instrument(step="0.001"))
+
+        assert denial.code == code
+        assert "Raise the capital or the risk" in denial.reason or code == "STOP_WRONG_SIDE"
+
+    @quick
+    @given(
+        capital=st.integers(min_value=1, max_value=10**7), price=prices, step=steps, side=st.sampled_from(Side),
+        away=st.decimals(min_value="0.01", max_value="99", places=2),
+        risk=st.decimals(min_value="0.01", max_value="1", places=2),
+    )  # fmt: skip
+    def test_never_risks_more_than_asked_wherever_the_price_is(
+        self, *, capital, price, step, side, away, risk
+    ):
+        share = 1 - away / 100 if side is Side.BUY else 1 + away / 100
+        stop = price * share
+        asked = Risked(capital=Decimal(capital), risk_percent=risk, stop_price=stop)
+        rules = replace(instrument(step=str(step)), **ANY_SIZE, market_quantity_max=Decimal(10) ** 30)
+
+        size = size_risked(asked, side=side, price=price, instrument=rules)
+
+        assume(not isinstance(size, Denial))
+        assert size * abs(price - stop) * 100 <= capital * risk
+        assert size * price * 2 <= capital
+        assert is_on_step(size, step=step)
 
 
 class TestSizeExit:

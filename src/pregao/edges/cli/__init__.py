@@ -28,6 +28,7 @@ GROUPS = {
     "flatten": "flattens",
     "operation": "operations",
     "screener": "screener",
+    "trade": "trades",
     "paper": "paper",
     "journal": "journal",
     "data": "candles",

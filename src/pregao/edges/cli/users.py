@@ -22,6 +22,12 @@ MaxDailyLossUsd = Annotated[
 MaxPositions = Annotated[
     str | None, typer.Option(help="Open on all accounts at once, 1 or more; none is no limit.")
 ]
+RiskCapitalUsd = Annotated[
+    str | None, typer.Option(help="What risks are shares of, in USD; none: no month is measured.")
+]
+MonthlyDrawdownPct = Annotated[
+    str | None, typer.Option(help="Lost of that in a UTC month, entries end until the next; 4 if not said.")
+]
 
 COLUMNS = {
     "user_id": "id",
@@ -51,12 +57,21 @@ def create(
     role: Annotated[str, typer.Option(help=ROLES)] = "trader",
     max_daily_loss_usd: MaxDailyLossUsd = None,
     max_positions: MaxPositions = None,
+    risk_capital_usd: RiskCapitalUsd = None,
+    monthly_drawdown_pct: MonthlyDrawdownPct = None,
     ask_password: Prompted = False,
     as_json: Json = False,
 ) -> None:
     """Enroll a user; a password the desk makes is printed this once."""
     given = {"email": email, "name": name or email, "role": role}
-    limits = rules.asked({"max_daily_loss_usd": max_daily_loss_usd, "max_positions": max_positions})
+    limits = rules.asked(
+        {
+            "max_daily_loss_usd": max_daily_loss_usd,
+            "max_positions": max_positions,
+            "risk_capital_usd": risk_capital_usd,
+            "monthly_drawdown_pct": monthly_drawdown_pct,
+        }
+    )
     made = call("POST", "/admin/users", body={**given, **limits, **_password(asked=ask_password)})
     _say_password(made, as_json=as_json)
 
@@ -101,11 +116,20 @@ def change(
     ] = None,
     max_daily_loss_usd: MaxDailyLossUsd = None,
     max_positions: MaxPositions = None,
+    risk_capital_usd: RiskCapitalUsd = None,
+    monthly_drawdown_pct: MonthlyDrawdownPct = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest; it counts from the user's next request on."""
     given = {"name": name, "role": role, "is_active": active}
-    limits = rules.asked({"max_daily_loss_usd": max_daily_loss_usd, "max_positions": max_positions})
+    limits = rules.asked(
+        {
+            "max_daily_loss_usd": max_daily_loss_usd,
+            "max_positions": max_positions,
+            "risk_capital_usd": risk_capital_usd,
+            "monthly_drawdown_pct": monthly_drawdown_pct,
+        }
+    )
     body = {**{field: value for field, value in given.items() if value is not None}, **limits}
     changed = call("PATCH", f"/admin/users/{find_user_id(user)}", body=body)
     if as_json:

@@ -29,6 +29,7 @@ from pregao.views.configured import Configured
 from pregao.views.drift import Drifts
 from pregao.views.flatten import Flattens
 from pregao.views.health import Health
+from pregao.views.operations import Operations
 from pregao.views.overview import Overview
 from pregao.views.people import People
 from pregao.views.performance import Performances
@@ -61,6 +62,7 @@ class Desk:
     actions: Actions
     record_action: RecordAction
     overview: Overview
+    operations: Operations
     bots: BotBooks
     approval_books: ApprovalBooks
     accounts: AccountBooks
@@ -88,4 +90,6 @@ class Desk:
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()
+    signal_age_seconds_max: int = 60
+    is_trading_by_hand: bool = True  # else only dry runs
     is_stopping: Callable[[], bool] = _never

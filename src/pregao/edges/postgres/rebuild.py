@@ -25,6 +25,7 @@ STATE_TABLES = {
     "flattens": (),
     "flatten_accounts": (),
     "signals": (),
+    "trades_by_hand": (),
     "deliveries": (),
     "deliveries_turned_away": (),
     "positions": (),

@@ -41,7 +41,10 @@ LEFT JOIN LATERAL (
 """
 # What the desk itself asks may be meant for one subscription only: it shows to whom it did something.
 IS_OWN = f"""
-($1::uuid IS NULL OR own.accounts > 0 OR s.source <> '{DESK}' AND EXISTS (
+($1::uuid IS NULL OR own.accounts > 0 OR EXISTS (
+    SELECT FROM trades_by_hand AS t JOIN subscriptions AS m USING (subscription_id) JOIN accounts AS a USING (account_id)
+    WHERE t.signal_id = s.signal_id AND a.user_id = $1)
+ OR s.source <> '{DESK}' AND EXISTS (
     SELECT FROM subscriptions AS m JOIN accounts AS a USING (account_id)
     WHERE m.bot_id = s.bot_id AND a.user_id = $1 AND m.status <> 'canceled' AND m.created_at <= s.received_at))
 """

@@ -28,6 +28,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
+from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.overview import PostgresOverview
 from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
@@ -179,6 +180,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         actions=PostgresActions(journal),
         record_action=PostgresActions(journal).record,
         overview=PostgresOverview(journal.pool),
+        operations=PostgresOperations(journal.pool),
         bots=PostgresBotBooks(
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),

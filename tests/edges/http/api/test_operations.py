@@ -1,10 +1,16 @@
 """Operations over HTTP: how large one may be, with the figures of the source's own examples."""
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
-from tests.edges.http.api.own_desk import code_of
+from pregao.domain.facts import PositionChanged
+from pregao.domain.order import Side
+from pregao.domain.position import PositionStatus
+from tests.builders import NOON, closed, configured, held, position
+from tests.edges.http.api.own_desk import code_of, own_desk
+from tests.edges.http.api.test_receipts import planned
 
 OURS, SOURCE = "/api/v1/operations", "/api/operations"
 FIRST = {"side": "BUY", "capital": "1000", "entry_price": "90000", "stop_price": "88200"}
@@ -104,3 +110,204 @@ class TestCalculateSize:
         ]
 
         assert answers == [200, 401]
+
+
+TRADE = "/api/trade/risk-managed"
+ASKED = {"symbol": "BTCUSDT", "entry_price": "90000", "stop_price": "88200", "capital": "1000"}
+
+
+async def speaks_against(client, **changes) -> list[str]:
+    """Give the codes of what speaks against a long that is looked at."""
+    answer = await client.post(f"{TRADE}/validate/", json={**ASKED, **changes})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    codes = [one["code"] for one in told["checks"] if not one["passed"]]
+    assert told["is_valid"] is (codes == [])
+    return codes
+
+
+class TestRiskManaged:
+    @pytest.fixture
+    async def ana(self, desk):
+        """A trader with a capital of 1000 and one account."""
+        person = await desk.enroll("ana", risk_capital_usd="1000")
+        await person.made("/api/v1/exchange-accounts", name="mine")
+        return person
+
+    async def test_is_valid_with_its_size_and_sends_nothing(self, desk, ana):
+        """F100, F101."""
+        looked = (await ana.client.post(f"{TRADE}/validate/", json=ASKED)).json()
+        dry = (await ana.client.post("/api/v1/trade/risk-managed/buy", json=ASKED)).json()
+
+        assert looked["size"]["quantity"] == dry["size"]["quantity"] == "0.00555555"
+        assert [one["check"] for one in looked["checks"]] == [
+            "CAPITAL", "RISK_PER_TRADE", "STOP", "MONTHLY_DRAWDOWN", "TRADING_STATE",
+        ]  # fmt: skip
+        assert (dry["executed"], dry["signal_id"]) == (False, None)
+        assert not any(type(fact).__name__ == "SignalReceived" for fact in await desk.journaled())
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"max_risk_percent": "1.01"}, "RISK_ABOVE_LIMIT"),
+            ({"capital": "1000.01"}, "CAPITAL_ABOVE_SETTING"),
+            ({"stop_price": "90000"}, "STOP_WRONG_SIDE"),
+            ({"target_price": "90000"}, "STOP_WRONG_SIDE"),
+            ({"side": "SELL"}, "STOP_WRONG_SIDE"),
+            ({"capital": "0.00001"}, "QUANTITY_BELOW_MINIMUM"),
+        ],
+    )
+    async def test_is_told_what_speaks_against_it_and_is_not_sent_then(self, desk, ana, changes, code):
+        """F101: one percent of the capital on one trade, and no more."""
+        assert await speaks_against(ana.client, **changes) == [code]
+        side = {**ASKED, **changes}.pop("side", "BUY")
+        body = {name: value for name, value in {**ASKED, **changes}.items() if name != "side"}
+
+        path = "sell" if side == "SELL" else "buy"
+        sent = await ana.client.post(f"{TRADE}/{path}/", json={**body, "mode": "live"})
+
+        assert (sent.status_code, code_of(sent)) == (400, code)
+        assert not any(type(fact).__name__ == "SignalReceived" for fact in await desk.journaled())
+
+    async def test_is_spoken_against_by_a_halt_of_his_own(self, desk, ana):
+        state = {
+            "level": "user",
+            "user_id": ana.user_id,
+            "state": "halted",
+            "reason": "enough",
+            "wait_seconds": 0,
+        }
+        await ana.client.post("/api/v1/trading-state", json=state)
+
+        assert await speaks_against(ana.client) == ["TRADING_HALTED"]
+
+    async def test_that_is_live_is_one_signal_of_the_desk_for_one_subscription(self, desk, ana):
+        """No trader runs here: the answer says that it is on its way, and the journal what was asked."""
+        sent = await ana.client.post(f"{TRADE}/buy/", json={**ASKED, "mode": "live", "wait_seconds": 0})
+        again = await ana.client.post(f"{TRADE}/buy/", json={**ASKED, "mode": "live", "wait_seconds": 0})
+
+        assert (sent.status_code, again.status_code) == (202, 202)
+        facts = await desk.journaled()
+        accepted = [fact for fact in facts if type(fact).__name__ == "SignalAccepted"]
+        asked = accepted[0].instruction
+        (follows,) = [fact.subscription for fact in facts if type(fact).__name__ == "SubscriptionConfigured"]
+        assert str(accepted[0].signal_id) == sent.json()["signal_id"]
+        assert asked.subscription_id == follows.subscription_id
+        assert (asked.risk.stop_price, asked.risk.capital, asked.risk.risk_percent) == (88_200, 1000, 1)
+        assert len([fact for fact in facts if type(fact).__name__ == "BotConfigured"]) == 1
+        assert len(accepted) == 2
+        receipt = await ana.client.get(f"/api/v1/signals/{sent.json()['signal_id']}/receipt")
+        assert receipt.status_code == 200  # his own, although nothing was planned yet
+        assert desk.rings[-1] == "signals"
+
+    async def test_is_a_dry_run_only_where_the_operator_says_so(self, database):
+        """D3.2: live 403 when TRADING_ENABLED is false."""
+        async with own_desk(database, is_trading_by_hand=False) as desk:
+            await desk.make_account()
+
+            live = await desk.client.post(f"{TRADE}/buy/", json={**ASKED, "mode": "live"})
+            dry = await desk.client.post(f"{TRADE}/buy/", json=ASKED)
+            status = await desk.client.get(f"{TRADE}/status/", params={"capital": 1000})
+
+            assert (live.status_code, code_of(live)) == (403, "TRADING_DISABLED")
+            assert dry.status_code == 200
+            assert (status.json()["trading_enabled"], status.json()["remaining_usd"]) == (False, "40")
+
+    @pytest.mark.parametrize(
+        ("asked", "code"),
+        [
+            ({"capital": None}, "CAPITAL_MISSING"),
+            ({"entry_price": None}, "ENTRY_PRICE_MISSING"),
+            ({"account_id": 404}, "ACCOUNT_UNKNOWN"),
+        ],
+    )
+    async def test_is_refused_where_something_is_missing(self, desk, asked, code):
+        await desk.make_account()
+
+        answer = await desk.client.post(f"{TRADE}/buy/", json={**ASKED, **asked})
+
+        assert code_of(answer) == code
+
+    async def test_names_its_account_where_there_are_several_and_none_is_the_main_one(self, desk, ana):
+        await ana.made("/api/v1/exchange-accounts", name="other")
+        uncertain = await ana.client.post(f"{TRADE}/buy/", json=ASKED)
+        await ana.made("/api/v1/exchange-accounts", name="first", is_main=True)
+
+        assert (uncertain.status_code, code_of(uncertain)) == (400, "ACCOUNT_UNCERTAIN")
+        assert (await ana.client.post(f"{TRADE}/buy/", json=ASKED)).status_code == 200
+
+    async def test_is_no_viewers_and_its_override_no_traders(self, desk, ana):
+        viewer = await desk.enroll("vera", role="viewer")
+
+        answers = [
+            await viewer.client.post(f"{TRADE}/buy/", json=ASKED),
+            await ana.client.post(f"{TRADE}/buy/", json={**ASKED, "force_override": True}),
+        ]
+
+        assert [(one.status_code, code_of(one)) for one in answers] == [(403, "ROLE_FORBIDDEN")] * 2
+
+
+class TestOperations:
+    """F080: how positions show, and what may be done with each."""
+
+    @pytest.fixture
+    async def operations(self, desk):
+        """A planned, an active, a closed and an abandoned one, and an account's name for each."""
+        await desk.append(*configured(accounts=4))
+        for number in (1, 2, 3, 4):
+            order = planned(
+                number,
+                order_id=f"p{number}",
+                client_order_id=f"p{number}1",
+                position_id=number,
+                subscription_id=UUID(int=number),
+            )
+            await desk.append(order)
+        given_up = position(4, account_id=4, status=PositionStatus.ABANDONED, closed_at=NOON)
+        for one in (
+            held("1", price="100", position_id=2, account_id=2),
+            closed(held("1", price="100", position_id=3, account_id=3), pnl="5"),
+            given_up,
+        ):
+            await desk.append(PositionChanged(happened_at=NOON, position=one))
+        return desk
+
+    async def test_show_every_position_in_the_sources_words(self, operations):
+        shown = (await operations.client.get(f"{SOURCE}/")).json()
+        active = (await operations.client.get(f"{SOURCE}/", params={"status": "ACTIVE"})).json()
+        page = (await operations.client.get(f"{OURS}", params={"limit": 2, "offset": 1})).json()
+
+        assert [(one["operation_id"], one["status"]) for one in shown["items"]] == [
+            (4, "CANCELLED"), (3, "CLOSED"), (2, "ACTIVE"), (1, "PLANNED"),
+        ]  # fmt: skip
+        assert [one["operation_id"] for one in active["items"]] == [2]
+        assert active["items"][0]["average_entry_price"] == "100"
+        assert ([one["operation_id"] for one in page["items"]], page["next_offset"]) == ([3, 2], 3)
+
+    @pytest.mark.parametrize(("limit", "status"), [(0, 422), (1, 200), (1000, 200), (1001, 422)])
+    async def test_come_in_pages_of_one_to_a_thousand(self, operations, limit, status):
+        assert (await operations.client.get(f"{SOURCE}/", params={"limit": limit})).status_code == status
+
+    @pytest.mark.parametrize(
+        ("number", "ending", "answer"),
+        [
+            (1, "cancel", 200), (1, "close", 409), (2, "cancel", 200), (2, "close", 200), (3, "cancel", 409),
+            (3, "close", 200), (4, "cancel", 200), (4, "close", 409), (404, "cancel", 404), (404, "close", 404),
+        ],
+    )  # fmt: skip
+    async def test_move_only_as_their_states_allow(self, operations, number, ending, answer):
+        """D1.1: twice is once, what is over stays over, and only what is live is asked to close."""
+        path = f"{SOURCE}/{number}/{ending}/?wait_seconds=0"
+        before = len(await operations.journaled())
+
+        ended = await operations.client.post(path)
+
+        assert ended.status_code == answer, ended.text
+        asks = answer == 200 and number in (1, 2)
+        asked = (await operations.journaled())[before:]
+        assert [type(fact).__name__ for fact in asked] == ["SignalReceived", "SignalAccepted"] * asks
+        if asks:
+            assert (asked[1].instruction.symbol, asked[1].instruction.side) == ("BTCUSDT", Side.SELL)
+            assert asked[1].instruction.subscription_id == UUID(int=number)
+        if answer == 409:
+            assert code_of(ended) == "OPERATION_STATE"

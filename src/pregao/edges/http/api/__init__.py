@@ -19,6 +19,7 @@ from pregao.edges.http.api import (
     auth,
     bots,
     breakers,
+    by_hand,
     drift,
     flatten,
     health,
@@ -68,6 +69,8 @@ ROUTERS = (
     screener.routes,
     operations.operations.routes,
     operations.operations.source_routes,
+    by_hand.trades.routes,
+    by_hand.trades.source_routes,
 )
 
 

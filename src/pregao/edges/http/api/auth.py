@@ -104,6 +104,8 @@ class UserShown(Shown):
     is_active: bool
     max_daily_loss_usd: Amount | None
     max_positions: int | None
+    risk_capital_usd: Amount | None
+    monthly_drawdown_pct: Amount
 
 
 class LoginMade(Shown):

@@ -15,8 +15,12 @@ from pregao.accounts.configure import PAPER_BALANCE_USDT_MAX, PAPER_BALANCE_USDT
 from pregao.accounts.enroll import (
     DAILY_LOSS_USD_MAX,
     DAILY_LOSS_USD_MIN,
+    DRAWDOWN_PCT_MAX,
+    DRAWDOWN_PCT_MIN,
     POSITIONS_MAX,
     POSITIONS_MIN,
+    RISK_CAPITAL_USD_MAX,
+    RISK_CAPITAL_USD_MIN,
 )
 from pregao.bots.ranges import (
     BOT_RANGES,
@@ -188,4 +192,6 @@ MaxConcurrentPositions = Annotated[
 ]
 BalanceUsdt = Annotated[Decimal, NUMBER, _decimal(Range(PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX))]
 UserLossUsd = Annotated[Decimal, NUMBER, _decimal(Range(DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX))]
+RiskCapitalUsd = Annotated[Decimal, NUMBER, _decimal(Range(RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX))]
+MonthlyDrawdownPct = Annotated[Decimal, NUMBER, _decimal(Range(DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX))]
 UserPositions = Annotated[int, STRICT, COUNT, _whole(Range(Decimal(POSITIONS_MIN), Decimal(POSITIONS_MAX)))]

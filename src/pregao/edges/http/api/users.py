@@ -38,9 +38,12 @@ from pregao.edges.http.api.shapes import (
     Changes,
     DeskGiven,
     Limit,
+    MonthlyDrawdownPct,
     Page,
+    RiskCapitalUsd,
     UserLossUsd,
     UserPositions,
+    default_of,
     page_of,
     unset,
 )
@@ -64,6 +67,8 @@ class NewUser(Asked):
     password: Password | None = None
     max_daily_loss_usd: UserLossUsd | None = None
     max_positions: UserPositions | None = None
+    risk_capital_usd: RiskCapitalUsd | None = None
+    monthly_drawdown_pct: MonthlyDrawdownPct = default_of(User, "monthly_drawdown_pct")
 
 
 class UserChanges(Changes):
@@ -74,6 +79,8 @@ class UserChanges(Changes):
     is_active: bool = unset()
     max_daily_loss_usd: UserLossUsd | None = unset()
     max_positions: UserPositions | None = unset()
+    risk_capital_usd: RiskCapitalUsd | None = unset()
+    monthly_drawdown_pct: MonthlyDrawdownPct = unset()
     password: Password = unset()
     reset_password: Annotated[bool, Field(description="Make a new password and show it once.")] = unset()
 

@@ -93,6 +93,23 @@ async def _(connection: Any, group: Sequence[facts.SignalAccepted]) -> None:
         to_json(group),
         to_json([fact.instruction for fact in group]),
     )
+    by_hand = [fact for fact in group if fact.instruction.risk is not None]
+    if by_hand:
+        await connection.execute(
+            """
+            INSERT INTO trades_by_hand (signal_id, asked_at, subscription_id, symbol, side, capital, risk_percent,
+                                        stop_price, target_price, strategy)
+            SELECT * FROM ROWS FROM (
+                jsonb_to_recordset($1::jsonb) AS (signal_id uuid, happened_at timestamptz),
+                jsonb_to_recordset($2::jsonb) AS (subscription_id uuid, symbol text, side text),
+                jsonb_to_recordset($3::jsonb) AS (capital numeric, risk_percent numeric, stop_price numeric,
+                                                  target_price numeric, strategy text)
+            ) AS new
+            """,
+            to_json(by_hand),
+            to_json([fact.instruction for fact in by_hand]),
+            to_json([fact.instruction.risk for fact in by_hand]),
+        )
 
 
 @folds(facts.SignalRefused)
