@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import structlog
 
-from tests.shared_database import ensure_template, fresh_database, shared_server
+from tests.fresh_database import fresh_database
+from tests.shared_database import ensure_template, shared_server
 
 # The pretty tracebacks that structlog prints by default take seconds on a busy machine: prices get too old meanwhile.
 structlog.configure(

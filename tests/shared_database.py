@@ -1,5 +1,5 @@
 """
-The one PostgreSQL server of a test run, shared by its workers.
+The one PostgreSQL server of a test run, shared by its workers, with a migrated database to copy.
 
 Whoever needs it first starts a keeper: a process that owns the server, watches the run's first process, and ends the
 server and removes its folder when that process is gone, however it went. Nothing of it is durable.
@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import importlib
 import importlib.util
-import itertools
 import os
 import shutil
 import signal
@@ -20,13 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 PASSWORD = "only-for-tests"
 START_SECONDS_MAX = 60
 
-_numbers = itertools.count(1)
+# What opening a journal does first, once for all.
+MONTHS = "SELECT pregao.ensure_journal_month(now()), pregao.ensure_journal_month(now() + interval '1 month')"
 
 
 @contextlib.contextmanager
@@ -79,42 +80,36 @@ def with_database(dsn: str, name: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
-def ensure_template(dsn: str) -> str:
-    """Give the name of a migrated database to copy; made once per state of the migrations."""
-    import asyncpg
-
-    async def run(statement: str, *values: str) -> object:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(statement, *values)
-        finally:
-            await connection.close()
-
-    name = f"pregao_template_{_migrations_digest()}"
-    with locked(run_folder() / "template.lock"):
-        if not asyncio.run(run("SELECT 1 FROM pg_database WHERE datname = $1", name)):
-            draft = f"{name}_draft_{os.getpid()}"
-            asyncio.run(run(f"DROP DATABASE IF EXISTS {draft}"))
-            asyncio.run(run(f"CREATE DATABASE {draft}"))
-            if importlib.util.find_spec("pregao.edges.postgres.migrate"):
-                importlib.import_module("pregao.edges.postgres.migrate").migrate(with_database(dsn, draft))
-            asyncio.run(run(f"ALTER DATABASE {draft} RENAME TO {name}"))
-    return name
-
-
 @contextlib.asynccontextmanager
-async def fresh_database(dsn: str, template: str) -> AsyncIterator[str]:
-    """Give the address of a copy of the template that nobody else uses."""
-    import asyncpg
+async def connected(dsn: str) -> AsyncIterator[Any]:
+    import asyncpg  # the keeper needs none of it
 
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn)
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield with_database(dsn, name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield connection
     finally:
-        await admin.close()
+        await connection.close()
+
+
+async def ask(dsn: str, statement: str, *values: str) -> object:
+    async with connected(dsn) as connection:
+        return await connection.fetchval(statement, *values)
+
+
+def ensure_template(dsn: str) -> str:
+    """Give the name of a migrated database to copy; made once per state of the migrations and month."""
+    from pregao.edges.postgres.migrate import migrate
+
+    name = f"pregao_template_{_migrations_digest()}_{datetime.now(UTC):%Y%m}"
+    with locked(run_folder() / "template.lock"):
+        if not asyncio.run(ask(dsn, "SELECT 1 FROM pg_database WHERE datname = $1", name)):
+            draft = f"{name}_draft_{os.getpid()}"
+            asyncio.run(ask(dsn, f"DROP DATABASE IF EXISTS {draft}"))
+            asyncio.run(ask(dsn, f"CREATE DATABASE {draft}"))
+            migrate(with_database(dsn, draft))
+            asyncio.run(ask(with_database(dsn, draft), MONTHS))
+            asyncio.run(ask(dsn, f"ALTER DATABASE {draft} RENAME TO {name}"))
+    return name
 
 
 def _migrations_digest() -> str:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from pregao.edges.paper.serve import PaperSettings
+from tests.fresh_database import fresh_database
 from tests.journeys.whole_desk import WholeDesk, running_desk
-from tests.shared_database import fresh_database
 
 numbers = itertools.count()
 

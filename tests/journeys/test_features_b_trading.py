@@ -20,8 +20,8 @@ import pytest
 from pregao.edges.exchanges.binance.exchange import BinanceSettings
 from pregao.edges.paper.serve import PaperSettings
 from tests.edges.paper.signed_client import SignedClient
+from tests.fresh_database import fresh_database
 from tests.journeys.whole_desk import TOKEN, WholeDesk, running_desk
-from tests.shared_database import fresh_database
 
 ORDERS_IN_FLIGHT_MAX = 10
 VENUE_MS = 200

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from pregao.edges.paper.serve import PaperSettings
+from tests.fresh_database import fresh_database
 from tests.journeys.whole_desk import WholeDesk, running_desk
-from tests.shared_database import fresh_database
 
 PAPER = PaperSettings(still=True, weight_max=100_000)
 ORDER = "POST /fapi/v1/order"

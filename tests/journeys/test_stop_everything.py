@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pregao.edges.paper.serve import PaperSettings
+from tests.fresh_database import fresh_database
 from tests.journeys.test_features_b_trading import (
     Follower,
     alert,
@@ -23,7 +24,6 @@ from tests.journeys.test_features_b_trading import (
     say,
 )
 from tests.journeys.whole_desk import WholeDesk, running_desk
-from tests.shared_database import fresh_database
 
 STATE = "/api/v1/trading-state"
 PAPER = PaperSettings(still=True, weight_max=100_000)

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from pregao.edges.postgres.journal import Cursor
+from pregao.edges.postgres.journal import Cursor, open_journal
 from tests.builders import BOT_ID, NOON, arrival, configured, instruction
 
 
@@ -41,6 +41,20 @@ async def all_numbers_after(journal, cursor, *, count):
     return cursor, told
 
 
+@pytest.fixture
+async def first_of_its_month(database):
+    """Give a journal that nobody had opened since its database was migrated."""
+    made = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pregao.journal'::regclass"
+    connection = await asyncpg.connect(database)
+    for (name,) in await connection.fetch(made):
+        if name != "pregao.journal_rest":
+            await connection.execute(f"DROP TABLE {name}")
+    await connection.close()
+    opened = await open_journal(database)
+    yield opened
+    await opened.pool.close()
+
+
 class TestAppendOnly:
     @pytest.mark.parametrize("statement", ["UPDATE {} SET kind = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
     @pytest.mark.parametrize("where", ["journal", "partition", "journal_rest"])
@@ -60,19 +74,18 @@ class TestAppendOnly:
 
         assert await journal.pool.fetchval("SELECT count(*) FROM journal WHERE kind = 'SignalReceived'") == 1
 
-    async def test_keeps_the_month_in_a_partition_of_its_own(self, journal):
+    async def test_keeps_the_month_in_a_partition_of_its_own(self, first_of_its_month):
         """Retention detaches months; what lies in the rest could not be detached."""
-        await put(journal, knocked(1))
+        pool = first_of_its_month.pool
+        await put(first_of_its_month, knocked(1))
 
-        names = await journal.pool.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM journal")
-        month = await journal.pool.fetchval(
-            "SELECT 'journal_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')"
-        )
+        names = await pool.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM journal")
+        month = await pool.fetchval("SELECT 'journal_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')")
 
         assert [row["name"].removeprefix("pregao.") for row in names] == [month]
 
-    async def test_has_a_partition_for_the_next_month_already(self, journal):
-        found = await journal.pool.fetchval(
+    async def test_has_a_partition_for_the_next_month_already(self, first_of_its_month):
+        found = await first_of_its_month.pool.fetchval(
             "SELECT to_regclass('pregao.journal_' || "
             "to_char((now() + interval '1 month') AT TIME ZONE 'UTC', 'YYYYMM'))::text"
         )
