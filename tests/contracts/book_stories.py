@@ -34,6 +34,7 @@ from tests.builders import (
     bot,
     held,
     instruction,
+    listed,
     position,
     state_set,
     subscription,
@@ -64,6 +65,8 @@ def desk() -> list[Fact]:
     accounts = [account(number, user_id=USER.user_id if number < 3 else None) for number in ACCOUNTS]
     return [
         facts.UserConfigured(happened_at=NOON, user=USER),
+        listed(["ETHUSDT", "SOLUSDT"]),
+        listed(["SOLUSDT", "BTCUSDT"], before=["ETHUSDT", "SOLUSDT"]),
         *(facts.BotConfigured(happened_at=NOON, bot=one) for one in bots),
         *(facts.AccountConfigured(happened_at=NOON, account=one) for one in accounts),
         *(
@@ -525,6 +528,8 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
                 given[f"usage {bot_id} {symbol} {day}"] = await books.usage(
                     bot_id, subscription_ids=followers[1:], symbol=symbol, day=day
                 )
+        for symbol in (*SYMBOLS, "ETHUSDT", "SOLUSDT", None):
+            given[f"listing {symbol}"] = await books.find_listing(symbol)
         for one in asked:
             name = f"{bot_id} {one.symbol} {one.side}"
             given[f"record {name}"] = await books.read_record(the_bot, one, now=now)

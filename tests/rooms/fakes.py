@@ -19,6 +19,7 @@ from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
 from pregao.domain.user import User
@@ -98,6 +99,7 @@ class FakeBooks:
     losses: list[Loss] = field(default_factory=list)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
+    listed: list[str] = field(default_factory=list)  # the screener's list
     forgotten: set[tuple[int, UUID]] = field(
         default_factory=set
     )  # accounts, and signals from before a restore
@@ -152,6 +154,17 @@ class FakeBooks:
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         assert bot.bot_id in self.locked_bots, "what is counted must not change before it is used"
         return self.record
+
+    async def find_listing(self, symbol: str | None) -> Listing:
+        ticker = ticker_of(symbol or "") or ""
+        rank = self.listed.index(ticker) + 1 if ticker in self.listed else None
+        return Listing(
+            ticker=ticker,
+            strategy="small caps" if self.listed else "",
+            size=len(self.listed),
+            rank=rank,
+            listed_at=NOON if self.listed else None,
+        )
 
     async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
         return self.record.positions_against

@@ -10,6 +10,7 @@ from pregao.domain.bot import Bot, BotStatus, Directions, TradingHours
 from pregao.domain.facts import Verdict
 from pregao.domain.money import to_text
 from pregao.domain.order import Side
+from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
 
 Check = Callable[[Bot, Instruction, Record, datetime], Verdict]
@@ -134,6 +135,19 @@ def positions_below_limit(bot: Bot, _instruction: Instruction, record: Record, _
     return Verdict(check="GLOBAL_POSITIONS", passed=passed, numbers=numbers)
 
 
+def on_the_list(listing: Listing) -> Verdict:
+    """A bot may enter only what is on the screener's list; without a list that is nothing."""
+    numbers = {
+        "ticker": listing.ticker or "none",
+        "rank": "none" if listing.rank is None else str(listing.rank),
+        "list": listing.strategy or "none",
+        "size": str(listing.size),
+    }
+    if listing.listed_at is not None:
+        numbers["listed_at"] = listing.listed_at.isoformat(timespec="seconds")
+    return Verdict(check="SCREENER", passed=listing.rank is not None, numbers=numbers)
+
+
 ENTRY_CHECKS: tuple[Check, ...] = (
     bot_takes_entries,
     direction_allowed,
@@ -146,7 +160,7 @@ ENTRY_CHECKS: tuple[Check, ...] = (
     loss_below_limit,
     positions_below_limit,
 )
-"""All of them always run; the first that fails names the code."""
+"""All of them always run; the first that fails names the code. A bot's policy has the last word."""
 
 
 def is_open(window: TradingHours, *, now: datetime) -> bool:

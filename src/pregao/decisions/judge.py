@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from pregao.decisions.checks import ENTRY_CHECKS, direction_allowed, looks_back
+from pregao.decisions.checks import ENTRY_CHECKS, direction_allowed, looks_back, on_the_list
 from pregao.decisions.ports import NOTHING_DONE, Bots
-from pregao.domain.bot import Bot
+from pregao.domain.bot import Bot, Policy
 from pregao.domain.facts import Verdict
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates, scopes_of
@@ -50,6 +50,8 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
         closing = replace(instruction, action=Action.CLOSE)
         return Judgment(bot=bot, instruction=closing, verdicts=(direction,))
     verdicts = (state, *(check(bot, instruction, record, now) for check in ENTRY_CHECKS))
+    if bot.policy is Policy.SCREENER:
+        verdicts = (*verdicts, on_the_list(await bots.find_listing(instruction.symbol)))
     is_stopped = not all(verdict.passed for verdict in verdicts)
     if is_stopped and await bots.count_against(instruction, bot_id=bot_id):
         closing = replace(instruction, action=Action.CLOSE, was_entry=True)

@@ -18,6 +18,7 @@ from pregao.domain.facts import (
     SignalAccepted,
 )
 from pregao.domain.money import ZERO
+from pregao.domain.screener import Listing
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
 
@@ -90,6 +91,10 @@ class Bots(Protocol):
 
     async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
         """Count the bot's positions on the symbol, live or about to be, that an order on the entry's side would reduce."""
+        ...
+
+    async def find_listing(self, symbol: str | None) -> Listing:
+        """Give what the screener's list says of a symbol, and keep the list as it is until the transaction ends."""
         ...
 
     async def find_newer_against(

@@ -45,6 +45,13 @@ class Approval(StrEnum):
     MANUAL = "manual"  # a person, in time and at about the same price
 
 
+class Policy(StrEnum):
+    """Which tickers a bot enters, beside its own rules."""
+
+    ANY = "any"
+    SCREENER = "screener"  # those on the screener's list, when they are decided
+
+
 class SameSide(StrEnum):
     """What an entry does that finds a position of its own on the same side."""
 
@@ -133,6 +140,7 @@ class Bot:
         None  # taken beside the present one, so that alerts can be changed in peace
     )
     former_secret_until: datetime | None = None
+    policy: Policy = Policy.ANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

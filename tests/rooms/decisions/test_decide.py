@@ -11,7 +11,7 @@ from pregao.decisions.checks import ENTRY_CHECKS
 from pregao.decisions.decide import decide
 from pregao.decisions.ports import NOTHING_DONE, Record
 from pregao.domain.account import Venue
-from pregao.domain.bot import Approval, BotStatus, Directions, SubscriptionStatus, TradingHours
+from pregao.domain.bot import Approval, BotStatus, Directions, Policy, SubscriptionStatus, TradingHours
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPending, SignalAccepted
 from pregao.domain.market import Market
 from pregao.domain.order import Side
@@ -266,3 +266,75 @@ class TestTradingState:
 
         assert (type(fact), fact.instruction.action) == (DecisionApproved, Action.CLOSE)
         assert not fact.verdicts[0].passed
+
+
+class TestScreener:
+    """F006, F007: the screener's list binds entries of bots that follow it, and nothing else."""
+
+    async def test_approves_what_is_on_the_list_with_its_rank(self):
+        desk = books()
+        desk.listed = ["ETHUSDT", "BTCUSDT"]
+
+        fact = await decided(instruction(), desk=desk, policy=Policy.SCREENER)
+
+        assert isinstance(fact, DecisionApproved)
+        assert fact.verdicts[-1].numbers == {
+            "ticker": "BTCUSDT", "rank": "2", "list": "small caps", "size": "2",
+            "listed_at": "2026-11-21T12:00:00+00:00",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("on_it", "reason"),
+        [
+            (
+                ["ETHUSDT"],
+                "ticker=BTCUSDT rank=none list=small caps size=1 listed_at=2026-11-21T12:00:00+00:00",
+            ),
+            ([], "ticker=BTCUSDT rank=none list=none size=0"),
+        ],
+    )
+    async def test_declines_what_is_not_and_all_while_there_is_no_list(self, on_it, reason):
+        desk = books()
+        desk.listed = on_it
+
+        fact = await decided(instruction(), desk=desk, policy=Policy.SCREENER)
+
+        assert (type(fact), fact.code, fact.reason) == (DecisionDeclined, "SCREENER_DECLINED", reason)
+
+    async def test_compares_in_one_spelling(self):
+        desk = books()
+        desk.listed = ["BRK.B"]
+
+        fact = await decided(instruction(symbol="BRK.B"), desk=desk, policy=Policy.SCREENER)
+
+        assert isinstance(fact, DecisionApproved)
+
+    async def test_never_keeps_anybody_in_a_position(self):
+        """A sell of what is held closes it, on the list or not; the source once asked the list there too."""
+        closing = await decided(instruction(Action.CLOSE), policy=Policy.SCREENER)
+        sold = await decided(
+            instruction(side=Side.SELL),
+            record=Record(positions_against=1),
+            policy=Policy.SCREENER,
+            allowed_directions=Directions.BUY_ONLY,
+        )
+        turned = await decided(
+            instruction(side=Side.SELL), record=Record(positions_against=1), policy=Policy.SCREENER
+        )
+
+        assert isinstance(closing, DecisionApproved)
+        assert [(type(one), one.instruction.action) for one in (sold, turned)] == [
+            (DecisionApproved, Action.CLOSE), (DecisionApproved, Action.CLOSE),
+        ]  # fmt: skip
+
+    async def test_declines_a_sell_of_what_is_not_held(self):
+        fact = await decided(
+            instruction(side=Side.SELL), policy=Policy.SCREENER, allowed_directions=Directions.BUY_ONLY
+        )
+
+        assert (fact.code, fact.verdicts[-1].check) == ("DIRECTION_DECLINED", "SCREENER")
+
+    async def test_asks_no_list_for_other_bots(self):
+        fact = await decided(instruction())
+
+        assert "SCREENER" not in [verdict.check for verdict in fact.verdicts]

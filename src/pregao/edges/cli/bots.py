@@ -63,6 +63,7 @@ def create(
     global_max_positions: rules.GlobalMaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
     """Create a bot; its secret is printed this once."""
@@ -89,6 +90,7 @@ def create(
         "global_max_positions": global_max_positions,
         "same_side": same_side,
         "opposite_side": opposite_side,
+        "policy": policy,
     }
     bot = call("POST", "/bots", body=rules.asked(given))
     if as_json:
@@ -123,6 +125,7 @@ def change(
     global_max_positions: rules.GlobalMaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest."""
@@ -148,6 +151,7 @@ def change(
         "global_max_positions": global_max_positions,
         "same_side": same_side,
         "opposite_side": opposite_side,
+        "policy": policy,
     }
     changed = call("PATCH", f"/bots/{find_bot_id(bot)}", body=rules.asked(given))
     if as_json:

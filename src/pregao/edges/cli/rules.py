@@ -21,7 +21,7 @@ DAY_NUMBERS = {
 }
 HOURS = re.compile(r"(?P<days>\S+)\s+(?P<start>[0-9:]+)-(?P<end>[0-9:]+)(?:\s+(?P<timezone>\S+))?")
 
-TEXTS = frozenset({"name", "webhook_path", "description"})
+TEXTS = frozenset({"name", "webhook_path", "description", "policy"})
 """Fields whose words are only words."""
 
 Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
@@ -68,6 +68,9 @@ GlobalMaxPositions: TypeAlias = Annotated[
 ]
 SameSide: TypeAlias = Annotated[
     str | None, typer.Option(help="On a position of the same side: ignore, add or replace.")
+]
+Policy: TypeAlias = Annotated[
+    str | None, typer.Option(help="any, or screener: enter only what is on its list.")
 ]
 OppositeSide: TypeAlias = Annotated[
     str | None, typer.Option(help="On a position of the other side: reverse, close or ignore.")

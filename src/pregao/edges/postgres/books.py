@@ -15,10 +15,12 @@ from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
+from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
 from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
+from pregao.edges.postgres import screener
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -309,6 +311,10 @@ class PostgresBooks:
             COUNT_AGAINST, bot_id, instruction.symbol, Direction.of_entry(other_side), other_side
         )
         return count
+
+    async def find_listing(self, symbol: str | None) -> Listing:
+        """Give what the screener's list says of a symbol."""
+        return await screener.find_listing(self._connection, symbol)
 
     async def find_newer_against(
         self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction

@@ -15,6 +15,7 @@ from pregao.domain.facts import DecisionApproved, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
 from pregao.domain.position import Direction, Position
+from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
 from pregao.domain.user import User
@@ -108,6 +109,19 @@ class MemoryBooks:
             for fact in self._state.fills.values()
         )
         return -position.realized_pnl if exited else ZERO
+
+    async def find_listing(self, symbol: str | None) -> Listing:
+        ticker = ticker_of(symbol or "") or ""
+        if not self._state.listed:
+            return Listing(ticker=ticker, strategy="", size=0, rank=None, listed_at=None)
+        (stands,) = self._state.listed
+        return Listing(
+            ticker=ticker,
+            strategy=stands.strategy,
+            size=len(stands.tickers),
+            rank=stands.tickers.index(ticker) + 1 if ticker in stands.tickers else None,
+            listed_at=stands.happened_at,
+        )
 
     async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
         assert instruction.side is not None, "an entry has a side"

@@ -94,6 +94,11 @@ def _(state: State, fact: facts.TradingStateSet) -> None:
 # --- signals ----------------------------------------------------------------------------------------------
 
 
+@_folds(facts.TickersListed)
+def _(state: State, fact: facts.TickersListed) -> None:
+    state.listed[:] = [fact]
+
+
 def _change_signal(state: State, signal_id: Any, statuses: tuple[str, ...], **changes: Any) -> None:
     row = state.signals.get(signal_id)
     if row is not None and row.status in statuses:

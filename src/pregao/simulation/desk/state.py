@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import Fact, FillBooked, TradingStateSet, Verdict
+from pregao.domain.facts import Fact, FillBooked, TickersListed, TradingStateSet, Verdict
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import LIVE_STATUSES, Position
@@ -202,6 +202,9 @@ class State:
     orders: dict[str, OrderRow] = field(default_factory=dict)
     positions: dict[int, PositionRow] = field(default_factory=dict)
     fills: dict[FillKey, FillBooked] = field(default_factory=dict)
+    listed: list[TickersListed] = field(
+        default_factory=list
+    )  # the screener's list that stands, if there is one
     foreign_positions: dict[Place, ForeignRow] = field(default_factory=dict)
     daily_results: dict[tuple[UUID, date, str], DayRow] = field(default_factory=dict)
     account_checks: dict[int, CheckRow] = field(default_factory=dict)

@@ -18,7 +18,16 @@ from pregao.bots.ranges import (
     NAME_CHARACTERS_MIN,
     WEBHOOK_PATH_PATTERN,
 )
-from pregao.domain.bot import Approval, Bot, BotStatus, Directions, OppositeSide, SameSide, secrets_taken
+from pregao.domain.bot import (
+    Approval,
+    Bot,
+    BotStatus,
+    Directions,
+    OppositeSide,
+    Policy,
+    SameSide,
+    secrets_taken,
+)
 from pregao.domain.trading_state import TradingState
 from pregao.edges.http.api.activity import SignalShown
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
@@ -120,6 +129,7 @@ class NewBot(Asked):
     global_max_positions: Positions | None = default_of(Bot, "global_max_positions")
     same_side: SameSide = default_of(Bot, "same_side")
     opposite_side: OppositeSide = default_of(Bot, "opposite_side")
+    policy: Policy = default_of(Bot, "policy")
     symbols: SymbolRows = default_of(Bot, "symbols")
 
 
@@ -149,6 +159,7 @@ class BotChanges(Changes):
     global_max_positions: Positions | None = unset()
     same_side: SameSide = unset()
     opposite_side: OppositeSide = unset()
+    policy: Policy = unset()
     symbols: SymbolRows = unset()
 
 
@@ -181,6 +192,7 @@ class BotShown(Shown):
     global_max_positions: int | None
     same_side: SameSide
     opposite_side: OppositeSide
+    policy: Policy
     symbols: tuple[SymbolShown, ...]
     is_open: bool
     former_secret_until: datetime | None  # null when only the present secret is taken
