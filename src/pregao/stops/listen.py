@@ -7,6 +7,7 @@ opened anew; meanwhile asking watches (F095).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ RENEW_SECONDS = 60.0  # between two attempts to make a mute stream speak
 JOIN_SECONDS = (
     1.0  # a question that is due so soon goes with one that is due now: together they may weigh less
 )
+NAMED_MAX = 5  # symbols in one line of the log
 ANSWER_SECONDS_MAX = 3.0  # an answer that takes longer is old when it comes, and others wait to ask
 
 log = structlog.get_logger()
@@ -180,16 +182,27 @@ class Listening:
             waking.cancel()
 
     def _look(self) -> None:
-        now, due = self._clock(), []
+        now, due, handed_over = self._clock(), [], []
         soon = now + timedelta(seconds=JOIN_SECONDS)
         for heard in self._heard.values():
             self._note(heard, now=now)
+            watcher = watcher_of(heard.feed, now=now)
+            if watcher is not heard.watcher:
+                heard.watcher = watcher
+                handed_over.append(heard.symbol)
             due_at = question_due_at(heard.feed, now=now, every_seconds=self.settings.poll_seconds)
             if due_at <= soon:
                 due.append((due_at, heard.symbol))
             if self._is_mute(heard, now=now):
                 self._renew(heard, now=now)
         self._looked_at = now
+        if handed_over:
+            log.info(
+                "stops.feed.handed_over",
+                count=len(handed_over),
+                symbols=handed_over[:NAMED_MAX],
+                watched_by=dict(Counter(heard.watcher.value for heard in self._heard.values())),
+            )
         if due and not self._questions and min(due)[0] <= now:
             symbols = [symbol for _, symbol in due]
             question = asyncio.create_task(self._ask(symbols))
@@ -204,10 +217,6 @@ class Listening:
             heard.feed = after_price(
                 heard.feed, source=Source.STREAM, at=at, is_in_doubt=heard.book.is_in_doubt
             )
-        watcher = watcher_of(heard.feed, now=now)
-        if watcher is not heard.watcher:
-            heard.watcher = watcher
-            log.info("stops.feed.handed_over", symbol=heard.symbol, to=watcher)
 
     def _is_mute(self, heard: _Heard, *, now: datetime) -> bool:
         return (

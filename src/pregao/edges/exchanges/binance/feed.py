@@ -10,7 +10,7 @@ import json
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 import structlog
@@ -38,8 +38,6 @@ BEST = "/fapi/v1/ticker/bookTicker"
 BEST_OF_ONE = Call(method="GET", path=BEST, weight=2, importance=Importance.EXITS)
 BEST_OF_ALL = Call(method="GET", path=BEST, weight=5, importance=Importance.EXITS)
 
-TEXT, CONTINUATION = WSMsgType.TEXT, WSMsgType.CONTINUATION
-
 log = structlog.get_logger()
 
 
@@ -47,12 +45,12 @@ class _Quote(msgspec.Struct, gc=False):
     """What we read of a bookTicker."""
 
     u: int = 0
-    T: int = 0
     s: str = ""
     b: str = ""
-    B: str = ""
+    B: float = 0.0  # a side without quantity is no price; more is not asked of it
     a: str = ""
-    A: str = ""
+    A: float = 0.0
+    T: int = 0
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -60,7 +58,7 @@ class _Trade(msgspec.Struct, gc=False):
 
     s: str = ""
     p: str = ""
-    q: str = ""
+    q: float = 0.0  # one of nothing is no trade: the venue sends such rows, with price 0
     T: int = 0
 
 
@@ -81,8 +79,8 @@ class _Best(msgspec.Struct, rename="camel"):
     ask_qty: str
 
 
-_quote = msgspec.json.Decoder(_Quote)
-_trade = msgspec.json.Decoder(_Trade)
+_quote = msgspec.json.Decoder(_Quote, strict=False)
+_trade = msgspec.json.Decoder(_Trade, strict=False)
 _answer = msgspec.json.Decoder(_Answer)
 _best = msgspec.json.Decoder(_Best)
 _bests = msgspec.json.Decoder(list[_Best])
@@ -91,22 +89,30 @@ _bests = msgspec.json.Decoder(list[_Best])
 class _Followed:
     """One symbol: whom its prices go to, its last quote, and the ticks of the price texts that came lately."""
 
-    __slots__ = ("ask", "asks", "bid", "bids", "quote_id", "quoted_ms", "take", "tick")
+    __slots__ = ("ask", "bid", "quote_id", "quoted_ms", "take", "tick", "ticks")
 
     def __init__(self, *, tick: Decimal, take: TakePrice) -> None:
         self.tick = tick
         self.take = take
-        self.bids: dict[str, int] = {}  # 0 for what is no price
-        self.asks: dict[str, int] = {}
+        self.ticks: dict[str, int] = {}  # of whole ticks only
         self.bid = self.ask = self.quoted_ms = 0
         self.quote_id = 0  # an older one is the last word of a connection that was replaced
 
-    def learn(self, text: str) -> None:
-        """Remember the ticks of a price's text, as a bid and as an ask."""
-        if len(self.bids) >= TEXTS_MAX:
-            self.bids.clear()
-            self.asks.clear()
-        self.bids[text], self.asks[text] = quote_ticks(text, text, tick=self.tick) or (0, 0)
+    def read(self, bid: str, ask: str) -> tuple[int, int] | None:
+        """Read two prices of which a text is not known yet, and remember what lies on a tick."""
+        ticks = self.ticks
+        if len(ticks) >= TEXTS_MAX:
+            ticks.clear()
+        try:
+            for text in (bid, ask):
+                if text not in ticks:
+                    whole, between = divmod(Decimal(text), self.tick)
+                    if between or whole <= 0:
+                        return quote_ticks(bid, ask, tick=self.tick)
+                    ticks[text] = int(whole)
+        except InvalidOperation:
+            return None
+        return (ticks[bid], ticks[ask]) if ticks[bid] <= ticks[ask] else None
 
 
 class PriceFeed(Prices):
@@ -197,7 +203,7 @@ class PriceFeed(Prices):
     def _priced(self, told: Collection[_Best], wanted: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
         for best in told:
             followed = self._followed.get(best.symbol) if best.symbol in wanted else None
-            if followed is None or not _is_some(best.bid_qty) or not _is_some(best.ask_qty):
+            if followed is None or not best.bid_qty.strip("0.") or not best.ask_qty.strip("0."):
                 continue
             ticks = quote_ticks(best.bid_price, best.ask_price, tick=followed.tick)
             if ticks is not None:
@@ -225,39 +231,36 @@ class PriceFeed(Prices):
 
     # --- what comes ---
 
-    def _take_quote(self, message: bytes | memoryview) -> None:
+    def _take_quote(self, message: bytes) -> None:
         quote = _quote.decode(message)
         followed = self._followed.get(quote.s)
         if followed is None:
             _read_answer(message)
             return
         try:
-            bid, ask = followed.bids[quote.b], followed.asks[quote.a]
+            bid, ask = followed.ticks[quote.b], followed.ticks[quote.a]
         except KeyError:
-            followed.learn(quote.b)
-            followed.learn(quote.a)
-            bid, ask = followed.bids[quote.b], followed.asks[quote.a]
-        if 0 < bid <= ask and _is_some(quote.B) and _is_some(quote.A) and quote.u >= followed.quote_id:
+            bid, ask = followed.read(quote.b, quote.a) or (0, 0)
+        if 0 < bid <= ask and quote.B > 0.0 and quote.A > 0.0 and quote.u >= followed.quote_id:
             followed.quote_id = quote.u
             followed.quoted_ms = quote.T
             followed.bid = bid
             followed.ask = ask
             followed.take(bid, ask)
 
-    def _take_trade(self, message: bytes | memoryview) -> None:
+    def _take_trade(self, message: bytes) -> None:
         trade = _trade.decode(message)
         followed = self._followed.get(trade.s)
         if followed is None:
             _read_answer(message)
             return
         late_ms = trade.T - followed.quoted_ms
-        if late_ms <= 0 or not _is_some(trade.q):
+        if late_ms <= 0 or trade.q <= 0.0:
             return
-        if trade.p not in followed.bids:
-            followed.learn(trade.p)
-        bid, ask = followed.bids[trade.p], followed.asks[trade.p]
-        if not bid:
+        ticks = followed.read(trade.p, trade.p)
+        if ticks is None:
             return
+        bid, ask = ticks
         if followed.bid and late_ms <= QUOTE_AGE_MS_MAX:
             bid, ask = min(bid, followed.bid), max(ask, followed.ask)
         followed.take(bid, ask)
@@ -327,7 +330,7 @@ class _Pair:
 class _Frames(WSListener):
     """One open connection: every message is taken as it comes, in the call that reads it off the wire."""
 
-    def __init__(self, take: Callable[[bytes | memoryview], None]) -> None:
+    def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
         self._part = b""
         self._transport: WSTransport | None = None
@@ -336,18 +339,26 @@ class _Frames(WSListener):
         self._transport = transport
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
+        # What is no whole message is not looked at first: it cannot be read, and tells itself apart then.
         try:
-            if kind == TEXT and frame.fin:
-                self._take(frame.get_payload_as_memoryview())
-            elif kind in (TEXT, CONTINUATION):
-                self._part += frame.get_payload_as_bytes()
-                if frame.fin:
-                    whole, self._part = self._part, b""
-                    self._take(whole)
+            self._take(frame.get_payload_as_bytes())
+        except msgspec.DecodeError:
+            self._take_other(frame)
+        except Exception:  # of whoever takes the price: the next one is told all the same
+            log.exception("binance.feed.failed")
+
+    def _take_other(self, frame: WSFrame) -> None:
+        if frame.msg_type not in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
+            return  # the library answers pings, and sees what its own bring back
+        whole, self._part = self._part + frame.get_payload_as_bytes(), b""
+        if not frame.fin:
+            self._part = whole
+            return
+        try:
+            self._take(whole)
         except msgspec.DecodeError:
             log.warning("binance.feed.unreadable", bytes=frame.payload_size)
-        except Exception:  # of whoever takes the price: the next one is told all the same
+        except Exception:
             log.exception("binance.feed.failed")
 
     @property
@@ -358,7 +369,7 @@ class _Frames(WSListener):
 
     async def send(self, text: str) -> None:
         assert self._transport is not None
-        self._transport.send(TEXT, text)
+        self._transport.send(WSMsgType.TEXT, text)
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -378,9 +389,7 @@ class _Frames(WSListener):
             log.warning("binance.feed.broken", problem=type(problem).__name__)
 
 
-async def _connected(
-    url: str, *, take: Callable[[bytes | memoryview], None], limits: SocketLimits
-) -> Connection:
+async def _connected(url: str, *, take: Callable[[bytes], None], limits: SocketLimits) -> Connection:
     frames = _Frames(take)
     try:
         await ws_connect(
@@ -392,18 +401,14 @@ async def _connected(
             auto_ping_idle_timeout=limits.silence_seconds_max / 2,
             auto_ping_reply_timeout=limits.silence_seconds_max / 2,
             read_buffer_init_size=BUFFER_BYTES,
+            use_aiofastnet=False,  # the loop reads as fast, and TLS stays with Python
         )
     except WSError as problem:
         raise ConnectionError(type(problem).__name__) from problem
     return frames
 
 
-def _is_some(quantity: str) -> bool:
-    """Say whether a quantity's text is more than nothing: the venue sends rows of 0 that are no trades."""
-    return bool(quantity.strip("0."))
-
-
-def _read_answer(message: bytes | memoryview) -> None:
+def _read_answer(message: bytes) -> None:
     answer = _answer.decode(message)
     if answer.error is not None:
         log.warning("binance.feed.refused", id=answer.id)
