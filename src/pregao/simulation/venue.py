@@ -115,6 +115,7 @@ class SimulatedVenue:
     manners: Manners = field(default_factory=Manners)
     is_down: bool = False
     hits: dict[str, int] = field(default_factory=dict)
+    on_quote: list[Callable[[books.Quote], None]] = field(default_factory=list)  # told each price as it moves
     engine: Exchange = field(init=False)
 
     def __post_init__(self) -> None:
@@ -171,6 +172,8 @@ class SimulatedVenue:
         for key, algo in self.engine.find_due(quote):
             self._spoil(key, algo.algo_id)
         self.engine.execute(MovePrice(quote=quote))
+        for tell in self.on_quote:
+            tell(quote)
 
     def _spoil(self, key: str, algo_id: int) -> None:
         now_ms = self.venue_now_ms()

@@ -1,0 +1,211 @@
+"""
+The entry exam of a venue's prices for the stops.
+
+Binance's feed sits it over real sockets against the paper exchange, and the venue in memory sits the same.
+"""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from pregao.domain.order import Side
+from pregao.domain.position import Direction
+from pregao.domain.stop import Level, Method, StopRule, arm
+from pregao.edges.exchanges.binance import ApiKey, BinanceExchange, PriceFeed, VenueAddresses
+from pregao.edges.exchanges.wire import Wire
+from pregao.edges.paper.serve import PaperServer, PaperSettings
+from pregao.simulation.market import Tick
+from pregao.simulation.prices import SimulatedPrices
+from pregao.simulation.venue import SimulatedVenue
+from pregao.stops.book import StopBook
+from pregao.stops.feed import Source
+from pregao.stops.listen import Hearing, Listening, ListeningSettings
+
+TICK = Decimal("0.1")
+
+
+def now():
+    return datetime.now(UTC)
+
+
+class Stage:
+    """One venue, its prices, and what they told."""
+
+    def __init__(self, prices, *, move):
+        self.prices, self._move, self.told = prices, move, []
+
+    def follow(self, symbol="BTCUSDT", *, price_tick=TICK):
+        self.prices.follow(
+            symbol, price_tick=price_tick, take=lambda bid, ask: self.told.append((symbol, bid, ask))
+        )
+
+    def move(self, price, symbol="BTCUSDT"):
+        self._move(symbol, Decimal(price))
+
+    async def until(self, condition, *, seconds=5):
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def until_heard(self, symbol="BTCUSDT", *, price="90000"):
+        """Move the market until its stream speaks: a subscription takes a moment."""
+        for cents in range(500):
+            self.move(Decimal(price) + cents % 5, symbol)
+            await asyncio.sleep(0.01)
+            if any(told[0] == symbol for told in self.told):
+                return
+        raise AssertionError(symbol)
+
+
+@asynccontextmanager
+async def over_http():
+    server = PaperServer(PaperSettings(still=True))
+    await server.start()
+    *_, broadcast = server._parts
+
+    def move(symbol, price):
+        tick = Tick(
+            symbol=symbol, price=price, quantity=Decimal(1), taker=Side.BUY, at_ms=server.venue.now_ms()
+        )
+        broadcast.trade(server.venue.move_price(tick))
+
+    addresses = VenueAddresses.paper(server.url)
+    wire = Wire(clock=now)
+    exchange = BinanceExchange(
+        addresses=addresses, wire=wire, credentials={1: ApiKey("key", "secret")}.__getitem__, clock=now
+    )
+    try:
+        yield Stage(PriceFeed(addresses=addresses, rest=exchange.rest), move=move)
+    finally:
+        await exchange.close()
+        await wire.close()
+        await server.stop()
+
+
+@asynccontextmanager
+async def in_memory():
+    venue = SimulatedVenue(
+        clock=now,
+        chance=random.Random(7),
+        tell=lambda _: None,
+        submitted=lambda _: None,
+        cut_streams=lambda: None,
+    )
+    yield Stage(SimulatedPrices(venue), move=venue.move_price)
+
+
+@pytest.fixture(params=[over_http, in_memory], ids=["binance", "memory"])
+async def stage(request):
+    async with request.param() as stage:
+        stage.move("90000")
+        stage.move("3000", "ETHUSDT")
+        running = asyncio.create_task(stage.prices.run())
+        await asyncio.sleep(0)
+        yield stage
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class TestPrices:
+    async def test_are_told_in_ticks_as_they_come(self, stage):
+        stage.follow()
+        await stage.until_heard()
+        stage.told.clear()
+
+        stage.move("90123.4")
+
+        def is_there():
+            # A trade may come before its quote: then the other side still stands where it was.
+            return any(abs(bid - 901_234) <= 2 and 0 <= ask - bid <= 2 for _, bid, ask in stage.told)
+
+        await stage.until(is_there)
+
+    async def test_are_told_of_what_is_followed_and_no_longer(self, stage):
+        stage.follow()
+        stage.follow("ETHUSDT", price_tick=Decimal("0.01"))
+        await stage.until_heard()
+        await stage.until_heard("ETHUSDT", price="3000")
+
+        stage.prices.unfollow("BTCUSDT")
+        stage.prices.unfollow("BTCUSDT")
+        stage.told.clear()
+        stage.move("90001")
+        stage.move("3001", "ETHUSDT")
+
+        await stage.until(lambda: stage.told)
+        await asyncio.sleep(0.05)
+        assert {symbol for symbol, *_ in stage.told} == {"ETHUSDT"}
+
+    async def test_go_to_whoever_followed_last(self, stage):
+        stage.follow()
+        first, stage.told = stage.told, []
+
+        stage.follow()
+        await stage.until_heard()
+
+        assert first == []
+
+    async def test_are_told_on_after_they_were_renewed(self, stage):
+        stage.follow()
+        await stage.until_heard()
+
+        stage.prices.renew("BTCUSDT")
+        stage.prices.renew("UNKNOWN")
+        await asyncio.sleep(0.3)
+        stage.told.clear()
+
+        await stage.until_heard()
+
+    async def test_are_answered_of_what_is_followed(self, stage):
+        stage.follow()
+        stage.follow("ETHUSDT", price_tick=Decimal("0.01"))
+
+        answers = await stage.prices.ask(["BTCUSDT", "ETHUSDT", "UNKNOWN"])
+
+        assert set(answers) == {"BTCUSDT", "ETHUSDT"}
+        bid, ask = answers["BTCUSDT"]
+        assert 0 <= ask - bid <= 2
+        assert abs(bid - 900_000) <= 2
+        assert abs(answers["ETHUSDT"][0] - 300_000) <= 2
+
+    async def test_are_not_asked_for_where_nothing_is_followed(self, stage):
+        assert await stage.prices.ask(["BTCUSDT"]) == {}
+
+
+class TestListening:
+    async def test_fires_a_stop_from_the_venues_own_prices(self, stage):
+        """Both first prices are asked for; the crossing is streamed."""
+        told = []
+        listening = Listening(
+            stage.prices,
+            clock=now,
+            tell=lambda *one: told.append(one),
+            settings=ListeningSettings(look_seconds=0.01),
+        )
+        book = StopBook(price_tick=TICK)
+        stop = StopRule(stop=Level(method=Method.ABSOLUTE, value=Decimal(89_500)))
+        book.watch(
+            arm(stop, position_id=7, direction=Direction.LONG, entry_price=Decimal(90_000), price_tick=TICK)
+        )
+        listening.follow("BTCUSDT", book)
+        task = asyncio.create_task(listening.run())
+        await stage.until(lambda: book.price != (0, 0) and not book.is_in_doubt)
+        for cents in range(300):
+            stage.move(Decimal(90_000) + cents % 3)
+            await asyncio.sleep(0.01)
+            if listening.hearing_of("BTCUSDT") is Hearing.STREAMED:
+                break
+
+        stage.move("89500")
+        stage.move("89490")
+
+        await stage.until(lambda: told)
+        symbol, happened, source = told[0]
+        assert (symbol, [one.position_id for one in happened], source) == ("BTCUSDT", [7], Source.STREAM)
+        assert len(told) == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
