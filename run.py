@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
@@ -26,7 +27,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,19 @@ SECRETS: dict[str, Callable[[], str]] = {
     "PREGAO_METRICS_TOKEN": lambda: secrets.token_urlsafe(24),
 }
 
-TEST_STAGES = (
-    ("ruff check", ["ruff", "check", "."]),
-    ("ruff format", ["ruff", "format", "--check", "."]),
-    ("mypy", ["mypy"]),
-    ("mypy run.py", ["mypy", "run.py", "scripts"]),
-    ("import contracts", ["lint-imports"]),
-    ("pytest", ["pytest", "-n", "4", "--dist", "worksteal"]),  # tests wait more than they compute
+# Side by side, one row for each of two cores: (what it is, its command). The tests come after all of them.
+TEST_CHECKS = (
+    (("mypy", ["mypy"]), ("mypy run.py", ["mypy", "run.py", "scripts"])),
+    (
+        ("ruff check", ["ruff", "check", "."]),
+        ("ruff format", ["ruff", "format", "--check", "."]),
+        ("import contracts", ["lint-imports"]),
+        # Keeps the tests as pytest reads them: in a new clone every worker would make that of all files for itself.
+        ("collection", ["pytest", "--collect-only", "-qq"]),
+    ),
 )
+# More workers than cores: tests wait more than they compute.
+TESTS = ["pytest", "-n", "4", "--dist", "worksteal"]
 
 
 class StageError(Exception):
@@ -405,18 +411,37 @@ def test() -> int:
     desk = ("PREGAO_", "SERVER_", "DATABASE_URL", "WEBHOOK_IN_OPEN", "LOG_LEVEL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(desk)}
     environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    for name, command in TEST_STAGES:
-        print(f"\n=== {name} ===")
+    with concurrent.futures.ThreadPoolExecutor(len(TEST_CHECKS)) as rows:
+        codes = list(rows.map(lambda row: run_checks(row, environment), TEST_CHECKS))
+    for code in filter(None, codes):
+        return code
+    print("\n=== pytest ===")
+    code = run_tool(TESTS, environment).returncode  # pytest's own summary has the last word
+    if code:
+        print(f"FAILED at stage: pytest (exit code {code})", file=sys.stderr)
+    return code
+
+
+def run_checks(row: Iterable[tuple[str, list[str]]], environment: dict[str, str]) -> int:
+    """Run one after the other and give the first exit code that is not 0; what fails is shown whole."""
+    for name, command in row:
         began = time.monotonic()
-        code = subprocess.run(
-            [str(VENV / "bin" / command[0]), *command[1:]], check=False, cwd=ROOT, env=environment
-        ).returncode
-        if code:
-            print(f"FAILED at stage: {name} (exit code {code})", file=sys.stderr)
-            return code
-        if name != "pytest":  # pytest's own summary has the last word
-            print(f"ok, {time.monotonic() - began:.1f} s")
+        done = run_tool(command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            print(f"\n=== {name} ===\n{done.stdout}")
+            print(f"FAILED at stage: {name} (exit code {done.returncode})", file=sys.stderr)
+            return done.returncode
+        print(f"{name}: ok, {time.monotonic() - began:.1f} s")
     return 0
+
+
+def run_tool(
+    command: list[str], environment: dict[str, str], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    path = str(VENV / "bin" / command[0])
+    return subprocess.run(
+        [path, *command[1:]], check=False, cwd=ROOT, env=environment, text=True, errors="replace", **options
+    )
 
 
 # --- what is known about the desk -------------------------------------------------------------------------------------

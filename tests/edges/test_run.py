@@ -77,6 +77,19 @@ class Checkout:
         digest = self.call("print(run.installation_digest(run.RUNTIME_LOCK), end='')").stdout
         (self.folder / ".venv/.installed-requirements").write_text(digest)
 
+    def pretend_tools(self, **codes: int) -> None:
+        """Leave tools for tests that note that they ran and end with these codes."""
+        binaries = self.folder / ".venv/bin"
+        binaries.mkdir(parents=True)
+        (binaries / "python").symlink_to(sys.executable)
+        for name in ("ruff", "mypy", "lint-imports", "pytest"):
+            (binaries / name).write_text(
+                f'#!/bin/sh\necho "{name} $*" >> ran\necho "what {name} says"\nexit {codes.get(name, 0)}\n'
+            )
+            (binaries / name).chmod(0o755)
+        digest = self.call("print(run.installation_digest(run.TEST_LOCK), end='')").stdout
+        (self.folder / ".venv/.installed-requirements-test").write_text(digest)
+
     def listing(self) -> list[str]:
         return sorted(str(path) for path in self.folder.rglob("*") if "__pycache__" not in path.parts)
 
@@ -241,6 +254,45 @@ class TestStart:
 
         assert done.returncode == 1
         assert "SETTING_UNUSABLE: SERVER_PORT=eighty" in done.stderr
+
+
+class TestTests:
+    def test_come_after_every_check(self, checkout):
+        checkout.pretend_tools()
+
+        done = checkout.run("--test")
+
+        ran = (checkout.folder / "ran").read_text().splitlines()
+        assert done.returncode == 0, done.stderr
+        assert sorted(ran[:-1]) == [
+            "lint-imports ",
+            "mypy ",
+            "mypy run.py scripts",
+            "pytest --collect-only -qq",
+            "ruff check .",
+            "ruff format --check .",
+        ]
+        assert ran[-1] == "pytest -n 4 --dist worksteal"
+
+    def test_do_not_run_after_a_check_that_failed(self, checkout):
+        checkout.pretend_tools(mypy=7)
+
+        done = checkout.run("--test")
+
+        assert done.returncode == 7
+        assert "FAILED at stage: mypy (exit code 7)" in done.stderr
+        assert "what mypy says" in done.stdout
+        assert "-n 4" not in (checkout.folder / "ran").read_text()
+
+    def test_give_their_own_exit_code(self, checkout):
+        checkout.pretend_tools()
+        tests = checkout.folder / ".venv/bin/pytest"
+        tests.write_text('#!/bin/sh\n[ "$1" = --collect-only ] || exit 5\n')
+
+        done = checkout.run("--test")
+
+        assert done.returncode == 5
+        assert "FAILED at stage: pytest (exit code 5)" in done.stderr
 
 
 class TestLogs:
