@@ -105,17 +105,34 @@ class Clocked:
         self.done.set()
 
 
+class Watching:
+    """What leads a symbol's prices into its book, as the monitor does."""
+
+    def __init__(self, book, fired):
+        self.book, self.fired, self.price_tick = book, fired, book.price_tick
+
+    @property
+    def price(self):
+        return self.book.price
+
+    @property
+    def is_in_doubt(self):
+        return self.book.is_in_doubt
+
+    def take(self, bid, ask, _source):
+        happened = self.book.tick(bid, ask)
+        if happened:
+            self.fired.extend((one.position_id, one.level) for one in happened)
+
+
 async def ours(url, case):
     """Give the figures of the desk's own feed and book."""
     books, fired, clocked = case.books(), [], Clocked()
     prices = PriceFeed(addresses=VenueAddresses(rest=url, streams=url), rest=NoQuestions())
 
-    def tell(_, happened, __):
-        fired.extend((one.position_id, one.level) for one in happened)
-
-    listening = Listening(prices, clock=lambda: datetime.now(UTC), tell=tell)
+    listening = Listening(prices, clock=lambda: datetime.now(UTC))
     for symbol, book in books.items():
-        listening.follow(symbol, book)
+        listening.follow(symbol, Watching(book, fired))
     prices.follow(END, price_tick=case.tick, take=lambda *_: clocked.end())
     gc.collect()
     gc.freeze()

@@ -24,6 +24,7 @@ from pregao.simulation.venue import SimulatedVenue
 from pregao.stops.book import StopBook
 from pregao.stops.feed import Source
 from pregao.stops.listen import Hearing, Listening, ListeningSettings
+from tests.rooms.stops.memory_prices import Watching
 
 TICK = Decimal("0.1")
 
@@ -183,7 +184,6 @@ class TestListening:
         listening = Listening(
             stage.prices,
             clock=now,
-            tell=lambda *one: told.append(one),
             settings=ListeningSettings(look_seconds=0.01),
         )
         book = StopBook(price_tick=TICK)
@@ -191,7 +191,7 @@ class TestListening:
         book.watch(
             arm(stop, position_id=7, direction=Direction.LONG, entry_price=Decimal(90_000), price_tick=TICK)
         )
-        listening.follow("BTCUSDT", book)
+        listening.follow("BTCUSDT", Watching("BTCUSDT", book, told))
         task = asyncio.create_task(listening.run())
         await stage.until(lambda: book.price != (0, 0) and not book.is_in_doubt)
         for cents in range(300):

@@ -1,24 +1,24 @@
 """
 Hear the prices of what is watched: from the stream while it speaks, by asking while it is silent.
 
-Each price goes to its symbol's book at once, and what it reached is told at once. A market that is quiet is told from
-a feed that is mute: the venue is asked, and where its answer has moved without a word from the stream, the stream is
-opened anew; meanwhile asking watches (F095).
+Each price goes at once to whoever watches its symbol. A market that is quiet is told from a feed that is mute: the venue
+is asked, and where its answer has moved without a word from the stream, the stream is opened anew; meanwhile asking
+watches (F095).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol
 
 import structlog
 
 from pregao.domain.clock import Clock
 from pregao.domain.venue import VenueError
-from pregao.stops.book import Happened, StopBook
 from pregao.stops.feed import (
     ASK_AFTER_SECONDS,
     POLL_SECONDS,
@@ -43,8 +43,30 @@ ANSWER_SECONDS_MAX = 3.0  # an answer that takes longer is old when it comes, an
 
 log = structlog.get_logger()
 
-Tell: TypeAlias = Callable[[str, Sequence[Happened], Source], None]
-"""Told a symbol, what its price has reached, and who saw it; called in the event loop, it must not wait."""
+STREAM = Source.STREAM
+
+
+class Watcher(Protocol):
+    """Whoever watches one symbol."""
+
+    @property
+    def price_tick(self) -> Decimal:
+        """The tick that prices are counted in."""
+        ...
+
+    @property
+    def price(self) -> tuple[int, int]:
+        """The last bid and ask that were taken, believed or not; 0 where none came."""
+        ...
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the last price lay far from those before it: another one should be had soon."""
+        ...
+
+    def take(self, bid: int, ask: int, source: Source) -> None:
+        """Take a price, in ticks; called in the event loop, it must not wait."""
+        ...
 
 
 class Hearing(StrEnum):
@@ -67,50 +89,42 @@ class ListeningSettings:
 
 
 class _Heard:
-    """One symbol: its book, and what has been heard since the last look."""
+    """One symbol: who watches it, and what has been heard since the last look."""
 
     __slots__ = (
-        "book", "count", "feed", "followed_at", "moved_at", "noted", "renewed_at", "symbol", "tell", "tick", "watcher",
+        "count", "feed", "followed_at", "moved_at", "noted", "pass_on", "renewed_at", "symbol", "watched_by", "watcher",
     )  # fmt: skip
 
-    def __init__(self, symbol: str, book: StopBook, *, tell: Tell, followed_at: datetime) -> None:
+    def __init__(self, symbol: str, watcher: Watcher, *, followed_at: datetime) -> None:
         self.symbol = symbol
-        self.book = book
-        self.tick = book.tick
-        self.tell = tell
+        self.watcher = watcher
+        self.pass_on = watcher.take
         self.feed = Feed()
         self.followed_at = followed_at
         self.count = 0  # of the stream's prices
         self.noted = 0  # of them in ``feed``
-        self.moved_at: datetime | None = (
-            None  # an answer differed from the last price; the stream is silent since
-        )
+        self.moved_at: datetime | None = None  # an answer had moved; the stream is silent since
         self.renewed_at: datetime | None = None
-        self.watcher = Source.POLL
+        self.watched_by = Source.POLL
 
     def take(self, bid: int, ask: int) -> None:
         """Take a price of the stream's."""
         self.count += 1
-        happened = self.tick(bid, ask)
-        if happened:
-            self.tell(self.symbol, happened, Source.STREAM)
+        self.pass_on(bid, ask, STREAM)
 
 
 class Listening:
     """
-    The prices of one venue's watched symbols, led into their books.
+    The prices of one venue's watched symbols, led to their watchers.
 
     The instant of a price is known to the last look before it, never later than it came.
     """
 
-    def __init__(
-        self, prices: Prices, *, clock: Clock, tell: Tell, settings: ListeningSettings | None = None
-    ) -> None:
-        """Hear nothing yet; ``tell`` is called with all that a price has reached."""
+    def __init__(self, prices: Prices, *, clock: Clock, settings: ListeningSettings | None = None) -> None:
+        """Hear nothing yet."""
         self.settings = settings or ListeningSettings()
         self._prices = prices
         self._clock = clock
-        self._tell = tell
         self._heard: dict[str, _Heard] = {}
         self._looked_at: datetime | None = None
         self._questions: set[asyncio.Task[None]] = set()  # one at a time
@@ -121,10 +135,14 @@ class Listening:
         """The symbols that are listened to."""
         return self._heard.keys()
 
-    def follow(self, symbol: str, book: StopBook) -> None:
-        """Lead a symbol's prices into a book from now on; the venue is asked for the first two at once."""
-        heard = self._heard[symbol] = _Heard(symbol, book, tell=self._tell, followed_at=self._clock())
-        self._prices.follow(symbol, price_tick=book.price_tick, take=heard.take)
+    def follow(self, symbol: str, watcher: Watcher) -> None:
+        """
+        Lead a symbol's prices to a watcher from now on, in place of the one before.
+
+        The venue is asked at once, and until nothing is in doubt: a price that is the first is compared with nothing.
+        """
+        heard = self._heard[symbol] = _Heard(symbol, watcher, followed_at=self._clock())
+        self._prices.follow(symbol, price_tick=watcher.price_tick, take=heard.take)
         self._awake.set()
 
     def unfollow(self, symbol: str) -> None:
@@ -186,9 +204,9 @@ class Listening:
         soon = now + timedelta(seconds=JOIN_SECONDS)
         for heard in self._heard.values():
             self._note(heard, now=now)
-            watcher = watcher_of(heard.feed, now=now)
-            if watcher is not heard.watcher:
-                heard.watcher = watcher
+            watched_by = watcher_of(heard.feed, now=now)
+            if watched_by is not heard.watched_by:
+                heard.watched_by = watched_by
                 handed_over.append(heard.symbol)
             due_at = question_due_at(heard.feed, now=now, every_seconds=self.settings.poll_seconds)
             if due_at <= soon:
@@ -201,7 +219,7 @@ class Listening:
                 "stops.feed.handed_over",
                 count=len(handed_over),
                 symbols=handed_over[:NAMED_MAX],
-                watched_by=dict(Counter(heard.watcher.value for heard in self._heard.values())),
+                watched_by=dict(Counter(heard.watched_by.value for heard in self._heard.values())),
             )
         if due and not self._questions and min(due)[0] <= now:
             symbols = [symbol for _, symbol in due]
@@ -215,7 +233,7 @@ class Listening:
             heard.moved_at = None
             at = now if self._looked_at is None else self._looked_at
             heard.feed = after_price(
-                heard.feed, source=Source.STREAM, at=at, is_in_doubt=heard.book.is_in_doubt
+                heard.feed, source=Source.STREAM, at=at, is_in_doubt=heard.watcher.is_in_doubt
             )
 
     def _is_mute(self, heard: _Heard, *, now: datetime) -> bool:
@@ -256,9 +274,7 @@ class Listening:
         now, feed = self._clock(), heard.feed
         silent_since = feed.streamed_at or heard.followed_at
         is_silent = (now - silent_since).total_seconds() >= ASK_AFTER_SECONDS
-        if is_silent and heard.moved_at is None and heard.book.price != (bid, ask):
+        if is_silent and heard.moved_at is None and heard.watcher.price != (bid, ask):
             heard.moved_at = now
-        happened = heard.tick(bid, ask)
-        heard.feed = after_price(feed, source=Source.POLL, at=now, is_in_doubt=heard.book.is_in_doubt)
-        if happened:
-            heard.tell(heard.symbol, happened, Source.POLL)
+        heard.pass_on(bid, ask, Source.POLL)
+        heard.feed = after_price(feed, source=Source.POLL, at=now, is_in_doubt=heard.watcher.is_in_doubt)

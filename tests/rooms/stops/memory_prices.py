@@ -56,3 +56,27 @@ class MemoryPrices:
     def _ticks(self, symbol):
         tick = self.followed[symbol][0]
         return tuple(int(price / tick) for price in self.quotes[symbol])
+
+
+class Watching:
+    """A watcher that does what its book says, and remembers it."""
+
+    def __init__(self, symbol, book, told):
+        self.symbol, self.book, self.told = symbol, book, told
+
+    @property
+    def price_tick(self):
+        return self.book.price_tick
+
+    @property
+    def price(self):
+        return self.book.price
+
+    @property
+    def is_in_doubt(self):
+        return self.book.is_in_doubt
+
+    def take(self, bid, ask, source):
+        happened = self.book.tick(bid, ask)
+        if happened:
+            self.told.append((self.symbol, happened, source))

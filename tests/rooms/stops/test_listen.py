@@ -13,7 +13,7 @@ from pregao.stops.book import StopBook
 from pregao.stops.feed import Source
 from pregao.stops.listen import Hearing, Listening, ListeningSettings
 from tests.builders import NOON
-from tests.rooms.stops.memory_prices import MemoryPrices
+from tests.rooms.stops.memory_prices import MemoryPrices, Watching
 
 TICK = Decimal("0.01")
 
@@ -32,7 +32,6 @@ class Room:
         self.listening = Listening(
             self.prices,
             clock=self.clock,
-            tell=lambda *told: self.told.append(told),
             settings=ListeningSettings(look_seconds=0.0005),
         )
 
@@ -42,7 +41,7 @@ class Room:
         book.watch(
             arm(rule, position_id=1, direction=Direction.LONG, entry_price=Decimal(100), price_tick=TICK)
         )
-        self.listening.follow(symbol, book)
+        self.listening.follow(symbol, Watching(symbol, book, self.told))
         return book
 
     async def pass_time(self, seconds, *, step=1.0):
