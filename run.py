@@ -410,6 +410,8 @@ def test() -> int:
     # The settings of a desk that happen to be set here are not the suite's.
     desk = ("PREGAO_", "SERVER_", "DATABASE_URL", "WEBHOOK_IN_OPEN", "LOG_LEVEL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(desk)}
+    # What is compiled once serves every worker and each of the hundreds of processes that the tests start.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     with concurrent.futures.ThreadPoolExecutor(len(TEST_CHECKS)) as rows:
         codes = list(rows.map(lambda row: run_checks(row, environment), TEST_CHECKS))

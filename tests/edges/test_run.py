@@ -274,6 +274,16 @@ class TestTests:
         ]
         assert ran[-1] == "pytest -n 4 --dist worksteal"
 
+    def test_keep_what_they_compile_and_are_told_nothing_of_a_desk(self, checkout):
+        checkout.pretend_tools()
+        (checkout.folder / ".venv/bin/pytest").write_text("#!/bin/sh\nenv\n")
+
+        told = checkout.run("--test", PREGAO_ADMIN_TOKEN="x", PYTHONDONTWRITEBYTECODE="1").stdout
+
+        assert "PATH=" in told
+        assert "PREGAO_ADMIN_TOKEN" not in told
+        assert "PYTHONDONTWRITEBYTECODE" not in told
+
     def test_do_not_run_after_a_check_that_failed(self, checkout):
         checkout.pretend_tools(mypy=7)
 
