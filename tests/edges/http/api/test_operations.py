@@ -246,6 +246,19 @@ class TestRiskManaged:
 
         assert [(one.status_code, code_of(one)) for one in answers] == [(403, "ROLE_FORBIDDEN")] * 2
 
+    @pytest.mark.parametrize(("pnl", "codes"), [("-39.99", []), ("-40", ["MONTHLY_DRAWDOWN"])])
+    async def test_is_spoken_against_from_exactly_four_percent_on(self, desk, pnl, codes):
+        """F101: of the capital that is named where none is set; an operator may trade all the same."""
+        await desk.append(*configured(accounts=1))
+        order = planned(1, order_id="p1", client_order_id="p11", position_id=1, subscription_id=UUID(int=1))
+        lost = closed(held("1", price="100", position_id=1), at=desk.now, pnl=pnl)
+        await desk.append(order, PositionChanged(happened_at=NOON, position=lost))
+
+        assert await speaks_against(desk.client) == codes
+        assert await speaks_against(desk.client, force_override=True) == []
+        status = (await desk.client.get(f"{TRADE}/status/", params={"capital": 1000})).json()
+        assert (status["monthly_pnl"], status["state"]) == (pnl, "paused" if codes else "active")
+
 
 class TestOperations:
     """F080: how positions show, and what may be done with each."""
