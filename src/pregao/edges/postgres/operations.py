@@ -25,18 +25,25 @@ STATUS = f"""
 CASE p.status WHEN 'pending' THEN 'PLANNED' WHEN 'abandoned' THEN 'CANCELLED'
               WHEN 'closed' THEN CASE WHEN {IS_CANCELED} THEN 'CANCELLED' ELSE 'CLOSED' END ELSE 'ACTIVE' END
 """
-OPERATIONS = f"""
+OPERATIONS_WHERE = f"""
 SELECT o.* FROM (
     SELECT p.*, {STATUS} AS operation_status, a.name AS account_name, a.user_id AS client,
            coalesce(nullif(t.strategy, ''), b.name, '') AS strategy, t.stop_price, t.target_price, t.capital, t.risk_percent
     FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN bots AS b ON b.bot_id = p.bot_id
     LEFT JOIN trades_by_hand AS t ON t.signal_id = p.signal_id
-    WHERE ($1::uuid IS NULL OR a.user_id = $1)
+    WHERE ($1::uuid IS NULL OR a.user_id = $1) AND {{}}
 ) AS o
 """
-LATEST = f"""
-{OPERATIONS} WHERE $2::text IS NULL OR o.operation_status = $2
-ORDER BY o.position_id DESC OFFSET $3 LIMIT $4
+OPERATIONS = OPERATIONS_WHERE.format("true")
+# What can be told from the position's row alone is looked at first: of millions that are over, few are live.
+STATUSES = {
+    OperationStatus.PLANNED: "p.closed_at IS NULL AND p.status = 'pending'",
+    OperationStatus.ACTIVE: "p.closed_at IS NULL AND p.status IN ('open', 'closing')",
+    OperationStatus.CLOSED: "p.status = 'closed'",
+    OperationStatus.CANCELED: "p.status IN ('closed', 'abandoned')",
+}
+LATEST = """
+WHERE $2::text IS NULL OR o.operation_status = $2 ORDER BY o.position_id DESC OFFSET $3 LIMIT $4
 """
 ONE = f"{OPERATIONS} WHERE o.position_id = $2"
 OPENED_BY = f"""
@@ -54,7 +61,8 @@ class PostgresOperations:
     async def operations(
         self, *, owner: UUID | None, status: OperationStatus | None, offset: int, limit: int
     ) -> Sequence[OperationLine]:
-        return [_line(row) for row in await self._pool.fetch(LATEST, owner, status, offset, limit)]
+        query = OPERATIONS_WHERE.format("true" if status is None else STATUSES[status]) + LATEST
+        return [_line(row) for row in await self._pool.fetch(query, owner, status, offset, limit)]
 
     async def find_operation(self, operation_id: int, *, owner: UUID | None) -> OperationLine | None:
         row = await self._pool.fetchrow(ONE, owner, operation_id)
