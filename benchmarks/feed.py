@@ -13,6 +13,7 @@ import base64
 import gc
 import hashlib
 import json
+import logging
 import os
 import socket
 import struct
@@ -26,6 +27,7 @@ from statistics import median
 
 import msgspec
 import picows
+import structlog
 import uvloop
 
 from benchmarks.feed_case import END, Case
@@ -264,6 +266,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     given = vars(parser.parse_args())
     as_json = given.pop("json")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     found = measure(**given)
     if as_json:
         show_json({"machine": machine(), **found})

@@ -2,14 +2,18 @@
 Stops in memory: how many price ticks a second pass through the stop book, beside a loop over every stop.
 
 Both look at the same ticks and must say the same, or the figures mean nothing. The trailing run lets every stop follow
-its price by hand-span; moving a stop is what an operator or a trail does to the book.
+its price by hand-span; moving a stop is what an operator or a trail does to the book. The way from the socket to the book
+is `benchmarks.feed`, which runs last.
 """
 
 import argparse
 import csv
 import gc
 import gzip
+import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -322,6 +326,7 @@ def main() -> None:
         "--many", type=int, default=1_000_000, help="stops of the second p50; 0 leaves it out"
     )
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--feed", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     chance = random.Random(given.seed)
@@ -345,6 +350,8 @@ def main() -> None:
         many = some_stops(chance, starts, count=given.many, reach=reach)
         result["many_p50_us"], result["many_p99_us"] = percentiles(many, list(islice(ticks, 200_000)))
     if given.json:
+        if given.feed:
+            result["feed"] = json.loads(feed(given, "--json", capture_output=True).stdout)
         show_json(result)
         return
     show(
@@ -364,6 +371,22 @@ def main() -> None:
     if given.many:
         print(f"; with {given.many:,} stops p50 {result['many_p50_us']:.2f} us, ", end="")
         print(f"p99 {result['many_p99_us']:.2f} us")
+    if given.feed:
+        sys.stdout.flush()
+        feed(given)
+
+
+def feed(
+    given: argparse.Namespace, *more: str, capture_output: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Measure the way from the socket to the book, in a process of its own."""
+    tapes = ["--tapes", str(given.tapes)] if given.tapes else []
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.feed", *tapes, *more],
+        check=True,
+        text=True,
+        capture_output=capture_output,
+    )
 
 
 def _row(name: str, figures: dict[str, float], *, aim: str) -> tuple[Any, ...]:

@@ -1,8 +1,11 @@
 """The stops' prices, on a websocket venue that does what a test asks for."""
 
 import asyncio
+import base64
+import hashlib
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,11 +43,11 @@ def trade(price, *, at=1_001, quantity="0.500", symbol="BTCUSDT"):
 
 
 @asynccontextmanager
-async def listening(streams, exchange, **symbols):
+async def listening(streams, exchange, *, limits=QUICK, **symbols):
     feed = PriceFeed(
         addresses=VenueAddresses(rest="http://127.0.0.1:9", streams=streams.url),
         rest=exchange.rest,
-        limits=QUICK,
+        limits=limits,
     )
     feed.told = []
     for symbol, tick in (symbols or {"BTCUSDT": TICK}).items():
@@ -123,6 +126,77 @@ class TestSubscriptions:
         await until(lambda: len(streams.live) == 2)
         await say(streams, "/public", quote())
         await until(lambda: feed.told)
+
+    async def test_keep_the_pace_of_the_venue(self, streams, exchange):
+        """Ten messages a second end the connection; a change of heart is told once."""
+        async with listening(streams, exchange) as feed:
+            await until(lambda: len(streams.texts) == 2)
+            began = asyncio.get_running_loop().time()
+            for number in range(300):
+                follow(feed, "ETHUSDT")
+                if number % 2:
+                    feed.unfollow("ETHUSDT")
+            follow(feed, "SOLUSDT")
+            await asyncio.sleep(0.6)
+
+            took = asyncio.get_running_loop().time() - began
+            assert len(streams.texts) - 2 <= 2 * (took / 0.25 + 1)
+            assert {"solusdt@aggTrade", "solusdt@bookTicker"} <= set(names(streams))
+            assert "ethusdt@bookTicker" not in names(streams)
+
+    async def test_move_to_a_new_connection_before_the_old_one_ends(self, streams, exchange):
+        """The venue ends every connection after a day; the next one is open and subscribed by then."""
+        limits = SocketLimits(lifetime_seconds=0.4, overlap_seconds=0.2, backoff_seconds_max=0.05)
+        async with listening(streams, exchange, limits=limits) as feed:
+            await until(lambda: len(streams.texts) == 4)
+
+            assert streams.live_before[:4] == [0, 1, 2, 3]
+            await until(lambda: len(streams.live) == 2)
+            await say(streams, "/public", quote())
+            await until(lambda: feed.told)
+
+    async def test_leave_a_connection_that_answers_no_ping(self, exchange):
+        """Half open: nothing comes, and nothing says so."""
+        limits = SocketLimits(silence_seconds_max=0.3, backoff_seconds_max=0.05)
+        async with raw_venue() as venue, listening(venue, exchange, limits=limits):
+            await until(lambda: len(venue.opened) >= 4)
+
+    async def test_answer_the_venues_pings(self, exchange):
+        async with raw_venue() as venue, listening(venue, exchange):
+            await until(lambda: len(venue.opened) == 2)
+
+            venue.opened[0].write(b"\x89\x04beat")
+
+            await until(lambda: b"\x8a\x84" in venue.heard)
+
+
+@asynccontextmanager
+async def raw_venue():
+    """A venue that opens connections and does nothing by itself, not even answer a ping."""
+    venue = SimpleNamespace(opened=[], heard=b"")
+
+    async def accept(reader, writer):
+        venue.opened.append(writer)
+        head = await reader.readuntil(b"\r\n\r\n")
+        key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+        proof = hashlib.sha1(key.split(b": ")[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        writer.write(
+            b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+            + base64.b64encode(proof)
+            + b"\r\n\r\n"
+        )
+        while more := await reader.read(4096):
+            venue.heard += more
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    venue.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield venue
+    finally:
+        server.close()
+        for writer in venue.opened:
+            writer.close()
+        await asyncio.sleep(0.01)
 
 
 class TestPrices:
