@@ -106,7 +106,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),
         screener=PostgresScreener(journal.pool),
-        screener_books=PostgresScreenerBooks(journal, ring=partial(doorbell.ring, SCREENER)),
+        screener_books=PostgresScreenerBooks(
+            journal, ring=partial(doorbell.ring, SCREENER), ring_signals=partial(doorbell.ring, "signals")
+        ),
         screener_limits=screener_limits(settings),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,

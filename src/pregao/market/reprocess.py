@@ -6,6 +6,7 @@ What is tried again is a signal of the screener's own: it is decided like all ot
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from pregao.domain.order import Side
 from pregao.domain.screener import Reprocessed, Strategy
 from pregao.domain.signal import Action, Instruction
 from pregao.market.ports import DeclinedBuy, ScreenerBook
+from pregao.market.refusals import ConflictError
+from pregao.market.universe import ranked
 
 SOURCE = "screener"
 SEND_SECONDS = 60  # as young as the list: the time it took to enter is not its age
@@ -43,6 +46,28 @@ async def reprocess(
         if not buy.was_tried_again:
             facts += _tried_again(buy, strategy=strategy, new_id=new_id, now=now)
     return facts
+
+
+async def reprocess_by_hand(
+    tickers: Sequence[str],
+    *,
+    window_seconds: int,
+    book: ScreenerBook,
+    new_id: Callable[[datetime], UUID],
+    now: datetime,
+) -> list[Fact]:
+    """
+    Try the last declined entries in these tickers again now, as far as they are on the list; each is tried once.
+
+    :raises ConflictError: when no strategy is active, or no list stands.
+    """
+    strategy, standing = await book.find_active(), await book.lock_list()
+    if strategy is None or standing is None:
+        raise ConflictError("STRATEGY_MISSING", "No strategy is active, or its first list is not there yet.")
+    asked = replace(strategy, reprocess_enabled=True, reprocess_window_seconds=window_seconds)
+    wanted = ranked(tickers, top_n=len(tickers))
+    on_it = [ticker for ticker in standing.tickers if ticker in wanted]
+    return await reprocess(on_it, strategy=asked, book=book, new_id=new_id, now=now)
 
 
 def outcome_of(buy: DeclinedBuy, *, strategy: Strategy, now: datetime) -> Reprocessed:

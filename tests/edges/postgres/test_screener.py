@@ -75,7 +75,7 @@ class Desk:
     def __init__(self, journal):
         self.journal = journal
         self.pool = journal.pool
-        self.books = PostgresScreenerBooks(journal, ring=lambda: None)
+        self.books = PostgresScreenerBooks(journal, ring=lambda: None, ring_signals=lambda: None)
         self.views = PostgresScreener(journal.pool)
         self.screen = ScriptedScreen()
 

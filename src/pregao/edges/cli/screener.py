@@ -88,6 +88,21 @@ def reprocessed(*, limit: Limit = 20, as_json: Json = False) -> None:
 
 
 @app.command()
+def reprocess(
+    tickers: Annotated[list[str], typer.Argument(metavar="TICKER...", help="Those that are on the list.")],
+    *,
+    window_seconds: Annotated[int, typer.Option(help="How old the entries may be; 0 is no limit.")] = 300,
+    as_json: Json = False,
+) -> None:
+    """Try the last declined entries in these tickers again now; each is tried once."""
+    found = call("POST", "/screener/reprocess", body={"tickers": tickers, "window_seconds": window_seconds})
+    if as_json:
+        show_json(found["items"])
+    else:
+        show_rows(found["items"], REPROCESSED_COLUMNS, empty="There is nothing to try again.")
+
+
+@app.command()
 def pause(*, as_json: Json = False) -> None:
     """Fetch nothing any more but what somebody asks for; the list stands as it is."""
     _say_status(call("POST", "/screener/pause"), as_json=as_json)

@@ -1,7 +1,7 @@
 """
 Who may use the API, and how much they may send: decided before a byte of the body is read.
 
-Closed by default: a path below `/api/` is open only when it is named here. Who came in stands in the scope as
+Closed by default: a path below `/api/`, or one of system A's that we answer, is open only when it is named here. Who came in stands in the scope as
 `principal`, from where as `source_address`; what he may do, each route says (api/roles.py).
 """
 
@@ -31,7 +31,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-CLOSED = "/api/"
+CLOSED = (
+    "/api/",
+    "/finviz/",
+    "/admin/finviz/",
+    "/admin/engine/",
+    "/admin/top-n-tickers",
+    "/admin/reprocessing/",
+)
 OPEN_PATHS = frozenset({"/api/v1/bots/health", "/api/v1/auth/login"})
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 and its registry: what a websocket is closed with
 USER_AGENT_CHARACTERS_MAX = 200

@@ -61,18 +61,24 @@ LEFT JOIN screener_strategies AS s ON s.is_active
 class PostgresScreenerBooks:
     """The port `market.ports.ScreenerBooks`."""
 
-    def __init__(self, journal: Journal, *, ring: Callable[[], None]) -> None:
-        """Call ``ring`` after each commit, so that the screener looks at once."""
+    def __init__(
+        self, journal: Journal, *, ring: Callable[[], None], ring_signals: Callable[[], None]
+    ) -> None:
+        """Call ``ring`` after each commit, so that the screener looks at once, and the other where a signal is in it."""
         self._journal = journal
         self._ring = ring
+        self._ring_signals = ring_signals
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["PostgresScreenerBook"]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         async with self._journal.transaction() as transaction:
             await transaction.connection.execute(CHANGE_ONE_BY_ONE)
-            yield PostgresScreenerBook(transaction)
+            book = PostgresScreenerBook(transaction)
+            yield book
         self._ring()
+        if book.has_signal:
+            self._ring_signals()
 
 
 class PostgresScreenerBook:

@@ -205,7 +205,9 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),
         screener=PostgresScreener(journal.pool),
-        screener_books=PostgresScreenerBooks(journal, ring=lambda: rings.append("screener")),
+        screener_books=PostgresScreenerBooks(
+            journal, ring=lambda: rings.append("screener"), ring_signals=lambda: rings.append("signals")
+        ),
         screener_limits=ScreenerLimits(),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,

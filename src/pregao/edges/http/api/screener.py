@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from pregao.domain.facts import BuyReprocessed
 from pregao.domain.screener import Reprocessed, Source, Strategy
 from pregao.edges.http.api.roles import Operator, Viewer, name_of
 from pregao.edges.http.api.rules import asked_of
@@ -15,6 +16,7 @@ from pregao.edges.http.api.shapes import (
     COUNT,
     ERRORS,
     PAGE_ITEMS,
+    PAGE_ITEMS_MAX,
     STRICT,
     TOKEN,
     UNKNOWN,
@@ -31,6 +33,7 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
+from pregao.market.reprocess import reprocess_by_hand
 from pregao.market.screen import (
     activate_strategy,
     ask_for_look,
@@ -109,6 +112,13 @@ class StrategyChanges(Changes):
     reprocess_window_seconds: ReprocessSeconds = unset()
     respect_sell_chronology: bool = unset()
     sell_chronology_window_seconds: ChronologySeconds = unset()
+
+
+class ReprocessAsked(Asked):
+    """Which tickers, and how old the entries may be."""
+
+    tickers: Annotated[tuple[str, ...], Field(json_schema_extra={"minItems": 1, "maxItems": TICKERS_MAX})]
+    window_seconds: Annotated[int, STRICT, COUNT, Field(ge=0, le=RANGES["reprocess_window_seconds"][1])] = 300
 
 
 class CopyAsked(Asked):
@@ -220,6 +230,21 @@ async def list_reprocessed(
     """Give the declined entries that were looked at again, the latest first; there is one page only."""
     lines = await desk.screener.reprocessed(limit=limit)
     return Page(items=[ReprocessedShown.model_validate(line) for line in lines], next_cursor=None)
+
+
+@routes.post("/reprocess", responses={**CONFLICT, **UNREADABLE})
+async def reprocess_now(body: ReprocessAsked, desk: DeskGiven, _who: Operator) -> Page[ReprocessedShown]:
+    """Try the last declined entries in these tickers again, as far as they are on the list; each is tried once."""
+    now = desk.clock()
+    async with desk.screener_books.open() as book:
+        facts = await reprocess_by_hand(
+            body.tickers, window_seconds=body.window_seconds, book=book, new_id=uuid7, now=now
+        )
+        await book.append(facts)
+    told = [fact.signal_id for fact in facts if isinstance(fact, BuyReprocessed)]
+    lines = await desk.screener.reprocessed(limit=PAGE_ITEMS_MAX) if told else []
+    shown = [one for one in lines if one.signal_id in told and one.reprocessed_at == now]
+    return Page(items=[ReprocessedShown.model_validate(line) for line in shown], next_cursor=None)
 
 
 @routes.post("/pause", responses=UNREADABLE)
