@@ -7,7 +7,7 @@ Binance's feed sits it over real sockets against the paper exchange, and the ven
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -27,6 +27,7 @@ from pregao.stops.listen import Hearing, Listening, ListeningSettings
 from tests.rooms.stops.memory_prices import Watching
 
 TICK = Decimal("0.1")
+START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def now():
@@ -36,8 +37,8 @@ def now():
 class Stage:
     """One venue, its prices, and what they told."""
 
-    def __init__(self, prices, *, move):
-        self.prices, self._move, self.told = prices, move, []
+    def __init__(self, prices, *, move, mute):
+        self.prices, self._move, self.mute, self.told = prices, move, mute, []
 
     def follow(self, symbol="BTCUSDT", *, price_tick=TICK):
         self.prices.follow(
@@ -66,7 +67,10 @@ class Stage:
 async def over_http():
     server = PaperServer(PaperSettings(still=True))
     await server.start()
-    *_, broadcast = server._parts
+    _, hub, broadcast = server._parts
+
+    def mute(is_mute):
+        hub.frozen_until_ms = server.venue.now_ms() + 3_600_000 if is_mute else 0
 
     def move(symbol, price):
         tick = Tick(
@@ -80,7 +84,7 @@ async def over_http():
         addresses=addresses, wire=wire, credentials={1: ApiKey("key", "secret")}.__getitem__, clock=now
     )
     try:
-        yield Stage(PriceFeed(addresses=addresses, rest=exchange.rest), move=move)
+        yield Stage(PriceFeed(addresses=addresses, rest=exchange.rest), move=move, mute=mute)
     finally:
         await exchange.close()
         await wire.close()
@@ -96,19 +100,31 @@ async def in_memory():
         submitted=lambda _: None,
         cut_streams=lambda: None,
     )
-    yield Stage(SimulatedPrices(venue), move=venue.move_price)
+    prices = SimulatedPrices(venue)
+    yield Stage(prices, move=venue.move_price, mute=lambda is_mute: setattr(prices, "is_mute", is_mute))
 
 
 @pytest.fixture(params=[over_http, in_memory], ids=["binance", "memory"])
-async def stage(request):
+async def still_stage(request):
     async with request.param() as stage:
         stage.move("90000")
         stage.move("3000", "ETHUSDT")
-        running = asyncio.create_task(stage.prices.run())
-        await asyncio.sleep(0)
         yield stage
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def stage(still_stage):
+    running = asyncio.create_task(still_stage.prices.run())
+    await asyncio.sleep(0)
+    yield still_stage
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def desk(still_stage):
+    async with watching(still_stage) as desk:
+        yield desk
 
 
 class TestPrices:
@@ -178,34 +194,64 @@ class TestPrices:
 
 
 class TestListening:
-    async def test_fires_a_stop_from_the_venues_own_prices(self, stage):
+    async def test_fires_a_stop_from_the_venues_own_prices(self, desk):
         """Both first prices are asked for; the crossing is streamed."""
-        told = []
-        listening = Listening(
-            stage.prices,
-            clock=now,
-            settings=ListeningSettings(look_seconds=0.01),
-        )
-        book = StopBook(price_tick=TICK)
-        stop = StopRule(stop=Level(method=Method.ABSOLUTE, value=Decimal(89_500)))
-        book.watch(
-            arm(stop, position_id=7, direction=Direction.LONG, entry_price=Decimal(90_000), price_tick=TICK)
-        )
-        listening.follow("BTCUSDT", Watching("BTCUSDT", book, told))
-        task = asyncio.create_task(listening.run())
-        await stage.until(lambda: book.price != (0, 0) and not book.is_in_doubt)
-        for cents in range(300):
-            stage.move(Decimal(90_000) + cents % 3)
-            await asyncio.sleep(0.01)
-            if listening.hearing_of("BTCUSDT") is Hearing.STREAMED:
-                break
+        desk.stage.move("89500")
+        desk.stage.move("89490")
 
-        stage.move("89500")
-        stage.move("89490")
-
-        await stage.until(lambda: told)
-        symbol, happened, source = told[0]
+        await desk.stage.until(lambda: desk.told)
+        symbol, happened, source = desk.told[0]
         assert (symbol, [one.position_id for one in happened], source) == ("BTCUSDT", [7], Source.STREAM)
-        assert len(told) == 1
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        assert len(desk.told) == 1
+
+    async def test_hands_over_to_asking_and_back_and_exits_once(self, desk):
+        """F095: the connection stands and answers, and no price comes; forty seconds pass in one."""
+        desk.stage.mute(True)
+        desk.stage.move("89490")
+
+        await desk.stage.until(lambda: desk.told)
+        symbol, happened, source = desk.told[0]
+        heard = desk.listening.hearing_of("BTCUSDT")
+        desk.stage.mute(False)
+        await desk.until_streamed("89480")
+
+        assert (symbol, [one.position_id for one in happened], source) == ("BTCUSDT", [7], Source.POLL)
+        assert heard is not Hearing.BLIND
+        assert len(desk.told) == 1
+
+
+class Desk:
+    """A stop at 89,500 on a stage, and a clock that is forty times as fast."""
+
+    def __init__(self, stage):
+        self.stage, self.told, self._began = stage, [], asyncio.get_running_loop().time()
+        self.listening = Listening(
+            stage.prices, clock=self.clock, settings=ListeningSettings(look_seconds=0.005)
+        )
+        self.book = StopBook(price_tick=TICK)
+        rule = StopRule(stop=Level(method=Method.ABSOLUTE, value=Decimal(89_500)))
+        entry = {"entry_price": Decimal(90_000), "price_tick": TICK}
+        self.book.watch(arm(rule, position_id=7, direction=Direction.LONG, **entry))
+        self.listening.follow("BTCUSDT", Watching("BTCUSDT", self.book, self.told))
+
+    def clock(self):
+        return START + timedelta(seconds=40 * (asyncio.get_running_loop().time() - self._began))
+
+    async def until_streamed(self, price):
+        for cents in range(500):
+            self.stage.move(Decimal(price) + cents % 3)
+            await asyncio.sleep(0.01)
+            if self.listening.hearing_of("BTCUSDT") is Hearing.STREAMED and not self.book.is_in_doubt:
+                return
+        raise AssertionError(price)
+
+
+@asynccontextmanager
+async def watching(stage):
+    desk = Desk(stage)
+    task = asyncio.create_task(desk.listening.run())
+    await desk.until_streamed("90000")
+    yield desk
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

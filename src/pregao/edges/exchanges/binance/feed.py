@@ -125,6 +125,7 @@ class PriceFeed(Prices):
         self._streams = addresses.streams
         self._rest = rest
         self._limits = limits or SocketLimits()
+        self._tls = ssl.create_default_context() if addresses.streams.startswith("wss:") else None
         self._followed: dict[str, _Followed] = {}
         self._pairs: list[_Pair] = []
         self._awake = asyncio.Event()
@@ -217,7 +218,8 @@ class PriceFeed(Prices):
         line = _Line(kind=kind, symbols=pair.symbols)
 
         async def connect() -> Connection:
-            return await _connected(f"{self._streams}/{section}/ws", take=take, limits=self._limits)
+            url = f"{self._streams}/{section}/ws"
+            return await _connected(url, take=take, tls=self._tls, limits=self._limits)
 
         async def opened(_: Opening) -> None:
             if kind == "bookTicker":
@@ -389,13 +391,15 @@ class _Frames(WSListener):
             log.warning("binance.feed.broken", problem=type(problem).__name__)
 
 
-async def _connected(url: str, *, take: Callable[[bytes], None], limits: SocketLimits) -> Connection:
+async def _connected(
+    url: str, *, take: Callable[[bytes], None], tls: ssl.SSLContext | None, limits: SocketLimits
+) -> Connection:
     frames = _Frames(take)
     try:
         await ws_connect(
             lambda: frames,
             url,
-            ssl_context=ssl.create_default_context() if url.startswith("wss:") else None,
+            ssl_context=tls,
             websocket_handshake_timeout=limits.connect_seconds_max,
             enable_auto_ping=True,  # the venue's pings are answered by themselves
             auto_ping_idle_timeout=limits.silence_seconds_max / 2,
