@@ -7,7 +7,7 @@ loads its scripts from a CDN; `/openapi.json` needs nothing from outside.
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from pregao.edges.http.admission import Admission
@@ -76,6 +76,16 @@ ROUTERS = (
 )
 
 
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+# Included once for all apps: what an app includes itself it builds again, 130 routes in the first requests it answers.
+ROUTES = APIRouter(generate_unique_id_function=_operation_id)
+for _router in ROUTERS:
+    ROUTES.include_router(_router)
+
+
 def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> FastAPI:
     """Make the app; ``other_paths`` are path items of routes served beside it, for the document."""
     app = FastAPI(
@@ -83,14 +93,13 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
         description=DESCRIPTION,
         version=desk.version,
         redirect_slashes=False,
+        routes=ROUTES.routes,
         generate_unique_id_function=_operation_id,
     )
     app.state.desk = desk
     app.state.login_failures = LoginFailures()
     routes = [route for router in ROUTERS for route in router.routes]
     check_roles(routes)
-    for router in ROUTERS:
-        app.include_router(router)
     add_errors(app, routes=routes)
     app.add_middleware(
         Admission,
@@ -102,10 +111,6 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
     app.add_middleware(Audit, record=desk.record_action, clock=desk.clock, routes=routes)  # around admission
     _document(app, other_paths or {})
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _document(app: FastAPI, other_paths: dict[str, Any]) -> None:
