@@ -20,6 +20,10 @@ from tests.journeys.conftest import now
 FOLLOWS = {"policy": Policy.SCREENER, "allowed_directions": Directions.BUY_ONLY}
 
 
+def _quiet(*_said, **_values):
+    """Say nothing."""
+
+
 class Screen:
     """Gives the list it is told to."""
 
@@ -37,7 +41,7 @@ class Screener:
         self.desk = desk
         self.screen = Screen()
         self.refreshing = Refreshing(
-            work, {Source.STATIC: self.screen}, new_id=uuid7, clock=now, say=lambda *_a, **_k: None
+            work, {Source.STATIC: self.screen}, new_id=uuid7, clock=now, say=_quiet, warn=_quiet
         )
 
     async def lists(self, *tickers):

@@ -60,7 +60,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
         Source.MOST_TRADED: MostTraded(venues.day_volumes),
     }
     work = PostgresScreenerWork(journal, lease, ring_signals=partial(doorbell.ring, "signals"))
-    refreshing = Refreshing(work, screens, new_id=uuid7, clock=clock, say=log.info)
+    refreshing = Refreshing(work, screens, new_id=uuid7, clock=clock, say=log.info, warn=log.warning)
     doorbell.listen(BELL, refreshing.rung)
     await doorbell.start()
     calm_collector()

@@ -7,7 +7,7 @@ One process at a time works, under a lease. What was fetched counts only if the 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pregao.domain.clock import Clock
@@ -20,6 +20,9 @@ from pregao.market.universe import change, ranked
 
 LOOK_SECONDS = 1.0  # without a ring a change is seen this soon
 HOLD_SECONDS = 2.0  # between renewals while a list is fetched
+
+# Ranks move with every trade and decide nothing: written each time, they would fill the journal.
+RANKS_STAND = timedelta(minutes=1)
 
 Say = Callable[..., None]
 """Logs an event: its name, then keys."""
@@ -47,9 +50,11 @@ async def take_list(
         or standing.strategy_id != strategy.strategy_id
         or standing.listed_at < strategy.changed_at
     )
-    if standing is not None and standing.tickers == tickers and not is_baseline:
-        return []
     changed = change(() if standing is None else standing.tickers, tickers)
+    if standing is not None and not is_baseline and not (changed.entered or changed.left):
+        is_young = now - standing.listed_at < RANKS_STAND
+        if is_young or standing.tickers == tickers:
+            return []
     listed = TickersListed(
         happened_at=now,
         strategy_id=strategy.strategy_id,
@@ -74,9 +79,11 @@ class Refreshing:
         new_id: Callable[[datetime], UUID],
         clock: Clock,
         say: Say,
+        warn: Say,
     ) -> None:
-        """Fetch from ``screens`` what ``work`` says is due."""
+        """Fetch from ``screens`` what ``work`` says is due; ``warn`` of looks that gave no list."""
         self._say = say
+        self._warn = warn
         self._work = work
         self._screens = screens
         self._new_id = new_id
@@ -109,7 +116,7 @@ class Refreshing:
         except ScreenError as trouble:
             wait = seconds_until_next(refresh_seconds=strategy.refresh_seconds, failures=look.failures + 1)
             await self._work.note_failure(look, code=trouble.code, reason=trouble.message, next_seconds=wait)
-            self._say(
+            self._warn(
                 "market.screener.failed", strategy=strategy.name, code=trouble.code, why=trouble.message
             )
             return
@@ -126,7 +133,7 @@ class Refreshing:
             raise
         except Exception as mistake:
             # Whatever it is: asked again at once, and for ever, a source would lock us out.
-            self._say("market.screener.mistaken", error=repr(mistake))
+            self._warn("market.screener.mistaken", code="DESK_FAILED", error=repr(mistake))
             raise ScreenError(
                 "DESK_FAILED", f"error={type(mistake).__name__}. The log says more."
             ) from mistake

@@ -50,7 +50,7 @@ class Process:
     """One process that does the jobs."""
 
     def __init__(self, journal, lease, screen):
-        self.said = []
+        self.said, self.warned = [], []
         self.lease = lease
         self.work = PostgresScreenerWork(journal, lease, ring_signals=lambda: None)
         self.refreshing = Refreshing(
@@ -59,6 +59,7 @@ class Process:
             new_id=uuid7,
             clock=lambda: datetime.now(UTC),
             say=lambda event, **values: self.said.append((event, values)),
+            warn=lambda event, **values: self.warned.append((event, values["code"])),
         )
 
     async def follow(self):
@@ -140,6 +141,18 @@ class TestSwap:
 
         assert (desk.screen.asked, await desk.lists()) == (3, 1)
 
+    async def test_writes_that_only_ranks_moved_once_a_minute(self, desk):
+        process = await desk.process()
+        await desk.look(process, ["AAPL", "MSFT"])
+        await desk.look(process, ["MSFT", "AAPL"])
+        young = await desk.tickers()
+        await desk.pool.execute("UPDATE screener_lists SET listed_at = listed_at - interval '61 s'")
+        await desk.pool.execute("UPDATE screener_strategies SET changed_at = changed_at - interval '1 day'")
+
+        await desk.look(process, ["MSFT", "AAPL"])
+
+        assert (young, await desk.tickers(), await desk.lists()) == (["AAPL", "MSFT"], ["MSFT", "AAPL"], 2)
+
     async def test_is_never_seen_half(self, desk):
         """The source's update set all inactive and then some active: every entry between was refused."""
         process = await desk.process()
@@ -188,6 +201,7 @@ class TestLastGoodList:
         assert await desk.tickers() == ["AAPL", "MSFT"]
         assert (status.code, status.failures) == (code, 1)
         assert status.good_at < status.failed_at
+        assert process.warned[-1] == ("market.screener.failed", code)
 
     async def test_is_asked_for_later_and_later_and_at_once_when_it_is_back(self, desk):
         process, waits = await desk.process(), []

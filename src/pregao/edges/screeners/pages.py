@@ -13,7 +13,7 @@ from pregao.market.ports import ScreenError
 
 TICKER, NUMBER = "ticker", "no."
 ROW_ATTRIBUTE = "data-boxover-ticker"
-_TOTAL = re.compile(r"Total:?\s*(\d[\d,]*)|#\s*\d+\s*/\s*(\d[\d,]*)\s*Total", re.IGNORECASE)
+_TOTAL = re.compile(r"\bTotal:\s*(\d[\d,]*)|#\s*\d+\s*/\s*(\d[\d,]*)\s*Total", re.IGNORECASE)
 _REFUSALS = ("too many requests", "rate limit", "access denied", "captcha", "just a moment")
 _REFUSAL_CHARACTERS_MAX = 20_000  # of text; a page of results is longer, and a company may be called anything
 

@@ -4,7 +4,7 @@ import pytest
 
 from pregao.domain.facts import ScreenerPaused, StrategyConfigured, StrategyForgotten
 from tests.builders import listed, strategy
-from tests.edges.http.api.own_desk import code_of
+from tests.edges.http.api.own_desk import METRICS_TOKEN, code_of
 
 SCREENER = "/api/v1/screener"
 STRATEGIES = f"{SCREENER}/strategies"
@@ -142,6 +142,20 @@ class TestScreener:
         assert [(one["ticker"], one["rank"]) for one in shown["items"]] == [("AAPL", 1), ("TSLA", 2)]
         assert (status["size"], status["entered"], status["left"]) == (2, 1, 1)
         assert [tuple(row) for row in as_table] == [("AAPL", True), ("TSLA", True)]
+
+    async def test_stands_in_the_detailed_health_and_among_the_figures(self, desk):
+        await desk.append(listed(["MSFT", "AAPL"]))
+        stopped = (await desk.client.get("/health/detailed")).json()["screener"]
+        await desk.client.post(f"{SCREENER}/pause")
+
+        paused = (await desk.client.get("/health/detailed")).json()["screener"]
+        scraper = await desk.coming_with(METRICS_TOKEN)
+        figures = (await scraper.get("/metrics")).text
+
+        assert stopped == {"status": "stopped", "size": 2, "good_at": None}
+        assert paused["status"] == "paused"
+        assert "pregao_screener_tickers 2.0" in figures
+        assert "pregao_screener_good_timestamp_seconds 0.0" in figures
 
     async def test_is_set_up_by_operators_and_seen_by_all(self, desk):
         ana = await desk.enroll("ana", role="trader")

@@ -13,6 +13,7 @@ from pregao.edges.http.api.shapes import DeskGiven, Shown
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, Told
 from pregao.views.health import TradingHealth, Worker
+from pregao.views.screener import ScreenerLine
 
 ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
 ROLES_NEEDED = frozenset({"trader"})  # without one, signals wait
@@ -59,6 +60,14 @@ class TradingShown(Shown):
     states_set: int
 
 
+class ScreenerShown(Shown):
+    """Whether the screener's list is kept fresh, how long it is, and when a look last gave it."""
+
+    status: Literal["running", "paused", "stopped"]
+    size: int
+    good_at: datetime | None
+
+
 class DetailedHealth(Shown):
     """All parts; degraded when something that is needed is missing, unhealthy without the database."""
 
@@ -69,6 +78,7 @@ class DetailedHealth(Shown):
     workers: list[WorkerShown]
     paper: PaperShown
     trading: TradingShown | None
+    screener: ScreenerShown | None
 
 
 class UnhealthyDetailed(DetailedHealth):
@@ -92,7 +102,9 @@ async def get_health(desk: DeskGiven) -> HealthShown:
 @routes.get("/health/detailed", responses={503: {"model": UnhealthyDetailed, "description": "DATABASE_AWAY"}})
 async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
     """Say how every part is: the database, the workers with valid leases, the paper exchange."""
-    (workers, trading, answered_ms), paper_is_up = await asyncio.gather(_asked(desk), _paper_is_up(desk))
+    (workers, trading, screener, answered_ms), paper_is_up = await asyncio.gather(
+        _asked(desk), _paper_is_up(desk)
+    )
     is_whole = paper_is_up and {worker.role for worker in workers or ()} >= ROLES_NEEDED
     health = DetailedHealth(
         status="unhealthy" if workers is None else "healthy" if is_whole else "degraded",
@@ -102,6 +114,7 @@ async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
         workers=[WorkerShown.model_validate(worker) for worker in workers or ()],
         paper=PaperShown(status="up" if paper_is_up else "down"),
         trading=None if trading is None else TradingShown.model_validate(trading),
+        screener=None if screener is None else _screener_shown(screener),
     )
     if workers is None:
         told = Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={})
@@ -110,16 +123,24 @@ async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
     return health
 
 
-async def _asked(desk: Desk) -> tuple[list[Worker] | None, TradingHealth | None, float | None]:
+def _screener_shown(line: ScreenerLine) -> ScreenerShown:
+    running: Literal["running", "stopped"] = "running" if line.is_running else "stopped"
+    return ScreenerShown(status="paused" if line.is_paused else running, size=line.size, good_at=line.good_at)
+
+
+async def _asked(
+    desk: Desk,
+) -> tuple[list[Worker] | None, TradingHealth | None, ScreenerLine | None, float | None]:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             workers = list(await desk.health.workers())
             answered_ms = round((time.perf_counter() - began) * 1000, 1)
             trading = await desk.health.trading_health()
+            screener = await desk.screener.status()
     except DATABASE_AWAY_ERRORS:
-        return None, None, None
-    return workers, trading, answered_ms
+        return None, None, None, None
+    return workers, trading, screener, answered_ms
 
 
 async def _paper_is_up(desk: Desk) -> bool:

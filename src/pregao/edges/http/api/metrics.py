@@ -17,6 +17,7 @@ from pregao.domain.breaker import BreakerState
 from pregao.edges.http.api.shapes import TOKEN, DeskGiven
 from pregao.edges.http.errors import ApiError, ErrorBody
 from pregao.views.breakers import BreakerLine
+from pregao.views.screener import ScreenerLine
 from pregao.views.weights import WeightLine
 
 STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
@@ -28,6 +29,19 @@ WEIGHTS: tuple[tuple[str, str, Callable[[WeightLine], float]], ...] = (
         "pregao_weight_paused_seconds",
         "Rest of the silence that the venue asked for.",
         lambda one: one.paused_seconds,
+    ),
+)
+SCREENER: tuple[tuple[str, str, Callable[[ScreenerLine], float]], ...] = (
+    ("pregao_screener_tickers", "Tickers on the screener's list.", lambda line: line.size),
+    (
+        "pregao_screener_failures",
+        "Looks in a row that gave the screener no list.",
+        lambda line: line.failures,
+    ),
+    (
+        "pregao_screener_good_timestamp_seconds",
+        "When a look last gave the screener a list, in seconds since 1970; 0: never.",
+        lambda line: 0.0 if line.good_at is None else line.good_at.timestamp(),
     ),
 )
 routes = APIRouter(
@@ -48,16 +62,21 @@ async def get_metrics(desk: DeskGiven, request: Request) -> PlainTextResponse:
     if not wanted or scheme.lower() != "bearer" or not hmac.compare_digest(given, wanted):
         raise ApiError(401, "TOKEN_WRONG", "Send PREGAO_METRICS_TOKEN as `Authorization: Bearer …`.")
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Scrape(await desk.breakers.breakers(), await desk.weights.weights()))
+    registry.register(
+        _Scrape(await desk.breakers.breakers(), await desk.weights.weights(), await desk.screener.status())
+    )
     registry.register(PROCESS_COLLECTOR)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return PlainTextResponse(encode(registry), headers={"content-type": content_type})
 
 
 class _Scrape:
-    def __init__(self, breakers: Sequence[BreakerLine], weights: Sequence[WeightLine]) -> None:
+    def __init__(
+        self, breakers: Sequence[BreakerLine], weights: Sequence[WeightLine], screener: ScreenerLine
+    ) -> None:
         self._breakers = breakers
         self._weights = weights
+        self._screener = screener
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         states = GaugeMetricFamily(
@@ -73,3 +92,5 @@ class _Scrape:
             for one in self._weights:
                 gauge.add_metric((one.service, one.egress), float(value(one)))
             yield gauge
+        for name, text, figure in SCREENER:
+            yield GaugeMetricFamily(name, text, value=float(figure(self._screener)))
