@@ -75,6 +75,11 @@ class Venue:
     async def wait(self, count: int) -> None:
         await self._ask(f"wait?count={count}")
 
+    async def tick(self, price: str) -> int:
+        """Move the price and tell it; give when it left, by the monotonic clock, in nanoseconds."""
+        told: dict[str, int] = await self._ask(f"tick?price={price}")
+        return told["at_ns"]
+
     async def arrivals(self) -> list[dict[str, Any]]:
         arrivals: list[dict[str, Any]] = await self._ask("arrivals")
         return arrivals
@@ -204,7 +209,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure every combination; give the page."""
     cases = []
     with tempfile.TemporaryDirectory(prefix="pregao-fanout-") as folder:
-        async with _running_sink() as (venue_url, venue):
+        async with running_sink() as (venue_url, venue):
             state_dir = Path(folder)
             async with running_desk(state_dir, venue_url=venue_url, accounts=options.accounts) as desk:
                 await desk.start_role("web")
@@ -225,7 +230,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def _running_sink() -> AsyncIterator[tuple[str, Venue]]:
+async def running_sink() -> AsyncIterator[tuple[str, Venue]]:
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     process = await asyncio.create_subprocess_exec(

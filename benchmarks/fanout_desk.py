@@ -197,7 +197,14 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_desk(state_dir: Path, *, venue_url: str, accounts: int) -> AsyncIterator[FanoutDesk]:
+async def running_desk(
+    state_dir: Path,
+    *,
+    venue_url: str,
+    accounts: int,
+    target_percent: Decimal = Decimal(5),
+    is_each_a_users: bool = False,
+) -> AsyncIterator[FanoutDesk]:
     """Start PostgreSQL, set the desk up; the roles are started by whoever measures."""
     password, master_key = secrets.token_hex(16), os.urandom(32)
     postgres = EmbeddedPostgres(state_dir, password, say=lambda *_, **__: None)
@@ -209,7 +216,13 @@ async def running_desk(state_dir: Path, *, venue_url: str, accounts: int) -> Asy
             await _stop_postgres(server)
             server = await postgres.start(output.fileno())
             await asyncio.to_thread(migrate, postgres.url)
-            await _set_up(postgres.url, accounts=accounts, master_key=master_key)
+            await _set_up(
+                postgres.url,
+                accounts=accounts,
+                master_key=master_key,
+                target_percent=target_percent,
+                is_each_a_users=is_each_a_users,
+            )
             web_port = find_free_port()
             desk = FanoutDesk(
                 database_url=postgres.url,
@@ -257,7 +270,9 @@ def _remove_root_home(state_dir: Path) -> None:
         shutil.rmtree(marker.read_text().strip(), ignore_errors=True)
 
 
-async def _set_up(database_url: str, *, accounts: int, master_key: bytes) -> None:
+async def _set_up(
+    database_url: str, *, accounts: int, master_key: bytes, target_percent: Decimal, is_each_a_users: bool
+) -> None:
     journal = await open_journal(database_url)
     vault = EnvelopeVault(master_key, desk_id=await desk_id(journal))
     now = datetime.now(UTC)
@@ -268,11 +283,13 @@ async def _set_up(database_url: str, *, accounts: int, master_key: bytes) -> Non
         secret_sha256=hashlib.sha256(SECRET.encode()).hexdigest(),
         default_margin_usd=Decimal(50),
         default_leverage=10,
+        default_take_profit_pct=target_percent,
     )
     facts: list[Fact] = [BotConfigured(happened_at=now, bot=bot)]
     sealed: list[tuple[Any, ...]] = []
     for number in range(1, accounts + 1):
-        account = Account(account_id=number, name=f"account {number}", venue=Venue.PAPER)
+        user_id = UUID(int=number) if is_each_a_users else None
+        account = Account(account_id=number, name=f"account {number}", venue=Venue.PAPER, user_id=user_id)
         follows = Subscription(subscription_id=UUID(int=number), bot_id=BOT_ID, account_id=number)
         facts.append(AccountConfigured(happened_at=now, account=account))
         facts.append(SubscriptionConfigured(happened_at=now, subscription=follows))

@@ -2,7 +2,8 @@
 A venue that takes market orders as fast as Python can, to measure senders: just enough of Binance USD-M futures.
 
 Every order's signature is verified and its arrival is kept to the nanosecond; every order fills at once, whole, at one
-price. It has no margin, no limits and no faults: for those there is the paper exchange. Run it as
+price, which moves when it is told to. Protective orders are kept and never trigger. It has no margin, no limits and no
+faults: for those there is the paper exchange. Run it as
 ``python -m benchmarks.sink --port N``; what it saw is read under ``/sink/``.
 """
 
@@ -84,6 +85,7 @@ class Fill:
     client_order_id: str
     side: str
     quantity: str
+    price: str
     at_ms: int
 
 
@@ -99,6 +101,7 @@ class Floor:
         default_factory=dict
     )  # by client order id, of keys that have a user stream
     held: dict[bytes, Decimal] = field(default_factory=dict)
+    protections: dict[bytes, dict[str, dict[str, Any]]] = field(default_factory=dict)  # by key and own id
     waiting: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
     orders: int = 0
 
@@ -116,9 +119,33 @@ class Floor:
         if self.waiting and len(self.arrivals) >= self.waiting[0][0]:
             self.waiting.pop(0)[1]()
         fill = Fill(
-            self.orders, key, client_order_id, fields["side"], fields["quantity"], time.time_ns() // 1_000_000
+            number=self.orders,
+            key=key,
+            client_order_id=client_order_id,
+            side=fields["side"],
+            quantity=fields["quantity"],
+            price=self.streams.price,
+            at_ms=time.time_ns() // 1_000_000,
         )
         return _acknowledgement(fill), fill
+
+    def answer_protection(self, method: str, path: str, fields: dict[str, str], key: bytes) -> Any:
+        """Keep, show or forget protective orders."""
+        mine = self.protections.setdefault(key, {})
+        own_id = fields.get("clientAlgoId", "")
+        if path.startswith("open") and method == "GET":
+            return list(mine.values())
+        if path.startswith("algoOpen"):
+            mine.clear()
+            return {"code": 200, "msg": "The operation of cancel all open order is done."}
+        if method == "POST":
+            self.orders += 1
+            mine[own_id] = _protection_row(self.orders, fields)
+            return mine[own_id]
+        known = mine.pop(own_id, None) if method == "DELETE" else mine.get(own_id)
+        if known is None:
+            return {"code": -2011 if method == "DELETE" else -2013, "msg": "Unknown order sent."}
+        return known
 
     def tell_fill(self, fill: Fill) -> None:
         """Tell a fill on the user stream of its key, if it has one, and book it."""
@@ -136,6 +163,25 @@ class Floor:
         self.fills.clear()
 
 
+def _protection_row(number: int, fields: dict[str, str]) -> dict[str, Any]:
+    now_ms = time.time_ns() // 1_000_000
+    return {
+        "algoId": number,
+        "clientAlgoId": fields["clientAlgoId"],
+        "algoType": "CONDITIONAL",
+        "orderType": fields["type"],
+        "symbol": fields["symbol"],
+        "side": fields["side"],
+        "positionSide": fields.get("positionSide", "BOTH"),
+        "quantity": fields.get("quantity", "0"),
+        "closePosition": fields.get("closePosition", "false") == "true",
+        "triggerPrice": fields["triggerPrice"],
+        "algoStatus": "NEW",
+        "createTime": now_ms,
+        "updateTime": now_ms,
+    }
+
+
 def _acknowledgement(fill: Fill) -> bytes:
     body = (
         f'{{"orderId":{fill.number},"symbol":"{SYMBOL}","status":"NEW","clientOrderId":"{fill.client_order_id}",'
@@ -149,11 +195,11 @@ def _acknowledgement(fill: Fill) -> bytes:
 
 
 def _fill_event(fill: Fill) -> bytes:
-    at, quantity = fill.at_ms, fill.quantity
+    at, quantity, price = fill.at_ms, fill.quantity, fill.price
     return (
         f'{{"e":"ORDER_TRADE_UPDATE","T":{at},"E":{at},"o":{{"s":"{SYMBOL}","c":"{fill.client_order_id}",'
-        f'"S":"{fill.side}","o":"MARKET","f":"GTC","q":"{quantity}","p":"0","ap":"{PRICE}","sp":"0","x":"TRADE",'
-        f'"X":"FILLED","i":{fill.number},"l":"{quantity}","z":"{quantity}","L":"{PRICE}","n":"0.03800004",'
+        f'"S":"{fill.side}","o":"MARKET","f":"GTC","q":"{quantity}","p":"0","ap":"{price}","sp":"0","x":"TRADE",'
+        f'"X":"FILLED","i":{fill.number},"l":"{quantity}","z":"{quantity}","L":"{price}","n":"0.03800004",'
         f'"N":"USDT","T":{at},"t":{fill.number},"b":"0","a":"0","m":false,"R":false,"wt":"CONTRACT_PRICE",'
         f'"ot":"MARKET","ps":"BOTH","cp":false,"rp":"0","pP":false,"si":0,"ss":0,"V":"EXPIRE_MAKER","pm":"NONE",'
         f'"gtd":0,"er":"0"}}}}'
@@ -207,7 +253,10 @@ class Door(asyncio.Protocol):
         if b"upgrade: websocket" in headers.lower():
             self._transport.write(accepted_handshake(headers))
             keys = [value.removeprefix("listen-").encode() for name, value in fields if name == "listenKey"]
-            self._transport.set_protocol(self._floor.streams.opened(self._transport, keys=keys))
+            is_named = not path.endswith("/ws")
+            self._transport.set_protocol(
+                self._floor.streams.opened(self._transport, keys=keys, names_streams=is_named)
+            )
             return b""
         if path.startswith("/sink/"):
             self._take_control(path, dict(fields))
@@ -234,11 +283,18 @@ class Door(asyncio.Protocol):
                     self._write(b"{}")
                 else:
                     floor.waiting.append((count, lambda: self._write(b"{}")))
+            case "/sink/tick":
+                floor.streams.price = fields["price"]
+                at_ns = time.monotonic_ns()
+                floor.streams.tell_price()
+                self._write(msgspec.json.encode({"at_ns": at_ns}))
             case "/sink/arrivals":
                 self._write(msgspec.json.encode(floor.arrivals))
             case _:
                 held = sum(quantity != 0 for quantity in floor.held.values())
-                self._write(msgspec.json.encode({"heard": floor.streams.heard, "held": held}))
+                kept = sum(map(len, floor.protections.values()))
+                told = {"heard": floor.streams.heard, "held": held, "protections": kept}
+                self._write(msgspec.json.encode(told))
 
     def _write(self, body: bytes) -> None:
         if not self._transport.is_closing():
@@ -258,16 +314,19 @@ def _key_in(head: bytes) -> bytes:
 
 def _answer_to(method: str, path: str, fields: dict[str, str], key: bytes, *, floor: Floor) -> bytes:
     now_ms = time.time_ns() // 1_000_000
+    price = floor.streams.price
     answer: Any
     match method, path.rpartition("/")[2]:
+        case _, "algoOrder" | "openAlgoOrders" | "algoOpenOrders" as what:
+            answer = floor.answer_protection(method, what, fields, key)
         case _, "exchangeInfo":
             return FACTS
         case _, "time":
             answer = {"serverTime": now_ms}
         case _, "price":
-            answer = {"symbol": SYMBOL, "price": PRICE, "time": now_ms}
+            answer = {"symbol": SYMBOL, "price": price, "time": now_ms}
         case _, "bookTicker":
-            answer = {"symbol": SYMBOL, "bidPrice": PRICE, "bidQty": "9", "askPrice": PRICE, "askQty": "9"}
+            answer = {"symbol": SYMBOL, "bidPrice": price, "bidQty": "9", "askPrice": price, "askQty": "9"}
         case _, "listenKey":
             answer = {"listenKey": f"listen-{key.decode()}"}
         case _, "leverage":
@@ -288,7 +347,7 @@ def _answer_to(method: str, path: str, fields: dict[str, str], key: bytes, *, fl
         case _, "positionRisk":
             held = floor.held.get(key, Decimal(0))
             answer = [
-                {"symbol": SYMBOL, "positionSide": "BOTH", "positionAmt": str(held), "entryPrice": PRICE}
+                {"symbol": SYMBOL, "positionSide": "BOTH", "positionAmt": str(held), "entryPrice": price}
             ] if held else []  # fmt: skip
         case _:
             answer = [{"asset": "USDT", "balance": "10000.00000000"}]
@@ -317,7 +376,7 @@ def _trade_row(fill: Fill) -> dict[str, Any]:
         "symbol": SYMBOL,
         "side": fill.side,
         "positionSide": "BOTH",
-        "price": PRICE,
+        "price": fill.price,
         "qty": fill.quantity,
         "commission": "0.03800004",
         "commissionAsset": "USDT",

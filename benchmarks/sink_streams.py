@@ -1,4 +1,4 @@
-"""The sink's websockets: fills on private streams, one unmoving price on the public ones. Only what its readers need."""
+"""The sink's websockets: fills on private streams, one price on the public ones. Only what its readers need."""
 
 import asyncio
 import base64
@@ -38,8 +38,8 @@ class Streams:
     """All open websockets."""
 
     def __init__(self, *, symbol: str, price: str) -> None:
+        self.price = price
         self._symbol = symbol
-        self._price = price
         self._sockets: set[Socket] = set()
         self._by_key: dict[bytes, Socket] = {}
 
@@ -51,8 +51,10 @@ class Streams:
     def is_heard(self, key: bytes) -> bool:
         return key in self._by_key
 
-    def opened(self, transport: asyncio.Transport, *, keys: list[bytes]) -> "Socket":
-        socket = Socket(self, transport)
+    def opened(
+        self, transport: asyncio.Transport, *, keys: list[bytes], names_streams: bool = True
+    ) -> "Socket":
+        socket = Socket(self, transport, names_streams=names_streams)
         self._sockets.add(socket)
         self._by_key |= dict.fromkeys(keys, socket)
         return socket
@@ -69,37 +71,28 @@ class Streams:
         """Tell the price again and again to whoever subscribed to it."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = time.time_ns() // 1_000_000
-            book = {
-                "e": "bookTicker",
-                "s": self._symbol,
-                "E": now,
-                "b": self._price,
-                "B": "9",
-                "a": self._price,
-                "A": "9",
-            }
-            trade = {
-                "e": "aggTrade",
-                "s": self._symbol,
-                "E": now,
-                "a": 1,
-                "p": self._price,
-                "q": "1",
-                "m": False,
-            }
-            for socket in tuple(self._sockets):
-                for tick in (book, trade):
-                    stream = f"{self._symbol.lower()}@{tick['e']}"
-                    if stream in socket.subscribed:
-                        socket.send(frame(msgspec.json.encode({"stream": stream, "data": tick})))
+            self.tell_price()
+
+    def tell_price(self) -> None:
+        """Tell the price once."""
+        now, price = time.time_ns() // 1_000_000, self.price
+        at = {"s": self._symbol, "E": now, "T": now}
+        book = {"e": "bookTicker", "b": price, "B": "9", "a": price, "A": "9", **at}
+        trade = {"e": "aggTrade", "a": 1, "p": price, "q": "1", "m": False, **at}
+        for socket in tuple(self._sockets):
+            for tick in (book, trade):
+                stream = f"{self._symbol.lower()}@{tick['e']}"
+                if stream in socket.subscribed:
+                    told = {"stream": stream, "data": tick} if socket.names_streams else tick
+                    socket.send(frame(msgspec.json.encode(told)))
 
 
 class Socket(asyncio.Protocol):
     """One websocket; what is sent in one turn of the loop leaves in one write."""
 
-    def __init__(self, streams: Streams, transport: asyncio.Transport) -> None:
+    def __init__(self, streams: Streams, transport: asyncio.Transport, *, names_streams: bool) -> None:
         self.subscribed: set[str] = set()
+        self.names_streams = names_streams
         self._streams = streams
         self._transport = transport
         self._loop = asyncio.get_running_loop()
@@ -125,6 +118,8 @@ class Socket(asyncio.Protocol):
             asked = msgspec.json.decode(payload)
             if asked["method"] == "SUBSCRIBE":
                 self.subscribed |= set(asked["params"])
+            elif asked["method"] == "UNSUBSCRIBE":
+                self.subscribed -= set(asked["params"])
             self.send(frame(msgspec.json.encode({"result": None, "id": asked["id"]})))
         elif kind == PING:
             self.send(frame(payload, kind=PONG))
