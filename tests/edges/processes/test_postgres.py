@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pregao.edges.processes.postgres import (
     wheel_binaries,
 )
 from tests.edges.processes.conftest import is_running, wait_for
+from tests.shared_database import remove_state
 
 NOBODY = 65534
 
@@ -76,6 +77,14 @@ async def ask(url: str, question: str) -> object:
         await connection.close()
 
 
+@pytest.fixture(scope="module")
+def state_dir() -> Iterator[Path]:
+    """Give one folder to all: each test takes over what the one before has left, as a desk does that is restarted."""
+    folder = Path(tempfile.mkdtemp(prefix="pregao-"))
+    yield folder
+    remove_state(folder)
+
+
 class TestEmbeddedPostgres:
     async def test_keeps_rows_port_and_promises_over_a_restart(self, state_dir):
         async with running(state_dir) as (postgres, _):
@@ -99,7 +108,7 @@ class TestEmbeddedPostgres:
 
     async def test_comes_back_with_its_rows_after_its_own_kill(self, state_dir):
         async with running(state_dir) as (postgres, child):
-            await ask(postgres.url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS number")
+            await ask(postgres.url, "CREATE TABLE survived AS SELECT generate_series(1, 1000) AS number")
 
             for restarts in (1, 2):
                 os.kill(child.pid, signal.SIGKILL)
@@ -108,7 +117,7 @@ class TestEmbeddedPostgres:
                         break
                     await _soon()
 
-            assert await ask(postgres.url, "SELECT count(*) FROM kept") == 1000
+            assert await ask(postgres.url, "SELECT count(*) FROM survived") == 1000
             assert child.restarts == 2
 
     async def test_is_for_its_user_alone(self, state_dir):
