@@ -11,9 +11,10 @@ from pregao.domain.order import Side
 from pregao.domain.screener import Source
 from pregao.edges.ids import uuid7
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerWork
+from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks, PostgresScreenerWork
 from pregao.edges.postgres.work import Workers
 from pregao.market.refresh import Refreshing
+from pregao.market.reprocess import reprocess_by_hand
 from tests.builders import arrival, bot, configured, instruction, listed, strategy
 from tests.journeys.conftest import now
 
@@ -294,3 +295,24 @@ def declined(bot_id):
             verdicts=(),
         ),
     ]
+
+
+class TestAtOnce:
+    async def test_whoever_asks_while_the_list_is_swapped_a_buy_is_tried_again_once(self, desk, screener):
+        await screener.lists("ETHUSDT")
+        await desk.put(declined(bot().bot_id))
+        books = PostgresScreenerBooks(desk.journal, ring=_quiet, ring_signals=_quiet)
+
+        async def ask():
+            async with books.open() as book:
+                facts = await reprocess_by_hand(
+                    ["BTCUSDT"], window_seconds=0, book=book, new_id=uuid7, now=now()
+                )
+                await book.append(facts)
+
+        await asyncio.gather(
+            *(ask() for _ in range(6)), screener.lists("BTCUSDT"), *(ask() for _ in range(6))
+        )
+
+        assert await screener.outcomes() == [("BTCUSDT", "success")]
+        assert len(await tried_again(desk)) == 1

@@ -23,6 +23,7 @@ RANGES = {
 }
 """The least and the largest value of each number, both included."""
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 OF_FINVIZ = frozenset({Source.FINVIZ, Source.FINVIZ_EXPORT})
 
 
@@ -113,6 +114,13 @@ def _check_url(address: str, *, hosts: Sequence[str]) -> None:
         raise _address_unusable("It is no address.") from None
     if parts.scheme not in ("http", "https") or parts.netloc.lower() not in hosts:
         raise _address_unusable(f"Copy the screener's whole address; hosts known are {', '.join(hosts)}.")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise _address_unusable("A login's cookies do not travel in the clear: begin it with https.")
+    if any(one.partition("=")[0].lower() == "auth" for one in parts.query.split("&")):
+        # The journal is for ever, and every operator sees a strategy.
+        raise _address_unusable(
+            "Leave the parameter auth out; FINVIZ_EXPORT_TOKEN is the place for its token."
+        )
 
 
 def _is_file_name(name: str) -> bool:

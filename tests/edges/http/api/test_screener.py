@@ -58,6 +58,8 @@ class TestStrategies:
             ({"address": "https://evil.test/screener.ashx"}, "SCREENER_ADDRESS_UNUSABLE"),
             ({"address": "https://user@finviz.com/screener.ashx"}, "SCREENER_ADDRESS_UNUSABLE"),
             ({"address": "file:///etc/passwd"}, "SCREENER_ADDRESS_UNUSABLE"),
+            ({"address": "http://finviz.com/screener.ashx"}, "SCREENER_ADDRESS_UNUSABLE"),
+            ({"address": "https://elite.finviz.com/export.ashx?v=1&Auth=words"}, "SCREENER_ADDRESS_UNUSABLE"),
             ({"address": "https://[finviz.com/"}, "SCREENER_ADDRESS_UNUSABLE"),
             ({"tickers": ["AAPL"]}, "TICKERS_UNUSABLE"),
             ({"source": "static", "address": "", "tickers": []}, "TICKERS_UNUSABLE"),
