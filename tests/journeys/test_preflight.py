@@ -18,7 +18,7 @@ KEY = {"key": "owners-key", "secret": "owners-secret"}
 
 async def at_venue(desk, path, **values):
     """Do what the account's owner does at the paper exchange, past the desk."""
-    async with httpx.AsyncClient(base_url=desk.paper.url) as client:
+    async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as client:
         answer = await client.post(path, json=values)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -139,7 +139,7 @@ class TestTwoProcesses:
         running = [asyncio.create_task(process.weights.run()) for process in two]
         try:
             fault = {"kind": "throttle", "status": 429, "seconds": 30, "count": 1}
-            async with httpx.AsyncClient(base_url=paper.url) as client:
+            async with httpx.AsyncClient(base_url=paper.url, verify=False) as client:
                 await client.post("/paper/faults", json={"faults": [fault]})
             with pytest.raises(RetryLater):
                 await two[0].exchange.balance(account_id=1)
@@ -173,7 +173,7 @@ class TestReconnection:
                 bought = (await desk.post(bot, '{"ticker": "ETHUSDT", "action": "buy"}')).json()
                 receipt = await desk.receipt(bought["signal_id"], seconds_max=100)
                 assert {row["outcome"] for row in receipt["rows"]} == {"filled"}
-                async with httpx.AsyncClient(base_url=desk.paper.url) as client:
+                async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as client:
                     cuts = {"kind": "cut", "count": 40, "endpoint": ""}
                     lost = {"kind": "lose", "count": 6, "endpoint": "POST /fapi/v1/order"}
                     await client.post("/paper/faults", json={"faults": [cuts, lost]})

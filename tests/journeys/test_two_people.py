@@ -65,7 +65,7 @@ class TestTwoPeople:
         """F036: every path of the running desk's document, with every method it has."""
         async with running_desk(database, tmp_path, paper=PaperSettings(simulate_seed=7)) as desk:
             document = await desk.ask("GET", "/openapi.json")
-            async with httpx.AsyncClient(base_url=desk.client.base_url) as stranger:
+            async with httpx.AsyncClient(base_url=desk.client.base_url, verify=False) as stranger:
                 answers = {
                     (path, method): (await stranger.request(method, re.sub(r"{\w+}", "1", path))).status_code
                     for path, item in document["paths"].items()
