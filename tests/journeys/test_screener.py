@@ -174,10 +174,13 @@ class TestReprocessing:
             await screener.lists("BTCUSDT")
         lists = await PostgresScreener(desk.journal.pool).tickers()
         untouched = await tried_again(desk)
+        status = await PostgresScreener(desk.journal.pool).status()
         await desk.rows("ALTER TABLE away RENAME TO screener_reprocessed")
         await screener.lists("BTCUSDT")
 
         assert ([one.ticker for one in lists], untouched) == (["ETHUSDT"], [])
+        assert (status.code, status.failures) == ("DESK_FAILED", 1)
+        assert status.next_look_at > now() + timedelta(seconds=5), "the source is not asked again at once"
         assert len(await tried_again(desk)) == 1
 
     async def test_skips_what_is_held(self, desk, screener):

@@ -120,6 +120,18 @@ class Refreshing:
                 "market.screener.failed", strategy=strategy.name, code=trouble.code, why=trouble.message
             )
             return
+        except Exception as mistake:
+            # What cannot be written must not be fetched again every second.
+            with contextlib.suppress(Exception):
+                await self._work.note_failure(
+                    look,
+                    code="DESK_FAILED",
+                    reason=f"error={type(mistake).__name__}. The list could not be written.",
+                    next_seconds=seconds_until_next(
+                        refresh_seconds=strategy.refresh_seconds, failures=look.failures + 1
+                    ),
+                )
+            raise
         for fact in facts:
             if isinstance(fact, TickersListed):
                 counts = {"tickers": len(fact.tickers), "entered": len(fact.entered), "left": len(fact.left)}
