@@ -209,23 +209,23 @@ class TestListening:
         """F095: the connection stands and answers, and no price comes; forty seconds pass in one."""
         desk.stage.mute(True)
         desk.stage.move("89490")
+        desk.hurry()
 
         await desk.stage.until(lambda: desk.told)
         symbol, happened, source = desk.told[0]
-        heard = desk.listening.hearing_of("BTCUSDT")
         desk.stage.mute(False)
         await desk.until_streamed("89480")
 
         assert (symbol, [one.position_id for one in happened], source) == ("BTCUSDT", [7], Source.POLL)
-        assert heard is not Hearing.BLIND
         assert len(desk.told) == 1
 
 
 class Desk:
-    """A stop at 89,500 on a stage, and a clock that is forty times as fast."""
+    """A stop at 89,500 on a stage, and a clock that can be forty times as fast."""
 
     def __init__(self, stage):
-        self.stage, self.told, self._began = stage, [], asyncio.get_running_loop().time()
+        self.stage, self.told = stage, []
+        self._base, self._since, self._speed = START, asyncio.get_running_loop().time(), 1
         self.listening = Listening(
             stage.prices, clock=self.clock, settings=ListeningSettings(look_seconds=0.005)
         )
@@ -236,7 +236,11 @@ class Desk:
         self.listening.follow("BTCUSDT", Watching("BTCUSDT", self.book, self.told))
 
     def clock(self):
-        return START + timedelta(seconds=40 * (asyncio.get_running_loop().time() - self._began))
+        passed = asyncio.get_running_loop().time() - self._since
+        return self._base + timedelta(seconds=self._speed * passed)
+
+    def hurry(self):
+        self._base, self._since, self._speed = self.clock(), asyncio.get_running_loop().time(), 40
 
     async def until_streamed(self, price):
         for cents in range(500):
