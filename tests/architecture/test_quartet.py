@@ -7,6 +7,7 @@ tests/journeys, with methods that start with the four words below; a base class 
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ FOUR = {
 }
 
 
+@cache
 def methods_by_class() -> dict[str, set[str]]:
     """Give the methods of every test class, those of its bases in the same file included."""
     found: dict[str, set[str]] = defaultdict(set)

@@ -28,6 +28,7 @@ from tests.edges.http.api.own_desk import (
     USERS,
     Person,
     code_of,
+    own_desk,
 )
 from tests.edges.http.api.test_receipts import (
     SIGNAL_ID,
@@ -36,6 +37,7 @@ from tests.edges.http.api.test_receipts import (
     denied,
     planned,
 )
+from tests.fresh_database import fresh_database
 
 OPEN = {
     "/health",
@@ -296,9 +298,11 @@ async def what_is(desk, whose: Tenant) -> list:
     return [tuple(row) for row in rows]
 
 
-@pytest.fixture
-def document(desk) -> dict:
-    return create_api(desk.ports, other_paths=intake_openapi()).openapi()
+@pytest.fixture(scope="module")
+async def document(database_server, database_template) -> dict:
+    """Give the document, which is the same for every desk and takes most of a second to write."""
+    async with fresh_database(database_server, database_template) as database, own_desk(database) as desk:
+        return create_api(desk.ports, other_paths=intake_openapi()).openapi()
 
 
 class TestTheDocument:
