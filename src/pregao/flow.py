@@ -7,49 +7,19 @@ what must be settled first. The others share the transaction of what they take. 
 
 from dataclasses import dataclass
 
+# isort: off
 from pregao.domain.facts import (
-    AccountConfigured,
-    ActionTaken,
-    ApprovalAnswered,
-    BotConfigured,
-    BotForgotten,
-    BuyReprocessed,
-    DailyLossForgiven,
-    DecisionApproved,
-    DecisionDeclined,
-    DecisionPending,
-    DeliveryTurnedAway,
-    DriftSettled,
-    EntryRequested,
-    ExitRequested,
-    Fact,
-    FillBooked,
-    FillReported,
-    FlattenAccountSeen,
-    FlattenEnded,
-    FlattenStarted,
-    ForeignPositionSeen,
-    OrderAccepted,
-    OrderDeferred,
-    OrderDenied,
-    OrderEnded,
-    OrderPlanned,
-    OrderRejected,
-    OrderUnresolved,
-    PositionChanged,
-    ScreenerPaused,
-    SignalAccepted,
-    SignalPlanned,
-    SignalReceived,
-    SignalRefused,
-    SignalRepeated,
-    StrategyConfigured,
-    StrategyForgotten,
-    SubscriptionConfigured,
-    TickersListed,
-    TradingStateSet,
-    UserConfigured,
-)
+    AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven,
+    DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
+    ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
+    ForeignPositionSeen, GuardrailBlocked, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
+    OrderRejected, OrderUnresolved, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
+    ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
+    ProtectionUnresolved, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
+    SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
+    StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
+)  # fmt: skip
+# isort: on
 
 Facts = tuple[type[Fact], ...]
 
@@ -75,6 +45,8 @@ ENTRANCES: Facts = (
     ApprovalAnswered,                                          # a person answers, or the clock does
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
     DriftSettled,                                              # an operator says what that is
+    StopRaised, StopChanged, StopTriggered,                    # a price goes with a position, or comes to its stop
+    ProtectionReported, PositionUnguarded, PositionGuarded,    # a venue tells of its line, our watch of both
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
 )  # fmt: skip
@@ -96,7 +68,19 @@ JOURNEY = (
     Step(FillReported,     "fills.book.book_fill",            (FillBooked,)),
     Step(DriftSettled,     "positions.settle.settle_drift",   (FillBooked, ForeignPositionSeen)),
     Step(FillBooked,       "positions.update.update_position", (PositionChanged, ExitRequested)),
-    Step(PositionChanged,  "orders.enter.request_waiting",    (EntryRequested,), APART),
+    Step(PositionChanged,  "stops.follow.follow_position",    (StopArmed, StopUnusable, StopTriggered, StopChanged,
+                                                               ExecutionMoved, ProtectionPlanned, StopDisarmed,
+                                                               PositionLeft)),
+    Step(ProtectionPlanned, "stops.place.place_protection",   (ProtectionAccepted, ProtectionRejected,
+                                                               ProtectionUnresolved), APART),
+    Step(ProtectionUnresolved, "stops.place.resolve_protection", (ProtectionAccepted, ProtectionMoved,
+                                                                      ProtectionReported), APART),
+    Step(ProtectionRejected, "stops.refused.answer_refusal",  (StopUnusable, StopTriggered)),
+    Step(ProtectionReported, "stops.told.follow_report",      (ProtectionMoved, StopTriggered)),
+    Step(StopTriggered,    "stops.exit.judge_trigger",        (GuardrailBlocked, StopChanged, ExecutionMoved,
+                                                               ExitRequested)),
+    Step(StopDisarmed,     "stops.leave.take_back",           (ProtectionMoved, PositionLeft), APART),
+    Step(PositionLeft,     "orders.enter.request_waiting",    (EntryRequested,), APART),
 )  # fmt: skip
 
 RETURNS: Facts = (ExitRequested, EntryRequested)

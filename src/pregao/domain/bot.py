@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
+from pregao.domain.stop import TrailingMode
+
 T = TypeVar("T")
 
 LEVERAGE_MIN, LEVERAGE_MAX = 1, 125  # Binance's range
@@ -91,6 +93,31 @@ NOTHING_SET = SymbolSettings(symbol="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """One of several targets: so many percent from the entry, for a share of what was entered."""
+
+    percent: Decimal
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """How positions are guarded beside the two percentages; percentages are of the entry price."""
+
+    targets: tuple[TargetSettings, ...] = ()  # the nearest first; in place of take_profit_pct
+    trailing: TrailingMode | None = None
+    trailing_percent: Decimal = Decimal(2)  # behind the best price; of the mode percent
+    trailing_step_percent: Decimal = Decimal("0.1")  # the least move; of the mode percent
+    break_even_after_target: bool = False  # the stop goes to break-even when the first target has filled
+    fee_percent: Decimal = Decimal("0.1")  # of a round trip: break-even earns it back
+    slippage_percent: Decimal = Decimal("0.05")  # the same
+    is_required: bool | None = None  # None: where there is a stop, no position may be open without it
+
+
+STANDARD_GUARD = GuardSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingHours:
     """
     A weekly window in which entries are taken; ``end`` is not part of it, and not after ``start`` is over midnight.
@@ -136,6 +163,7 @@ class Bot:
     same_side: SameSide = SameSide.IGNORE
     opposite_side: OppositeSide = OppositeSide.REVERSE
     symbols: tuple[SymbolSettings, ...] = ()
+    guard: GuardSettings = STANDARD_GUARD
     former_secret_sha256: str | None = (
         None  # taken beside the present one, so that alerts can be changed in peace
     )
@@ -160,6 +188,7 @@ class Subscription:
     custom_same_side: SameSide | None = None
     custom_opposite_side: OppositeSide | None = None
     symbols: tuple[SymbolSettings, ...] = ()
+    custom_guard: GuardSettings | None = None
     config_group_id: UUID | None = None  # subscriptions made together share one
 
 
@@ -173,6 +202,7 @@ class EffectiveSettings:
     take_profit_pct: Decimal
     same_side: SameSide
     opposite_side: OppositeSide
+    guard: GuardSettings
 
 
 def secrets_taken(bot: Bot, *, now: datetime) -> tuple[str, ...]:
@@ -213,6 +243,7 @@ def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | No
         ),
         same_side=_first_set(subscription.custom_same_side, default=bot.same_side),
         opposite_side=_first_set(subscription.custom_opposite_side, default=bot.opposite_side),
+        guard=_first_set(subscription.custom_guard, default=bot.guard),
     )
 
 

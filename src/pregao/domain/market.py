@@ -30,6 +30,8 @@ class Market:
     views: Mapping[tuple[Venue, str], MarketView]
     venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
     instruments: Mapping[tuple[Venue, str], Instrument] = field(default_factory=dict)
+    ranges: Mapping[tuple[Venue, str], Decimal] = field(default_factory=dict)
+    """The average true range of a symbol, where a stop is measured by it."""
     outages: Mapping[tuple[Venue, str], datetime] = field(default_factory=dict)
     """Until when a venue (symbol "") or one symbol there takes no entries, because its breaker is open."""
 

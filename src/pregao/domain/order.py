@@ -112,14 +112,18 @@ def may_become(status: OrderStatus, *, following: OrderStatus) -> bool:
     return following in TRANSITIONS[status]
 
 
-def order_id(*, desk_id: UUID, signal_id: UUID, account_id: int, leg: Leg, position_id: int) -> str:
+def order_id(
+    *, desk_id: UUID, signal_id: UUID, account_id: int, leg: Leg, position_id: int, execution: str = ""
+) -> str:
     """
-    Give the order's own id: the same for the same signal, account, leg and position, for ever.
+    Give the order's own id: the same for the same signal, account, leg, position and execution of a stop, for ever.
 
     'p' and 26 base32 characters of SHA-256: 130 bits, within Binance's ``^[.A-Z:/a-z0-9_-]{1,36}$``.
     The position tells the exits of one ``close_all`` apart.
     """
     text = f"{_prefix(desk_id, signal_id)}/{account_id}/{leg}/{position_id if leg is Leg.EXIT else ''}"
+    if execution:
+        text = f"{text}/{execution}"
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:20])
     return "p" + "".join([PAIRS[number >> shift & 1023] for shift in SHIFTS])
 

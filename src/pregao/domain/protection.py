@@ -45,6 +45,33 @@ ENDS = frozenset(
 )
 """States that nothing follows; in every other one it may still trade."""
 
+
+class LineStatus(StrEnum):
+    """Where a protective order of ours stands in the books: what the venue says, and what comes before it says anything."""
+
+    PLANNED = "planned"  # committed here, the wire not yet answered
+    UNRESOLVED = "unresolved"  # sent, outcome unknown: being asked for
+    ACCEPTED = "accepted"
+    TRIGGERING = "triggering"
+    TRIGGERED = "triggered"
+    FINISHED = "finished"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    DEAD = "dead"  # the venue provably never had it
+
+
+MAY_TRADE = frozenset(
+    {
+        LineStatus.PLANNED,
+        LineStatus.UNRESOLVED,
+        LineStatus.ACCEPTED,
+        LineStatus.TRIGGERING,
+        LineStatus.TRIGGERED,
+    }
+)
+"""States in which a protective order may still trade, told or not."""
+
 TRANSITIONS: dict[ProtectionStatus, frozenset[ProtectionStatus]] = {
     # What was told between may have been lost: any later state may be the next that is heard of.
     ProtectionStatus.ACCEPTED: ENDS | {ProtectionStatus.TRIGGERING, ProtectionStatus.TRIGGERED},
@@ -88,6 +115,12 @@ def protection_of(text: str, *, desk_id: UUID) -> ProtectionName | None:
         return None
     kind = next(kind for kind in TriggerKind if kind[0] == found[1])
     return ProtectionName(position_id=int(found[3]), kind=kind, target=int(found[4]), version=int(found[5]))
+
+
+def position_of(text: str) -> int | None:
+    """Give the position that a protective order's id names, whichever desk's it is; None where it names none."""
+    found = NAME.fullmatch(text)
+    return None if found is None else int(found[3])
 
 
 @lru_cache(maxsize=8)

@@ -143,6 +143,31 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 }
 
 
+class StopChange(StrEnum):
+    """Why a stop was changed, where no price moved it."""
+
+    TARGET_TAKEN = "TARGET_TAKEN"
+    ARMED_AGAIN = "ARMED_AGAIN"  # an exit left a rest, or its level was not there any more
+    BY_HAND = "BY_HAND"
+    BACKFILL = "BACKFILL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One try to exit what was claimed under a token; each try is an order of its own."""
+
+    token: str
+    kind: TriggerKind
+    number: int  # of the target; 0 for the stop
+    attempt: int  # from 1
+    limit_price: Decimal | None = None  # the worst price taken; None: at the market
+
+    @property
+    def name(self) -> str:
+        """What tells its order's id apart."""
+        return f"{self.token}/{self.kind}{self.number}/{self.attempt}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One price at which a share is taken; ``number`` counts from 1, the nearest first."""
@@ -172,6 +197,7 @@ class Stop:
     targets: tuple[Target, ...] = ()
     version: int = 1
     status: StopStatus = StopStatus.ARMED
+    atr: Decimal | None = None  # the average true range its levels were measured by
 
 
 def arm(
@@ -214,6 +240,7 @@ def arm(
         initial_stop=stop_price,
         stop_price=stop_price,
         targets=targets,
+        atr=atr,
     )
 
 
@@ -329,6 +356,15 @@ def check_market_side(
 
 
 # --- is it reached ----------------------------------------------------------------------------------------
+
+
+class Source(StrEnum):
+    """Who saw a level reached, in the words of the source system where it has one."""
+
+    STREAM = "ws"
+    POLL = "cron"
+    MANUAL = "manual"
+    VENUE = "venue"  # its own protective order has triggered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -489,6 +525,13 @@ def exit_quantity(
     if ZERO < left < quantity_min:
         return held
     return quantity if quantity >= quantity_min else ZERO
+
+
+def close_reason(stop: Stop, *, kind: TriggerKind = TriggerKind.STOP) -> str:
+    """Give why a position was closed that its stop or a target closed (B1.1)."""
+    if kind is TriggerKind.TARGET:
+        return "take_profit"
+    return "stop_loss" if stop.stop_price == stop.initial_stop else "trailing_stop"
 
 
 def retry_seconds(attempts: int) -> int | None:

@@ -44,3 +44,8 @@ class User:
     max_positions: int | None = None  # open at once; None is no limit
     risk_capital_usd: Decimal | None = None  # what risks are shares of; None: no month is measured
     monthly_drawdown_pct: Decimal = DRAWDOWN_PERCENT_MAX
+    # What the exits of his stops and targets are held to (system D's names and standards).
+    max_slippage_pct: Decimal = Decimal(5)  # worse than the level: a bounded price is tried first
+    slippage_pause_pct: Decimal = Decimal(10)  # beyond it he enters nothing more until somebody says so
+    max_executions_per_minute: int = 10
+    max_executions_per_hour: int = 100

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from pregao.domain.order import OrderStatus, PositionSide, Side
 
+RECV_WINDOW_MS = 5_000  # the venue refuses an attempt that arrives later: Binance's default, our upper bound
+
 
 class Blame(StrEnum):
     """Whose fault it was that a venue did not do what was asked."""
@@ -94,7 +96,7 @@ def outside_close(client_order_id: str) -> OutsideClose:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAttempt:
     """
-    One signed try to place one market order.
+    One signed try to place one order: at the market, or at ``limit_price`` and better, whatever fills there at once.
 
     ``signed_at_ms`` is the venue's clock and is sent exactly as it stands, so a try that wakes up late is
     refused by the venue instead of trading. ``quantity`` counts base units, on the market step.
@@ -109,6 +111,7 @@ class OrderAttempt:
     reduce_only: bool
     signed_at_ms: int
     recv_window_ms: int
+    limit_price: Decimal | None = None  # the worst price taken; what does not fill at once has ended (IOC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
