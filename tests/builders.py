@@ -14,8 +14,10 @@ from pregao.domain.facts import (
     FillBooked,
     FillReported,
     FlattenStarted,
+    ProtectionPlanned,
     SignalAccepted,
     SignalReceived,
+    StopArmed,
     SubscriptionConfigured,
     TickersListed,
     TradingStateSet,
@@ -24,9 +26,11 @@ from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.screener import Source, Strategy
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.stop import Level, Method, StopRule, TargetRule, TriggerKind, arm
 from pregao.domain.trading_state import DESK, Scope, ScopeState, TradingState
 from pregao.domain.user import Role, User
 from pregao.domain.venue import VenueTrade
+from pregao.stops.ports import ArmedStop
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BOT_ID = UUID("01930000-0000-7000-8000-000000000001")
@@ -286,3 +290,68 @@ def booked(
         signal_id=UUID(int=500) if order_id else None,
         position_id=position_id,
     )
+
+
+def armed(position_id: int = 1, **changes) -> ArmedStop:
+    """Give a stop 2 % below an entry at 95,200, and a target 5 % above it."""
+    rule = StopRule(
+        stop=Level(method=Method.PERCENT, value=Decimal(2)),
+        targets=(TargetRule(level=Level(method=Method.PERCENT, value=Decimal(5))),),
+    )
+    stop = arm(
+        rule,
+        position_id=position_id,
+        direction=Direction.LONG,
+        entry_price=Decimal(95_200),
+        price_tick=Decimal("0.1"),
+    )
+    given = {
+        "stop": replace(stop, **changes.pop("stop", {})),
+        "account_id": 1,
+        "bot_id": BOT_ID,
+        "subscription_id": UUID(int=11),
+        "signal_id": UUID(int=500),
+        "venue": Venue.PAPER,
+        "symbol": "BTCUSDT",
+        "position_side": PositionSide.BOTH,
+        "held_since": NOON,
+        "is_anchor_final": True,
+        "is_required": True,
+    }
+    return ArmedStop(**{**given, **changes})
+
+
+ARMED_NAMES = (
+    "stop", "account_id", "bot_id", "subscription_id", "signal_id", "venue", "symbol", "position_side", "held_since",
+    "is_anchor_final", "is_required",
+)  # fmt: skip
+
+
+def stop_armed(one: ArmedStop, *, now: datetime = NOON) -> StopArmed:
+    return StopArmed(happened_at=now, **{name: getattr(one, name) for name in ARMED_NAMES})
+
+
+def line_planned(one: ArmedStop, *, version: int = 1, now: datetime = NOON, **changes) -> ProtectionPlanned:
+    """Give the venue's line of a stop, where it stands."""
+    given = {
+        "happened_at": now,
+        "protection_id": f"s-{one.stop.position_id}-{version}",
+        "version": version,
+        "stop_version": one.stop.version,
+        "position_id": one.stop.position_id,
+        "account_id": one.account_id,
+        "signal_id": one.signal_id,
+        "venue": one.venue,
+        "symbol": one.symbol,
+        "kind": TriggerKind.STOP,
+        "number": 0,
+        "side": Side.SELL,
+        "position_side": one.position_side,
+        "trigger_price": one.stop.stop_price,
+        "quantity": None,
+        "signed_at_ms": 1_000,
+        "recv_window_ms": 5_000,
+        "owner": "trader-1",
+        "lease_epoch": 1,
+    }
+    return ProtectionPlanned(**{**given, **changes})

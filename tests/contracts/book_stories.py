@@ -21,22 +21,37 @@ from pregao.domain.bot import Directions, SubscriptionStatus
 from pregao.domain.facts import Fact, Verdict
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position, PositionStatus
+from pregao.domain.protection import ProtectionStatus, RefusalCause
 from pregao.domain.signal import Action
+from pregao.domain.stop import (
+    Execution,
+    ExecutionStatus,
+    Source,
+    StopChange,
+    StopStatus,
+    Trigger,
+    TriggerKind,
+)
 from pregao.domain.trading_state import DESK, TradingState, scope_of_account
+from pregao.domain.trailing import Adjustment, Reason
 from pregao.domain.venue import MarginMode
 from pregao.orders.ports import NOT_BEGUN, Part
 from pregao.simulation.desk.state import State
+from pregao.stops.claims import triggered
 from tests.builders import (
     NOON,
     account,
     answered,
+    armed,
     arrival,
     bot,
     held,
     instruction,
+    line_planned,
     listed,
     position,
     state_set,
+    stop_armed,
     subscription,
     trade,
     user,
@@ -215,8 +230,21 @@ def _planned(story: Story, number: int) -> list[Fact]:
         recv_window_ms=5_000,
         owner="trader-1",
         lease_epoch=1,
+        execution=_execution(story, number) if leg is Leg.EXIT else None,
     )
     return [story.planned[number]]
+
+
+def _execution(story: Story, number: int) -> Execution | None:
+    token = f"{number + 1}:93296:1"
+    execution = Execution(
+        token=token,
+        kind=TriggerKind.STOP,
+        number=0,
+        attempt=story.one_of(1, 2),
+        limit_price=story.one_of(None, Decimal(93_000)),
+    )
+    return story.one_of(None, execution)
 
 
 def _unsent(story: Story, number: int) -> list[Fact]:
@@ -370,9 +398,135 @@ def _beside(story: Story, _number: int) -> list[Fact]:
     ]
 
 
+def _guarded(story: Story, number: int) -> list[Fact]:
+    """A stop is armed, moved, changed, left; each of one position."""
+    row = story.read().stops.get(number + 1)
+    known = (
+        row.armed
+        if row is not None and story.one_of(0, 1, 1)
+        else armed(number + 1, account_id=story.one_of(*ACCOUNTS))
+    )
+    stop = replace(
+        known.stop,
+        version=known.stop.version + 1,
+        status=story.one_of(*StopStatus),
+        stop_price=story.one_of(known.stop.stop_price, Decimal(94_000), None),
+    )
+    at = {"happened_at": story.now, "account_id": known.account_id, "signal_id": known.signal_id}
+    place = {"venue": known.venue, "symbol": known.symbol, "position_side": known.position_side}
+    move = Adjustment(
+        position_id=number + 1,
+        old_stop=Decimal(93_296),
+        new_stop=Decimal(95_300),
+        reason=Reason.TRAILING,
+        current_price=Decimal(97_000),
+        spans_crossed=2,
+        step_index=2,
+        span=Decimal(1_904),
+        adjustment_token=f"{number + 1}:{story.one_of(1, 2, 3)}",
+    )
+    return [
+        story.one_of(
+            stop_armed(replace(known, is_anchor_final=story.one_of(True, False)), now=story.now),
+            stop_armed(replace(known, stop=stop), now=story.now),
+            facts.StopRaised(
+                **at, stop=stop, adjustment=move, venue=known.venue, symbol=known.symbol, source=Source.STREAM
+            ),
+            facts.StopChanged(**at, stop=stop, code=StopChange.BY_HAND, changed_by="ana", reason="closer"),
+            facts.StopDisarmed(**at, position_id=number + 1, **place),
+            facts.PositionLeft(**at, position_id=number + 1),
+        )
+    ]
+
+
+def _claimed(story: Story, number: int) -> list[Fact]:
+    """A level is claimed; a claim of a position is kept here, exited, and ends."""
+    known = armed(number + 1)
+    kind = story.one_of(*TriggerKind)
+    target = 1 if kind is TriggerKind.TARGET else 0
+    token = f"{number + 1}:93296:{story.one_of(1, 2)}"
+    of_claim = {"token": token, "kind": kind, "number": target, "position_id": number + 1}
+    at = {"happened_at": story.now, "account_id": known.account_id, "signal_id": SIGNALS[number]}
+    again_at = story.one_of(None, story.now + timedelta(seconds=2))
+    return [
+        story.one_of(
+            triggered(
+                replace(known, signal_id=SIGNALS[number]),
+                Trigger(kind=kind, number=target, level=Decimal(93_296), price=Decimal(93_290), version=1),
+                token=token,
+                source=story.one_of(*Source),
+                claimed_by="monitor-1",
+                now=story.now,
+            ),
+            facts.GuardrailBlocked(
+                **at,
+                **of_claim,
+                guardrail=story.one_of("STALE_PRICE", "EXECUTION_RATE"),
+                numbers={"age_seconds": "31.0"},
+                remedy="ask",
+                instead="recheck",
+                again_at=again_at,
+                is_critical=False,
+                pauses_entries=False,
+            ),
+            facts.ExecutionMoved(
+                **at,
+                **of_claim,
+                status=story.one_of(
+                    ExecutionStatus.EXECUTED, ExecutionStatus.FAILED, ExecutionStatus.BLOCKED
+                ),
+                attempts=1,
+                order_id=None,
+                code=story.one_of(None, "EXIT_FAILED"),
+                reason=story.one_of(None, "attempts=5/5"),
+                price=story.one_of(None, Decimal(93_200)),
+                slippage_percent=story.one_of(None, Decimal("0.1029")),
+                again_at=again_at,
+            ),
+        )
+    ]
+
+
+def _line(story: Story, number: int) -> list[Fact]:
+    """The venue's line of a stop is planned, answered, moves on."""
+    known, version = armed(number + 1), story.one_of(1, 2, 3)
+    planned = line_planned(
+        known, version=version, now=story.now, quantity=story.one_of(None, Decimal("0.004"))
+    )
+    of_line = {
+        "happened_at": story.now,
+        "protection_id": planned.protection_id,
+        "position_id": number + 1,
+        "account_id": known.account_id,
+        "signal_id": known.signal_id,
+    }
+    accepted = facts.ProtectionAccepted(
+        **of_line, exchange_protection_id="77", sent_at=None, acknowledged_at=story.now
+    )
+    rejected = facts.ProtectionRejected(
+        **of_line, code="-2021", reason="would trigger", cause=RefusalCause.PRICE_PASSED
+    )
+    unresolved = facts.ProtectionUnresolved(
+        **of_line,
+        code="TIMEOUT",
+        reason="no answer",
+        is_dead=story.one_of(True, False),
+        ask_at=story.now + timedelta(seconds=1),
+    )
+    moved = facts.ProtectionMoved(
+        **of_line,
+        status=story.one_of(*(one for one in ProtectionStatus if one is not ProtectionStatus.ACCEPTED)),
+        triggered_order_id=story.one_of(None, "88"),
+        reason=story.one_of("", "margin"),
+        reported_at=story.now,
+    )
+    return [story.one_of(planned, planned, accepted, rejected, unresolved, moved)]
+
+
 KINDS: tuple[Callable[[Story, int], list[Fact]], ...] = (
     _signal, _accepted, _refused, _decided, _decided, _signal_planned, _planned, _planned, _planned, _unsent,
     _answer, _answer, _answer, _ended, _filled, _filled, _position, _position, _position, _beside,
+    _guarded, _guarded, _claimed, _claimed, _line, _line,
 )  # fmt: skip
 
 
@@ -430,7 +584,56 @@ def rows_in_memory(state: State) -> dict[str, list[dict[str, Any]]]:
             }
             for fact in state.trading_states.values()
         ],
+        "stops": [
+            {
+                **_flat(row.armed, but="stop"),
+                **{
+                    name: getattr(row.armed.stop, name)
+                    for name in (
+                        "position_id",
+                        "direction",
+                        "status",
+                        "version",
+                        "entry_price",
+                        "initial_stop",
+                        "stop_price",
+                    )
+                },
+                **{
+                    name: getattr(row, name)
+                    for name in (
+                        "armed_at",
+                        "updated_at",
+                        "line_id",
+                        "line_status",
+                        "line_price",
+                        "line_quantity",
+                    )
+                },
+            }
+            for row in state.stops.values()
+        ],
+        "stop_moves": [
+            {"token": token, "position_id": fact.adjustment.position_id, "moved_at": fact.happened_at}
+            for token, fact in state.stop_moves.items()
+        ],
+        "stop_claims": [
+            {
+                **{
+                    name: value
+                    for name, value in asdict(row.claimed).items()
+                    if name not in ("order_status", "filled_quantity", "filled_notional")
+                },
+                **_flat(row, but="claimed"),
+            }
+            for row in state.stop_claims.values()
+        ],
+        "protections": [{**asdict(row.line), **_flat(row, but="line")} for row in state.protections.values()],
     }
+
+
+def _flat(row: Any, *, but: str) -> dict[str, Any]:
+    return {one.name: getattr(row, one.name) for one in fields(row) if one.name != but}
 
 
 async def rows_in_postgres(connection: Any, tables: dict[str, list[dict]]) -> dict[str, list[dict]]:
@@ -453,8 +656,9 @@ def comparable(tables: dict[str, list[dict]]) -> dict[str, list[str]]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "verdicts" and value is not None:
-        return msgspec.json.decode(value if isinstance(value, str) else msgspec.json.encode(value))
+    if name in {"verdicts", "execution"} and value is not None:
+        told = msgspec.json.decode(value if isinstance(value, str) else msgspec.json.encode(value))
+        return sorted(told.items()) if isinstance(told, dict) else told
     if isinstance(value, Decimal):
         return f"{value.normalize() + 0:f}"
     if isinstance(value, list):
@@ -488,7 +692,21 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         "last": await books.last_trades(POSITIONS),
         "traded": await books.traded_positions(POSITIONS),
         "waiting exits": await books.waiting_exits(POSITIONS),
+        "guarded": await books.guarded_positions(POSITIONS),
+        "lines": await books.lines(
+            [f"s-{number}-{version}" for number in POSITIONS for version in (1, 2, 3)]
+        ),
+        "guards": await books.guards(
+            [
+                one
+                for one in (await books.lock_positions(POSITIONS)).values()
+                if one.subscription_id
+                in {subscription_of(bot_id, number) for bot_id in BOTS for number in ACCOUNTS}
+            ]
+        ),
     }
+    for since in (now - timedelta(hours=1), now - timedelta(days=30)):
+        given[f"executions {since}"] = await books.executions((*ACCOUNTS, 99), since=since)
     for signal_id in SIGNALS:
         given[f"progress {signal_id}"] = await books.progress(signal_id)
     for symbol in SYMBOLS:
@@ -592,6 +810,10 @@ async def found_work(store: Any, *, now: datetime) -> dict[str, Any]:
             given["overdue"] = sorted(overdue, key=lambda one: one.signal_id)
             due = await store.claim_due_orders(transaction, limit=100)
             given["due"] = sorted(due, key=lambda one: one.order_id)
+            exits = await store.peek_due_exits(now=now, limit=100)
+            given["due exits"] = sorted((one.position_id, one.venue, one.symbol) for one in exits)
+            numbers = [one.position_id for one in exits]
+            given["locked exits"] = sorted(await store.lock_due_exits(transaction, numbers))
             raise TakenBack
     return given
 

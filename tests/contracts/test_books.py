@@ -34,10 +34,11 @@ COMPARED_EVERY = 20
 FORGOTTEN_AFTER, KNOWN_AFTER = 90, 150
 NOT_FOLDED = {
     "DeliveryTurnedAway", "ActionTaken", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
+    "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
+    "PositionGuarded",
     "StrategyConfigured", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
-    "FillReported", "ExitRequested", "EntryRequested",
 }  # fmt: skip
-"""Memory knows no people, no jobs that sell out, and of the screener only its list; the last three change no state in PostgreSQL either."""
+"""Memory knows no people, no jobs that sell out, and of the screener only its list; others change no state in PostgreSQL either."""
 
 
 async def put(journal, batch) -> bool:

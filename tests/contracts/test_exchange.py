@@ -178,6 +178,22 @@ class TestOneOrder:
 
         assert refusal.value.code in ("-2022", "-4118")
 
+    async def test_with_a_bound_takes_what_is_there_at_once_and_no_worse_price(self, stage):
+        await stage.follow(1)
+        await stage.exchange.submit(stage.attempt("entry"))
+        last = (await stage.exchange.quote("BTCUSDT")).last_price
+        out_of_reach = stage.attempt("far", side=Side.SELL, reduce_only=True, limit_price=last + 500)
+        within_reach = stage.attempt("near", side=Side.SELL, reduce_only=True, limit_price=last - 500)
+
+        await stage.exchange.submit(out_of_reach)
+        await stage.exchange.submit(within_reach)
+
+        await stage.until(lambda: stage.filled(within_reach.client_order_id)[0] == QUANTITY)
+        ended = await stage.exchange.find_order(
+            account_id=1, symbol="BTCUSDT", client_order_id=out_of_reach.client_order_id
+        )
+        assert (ended.status, ended.filled_quantity) == (OrderStatus.EXPIRED, 0)
+
     async def test_is_refused_off_the_step(self, stage):
         with pytest.raises(Refused):
             await stage.exchange.submit(stage.attempt("odd", quantity=Decimal("0.0000001")))

@@ -283,7 +283,9 @@ class SimulatedVenue:
                     key=str(attempt.account_id),
                     symbol=attempt.symbol,
                     side=attempt.side,
-                    kind=OrderKind.MARKET,
+                    kind=OrderKind.MARKET if attempt.limit_price is None else OrderKind.LIMIT,
+                    limit_price=attempt.limit_price,
+                    time_in_force="" if attempt.limit_price is None else "IOC",
                     quantity=attempt.quantity,
                     position_side=None
                     if attempt.position_side is PositionSide.BOTH

@@ -17,10 +17,11 @@ from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
+from pregao.domain.stop import close_reason
 from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
-from pregao.edges.postgres import screener
+from pregao.edges.postgres import exits, guards, screener
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -38,6 +39,8 @@ from pregao.orders.ports import (
     WaitingEntry,
 )
 from pregao.positions.ports import WaitingExit
+from pregao.stops.limits import TenantLimits
+from pregao.stops.ports import ArmedStop, Guard, Line
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
 
@@ -59,9 +62,11 @@ FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 """
 # Planning for an account is one at a time: its row is the lock that makes every limit on it hold. Of each row only
 # its version is read: what has not changed since is known.
-LOCK_MEMBERS = """
+MEMBER_VERSIONS = """
 SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version
 FROM subscriptions AS s JOIN accounts AS a USING (account_id)
+"""
+LOCK_MEMBERS = f"""{MEMBER_VERSIONS}
 WHERE s.bot_id = ANY($1::uuid[]) ORDER BY s.account_id, s.bot_id FOR NO KEY UPDATE OF a, s
 """
 
@@ -124,18 +129,22 @@ GROUP BY a.user_id
 
 OBSTACLES = """
 SELECT account_id, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code, NULL AS reason,
-       false AS is_unreconciled, false AS is_forgotten
+       false AS is_unreconciled, false AS is_forgotten, NULL::bigint AS leaving
 FROM foreign_positions
 WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
 UNION ALL
-SELECT account_id, NULL, NULL, NULL, NULL, NULL, true, false FROM account_checks
+SELECT account_id, NULL, NULL, NULL, NULL, NULL, true, false, NULL FROM account_checks
 WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
 UNION ALL
-SELECT account_id, NULL, NULL, NULL, NULL, NULL, false, true FROM account_checks
+SELECT account_id, NULL, NULL, NULL, NULL, NULL, false, true, NULL FROM account_checks
 WHERE account_id = ANY($1::bigint[]) AND restored_at IS NOT NULL
   AND restored_at >= (SELECT received_at FROM signals WHERE signal_id = $3)
 UNION ALL
-(SELECT account_id, NULL, NULL, subscription_id, code, reason, false, false FROM grounded
+SELECT s.account_id, s.position_side, NULL, NULL, NULL, NULL, false, false, s.position_id
+FROM stops AS s JOIN positions AS p USING (position_id)
+WHERE s.account_id = ANY($1::bigint[]) AND s.symbol = $2 AND s.left_at IS NULL AND p.status IN ('closed', 'abandoned')
+UNION ALL
+(SELECT account_id, NULL, NULL, subscription_id, code, reason, false, false, NULL FROM grounded
  WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
 """
 
@@ -217,7 +226,7 @@ WHERE n.bot_id = $2 AND n.received_at >= (SELECT received_at FROM signals WHERE 
   AND (n.symbol = $3 OR n.action = 'close_all')
   AND (n.side = $4 OR n.side IS NULL)
   AND (SELECT coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}')
-       FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved' LIMIT 1) IS NULL
+       FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved' ORDER BY j.seq LIMIT 1) IS NULL
 ORDER BY n.received_at DESC, n.signal_id DESC LIMIT 1
 """
 
@@ -388,6 +397,14 @@ class PostgresBooks:
         )
         return {row["subscription_id"]: _to_member(row) for row in rows}
 
+    async def _known(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:
+        """Give members by subscription, without locking them; those that have not changed are not read again."""
+        rows = await self._connection.fetch(
+            f"{MEMBER_VERSIONS} WHERE s.subscription_id = ANY($1::uuid[])", list(subscription_ids)
+        )
+        members = await self._members({row["subscription_id"]: row["version"] for row in rows})
+        return {one.subscription.subscription_id: one for one in members}
+
     async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
         """Give what has been used of the limits; ``next_part`` has locked what they hang on, or nobody has."""
         users = self._limited_users
@@ -440,6 +457,11 @@ class PostgresBooks:
                 (row["account_id"], row["subscription_id"]): Grounded(code=row["code"], reason=row["reason"])
                 for row in rows
                 if row["code"] is not None
+            },
+            leaving={
+                (row["account_id"], PositionSide(row["position_side"])): row["leaving"]
+                for row in rows
+                if row["leaving"] is not None
             },
         )
 
@@ -533,6 +555,14 @@ class PostgresBooks:
         )
         return held
 
+    async def executions(self, account_ids: Collection[int], *, since: datetime) -> dict[int, list[datetime]]:
+        """Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first."""
+        return await exits.executions(self._connection, account_ids, since=since)
+
+    async def tenant_limits(self, users: Collection[UUID]) -> dict[UUID, TenantLimits]:
+        """Give what the exits of these tenants are held to."""
+        return await exits.tenant_limits(self._connection, users)
+
     # --- fills ---
 
     async def booked(self, keys: Sequence[FillKey]) -> frozenset[FillKey]:
@@ -558,8 +588,13 @@ class PostgresBooks:
         """Lock and give orders by our order id."""
         rows = await self._connection.fetch(
             """
-            SELECT order_id, signal_id, position_id, quantity, filled_quantity FROM orders
-            WHERE order_id = ANY($1::text[]) AND quantity IS NOT NULL
+            SELECT order_id, signal_id, position_id, quantity, filled_quantity,
+                   CASE WHEN execution IS NOT NULL THEN (
+                       SELECT CASE WHEN c.kind = 'target' THEN 'take_profit'
+                                   WHEN c.level IS DISTINCT FROM s.initial_stop THEN 'trailing_stop' ELSE 'stop_loss' END
+                       FROM stop_claims AS c JOIN stops AS s USING (position_id)
+                       WHERE c.position_id = orders.position_id AND c.order_id = orders.order_id) END AS close_reason
+            FROM orders WHERE order_id = ANY($1::text[]) AND quantity IS NOT NULL
             ORDER BY order_id FOR NO KEY UPDATE
             """,
             order_ids,
@@ -590,6 +625,23 @@ class PostgresBooks:
             opened_at=position.opened_at,
         )
 
+    async def guarded_positions(self, position_ids: Sequence[int]) -> dict[int, OpenPosition]:
+        """Lock and give positions that a protective order of ours guards or guarded."""
+        positions = await self.lock_positions(position_ids)
+        stops = await guards.read_armed(self._connection, sorted(positions))
+        return {
+            number: OpenPosition(
+                position_id=number,
+                entry_side=position.direction.entry_side,
+                quantity=position.quantity,
+                opened_at=position.opened_at,
+                signal_id=position.signal_id,
+                close_reason=close_reason(stops[number].stop),
+            )
+            for number, position in positions.items()
+            if number in stops
+        }
+
     async def margin_assets(self, account_ids: Sequence[int]) -> dict[int, str]:
         """Give the margin asset of each account."""
         rows = await self._connection.fetch(
@@ -598,6 +650,21 @@ class PostgresBooks:
         return {row["account_id"]: row["margin_asset"] for row in rows}
 
     # --- positions ---
+
+    async def guards(self, positions: Sequence[Position]) -> dict[int, Guard]:
+        """Give what guards each of the positions, by id; their rows must be locked."""
+        if not positions:
+            return {}
+        return await guards.read_guards(
+            self._connection,
+            positions,
+            members=await self._known({one.subscription_id for one in positions}),
+            bots={bot_id: await self.get_bot(bot_id) for bot_id in {one.bot_id for one in positions}},
+        )
+
+    async def lines(self, protection_ids: Sequence[str]) -> dict[str, tuple[Line, ArmedStop]]:
+        """Give our protective orders of these ids, ended ones too, each with its stop."""
+        return await guards.read_lines(self._connection, protection_ids)
 
     async def last_trades(self, position_ids: Sequence[int]) -> dict[int, datetime]:
         """Give when the last booked trade of each position was; the fills that close it are booked already."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import asyncpg
 
 from pregao.domain.account import Venue
-from pregao.orders.ports import RECV_WINDOW_MS
+from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.resolve import CLOCK_MARGIN_MS
 
 CHECK_HOLDING_SECONDS = 300.0  # between two looks at an account that holds something: 5 of a minute's weight

@@ -28,9 +28,12 @@ CASE p.status WHEN 'pending' THEN 'PLANNED' WHEN 'abandoned' THEN 'CANCELLED'
 OPERATIONS_WHERE = f"""
 SELECT o.* FROM (
     SELECT p.*, {STATUS} AS operation_status, a.name AS account_name, a.user_id AS client,
-           coalesce(nullif(t.strategy, ''), b.name, '') AS strategy, t.stop_price, t.target_price, t.capital, t.risk_percent
+           coalesce(nullif(t.strategy, ''), b.name, '') AS strategy, t.capital, t.risk_percent,
+           coalesce(s.stop_price, t.stop_price) AS stop_price, coalesce(s.initial_stop, t.stop_price) AS initial_stop,
+           coalesce((s.targets -> 0 ->> 'price')::numeric, t.target_price) AS target_price,
+           s.status AS stop_status, s.version AS stop_version
     FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN bots AS b ON b.bot_id = p.bot_id
-    LEFT JOIN trades_by_hand AS t ON t.signal_id = p.signal_id
+    LEFT JOIN trades_by_hand AS t ON t.signal_id = p.signal_id LEFT JOIN stops AS s ON s.position_id = p.position_id
     WHERE ($1::uuid IS NULL OR a.user_id = $1) AND {{}}
 ) AS o
 """

@@ -1,7 +1,8 @@
 """Rows become values: by the names of their columns, with the types of the value."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, get_origin, get_type_hints
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -24,11 +25,15 @@ _json_names: dict[type, tuple[str, ...]] = {}
 
 
 def json_names(kind: type) -> tuple[str, ...]:
-    """Give the fields of a dataclass that are tuples: their columns hold JSON."""
+    """Give the fields of a dataclass that are tuples or dataclasses: their columns hold JSON."""
     if kind not in _json_names:
         hints = get_type_hints(kind)
-        _json_names[kind] = tuple(name for name, hint in hints.items() if get_origin(hint) is tuple)
+        _json_names[kind] = tuple(name for name, hint in hints.items() if _is_json(hint))
     return _json_names[kind]
+
+
+def _is_json(hint: Any) -> bool:
+    return get_origin(hint) is tuple or any(is_dataclass(one) for one in (hint, *get_args(hint)))
 
 
 def to_value(row: Mapping[str, Any], kind: type[Value]) -> Value:

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
-from pregao.domain.facts import DecisionPending, Fact
+from pregao.domain.facts import DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
-from pregao.edges.postgres import checks, trading_states, work
+from pregao.edges.postgres import checks, exits, lines, trading_states, work
 from pregao.edges.postgres.books import KnownMembers, PostgresBooks
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
+from pregao.stops.ports import DueExit, LeftOpen, Line
 
 
 class PostgresStore:
@@ -87,6 +88,17 @@ class PostgresStore:
     ) -> tuple[list[VenueTrade], bool]:
         return await work.explain_trades(self._pool, account_id=account_id, symbol=symbol, trades=trades)
 
+    async def peek_due_exits(self, *, now: datetime, limit: int) -> list[DueExit]:
+        return await exits.peek_due_exits(self._pool, now=now, limit=limit)
+
+    async def lock_due_exits(self, transaction: Transaction, position_ids: Collection[int]) -> list[int]:
+        return await exits.lock_due_exits(transaction.connection, position_ids)
+
+    async def put_off_due_exits(
+        self, transaction: Transaction, position_ids: Collection[int], *, now: datetime, seconds: float
+    ) -> None:
+        await exits.put_off_due_exits(transaction.connection, position_ids, now=now, seconds=seconds)
+
     # --- what is held ---
 
     async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
@@ -112,6 +124,31 @@ class PostgresStore:
 
     async def note_check(self, account_id: int, *, agrees: bool) -> None:
         await checks.note_check(self._pool, account_id, agrees=agrees)
+
+    # --- what guards at the venues ---
+
+    async def claim_due_lines(self, transaction: Transaction, *, limit: int) -> list[Line]:
+        return await lines.claim_due(transaction.connection, limit=limit)
+
+    async def standing_lines(
+        self, *, account_id: int | None = None, position_id: int | None = None
+    ) -> list[Line]:
+        return await lines.standing(self._pool, account_id=account_id, position_id=position_id)
+
+    async def peek_unarmed(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
+        return await lines.peek_unarmed(self._pool, venues, limit=limit)
+
+    async def peek_misplaced(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
+        return await lines.peek_misplaced(self._pool, venues, limit=limit)
+
+    async def peek_unleft(self, venues: Collection[Venue], *, limit: int) -> list[StopDisarmed]:
+        return await lines.peek_unleft(self._pool, venues, limit=limit)
+
+    async def peek_open(self, venues: Collection[Venue], *, limit: int) -> list[LeftOpen]:
+        return await lines.peek_open(self._pool, venues, limit=limit)
+
+    async def is_watched(self, venue: Venue, symbol: str) -> bool:
+        return await lines.is_watched(self._pool, venue=venue, symbol=symbol)
 
     # --- what may be traded ---
 

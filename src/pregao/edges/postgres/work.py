@@ -27,8 +27,18 @@ from pregao.domain.facts import (
     OrderEnded,
     OrderRejected,
     OrderUnresolved,
+    PositionChanged,
+    ProtectionAccepted,
+    ProtectionMoved,
+    ProtectionRejected,
+    ProtectionReported,
+    ProtectionUnresolved,
+    StopChanged,
+    StopRaised,
+    StopTriggered,
 )
 from pregao.domain.order import order_of
+from pregao.domain.protection import position_of
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
@@ -39,6 +49,9 @@ from pregao.positions.ports import WaitingExit
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
+SILENT_SECONDS = (
+    3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about
+)
 LATE_SIGNALS = 200  # whose symbols are kept fresh
 
 OF_ORDERS = (OrderAccepted, OrderRejected, OrderUnresolved, OrderEnded, OrderDenied, EntryRequested)
@@ -269,12 +282,34 @@ async def lock_positions_of(connection: Connection, facts: Sequence[Fact]) -> No
         ORDER BY position_id FOR NO KEY UPDATE
         """,
         [*order_ids, *(own[0] for own in names if own is not None)],
-        [fact.position_id for fact in facts if isinstance(fact, ExitRequested)],
+        [number for fact in facts if (number := _position_of(fact)) is not None],
         [fact.account_id for fact in trades],
         [fact.trade.symbol for fact in trades],
         [fact.trade.position_side for fact in trades],
         [own[0] if own is not None else None for own in names],
     )
+
+
+def _position_of(fact: Fact) -> int | None:
+    """Give the position a fact names itself."""
+    match fact:
+        case (
+            ExitRequested()
+            | ProtectionAccepted()
+            | ProtectionRejected()
+            | ProtectionUnresolved()
+            | ProtectionMoved()
+        ):
+            return fact.position_id
+        case StopTriggered() | StopRaised() | StopChanged():
+            return fact.stop.position_id
+        case PositionChanged():
+            return fact.position.position_id
+        case ProtectionReported():
+            return position_of(fact.report.protection_id)
+        case FillReported():
+            return position_of(fact.trade.client_order_id)
+    return None
 
 
 async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
@@ -285,7 +320,9 @@ async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tu
                o.send_before, a.venue
         FROM orders AS o JOIN positions AS p USING (position_id) JOIN accounts AS a ON a.account_id = o.account_id
         WHERE o.status = 'deferred' AND o.leg = 'entry'
-          AND (p.status IN ('closed', 'abandoned') OR (p.status = 'open' AND NOT EXISTS (
+          AND (p.status IN ('closed', 'abandoned') AND (o.send_before <= clock_timestamp() OR NOT EXISTS (
+              SELECT FROM stops AS s WHERE s.position_id = o.position_id AND s.left_at IS NULL))
+            OR (p.status = 'open' AND NOT EXISTS (
               SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'
               AND x.status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled'))))
         ORDER BY o.planned_at LIMIT $1
@@ -312,19 +349,23 @@ async def peek_waiting_exits(connection: Connection, *, limit: int) -> list[Wait
 
 
 async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOrder]:
-    """Give orders that are due to be asked about, and put off their next question."""
+    """Give orders that are due to be asked about, or whose sender is silent, and put off their next question."""
     rows = await connection.fetch(
         """
         WITH due AS (
             SELECT order_id FROM orders
-            WHERE check_at <= clock_timestamp() AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+            WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+              -- What a silent worker sent may have filled: nothing guards that until somebody asks.
+              AND (check_at <= clock_timestamp() OR (status = 'planned' AND checks = 0 AND owner IN (
+                  SELECT worker_id FROM workers WHERE lease_until < clock_timestamp() + $3)))
               -- What died may have been sent again, and that forgotten: it waits until the account's trades are known.
               AND NOT (is_dead AND EXISTS (
                   SELECT FROM account_checks AS c WHERE c.account_id = orders.account_id AND c.is_unsure))
             ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
         ), put_off AS (
             UPDATE orders SET checks = checks + 1,
-                check_at = clock_timestamp() + ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))]
+                check_at = greatest(check_at, clock_timestamp()
+                                    + ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))])
             FROM due WHERE orders.order_id = due.order_id
             RETURNING orders.order_id
         )
@@ -332,6 +373,7 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         """,
         limit,
         [timedelta(seconds=seconds) for seconds in ASK_AGAIN_SECONDS],
+        timedelta(seconds=LEASE_SECONDS - SILENT_SECONDS),
     )
     return to_values(rows, LiveOrder)
 

@@ -14,9 +14,11 @@ from pregao.domain.bot import Bot, SubscriptionStatus
 from pregao.domain.facts import DecisionApproved, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
-from pregao.domain.position import Direction, Position
+from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.protection import MAY_TRADE
 from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.stop import ExecutionStatus, close_reason
 from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
@@ -38,6 +40,9 @@ from pregao.orders.ports import (
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
+from pregao.stops.asked import asked_of
+from pregao.stops.limits import TenantLimits, limits_of
+from pregao.stops.ports import ArmedStop, Claimed, Guard, Line
 
 TRADED = ("approved", "planned", "settled")
 
@@ -320,6 +325,15 @@ class MemoryBooks:
                 for row in reversed(self._state.grounded)
                 if row.account_id in wanted and row.symbol in ("", symbol)
             },
+            leaving={
+                (row.armed.account_id, row.armed.position_side): number
+                for number, row in self._state.stops.items()
+                if row.armed.account_id in wanted
+                and row.armed.symbol == symbol
+                and row.armed.left_at is None
+                and number in self._state.positions
+                and self._state.positions[number].position.status not in LIVE_STATUSES
+            },
         )
 
     async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
@@ -412,9 +426,36 @@ class MemoryBooks:
                 position_id=row.position_id,
                 quantity=row.quantity,
                 filled_quantity=row.filled_quantity,
+                close_reason=self._close_reason(row),
             )
             for row in rows
             if row.quantity is not None and row.position_id is not None
+        }
+
+    def _close_reason(self, row: OrderRow) -> str | None:
+        stop = self._state.stops.get(row.position_id or 0)
+        for one in self._state.stop_claims.values():
+            claimed = one.claimed
+            if row.execution is None or stop is None or claimed.order_id != row.order_id:
+                continue
+            if claimed.position_id == row.position_id:
+                at_level = replace(stop.armed.stop, stop_price=claimed.level)
+                return close_reason(at_level, kind=claimed.kind)
+        return None
+
+    async def guarded_positions(self, position_ids: Sequence[int]) -> dict[int, OpenPosition]:
+        stops = self._state.stops
+        return {
+            number: OpenPosition(
+                position_id=number,
+                entry_side=one.direction.entry_side,
+                quantity=one.quantity,
+                opened_at=one.opened_at,
+                signal_id=one.signal_id,
+                close_reason=close_reason(stops[number].armed.stop),
+            )
+            for number, one in (await self.lock_positions(position_ids)).items()
+            if number in stops
         }
 
     async def open_position(
@@ -432,6 +473,87 @@ class MemoryBooks:
 
     async def margin_assets(self, account_ids: Sequence[int]) -> dict[int, str]:
         return {key: one.margin_asset for key, one in (await self.accounts(account_ids)).items()}
+
+    # --- stops ---
+
+    async def guards(self, positions: Sequence[Position]) -> dict[int, Guard]:
+        return {one.position_id: self._guard(one) for one in positions}
+
+    def _guard(self, position: Position) -> Guard:
+        state, number = self._state, position.position_id
+        stop = state.stops.get(number)
+        own = sorted(
+            (row.line for row in state.protections.values() if row.line.position_id == number),
+            key=lambda line: line.version,
+        )
+        if stop is None:
+            own = []
+        subscription = state.subscriptions[position.subscription_id]
+        return Guard(
+            armed=None if stop is None else stop.armed,
+            asked=asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol),
+            venue=state.accounts[subscription.account_id].venue,
+            lines=tuple(line for line in own if line.status in MAY_TRADE),
+            lines_made=own[-1].version if own else 0,
+            claims=() if stop is None else tuple(self._claims(number)),
+            is_entering=any(
+                row.position_id == number and row.leg is Leg.ENTRY and row.status in ON_ITS_WAY
+                for row in state.orders.values()
+            ),
+        )
+
+    def _claims(self, position_id: int) -> list[Claimed]:
+        found = []
+        for row in self._state.stop_claims.values():
+            claimed = replace(row.claimed, code=row.code)
+            is_over = claimed.status is ExecutionStatus.EXECUTED or (
+                claimed.status is ExecutionStatus.FAILED and claimed.again_at is None
+            )
+            if claimed.position_id == position_id and not is_over:
+                order = self._state.orders.get(claimed.order_id or "")
+                found.append(
+                    claimed
+                    if order is None
+                    else replace(
+                        claimed,
+                        order_status=order.status,
+                        filled_quantity=order.filled_quantity,
+                        filled_notional=order.filled_notional,
+                    )
+                )
+        return sorted(found, key=lambda one: (one.seen_at, one.token, one.kind, one.number))
+
+    async def executions(self, account_ids: Collection[int], *, since: datetime) -> dict[int, list[datetime]]:
+        accounts = self._state.accounts
+        exits = sorted(
+            (row.planned_at, row.account_id)
+            for row in self._state.orders.values()
+            if row.execution is not None and row.planned_at >= since
+        )
+        planned: dict[int, list[datetime]] = {}
+        for asked in account_ids:
+            if asked not in accounts:
+                continue
+            user_id = accounts[asked].user_id
+            own = {asked} | {
+                number for number, one in accounts.items() if user_id is not None and one.user_id == user_id
+            }
+            if at := [at for at, account_id in exits if account_id in own]:
+                planned[asked] = at
+        return planned
+
+    async def tenant_limits(self, users: Collection[UUID]) -> dict[UUID, TenantLimits]:
+        known = self._state.users
+        return {one: limits_of(known[one]) for one in users if one in known}
+
+    async def lines(self, protection_ids: Sequence[str]) -> dict[str, tuple[Line, ArmedStop]]:
+        rows = [self._state.protections[one] for one in protection_ids if one in self._state.protections]
+        stops = self._state.stops
+        return {
+            row.line.protection_id: (row.line, stops[row.line.position_id].armed)
+            for row in rows
+            if row.line.position_id in stops
+        }
 
     # --- positions ---
 

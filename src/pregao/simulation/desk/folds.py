@@ -4,16 +4,17 @@ One fold per fact, written a second time: one fact after the other, where the da
 That both give the same rows is a contract of the tests.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from pregao.domain import facts
 from pregao.domain.facts import Fact
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.simulation.desk import stop_folds
+from pregao.simulation.desk.registry import FOLDS, folds
 from pregao.simulation.desk.state import (
     ON_ITS_WAY,
     BrokenRuleError,
@@ -34,10 +35,6 @@ NOT_SENT_FOR_GOOD = (OrderStatus.DEFERRED, *WITHOUT_ANSWER)
 ENDED_SHORT = (OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.DENIED)
 UNDECIDED = ("accepted", "answered")
 
-AnyFact = TypeVar("AnyFact", bound=Fact)
-Fold = Callable[[State, Any], None]
-FOLDS: dict[type[Fact], Fold] = {}
-
 
 def fold(state: State, fact: Fact) -> None:
     """
@@ -49,44 +46,36 @@ def fold(state: State, fact: Fact) -> None:
         FOLDS[type(fact)](state, fact)
 
 
-def _folds(kind: type[AnyFact]) -> Callable[[Callable[[State, AnyFact], None]], Fold]:
-    def register(function: Callable[[State, AnyFact], None]) -> Fold:
-        FOLDS[kind] = function
-        return function
-
-    return register
-
-
 # --- who trades -------------------------------------------------------------------------------------------
 
 
-@_folds(facts.UserConfigured)
+@folds(facts.UserConfigured)
 def _(state: State, fact: facts.UserConfigured) -> None:
     state.users[fact.user.user_id] = fact.user
 
 
-@_folds(facts.AccountConfigured)
+@folds(facts.AccountConfigured)
 def _(state: State, fact: facts.AccountConfigured) -> None:
     state.accounts[fact.account.account_id] = fact.account
 
 
-@_folds(facts.BotConfigured)
+@folds(facts.BotConfigured)
 def _(state: State, fact: facts.BotConfigured) -> None:
     state.bots[fact.bot.bot_id] = fact.bot
 
 
-@_folds(facts.SubscriptionConfigured)
+@folds(facts.SubscriptionConfigured)
 def _(state: State, fact: facts.SubscriptionConfigured) -> None:
     state.subscriptions[fact.subscription.subscription_id] = fact.subscription
 
 
-@_folds(facts.BotForgotten)
+@folds(facts.BotForgotten)
 def _(state: State, fact: facts.BotForgotten) -> None:
     state.bots.pop(fact.bot_id, None)
     state.subscriptions = {key: one for key, one in state.subscriptions.items() if one.bot_id != fact.bot_id}
 
 
-@_folds(facts.TradingStateSet)
+@folds(facts.TradingStateSet)
 def _(state: State, fact: facts.TradingStateSet) -> None:
     state.trading_states[fact.level, fact.subject] = fact
 
@@ -94,7 +83,7 @@ def _(state: State, fact: facts.TradingStateSet) -> None:
 # --- signals ----------------------------------------------------------------------------------------------
 
 
-@_folds(facts.TickersListed)
+@folds(facts.TickersListed)
 def _(state: State, fact: facts.TickersListed) -> None:
     state.listed[:] = [fact]
 
@@ -108,7 +97,7 @@ def _change_signal(state: State, signal_id: Any, statuses: tuple[str, ...], **ch
 NOTHING_TO_SEND = {"accounts": 0, "orders": 0, "orders_live": 0}
 
 
-@_folds(facts.SignalReceived)
+@folds(facts.SignalReceived)
 def _(state: State, fact: facts.SignalReceived) -> None:
     if fact.signal_id in state.signals:
         raise BrokenRuleError(f"signal {fact.signal_id} is there already")
@@ -123,13 +112,13 @@ def _(state: State, fact: facts.SignalReceived) -> None:
     )
 
 
-@_folds(facts.SignalRepeated)
+@folds(facts.SignalRepeated)
 def _(state: State, fact: facts.SignalRepeated) -> None:
     if (row := state.signals.get(fact.signal_id)) is not None:
         state.signals[fact.signal_id] = replace(row, deliveries=row.deliveries + 1)
 
 
-@_folds(facts.SignalAccepted)
+@folds(facts.SignalAccepted)
 def _(state: State, fact: facts.SignalAccepted) -> None:
     asked = fact.instruction
     _change_signal(
@@ -146,7 +135,7 @@ def _(state: State, fact: facts.SignalAccepted) -> None:
     )
 
 
-@_folds(facts.SignalRefused)
+@folds(facts.SignalRefused)
 def _(state: State, fact: facts.SignalRefused) -> None:
     _change_signal(
         state,
@@ -161,7 +150,7 @@ def _(state: State, fact: facts.SignalRefused) -> None:
     )
 
 
-@_folds(facts.DecisionPending)
+@folds(facts.DecisionPending)
 def _(state: State, fact: facts.DecisionPending) -> None:
     _change_signal(
         state,
@@ -176,7 +165,7 @@ def _(state: State, fact: facts.DecisionPending) -> None:
     )
 
 
-@_folds(facts.ApprovalAnswered)
+@folds(facts.ApprovalAnswered)
 def _(state: State, fact: facts.ApprovalAnswered) -> None:
     _change_signal(
         state,
@@ -190,7 +179,7 @@ def _(state: State, fact: facts.ApprovalAnswered) -> None:
     )
 
 
-@_folds(facts.DecisionApproved)
+@folds(facts.DecisionApproved)
 def _(state: State, fact: facts.DecisionApproved) -> None:
     _change_signal(
         state,
@@ -203,7 +192,7 @@ def _(state: State, fact: facts.DecisionApproved) -> None:
     )
 
 
-@_folds(facts.DecisionDeclined)
+@folds(facts.DecisionDeclined)
 def _(state: State, fact: facts.DecisionDeclined) -> None:
     _change_signal(
         state,
@@ -219,7 +208,7 @@ def _(state: State, fact: facts.DecisionDeclined) -> None:
     )
 
 
-@_folds(facts.SignalPlanned)
+@folds(facts.SignalPlanned)
 def _(state: State, fact: facts.SignalPlanned) -> None:
     row = state.signals.get(fact.signal_id)
     if row is None or row.parts >= fact.part:
@@ -260,10 +249,11 @@ def _count_ended(state: State, signal_id: Any, at: datetime) -> None:
 # --- orders -----------------------------------------------------------------------------------------------
 
 
-@_folds(facts.OrderPlanned)
+@folds(facts.OrderPlanned)
 def _(state: State, fact: facts.OrderPlanned) -> None:
     if fact.leg is Leg.EXIT:
         _mark_closing(state, fact)
+        stop_folds.submit_claim(state, fact)
     elif fact.attempt == 1 and fact.position_id not in state.positions:
         _reserve(state, fact)
     known = state.orders.get(fact.order_id)
@@ -288,6 +278,7 @@ def _(state: State, fact: facts.OrderPlanned) -> None:
         "status": OrderStatus.PLANNED,
         "updated_at": fact.happened_at,
         "check_at": fact.happened_at + ANSWER_AFTER,
+        "execution": fact.execution,
     }
     if known is None:
         state.orders[fact.order_id] = OrderRow(
@@ -339,7 +330,7 @@ def _keep_place(state: State, position: Position) -> None:
         raise BrokenRuleError(f"a position lives at {place_of(position)} already")
 
 
-@_folds(facts.OrderDenied)
+@folds(facts.OrderDenied)
 def _(state: State, fact: facts.OrderDenied) -> None:
     known = state.orders.get(fact.order_id)
     if known is None:
@@ -356,7 +347,7 @@ def _(state: State, fact: facts.OrderDenied) -> None:
         _count_ended(state, known.signal_id, fact.happened_at)
 
 
-@_folds(facts.OrderDeferred)
+@folds(facts.OrderDeferred)
 def _(state: State, fact: facts.OrderDeferred) -> None:
     if fact.order_id not in state.orders:
         row = _without_attempt(fact, status=OrderStatus.DEFERRED)
@@ -392,7 +383,7 @@ def _attempt(state: State, order_id: str, attempt: int) -> OrderRow | None:
     return row if row is not None and row.attempt == attempt else None
 
 
-@_folds(facts.OrderAccepted)
+@folds(facts.OrderAccepted)
 def _(state: State, fact: facts.OrderAccepted) -> None:
     row = _attempt(state, fact.order_id, fact.attempt)
     if row is None:
@@ -412,7 +403,7 @@ def _(state: State, fact: facts.OrderAccepted) -> None:
     )
 
 
-@_folds(facts.OrderRejected)
+@folds(facts.OrderRejected)
 def _(state: State, fact: facts.OrderRejected) -> None:
     row = _attempt(state, fact.order_id, fact.attempt)
     if row is None or row.status not in WITHOUT_ANSWER:
@@ -428,7 +419,7 @@ def _(state: State, fact: facts.OrderRejected) -> None:
     _count_ended(state, row.signal_id, fact.happened_at)
 
 
-@_folds(facts.OrderUnresolved)
+@folds(facts.OrderUnresolved)
 def _(state: State, fact: facts.OrderUnresolved) -> None:
     row = _attempt(state, fact.order_id, fact.attempt)
     if row is None or row.status not in WITHOUT_ANSWER:
@@ -445,7 +436,7 @@ def _(state: State, fact: facts.OrderUnresolved) -> None:
     )
 
 
-@_folds(facts.OrderEnded)
+@folds(facts.OrderEnded)
 def _(state: State, fact: facts.OrderEnded) -> None:
     row = state.orders.get(fact.order_id)
     if row is None or row.status not in ON_ITS_WAY:
@@ -457,7 +448,7 @@ def _(state: State, fact: facts.OrderEnded) -> None:
 # --- fills and positions ----------------------------------------------------------------------------------
 
 
-@_folds(facts.FillBooked)
+@folds(facts.FillBooked)
 def _(state: State, fact: facts.FillBooked) -> None:
     trade = fact.trade
     key = (fact.account_id, trade.symbol, trade.trade_id, trade.exchange_order_id)
@@ -494,7 +485,7 @@ def _fill(state: State, row: OrderRow, fact: facts.FillBooked) -> None:
         _count_ended(state, row.signal_id, fact.happened_at)
 
 
-@_folds(facts.DriftSettled)
+@folds(facts.DriftSettled)
 def _(state: State, fact: facts.DriftSettled) -> None:
     """Reserve the position where it is new; its fill and what is left are facts of their own."""
     told = fact.position
@@ -517,13 +508,13 @@ def _(state: State, fact: facts.DriftSettled) -> None:
         )
 
 
-@_folds(facts.ForeignPositionSeen)
+@folds(facts.ForeignPositionSeen)
 def _(state: State, fact: facts.ForeignPositionSeen) -> None:
     place = (fact.account_id, fact.symbol, fact.position_side)
     state.foreign_positions[place] = ForeignRow(quantity=fact.quantity, seen_at=fact.happened_at)
 
 
-@_folds(facts.PositionChanged)
+@folds(facts.PositionChanged)
 def _(state: State, fact: facts.PositionChanged) -> None:
     """A position counts on the UTC day it closed: off its former day, and onto its new one."""
     row = state.positions.get(fact.position.position_id)
@@ -579,7 +570,7 @@ def _count_day(state: State, position: Position, *, times: int) -> None:
         state.daily_results[key] = counted
 
 
-@_folds(facts.DailyLossForgiven)
+@folds(facts.DailyLossForgiven)
 def _(state: State, fact: facts.DailyLossForgiven) -> None:
     key = (fact.subscription_id, fact.day, fact.symbol)
     if (row := state.daily_results.get(key)) is not None:

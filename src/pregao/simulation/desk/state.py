@@ -11,14 +11,17 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import Fact, FillBooked, TickersListed, TradingStateSet, Verdict
+from pregao.domain.facts import Fact, FillBooked, StopRaised, TickersListed, TradingStateSet, Verdict
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import LIVE_STATUSES, Position
+from pregao.domain.protection import LineStatus
 from pregao.domain.signal import Action
+from pregao.domain.stop import Execution, TriggerKind
 from pregao.domain.user import User
 from pregao.domain.venue import MarginMode
 from pregao.fills.ports import FillKey
+from pregao.stops.ports import ArmedStop, Claimed, Line
 
 Place = tuple[int, str, PositionSide]
 """Account, symbol, position side: at most one position lives there."""
@@ -119,6 +122,7 @@ class OrderRow:
     booked_at: datetime | None = None
     check_at: datetime | None = None
     checks: int = 0
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,49 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRow:
+    """What guards a position, and the venue's line of it."""
+
+    armed: ArmedStop
+    armed_at: datetime
+    updated_at: datetime
+    line_id: str | None = None
+    line_status: LineStatus | None = None
+    line_price: Decimal | None = None
+    line_quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """A claimed exit; its order's columns are left out."""
+
+    claimed: Claimed
+    venue: Venue
+    symbol: str
+    updated_at: datetime
+    code: str | None = None
+    reason: str | None = None
+    exit_price: Decimal | None = None
+    slippage_percent: Decimal | None = None
+    executed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRow:
+    """A protective order of ours, with what became of it."""
+
+    line: Line
+    updated_at: datetime
+    exchange_protection_id: str | None = None
+    triggered_order_id: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    acknowledged_at: datetime | None = None
+    ended_at: datetime | None = None
+    check_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroundedRow:
     """What pre-flight found that the venue would certainly refuse; an empty symbol is all. No fold of facts."""
 
@@ -207,6 +254,10 @@ class State:
     )  # the screener's list that stands, if there is one
     foreign_positions: dict[Place, ForeignRow] = field(default_factory=dict)
     daily_results: dict[tuple[UUID, date, str], DayRow] = field(default_factory=dict)
+    stops: dict[int, StopRow] = field(default_factory=dict)
+    stop_moves: dict[str, StopRaised] = field(default_factory=dict)
+    stop_claims: dict[tuple[str, TriggerKind, int], ClaimRow] = field(default_factory=dict)
+    protections: dict[str, LineRow] = field(default_factory=dict)
     account_checks: dict[int, CheckRow] = field(default_factory=dict)
     grounded: list[GroundedRow] = field(default_factory=list)
     journal: list[Fact] = field(default_factory=list)

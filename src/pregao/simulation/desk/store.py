@@ -10,11 +10,20 @@ from uuid import UUID
 from pregao.decisions.ports import RECONCILE_SECONDS_MAX, Waiting, WaitingSignal
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
-from pregao.domain.facts import ApprovalAnswered, DecisionApproved, DecisionPending, Fact, SignalAccepted
+from pregao.domain.facts import (
+    ApprovalAnswered,
+    DecisionApproved,
+    DecisionPending,
+    Fact,
+    SignalAccepted,
+    StopDisarmed,
+)
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus
-from pregao.domain.position import LIVE_STATUSES, PositionStatus
+from pregao.domain.position import LIVE_STATUSES, Position, PositionStatus
+from pregao.domain.protection import MAY_TRADE, LineStatus
 from pregao.domain.signal import Action
+from pregao.domain.stop import StopStatus
 from pregao.domain.trading_state import ScopeLevel, Watched
 from pregao.domain.venue import VenueTrade
 from pregao.orders.ports import LiveOrder, WaitingEntry
@@ -32,7 +41,18 @@ from pregao.simulation.desk.books import (
 )
 from pregao.simulation.desk.folds import WITHOUT_ANSWER
 from pregao.simulation.desk.journal import MemoryJournal, MemoryTransaction, Moment, at_once
-from pregao.simulation.desk.state import ON_ITS_WAY, CheckRow, OrderRow, PositionRow, SignalRow, State
+from pregao.simulation.desk.state import (
+    ON_ITS_WAY,
+    CheckRow,
+    OrderRow,
+    PositionRow,
+    SignalRow,
+    State,
+    StopRow,
+)
+from pregao.stops.exit import is_due
+from pregao.stops.follow import HELD
+from pregao.stops.ports import DueExit, LeftOpen, Line
 
 COMPARE_HOLDING_AFTER = timedelta(seconds=300)
 COMPARE_FLAT_AFTER = timedelta(seconds=3_600)
@@ -43,6 +63,7 @@ WAITS_WITH: dict[str, type[Waiting]] = {
     "answered": ApprovalAnswered,
     "approved": DecisionApproved,
 }
+ASKED_ABOUT = (LineStatus.PLANNED, LineStatus.UNRESOLVED, LineStatus.TRIGGERING, LineStatus.TRIGGERED)
 OVER = (PositionStatus.CLOSED, PositionStatus.ABANDONED)
 
 
@@ -135,11 +156,13 @@ class MemoryStore:
         return [one for one in signal_ids if one in signals and signals[one].settled_at is not None]
 
     async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
-        state = await self._read()
+        state, now = await self._read(), self._clock()
         waiting = [
             row
             for row in state.orders.values()
-            if row.status is OrderStatus.DEFERRED and row.leg is Leg.ENTRY and _turn_has_come(state, row)
+            if row.status is OrderStatus.DEFERRED
+            and row.leg is Leg.ENTRY
+            and _turn_has_come(state, row, now=now)
         ]
         waiting.sort(key=lambda row: row.planned_at)
         return [(state.accounts[row.account_id].venue, to_waiting_entry(row)) for row in waiting[:limit]]
@@ -174,7 +197,7 @@ class MemoryStore:
             orders[row.order_id] = replace(
                 row, checks=row.checks + 1, check_at=now + timedelta(seconds=pause)
             )
-        return [_to_live_order(orders[row.order_id]) for row in due[:limit]]
+        return [_to_live_order(row) for row in due[:limit]]
 
     async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
         async with self._journal.transaction() as transaction:
@@ -182,6 +205,28 @@ class MemoryStore:
             if row.attempt == order.attempt and row.status in ON_ITS_WAY:
                 check_at = None if seconds is None else self._clock() + timedelta(seconds=seconds)
                 transaction.state.orders[order.order_id] = replace(row, check_at=check_at)
+
+    async def peek_due_exits(self, *, now: datetime, limit: int) -> list[DueExit]:
+        due = [row for row in (await self._read()).stop_claims.values() if is_due(row.claimed, now=now)]
+        due.sort(key=lambda row: row.claimed.again_at or now)
+        return [
+            DueExit(position_id=row.claimed.position_id, venue=row.venue, symbol=row.symbol)
+            for row in due[:limit]
+        ]
+
+    async def lock_due_exits(
+        self, transaction: MemoryTransaction, position_ids: Collection[int]
+    ) -> list[int]:
+        return [number for number in sorted(set(position_ids)) if number in transaction.state.positions]
+
+    async def put_off_due_exits(
+        self, transaction: MemoryTransaction, position_ids: Collection[int], *, now: datetime, seconds: float
+    ) -> None:
+        claims = transaction.state.stop_claims
+        for key, row in list(claims.items()):
+            if row.claimed.position_id in position_ids and is_due(row.claimed, now=now):
+                again_at = now + timedelta(seconds=seconds)
+                claims[key] = replace(row, claimed=replace(row.claimed, again_at=again_at))
 
     async def ask_soon(self) -> None:
         async with self._journal.transaction() as transaction:
@@ -331,6 +376,113 @@ class MemoryStore:
                 must_compare=False,
             )
 
+    # --- what guards at the venues ---
+
+    async def claim_due_lines(self, transaction: MemoryTransaction, *, limit: int) -> list[Line]:
+        now, protections = self._clock(), transaction.state.protections
+        due = [
+            row
+            for row in protections.values()
+            if row.line.status in ASKED_ABOUT and row.check_at is not None and row.check_at <= now
+        ]
+        due.sort(key=lambda row: (row.check_at, row.line.protection_id))
+        for row in due[:limit]:
+            pause = ASK_AGAIN_SECONDS[min(row.line.checks, len(ASK_AGAIN_SECONDS) - 1)]
+            protections[row.line.protection_id] = replace(
+                row,
+                line=replace(row.line, checks=row.line.checks + 1),
+                check_at=now + timedelta(seconds=pause),
+            )
+        return [protections[row.line.protection_id].line for row in due[:limit]]
+
+    async def standing_lines(
+        self, *, account_id: int | None = None, position_id: int | None = None
+    ) -> list[Line]:
+        rows = [row.line for row in (await self._read()).protections.values()]
+        here = [
+            line
+            for line in rows
+            if line.status in MAY_TRADE
+            and (line.account_id == account_id if position_id is None else line.position_id == position_id)
+        ]
+        return sorted(here, key=lambda line: (line.position_id, line.version))
+
+    async def peek_unarmed(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
+        state = await self._read()
+        return [
+            (number, venue, row.position.symbol)
+            for number, row in sorted(state.positions.items())
+            if row.position.status in HELD
+            and number not in state.stops
+            and (venue := state.accounts[row.position.account_id].venue) in venues
+        ][:limit]
+
+    async def peek_misplaced(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
+        state = await self._read()
+        return [
+            (number, row.armed.venue, row.armed.symbol)
+            for number, row in sorted(state.stops.items())
+            if row.armed.venue in venues and self._is_misplaced(row, state.positions[number].position)
+        ][:limit]
+
+    def _is_misplaced(self, row: StopRow, position: Position) -> bool:
+        armed, stop = row.armed, row.armed.stop
+        if armed.left_at is not None or stop.status is not StopStatus.ARMED or stop.stop_price is None:
+            return False
+        if row.line_status not in (None, LineStatus.ACCEPTED) or position.status not in HELD:
+            return False
+        if armed.line_at is not None and armed.line_at > self._clock():
+            return False
+        return row.line_price != stop.stop_price or row.line_quantity is not None
+
+    async def peek_unleft(self, venues: Collection[Venue], *, limit: int) -> list[StopDisarmed]:
+        state = await self._read()
+        return [
+            StopDisarmed(
+                happened_at=row.updated_at,
+                position_id=number,
+                account_id=row.armed.account_id,
+                signal_id=row.armed.signal_id,
+                venue=row.armed.venue,
+                symbol=row.armed.symbol,
+                position_side=row.armed.position_side,
+            )
+            for number, row in sorted(state.stops.items())
+            if row.armed.left_at is None
+            and row.armed.stop.status is StopStatus.DISARMED
+            and row.armed.venue in venues
+        ][:limit]
+
+    async def peek_open(self, venues: Collection[Venue], *, limit: int) -> list[LeftOpen]:
+        state = await self._read()
+        found = []
+        for number, row in sorted(state.stops.items()):
+            position, own = (
+                state.positions[number].position,
+                [line for line in state.protections.values() if line.line.position_id == number],
+            )
+            if row.armed.left_at is not None or not row.armed.is_required or row.armed.venue not in venues:
+                continue
+            if position.status not in HELD or any(_guards(one.line, position) for one in own):
+                continue
+            ends = [
+                one.ended_at for one in own if one.acknowledged_at is not None and one.ended_at is not None
+            ]
+            found.append(
+                LeftOpen(
+                    position_id=number,
+                    account_id=position.account_id,
+                    signal_id=position.signal_id,
+                    since=max([row.armed.held_since, *ends]),
+                )
+            )
+        return found[:limit]
+
+    async def is_watched(self, venue: Venue, symbol: str) -> bool:
+        """No: a history has no monitors."""
+        del venue, symbol
+        return False
+
     # --- what may be traded ---
 
     async def read_watched(self) -> Watched:
@@ -350,6 +502,12 @@ class MemoryStore:
         del lease_epoch  # here every life has a name of its own
         await self._moment("write")
         self._acknowledged(worker_id, version)
+
+
+def _guards(line: Line, position: Position) -> bool:
+    return line.status is LineStatus.ACCEPTED and (
+        line.quantity is None or line.quantity >= position.quantity
+    )
 
 
 def _waiting(state: State) -> list[SignalRow]:
@@ -379,13 +537,18 @@ def _waits_with(state: State, row: SignalRow) -> Waiting:
     raise AssertionError(f"signal {row.signal_id} waits without its fact")
 
 
-def _turn_has_come(state: State, waiting: OrderRow) -> bool:
+def _is_late(waiting: OrderRow, *, now: datetime) -> bool:
+    return waiting.send_before is not None and waiting.send_before <= now
+
+
+def _turn_has_come(state: State, waiting: OrderRow, *, now: datetime) -> bool:
     row = None if waiting.position_id is None else state.positions.get(waiting.position_id)
     if row is None:
         return False
     position = row.position
     if position.status in OVER:
-        return True
+        stop = state.stops.get(position.position_id)
+        return stop is None or stop.armed.left_at is not None or _is_late(waiting, now=now)
     return position.status is PositionStatus.OPEN and not any(
         order.position_id == position.position_id
         and order.leg is Leg.EXIT

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pregao.domain import facts
 from pregao.edges.postgres.folds.registry import column, firsts, folds
+from pregao.edges.postgres.folds.stops import submit_claims
+from pregao.edges.postgres.rows import encode_json
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
 FILL_SECONDS = 2  # a market order fills at once: a fill not told by then was missed by the stream
@@ -56,10 +58,10 @@ WITH planned AS MATERIALIZED (
          AS own (order_id, client_order_id, subscription_id, account_id, position_id, quantity, run)
     JOIN unnest($8::int[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                 $16::boolean[], $17::int[], $18::text[], $19::numeric[], $20::numeric[], $21::timestamptz[],
-                $22::timestamptz[], $23::bigint[], $24::int[], $25::text[], $26::bigint[]) WITH ORDINALITY
+                $22::timestamptz[], $23::bigint[], $24::int[], $25::text[], $26::bigint[], $28::jsonb[]) WITH ORDINALITY
          AS alike (attempt, signal_id, bot_id, venue, leg, symbol, side, position_side, reduce_only, leverage,
                    margin_mode, margin_usd, decision_price, send_before, planned_at, signed_at_ms, recv_window_ms,
-                   owner, lease_epoch, run) USING (run)
+                   owner, lease_epoch, execution, run) USING (run)
 ), reserved AS (
     INSERT INTO positions (
         position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
@@ -75,11 +77,11 @@ WITH planned AS MATERIALIZED (
 INSERT INTO orders (
     order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
     symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
-    send_before, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at, status, updated_at, check_at)
+    send_before, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at, status, updated_at, check_at, execution)
 SELECT order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
        symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
        send_before, signed_at_ms, recv_window_ms, owner, lease_epoch, planned_at, 'planned', planned_at,
-       planned_at + $27::interval
+       planned_at + $27::interval, execution
 FROM planned
 ON CONFLICT (order_id) DO UPDATE
 SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quantity = excluded.quantity,
@@ -89,14 +91,14 @@ SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quan
     margin_mode = excluded.margin_mode, signed_at_ms = excluded.signed_at_ms,
     recv_window_ms = excluded.recv_window_ms, owner = excluded.owner, lease_epoch = excluded.lease_epoch,
     status = 'planned', is_dead = false, code = NULL, reason = NULL, exchange_order_id = NULL,
-    updated_at = excluded.updated_at, check_at = excluded.check_at
+    updated_at = excluded.updated_at, check_at = excluded.check_at, execution = excluded.execution
 WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 """
 OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
 ALIKE_COLUMNS = (
     "attempt", "signal_id", "bot_id", "venue", "leg", "symbol", "side", "position_side", "reduce_only", "leverage",
     "margin_mode", "margin_usd", "decision_price", "send_before", "happened_at", "signed_at_ms", "recv_window_ms",
-    "owner", "lease_epoch",
+    "owner", "lease_epoch", "execution",
 )  # fmt: skip
 
 
@@ -115,13 +117,15 @@ async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
             column(exits, "signal_id"),
             column(exits, "happened_at"),
         )
-    runs, alike = _runs(group, ALIKE_COLUMNS)
+        await submit_claims(connection, exits)
+    runs, (*alike, executions) = _runs(group, ALIKE_COLUMNS)
     await connection.execute(
         INSERT_ORDERS,
         *(column(group, name) for name in OWN_COLUMNS),
         runs,
         *alike,
         timedelta(seconds=ANSWER_SECONDS),
+        [None if execution is None else encode_json(execution).decode() for execution in executions],
     )
 
 

@@ -1,0 +1,77 @@
+"""What is due of claimed exits, and what the guardrails ask for beside the books."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pregao.domain.user import User
+from pregao.edges.postgres.journal import Connection
+from pregao.edges.postgres.rows import to_value, to_values
+from pregao.stops.limits import TenantLimits, limits_of
+from pregao.stops.ports import DueExit
+
+# A tenant is a user with all his accounts, or an account that is no user's.
+TENANTS = "SELECT account_id, user_id FROM accounts WHERE account_id = ANY($1::bigint[])"
+EXECUTIONS = """
+SELECT a.account_id, a.user_id, o.planned_at FROM accounts AS a JOIN orders AS o USING (account_id)
+WHERE (a.account_id = ANY($1::bigint[]) OR a.user_id = ANY($2::uuid[]))
+  AND o.execution IS NOT NULL AND o.planned_at >= $3
+ORDER BY o.planned_at
+"""
+
+DUE = "status IN ('pending', 'failed', 'blocked') AND again_at <= $1"
+PEEK = f"""
+SELECT position_id, venue, symbol FROM stop_claims WHERE status <> 'executed' AND {DUE} ORDER BY again_at LIMIT $2
+"""
+# The position's row first, as everywhere; whoever holds it is busy with it.
+LOCK = """
+SELECT position_id FROM positions WHERE position_id = ANY($1::bigint[])
+ORDER BY position_id FOR NO KEY UPDATE SKIP LOCKED
+"""
+PUT_OFF = f"UPDATE stop_claims SET again_at = $3 WHERE position_id = ANY($2::bigint[]) AND {DUE}"
+
+
+async def executions(
+    connection: Connection, account_ids: Collection[int], *, since: datetime
+) -> dict[int, list[datetime]]:
+    """Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first."""
+    asked = await connection.fetch(TENANTS, list(account_ids))
+    users = {row["user_id"] for row in asked if row["user_id"] is not None}
+    of_user: dict[UUID, list[datetime]] = {}
+    of_account: dict[int, list[datetime]] = {}
+    for row in await connection.fetch(EXECUTIONS, list(account_ids), list(users), since):
+        if row["user_id"] is not None:
+            of_user.setdefault(row["user_id"], []).append(row["planned_at"])
+        else:
+            of_account.setdefault(row["account_id"], []).append(row["planned_at"])
+    planned = {
+        row["account_id"]: of_account.get(row["account_id"])
+        if row["user_id"] is None
+        else of_user.get(row["user_id"])
+        for row in asked
+    }
+    return {account_id: at for account_id, at in planned.items() if at}
+
+
+async def tenant_limits(connection: Connection, users: Collection[UUID]) -> dict[UUID, TenantLimits]:
+    """Give what the exits of these tenants are held to."""
+    rows = await connection.fetch("SELECT * FROM users WHERE user_id = ANY($1::uuid[])", list(users))
+    return {row["user_id"]: limits_of(to_value(row, User)) for row in rows}
+
+
+async def peek_due_exits(connection: Connection, *, now: datetime, limit: int) -> list[DueExit]:
+    """Give claimed exits that are to be looked at again, longest due first, without locking them."""
+    return to_values(await connection.fetch(PEEK, now, limit), DueExit)
+
+
+async def lock_due_exits(connection: Connection, position_ids: Collection[int]) -> list[int]:
+    """Lock those of the positions that nobody else is busy with."""
+    rows = await connection.fetch(LOCK, sorted(set(position_ids)))
+    return [row["position_id"] for row in rows]
+
+
+async def put_off_due_exits(
+    connection: Connection, position_ids: Collection[int], *, now: datetime, seconds: float
+) -> None:
+    """Look at what is still due of these positions no sooner than in so many seconds."""
+    await connection.execute(PUT_OFF, now, list(position_ids), now + timedelta(seconds=seconds))
