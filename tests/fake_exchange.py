@@ -192,18 +192,22 @@ class FakeExchange:
             if held == 0 or (held > 0) is (attempt.side is Side.BUY):
                 raise Refused("-2022", "ReduceOnly Order is rejected.")
             attempt = replace(attempt, quantity=min(attempt.quantity, abs(held)))  # it never flips a position
+        price, bound = self.prices[attempt.symbol], attempt.limit_price
+        is_out_of_reach = bound is not None and (price > bound if attempt.side is Side.BUY else price < bound)
         now = self.clock()
         order = VenueOrder(
             client_order_id=attempt.client_order_id,
             exchange_order_id=str(next(self._ids)),
             symbol=attempt.symbol,
-            status=OrderStatus.FILLED,
+            status=OrderStatus.EXPIRED if is_out_of_reach else OrderStatus.FILLED,
             quantity=attempt.quantity,
-            filled_quantity=attempt.quantity,
+            filled_quantity=ZERO if is_out_of_reach else attempt.quantity,
             created_at=now,
             updated_at=now,
         )
         self.orders.append((attempt.account_id, order))
+        if is_out_of_reach:
+            return order
         left = attempt.quantity
         for part in range(self.fills_per_order, 0, -1):
             share = (

@@ -14,6 +14,7 @@ from pregao.decisions.ports import NOTHING_DONE, NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription, SubscriptionStatus
 from pregao.domain.clock import to_ms
+from pregao.domain.desk import Desk
 from pregao.domain.facts import FillBooked, OrderPlanned
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
@@ -27,7 +28,6 @@ from pregao.domain.venue import Quote, VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
     NOT_BEGUN,
-    Desk,
     Grounded,
     Member,
     Obstacles,
@@ -98,6 +98,7 @@ class FakeBooks:
     users: dict[UUID, User] = field(default_factory=dict)  # those with limits of their own
     losses: list[Loss] = field(default_factory=list)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
+    leaving: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
     listed: list[str] = field(default_factory=list)  # the screener's list
     forgotten: set[tuple[int, UUID]] = field(
@@ -270,6 +271,7 @@ class FakeBooks:
                 number for number, of in self.forgotten if of == signal_id and number in account_ids
             ),
             grounded={key: why for key, why in self.grounded.items() if key[0] in account_ids},
+            leaving={key: number for key, number in self.leaving.items() if key[0] in account_ids},
         )
 
     async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:

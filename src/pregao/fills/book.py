@@ -7,11 +7,13 @@ Takes FillReported. Gives FillBooked.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from pregao.domain.facts import Fact, FillBooked, FillReported
 from pregao.domain.money import ONE, ZERO, to_amount
 from pregao.domain.order import order_of
-from pregao.fills.ports import FillKey, Ledger, OwnOrder
+from pregao.domain.protection import protection_of
+from pregao.fills.ports import FillKey, Ledger, OpenPosition, OwnOrder
 
 Rates = Mapping[tuple[str, str], Decimal]
 """Units of the second asset for one of the first, at the venue, about the time of the fill."""
@@ -24,10 +26,10 @@ def key_of(report: FillReported) -> FillKey:
 
 
 async def book_fill(
-    reports: Sequence[FillReported], *, ledger: Ledger, rates: Rates, now: datetime
+    reports: Sequence[FillReported], *, ledger: Ledger, rates: Rates, desk_id: UUID, now: datetime
 ) -> list[Fact]:
     """
-    Book what is not booked yet, in the order told.
+    Book what is not booked yet, in the order told; what a protective order of ours traded is its position's.
 
     A fill of no order of ours that reduces a position of ours belongs to that position: it was closed outside. So does
     that of an order of ours that a restored database has forgotten; it keeps the order's id.
@@ -40,17 +42,22 @@ async def book_fill(
     # Only now, under the locks of their orders: whoever booked one of these has committed.
     booked = await ledger.booked(sorted(told))
     margin_assets = await ledger.margin_assets(sorted({report.account_id for report in reports}))
+    named = {number for report in told.values() if (number := _guarded(report, desk_id=desk_id)) is not None}
+    guarded = await ledger.guarded_positions(sorted(named)) if named else {}
     facts: list[Fact] = []
     reduced: dict[int, Decimal] = {}
     for report in reversed(told.values()):
         if key_of(report) in booked:
             continue
         order = orders.get(_order_id(report) or "")
-        position_id, taken = (
-            (order.position_id, report.trade.quantity)
-            if order
-            else await _reduced_position(report, ledger=ledger, reduced=reduced)
-        )
+        held = None if order else guarded.get(_guarded(report, desk_id=desk_id) or 0)
+        position_id: int | None
+        if order is not None:
+            position_id, taken = order.position_id, report.trade.quantity
+        elif held is not None:
+            position_id, taken = _taken_from(held, report, reduced=reduced)
+        else:
+            position_id, taken = await _reduced_position(report, ledger=ledger, reduced=reduced)
         margin_asset = margin_assets[report.account_id]
         rate = _rate(
             report.trade.commission_asset,
@@ -69,9 +76,10 @@ async def book_fill(
                 fee_rate=rate,
                 order_id=order.order_id if order else _forgotten_order(report, position_id=position_id),
                 order_is_filled=_completes(order, quantity=report.trade.quantity),
-                signal_id=order.signal_id if order else None,
+                signal_id=order.signal_id if order else held.signal_id if held else None,
                 position_id=position_id,
                 foreign_quantity=report.trade.quantity - taken,
+                close_reason=order.close_reason if order else held.close_reason if held else None,
             ),
         )
         if order is not None:
@@ -89,6 +97,21 @@ def _forgotten_order(report: FillReported, *, position_id: int | None) -> str | 
     return None if position_id is None else _order_id(report)
 
 
+def _guarded(report: FillReported, *, desk_id: UUID) -> int | None:
+    """Give the position whose protective order traded, by the name its order bears."""
+    name = protection_of(report.trade.client_order_id, desk_id=desk_id)
+    return None if name is None else name.position_id
+
+
+def _taken_from(
+    held: OpenPosition, report: FillReported, *, reduced: Mapping[int, Decimal]
+) -> tuple[int | None, Decimal]:
+    taken = min(report.trade.quantity, held.quantity - reduced.get(held.position_id, ZERO))
+    if held.entry_side is report.trade.side or taken <= ZERO:
+        return None, ZERO
+    return held.position_id, taken
+
+
 def _completes(order: OwnOrder | None, *, quantity: Decimal) -> bool:
     return order is not None and order.filled_quantity + quantity >= order.quantity
 
@@ -100,6 +123,7 @@ def _after(order: OwnOrder, *, quantity: Decimal) -> OwnOrder:
         position_id=order.position_id,
         quantity=order.quantity,
         filled_quantity=order.filled_quantity + quantity,
+        close_reason=order.close_reason,
     )
 
 
@@ -119,8 +143,7 @@ async def _reduced_position(
         return None, ZERO
     if held.opened_at is None or trade.traded_at < held.opened_at:
         return None, ZERO
-    taken = min(trade.quantity, held.quantity - reduced.get(held.position_id, ZERO))
-    return (held.position_id, taken) if taken > ZERO else (None, ZERO)
+    return _taken_from(held, report, reduced=reduced)
 
 
 def _fee(report: FillReported, *, rate: Decimal, taken: Decimal) -> Decimal:

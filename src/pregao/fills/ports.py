@@ -22,16 +22,19 @@ class OwnOrder:
     position_id: int
     quantity: Decimal
     filled_quantity: Decimal
+    close_reason: str | None = None  # of an exit that a stop or a target asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPosition:
-    """A live position that a fill from outside may reduce."""
+    """A position that a fill may reduce which no order of ours explains."""
 
     position_id: int
     entry_side: Side
     quantity: Decimal
     opened_at: datetime | None
+    signal_id: UUID | None = None
+    close_reason: str | None = None  # where it is the position's own protective order that fills
 
 
 class Ledger(Protocol):
@@ -49,6 +52,10 @@ class Ledger(Protocol):
         self, *, account_id: int, symbol: str, position_side: PositionSide
     ) -> OpenPosition | None:
         """Lock and give the live position there, if any."""
+        ...
+
+    async def guarded_positions(self, position_ids: Sequence[int]) -> Mapping[int, OpenPosition]:
+        """Lock and give positions that a protective order of ours guards or guarded, whether they are live or not."""
         ...
 
     async def margin_assets(self, account_ids: Sequence[int]) -> Mapping[int, str]:

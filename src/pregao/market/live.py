@@ -30,6 +30,7 @@ class LiveMarket:
         self._clock = clock
         self._views: dict[Pair, MarketView] = {}
         self._instruments: dict[Pair, Instrument] = {}
+        self._symbols: set[str] = set()  # of the instruments, at any venue
 
     async def read(self, pairs: Iterable[Pair]) -> list[tuple[Pair, str]]:
         """Read the pairs' prices, all at once; give those that could not be read, and why."""
@@ -46,6 +47,14 @@ class LiveMarket:
             instruments=dict(self._instruments),
             outages=self._outages(),
         )
+
+    def knows(self, symbol: str) -> bool:
+        """Say whether the rules of a symbol have been told, by whichever venue."""
+        return symbol in self._symbols
+
+    def unknown(self, pairs: Iterable[Pair]) -> set[Pair]:
+        """Give those of the pairs whose rules have not been told yet."""
+        return {pair for pair in pairs if pair not in self._instruments}
 
     def _outages(self) -> dict[Pair, datetime]:
         closed = self._breakers.outages() if self._breakers is not None else {}
@@ -67,6 +76,7 @@ class LiveMarket:
                 instrument = (await venue.instruments()).get(symbol)
                 if instrument is not None:
                     self._instruments[pair] = instrument
+                    self._symbols.add(symbol)
                     self._views[pair] = MarketView(instrument=instrument, quote=await venue.quote(symbol))
         except (VenueError, TimeoutError) as trouble:
             return str(trouble) or f"TIMEOUT: seconds={READ_SECONDS_MAX}"

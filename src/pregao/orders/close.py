@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import OppositeSide, SubscriptionStatus, effective_settings
+from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     DecisionApproved,
     ExitRequested,
@@ -22,12 +23,15 @@ from pregao.domain.facts import (
 )
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market
+from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
+from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.denial import Denial
-from pregao.orders.ports import NOTHING_ON_THE_WAY, RECV_WINDOW_MS, Books, Desk, Member, OnTheWay
+from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, OnTheWay
 from pregao.orders.rows import FAILED, Moment, Row, deny_member, deny_waiting, in_turns, plan_alone
 from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
@@ -44,6 +48,9 @@ ASKED_FIRST = Denial(
 SHARE_FIRST = Denial(code="EXIT_ON_ITS_WAY", reason="A share is being closed; the rest is exited after it.")
 ENTRY_FIRST = Denial(
     code="ENTRY_ON_ITS_WAY", reason="The entry is still on its way; whatever fills is exited at once."
+)
+NOTHING_LEFT = Denial(
+    code="NOTHING_OPEN", reason="Nothing is held any more that no other exit takes: there is nothing to exit."
 )
 NOTHING_OPEN = Denial(code="NOTHING_OPEN", reason="This bot holds nothing here that the signal would close.")
 
@@ -240,7 +247,6 @@ def _exit(
     moment: Moment,
 ) -> OrderPlanned | OrderDenied:
     """Plan an exit; one that a restored database forgot takes a number that it cannot have been sent under."""
-    view = moment.view_of(account.venue, position.symbol)
     quantity = _exit_quantity(
         position,
         signal_id=signal_id,
@@ -257,6 +263,38 @@ def _exit(
         if share is not None:
             return _deny_exit(position, denial=CLOSED_BEFORE, signal_id=signal_id, moment=moment)
         attempt += FORGOTTEN_ATTEMPTS_MAX
+    return _planned(
+        position, quantity=quantity, signal_id=signal_id, attempt=attempt, account=account, moment=moment
+    )
+
+
+def exit_from_memory(
+    position: Position, *, quantity: Decimal, execution: Execution, account: Account, moment: Moment
+) -> OrderPlanned:
+    """Give the exit of a claim that cannot be written down now; its order is the one that would have been planned."""
+    return _planned(
+        position,
+        quantity=quantity,
+        signal_id=position.signal_id,
+        attempt=1,
+        account=account,
+        moment=moment,
+        execution=execution,
+    )
+
+
+def _planned(
+    position: Position,
+    *,
+    quantity: Decimal,
+    signal_id: UUID,
+    attempt: int,
+    account: Account,
+    moment: Moment,
+    execution: Execution | None = None,
+) -> OrderPlanned:
+    identity = _exit_id(position, signal_id=signal_id, desk=moment.desk, execution=execution)
+    view = moment.view_of(account.venue, position.symbol)
     return OrderPlanned(
         happened_at=moment.now,
         order_id=identity,
@@ -284,15 +322,22 @@ def _exit(
         recv_window_ms=RECV_WINDOW_MS,
         owner=moment.desk.owner,
         lease_epoch=moment.desk.lease_epoch,
+        execution=execution,
     )
 
 
 def _deny_exit(
-    position: Position, *, denial: Denial, signal_id: UUID, moment: Moment, position_id: int | None = None
+    position: Position,
+    *,
+    denial: Denial,
+    signal_id: UUID,
+    moment: Moment,
+    position_id: int | None = None,
+    execution: Execution | None = None,
 ) -> OrderDenied:
     return OrderDenied(
         happened_at=moment.now,
-        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
+        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk, execution=execution),
         signal_id=signal_id,
         bot_id=position.bot_id,
         subscription_id=position.subscription_id,
@@ -324,13 +369,14 @@ def _exit_quantity(
     return size_exit(held=position.quantity, share=share, instrument=instrument)
 
 
-def _exit_id(position: Position, *, signal_id: UUID, desk: Desk) -> str:
+def _exit_id(position: Position, *, signal_id: UUID, desk: Desk, execution: Execution | None = None) -> str:
     return order_id(
         desk_id=desk.desk_id,
         signal_id=signal_id,
         account_id=position.account_id,
         leg=Leg.EXIT,
         position_id=position.position_id,
+        execution="" if execution is None else execution.name,
     )
 
 
@@ -346,7 +392,8 @@ async def plan_exit(
     positions = await books.lock_positions([request.position_id for request in requests])
     accounts = await books.accounts(sorted({position.account_id for position in positions.values()}))
     wanted = {
-        _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk): one for one in requests
+        _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk, execution=one.execution): one
+        for one in requests
     }
     standing = await books.open_attempts(sorted(wanted))
     on_the_way = await books.on_the_way(sorted(positions))
@@ -358,7 +405,17 @@ async def plan_exit(
             continue
         position = positions[request.position_id]
         ahead = on_the_way.get(position.position_id, NOTHING_ON_THE_WAY)
-        if not ahead.is_unsure:
+        if request.execution is not None:
+            exit_row = _execute(
+                request,
+                position=position,
+                ahead=ahead,
+                account=accounts[position.account_id],
+                states=states,
+                moment=moment,
+            )
+            facts.extend([] if exit_row is None else [exit_row])
+        elif not ahead.is_unsure:
             facts.append(
                 _exit_again(
                     request,
@@ -374,6 +431,53 @@ async def plan_exit(
                 _defer(position, ASKED_FIRST, signal_id=request.signal_id, share=request.share, moment=moment)
             )
     return facts
+
+
+def _execute(
+    request: ExitRequested,
+    *,
+    position: Position,
+    ahead: OnTheWay,
+    account: Account,
+    states: TradingStates,
+    moment: Moment,
+) -> OrderPlanned | OrderDenied | None:
+    """
+    Plan what a stop or a target asks for beside whatever else is on its way: never more than no other exit takes.
+
+    What cannot leave now gives nothing: its claim is looked at again. An order whose attempt died ends then: its claim
+    goes on with another.
+    """
+    assert request.execution is not None
+    if ahead.is_unsure or ahead.leaving is None:
+        return None
+    blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
+    # The attempt that died is among those that leave: the next one takes its place.
+    own = request.quantity_max or ZERO if request.attempt > 1 else ZERO
+    quantity = position.quantity - max(ZERO, ahead.leaving - own)
+    if request.quantity_max is not None:
+        quantity = min(quantity, request.quantity_max)
+    denial = blocked or (NOTHING_LEFT if quantity <= ZERO else None)
+    if denial is not None:
+        if request.attempt == 1:
+            return None
+        return _deny_exit(
+            position,
+            denial=denial,
+            signal_id=request.signal_id,
+            moment=moment,
+            position_id=None if blocked is None else position.position_id,
+            execution=request.execution,
+        )
+    return _planned(
+        position,
+        quantity=quantity,
+        signal_id=request.signal_id,
+        attempt=request.attempt,
+        execution=request.execution,
+        account=account,
+        moment=moment,
+    )
 
 
 def _exit_again(

@@ -1,7 +1,7 @@
 """
 Plan entries: what each account does with a signal depends on what it holds already.
 
-Takes EntryRequested, PositionChanged, and what an entry signal's DecisionApproved asks. Gives OrderPlanned,
+Takes EntryRequested, PositionLeft, and what an entry signal's DecisionApproved asks. Gives OrderPlanned,
 OrderDenied, OrderDeferred, EntryRequested.
 """
 
@@ -22,6 +22,7 @@ from pregao.domain.bot import (
     SubscriptionStatus,
     effective_settings,
 )
+from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     DecisionApproved,
     EntryRequested,
@@ -35,6 +36,7 @@ from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_or
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
 from pregao.domain.signal import Risked
 from pregao.domain.trading_state import TradingStates
+from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.close import plan_close
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.limits import (
@@ -45,16 +47,7 @@ from pregao.orders.limits import (
     denial_of_obstacle,
     denial_of_outage,
 )
-from pregao.orders.ports import (
-    NOTHING_ON_THE_WAY,
-    RECV_WINDOW_MS,
-    Books,
-    Desk,
-    Member,
-    Obstacles,
-    OnTheWay,
-    WaitingEntry,
-)
+from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
 from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
 from pregao.orders.sizing import size_entry, size_risked
 
@@ -178,6 +171,9 @@ def _plan_member(
 ) -> list[Row]:
     own = standing.own.get(member.subscription.subscription_id)
     if own is None:
+        left = _left_to_wait_for(member, asked=asked, standing=standing, moment=moment)
+        if left is not None:
+            return [_wait_for_line(member, left, asked=asked, moment=moment)]
         return [_enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)]
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     denial = _denial_of_member(
@@ -218,6 +214,15 @@ def _plan_member(
         return [_deny(member, denial or stands, asked=asked, moment=moment)]
     exit_row = _close(member, own, asked=asked, standing=standing, moment=moment)
     return [exit_row, waits] if settings.opposite_side is OppositeSide.REVERSE else [exit_row]
+
+
+def _left_to_wait_for(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> int | None:
+    """Give the flat position whose protective orders may still trade where the entry would; None where it is denied."""
+    place = member.account.account_id, _position_side(member.account, asked.side)
+    left = standing.obstacles.leaving.get(place)
+    if left is None or _denial(member, asked=asked, standing=standing, moment=moment, is_new=True):
+        return None
+    return left
 
 
 def _in_the_way(own: Position, asked: Asked) -> Denial:
@@ -421,6 +426,22 @@ def _deny(member: Member, denial: Denial, *, asked: Asked, moment: Moment) -> Or
 
 
 def _wait(member: Member, own: Position, *, asked: Asked, moment: Moment) -> OrderDeferred:
+    reason = (
+        f"position={own.position_id} direction={own.direction}. It is closed first; then this is entered."
+    )
+    return _defer(member, own.position_id, code="EXIT_ON_ITS_WAY", reason=reason, asked=asked, moment=moment)
+
+
+def _wait_for_line(member: Member, left: int, *, asked: Asked, moment: Moment) -> OrderDeferred:
+    reason = (
+        f"position={left}. It is flat, and its protective orders are taken back first; then this is entered."
+    )
+    return _defer(member, left, code="PROTECTION_STANDS", reason=reason, asked=asked, moment=moment)
+
+
+def _defer(
+    member: Member, position_id: int, *, code: str, reason: str, asked: Asked, moment: Moment
+) -> OrderDeferred:
     return OrderDeferred(
         happened_at=moment.now,
         order_id=entry_id(asked.signal_id, member.account, desk=moment.desk),
@@ -429,12 +450,12 @@ def _wait(member: Member, own: Position, *, asked: Asked, moment: Moment) -> Ord
         subscription_id=member.subscription.subscription_id,
         account_id=member.account.account_id,
         symbol=asked.symbol,
-        position_id=own.position_id,
+        position_id=position_id,
         leg=Leg.ENTRY,
         side=asked.side,
         send_before=asked.send_before,
-        code="EXIT_ON_ITS_WAY",
-        reason=f"position={own.position_id} direction={own.direction}. It is closed first; then this is entered.",
+        code=code,
+        reason=reason,
     )
 
 
@@ -518,6 +539,12 @@ async def _plan_together(
         )
         own = standing.own.get(one.subscription_id)
         denial = _denial_of_bot(bot)
+        if (
+            denial is None
+            and own is None
+            and _left_to_wait_for(member, asked=asked, standing=standing, moment=moment) is not None
+        ):
+            continue  # another flat position has not been left yet
         if denial is None and own is not None:
             denial = Denial(
                 code="REVERSE_INCOMPLETE",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pregao.domain.account import REAL_VENUES, Account, Venue
+from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
@@ -39,11 +39,6 @@ def denial_of_member(
     if subscription.status is not SubscriptionStatus.ACTIVE:
         return Denial(
             code="SUBSCRIPTION_PAUSED", reason=f"status={subscription.status}. It only closes until resumed."
-        )
-    if account.venue in REAL_VENUES:
-        return Denial(
-            code="PROTECTION_UNAVAILABLE",
-            reason=f"venue={account.venue}. No stop can guard a position there yet; use a paper or demo account.",
         )
     for level, rows in (("subscription", subscription.symbols), ("bot", bot.symbols)):
         if rows and not settings_of(rows, symbol).is_active:

@@ -11,12 +11,13 @@ Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDef
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from pregao.domain.desk import Desk
 from pregao.domain.facts import DecisionApproved, Fact, OrderDenied, OrderPlanned, SignalPlanned
 from pregao.domain.market import Market
 from pregao.domain.signal import Action
 from pregao.orders.close import plan_closes
 from pregao.orders.enter import plan_entries
-from pregao.orders.ports import Books, Desk, Part
+from pregao.orders.ports import Books, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
 LARGE = 32  # times the first part

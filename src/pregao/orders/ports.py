@@ -14,6 +14,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import (
@@ -25,8 +26,6 @@ from pregao.domain.venue import (
     VenuePosition,
     VenueTrade,
 )
-
-RECV_WINDOW_MS = 5_000  # the venue refuses an attempt that arrives later: Binance's default, our upper bound
 
 
 class Exchange(Protocol):
@@ -167,7 +166,7 @@ class Grounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacles:
-    """What accounts hold that is not ours, those whose past is not known, and what their venues would refuse."""
+    """What accounts hold that is not ours or may still trade, whose past is not known, what venues would refuse."""
 
     foreign: Mapping[tuple[int, PositionSide], Decimal] = field(default_factory=dict)  # never 0
     unreconciled: frozenset[int] = frozenset()
@@ -177,6 +176,9 @@ class Obstacles:
     grounded: Mapping[tuple[int, UUID | None], Grounded] = field(
         default_factory=dict
     )  # None: all subscriptions
+    leaving: Mapping[tuple[int, PositionSide], int] = field(
+        default_factory=dict
+    )  # the flat position whose protective orders may still trade there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,15 +218,6 @@ class WaitingEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Who plans: the desk's id goes into every order id; owner and epoch say whose attempt it is."""
-
-    desk_id: UUID
-    owner: str
-    lease_epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOrder:
     """An order of ours as the books hold it, with the attempt that counts."""
 
@@ -250,6 +243,7 @@ class LiveOrder:
     recv_window_ms: int
     send_before: datetime | None
     checks: int
+    execution: Execution | None = None
 
 
 class Books(Protocol):

@@ -184,6 +184,7 @@ def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
             attempt=order.attempt + 1,
             reason=reason,
             quantity_max=order.quantity,
+            execution=order.execution,
         )
     if order.attempt >= ATTEMPTS_MAX:
         return _rejected(

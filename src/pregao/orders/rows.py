@@ -7,16 +7,16 @@ from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
+from pregao.domain.desk import Desk
 from pregao.domain.facts import DecisionApproved, OrderDeferred, OrderDenied, OrderPlanned
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
+from pregao.domain.mistakes import MISTAKES
 from pregao.domain.order import Leg, order_id
 from pregao.domain.signal import Action
 from pregao.orders.denial import Denial
-from pregao.orders.ports import Desk, Member, WaitingEntry
+from pregao.orders.ports import Member, WaitingEntry
 
-MISTAKES = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
-"""What a mistake of ours raises; it fails again however often it is tried."""
 FAILED = Denial(
     code="DESK_FAILED",
     reason="The desk could not plan this account; nothing was sent. The log has the cause.",

@@ -106,6 +106,7 @@ def attempt_of(order: OrderPlanned) -> OrderAttempt:
         reduce_only=order.reduce_only,
         signed_at_ms=order.signed_at_ms,
         recv_window_ms=order.recv_window_ms,
+        limit_price=None if order.execution is None else order.execution.limit_price,
     )
 
 

@@ -50,7 +50,9 @@ async def update_position(fills: Sequence[FillBooked], *, positions: Positions, 
 
 
 def _after(position: Position, fill: FillBooked) -> Position:
-    reason = outside_close(fill.trade.client_order_id) if fill.order_id is None else "signal"
+    reason = fill.close_reason or (
+        outside_close(fill.trade.client_order_id) if fill.order_id is None else "signal"
+    )
     after = after_fill(
         position,
         side=fill.trade.side,

@@ -7,23 +7,15 @@ Every source feeds the same book and makes the same claim, so that a hand-over c
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX, is_stale
 from pregao.domain.money import ZERO
+from pregao.domain.stop import Source
 from pregao.stops.book import ask_ticks, bid_ticks
 
 ASK_AFTER_SECONDS = 20.0  # of silence; a quiet market is asked about before it counts as a blind one
 POLL_SECONDS = 5.0  # between two questions, the source's --interval
 DOUBT_SECONDS = 0.2  # until a price far from all before it is asked for once more
-
-
-class Source(StrEnum):
-    """Who saw a trigger, in the words of the source system."""
-
-    STREAM = "ws"
-    POLL = "cron"
-    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

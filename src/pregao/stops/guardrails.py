@@ -17,6 +17,7 @@ from pregao.domain.money import HUNDRED, ONE, ceil_to_step, floor_to_step, to_te
 from pregao.domain.position import Direction
 from pregao.domain.stop import DUPLICATE, TriggerKind, slippage_percent
 from pregao.domain.trading_state import ScopeState
+from pregao.stops.limits import STANDARD, TenantLimits
 
 LOOK_AGAIN_SECONDS = 1.0  # at what an operator has blocked: a resume acts within one cycle (F092)
 RECHECKS_MAX = 3  # questions to a venue that gives no price, before the exit leaves without one
@@ -53,18 +54,6 @@ KEEPING = frozenset({Instead.NOTHING, Instead.HOLD, Instead.RECHECK, Instead.DEF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenantLimits:
-    """What one tenant's exits are held to; percentages of the level, signed so that positive is worse."""
-
-    slippage_percent_max: Decimal = Decimal(5)
-    slippage_percent_pause: Decimal = Decimal(
-        10
-    )  # beyond this the tenant enters nothing more until he says so
-    executions_per_minute_max: int = 10
-    executions_per_hour_max: int = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """All that the guardrails look at, read once."""
 
@@ -80,7 +69,7 @@ class Circumstances:
     breaker: BreakerState = BreakerState.CLOSED  # of the symbol
     breaker_retry_seconds: float = 0.0
     executions: Sequence[datetime] = ()  # of the tenant, within the last hour, oldest first
-    limits: TenantLimits = TenantLimits()
+    limits: TenantLimits = STANDARD
     is_confirmed: bool = False  # the venue's own price was asked for, and is at the level
 
 

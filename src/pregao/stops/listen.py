@@ -18,12 +18,12 @@ from typing import Protocol
 import structlog
 
 from pregao.domain.clock import Clock
+from pregao.domain.stop import Source
 from pregao.domain.venue import VenueError
 from pregao.stops.feed import (
     ASK_AFTER_SECONDS,
     POLL_SECONDS,
     Feed,
-    Source,
     after_price,
     after_question,
     is_blind,

@@ -19,6 +19,7 @@ from tests.properties import quick
 from tests.rooms.fakes import books
 
 OURS = "p" + "a" * 26
+DESK = UUID(int=1)
 CLIENT_ID = client_order_id(OURS, attempt=1)
 SIGNAL = UUID(int=500)
 
@@ -36,7 +37,7 @@ def fill(trade_id: str = "1", **changes):
 
 
 async def booked(reports, *, on, rates=None):
-    facts = await book_fill(reports, ledger=on, rates=rates or {}, now=NOON)
+    facts = await book_fill(reports, ledger=on, rates=rates or {}, desk_id=DESK, now=NOON)
     on.keep(facts)
     return facts
 

@@ -65,6 +65,30 @@ WAITS = (Leg.ENTRY, OrderDeferred, "EXIT_ON_ITS_WAY")
 EXITED = (Leg.EXIT, OrderPlanned, None)
 
 
+class TestWhatIsNotLeftYet:
+    """Design 4: nothing is entered while a protective order of the position before it may still trade."""
+
+    async def test_is_waited_for(self):
+        desk = books()
+        desk.leaving[1, PositionSide.BOTH] = 7
+
+        [row], _ = await planned(desk)
+
+        assert (type(row), row.code, row.position_id) == (OrderDeferred, "PROTECTION_STANDS", 7)
+
+    async def test_keeps_nobody_waiting_on_the_other_side_of_a_hedged_account(self):
+        desk = books(account_changes={"position_mode": PositionMode.HEDGE})
+        desk.leaving[1, PositionSide.SHORT] = 7
+
+        assert await said(desk) == [ENTERED]
+
+    async def test_keeps_nothing_waiting_that_would_be_denied(self):
+        desk = books(account_changes={"is_active": False})
+        desk.leaving[1, PositionSide.BOTH] = 7
+
+        assert await said(desk) == [(Leg.ENTRY, OrderDenied, "ACCOUNT_INACTIVE")]
+
+
 class TestOppositeSide:
     """F053: an opposite signal never nets a position away; it closes it by an exit of its own."""
 
@@ -383,6 +407,20 @@ class TestPlanWaited:
 
         assert (type(row), row.leg, row.side, row.attempt) == (OrderPlanned, Leg.ENTRY, Side.SELL, 1)
         assert row.signal_id == OLDER
+
+    async def test_goes_on_waiting_while_another_position_there_is_not_left(self):
+        desk = books()
+        desk.leaving[1, PositionSide.BOTH] = 7
+
+        assert await self.run(desk) == []
+
+    async def test_is_denied_when_its_time_runs_out_meanwhile(self):
+        desk = books()
+        desk.leaving[1, PositionSide.BOTH] = 7
+
+        [row] = await self.run(desk, now=NOON + timedelta(seconds=61))
+
+        assert (type(row), row.code) == (OrderDenied, "SIGNAL_EXPIRED")
 
     async def test_f053_says_when_the_position_could_not_be_closed_whole(self):
         [row] = await self.run(books().take(held("0.001")))

@@ -21,11 +21,12 @@ from pregao.domain.facts import (
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
+from pregao.domain.stop import Execution, TriggerKind
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
 from pregao.orders.ports import NOT_BEGUN, Grounded, Progress
-from tests.builders import BOT_ID, NOON, bot, held, instruction, position
+from tests.builders import BOT_ID, NOON, bot, closed, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
 
 SIGNAL = UUID(int=500)
@@ -135,7 +136,6 @@ class TestPlanOrders:
         [
             ("ACCOUNT_INACTIVE", {"on": books(account_changes={"is_active": False})}),
             ("SUBSCRIPTION_PAUSED", {"on": books(status=SubscriptionStatus.PAUSED)}),
-            ("PROTECTION_UNAVAILABLE", {"on": books(account_changes={"venue": Venue.BINANCE})}),
             ("SIGNAL_EXPIRED", {"now": NOON + timedelta(seconds=60)}),
             ("SYMBOL_OWNED", {"on": books().take(held(subscription_id=OTHER))}),
             ("SAME_SIDE_OPEN", {"on": books().take(held())}),
@@ -414,14 +414,48 @@ class TestAMistakeAboutOneAccount:
         assert isinstance(rows[2], OrderPlanned)
 
 
-def exit_id(of, *, signal_id=SIGNAL):
+def exit_id(of, *, signal_id=SIGNAL, execution=None):
     return order_id(
         desk_id=DESK.desk_id,
         signal_id=signal_id,
         account_id=of.account_id,
         leg=Leg.EXIT,
         position_id=of.position_id,
+        execution="" if execution is None else execution.name,
     )
+
+
+class TestPlanExecution:
+    """What a stop asks for: its order dies at the venue, and the position goes on without it."""
+
+    EXECUTION = Execution(token="1:93296:1", kind=TriggerKind.STOP, number=0, attempt=1)
+
+    async def run(self, desk, *, attempt):
+        [one] = desk.positions_by_id.values()
+        if attempt > 1:
+            desk.attempts[exit_id(one, execution=self.EXECUTION)] = attempt - 1
+        request = ExitRequested(
+            happened_at=NOON, signal_id=SIGNAL, position_id=1, attempt=attempt, reason="again",
+            quantity_max=Decimal("0.005"), execution=self.EXECUTION,
+        )  # fmt: skip
+        return await plan_exit([request], books=desk, market=market(), desk=DESK, now=NOON)
+
+    async def test_leaves_under_an_id_of_its_own(self):
+        [row] = await self.run(books().take(held()), attempt=1)
+
+        assert (type(row), row.quantity, row.order_id) == (
+            OrderPlanned, Decimal("0.005"), exit_id(held(), execution=self.EXECUTION),
+        )  # fmt: skip
+
+    async def test_gives_nothing_where_nothing_is_held(self):
+        assert await self.run(books().take(closed(held())), attempt=1) == []
+
+    async def test_ends_where_its_attempt_died_and_somebody_else_has_closed(self):
+        [row] = await self.run(books().take(closed(held())), attempt=2)
+
+        assert (type(row), row.code, row.order_id, row.position_id) == (
+            OrderDenied, "NOTHING_OPEN", exit_id(held(), execution=self.EXECUTION), None,
+        )  # fmt: skip
 
 
 class TestPlanExit:

@@ -15,9 +15,10 @@ from pregao.domain.facts import (
     OrderRejected,
 )
 from pregao.domain.order import Leg, OrderStatus, Side
-from pregao.domain.venue import OrderAttempt, OutcomeUnknown
+from pregao.domain.venue import OutcomeUnknown
 from pregao.orders.ports import LiveOrder
 from pregao.orders.resolve import ATTEMPTS_MAX, DOUBT_MS, resolve_order
+from pregao.orders.send import attempt_of
 from tests.builders import NOON, held
 from tests.fake_exchange import FakeExchange
 from tests.rooms.fakes import MovingClock, books
@@ -44,9 +45,7 @@ def exchange():
 
 async def arrived(exchange, **changes):
     """Let the attempt reach the venue, whoever heard of it."""
-    asked = order(**changes)
-    names = OrderAttempt.__dataclass_fields__.keys()
-    await exchange.submit(OrderAttempt(**{name: getattr(asked, name) for name in names}))
+    await exchange.submit(attempt_of(order(**changes)))
 
 
 async def resolved(asked, exchange, *, on=None):

@@ -18,7 +18,6 @@ from pregao.stops.guardrails import (
     Guardrail,
     Instead,
     Recheck,
-    TenantLimits,
     after_recheck,
     bound_price,
     exit_step,
@@ -28,6 +27,7 @@ from pregao.stops.guardrails import (
     pauses_entries,
     said_no,
 )
+from pregao.stops.limits import TenantLimits
 from tests.builders import NOON, scope_state
 
 CALM = Circumstances(
