@@ -29,6 +29,11 @@ POINTS = {
     "trader.fill.told": "a fill is told, and not booked",
     "trader.order.asked": "the venue has said what became of an order, and nothing of that is written",
     "trader.gap.asked": "a trader is about to learn what a gap of a stream hides",
+    "stops.claim.written": "claims are written, not committed",
+    "stops.claim.committed": "claims are committed, and no exit of theirs has left",
+    "stops.place.before_wire": "a protective order is about to leave",
+    "stops.place.after_wire": "the venue has answered a protective order, and nothing of that is written",
+    "stops.leave.after_cancel": "protective orders of a flat position are taken back, and nothing of that is written",
     "runner.step.taken": "a step has given its facts, and they are not written",
     "supervisor.role.ended": "a role has ended, and is not started again",
 }

@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
+from pregao.domain.desk import Desk
 from pregao.domain.facts import Fact
+from pregao.domain.protection import Protections
 from pregao.domain.signal import Instruction
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.work import Workers, settled_signals
-from pregao.orders.ports import Desk
 from pregao.trading.flattening import Flattening
 from pregao.trading.trader import Trader
 from tests.builders import arrival
@@ -49,6 +50,7 @@ class RunningDesk:
         self.journal = journal
         self.exchange = exchange
         self.dsn = dsn
+        self.protections: dict[Venue, Protections] = {}  # no venue keeps lines unless a story says so
         self.traders: list[Trader] = []
         self._tasks: list[asyncio.Task] = []
         self._doorbells: list[Doorbell] = []
@@ -75,6 +77,7 @@ class RunningDesk:
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
             first_part=FIRST_PART,
+            protections=self.protections,
         )
         trader.join(Flattening(self.journal, trader.floor, trader.comparison, desk=desk).follow)
         self.exchange.tell = trader.take

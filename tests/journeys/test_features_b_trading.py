@@ -927,7 +927,7 @@ class TestWhatTheDeskDidNotDo:
         assert Decimal(position["realized_pnl"]) == await one.earned()
 
     async def test_f057_what_the_venue_liquidated_is_closed_here(self, desk):
-        bot, _ = await bot_with(desk, 0)
+        bot, _ = await bot_with(desk, 0, default_stop_loss_pct="50")  # farther away than the margin reaches
         poor = await follow(desk, bot, balance="60")
         rich = await follow(desk, bot)
         await say(desk, bot, "buy")

@@ -31,18 +31,22 @@ from pregao.domain.facts import (
     OrderRejected,
     OrderUnresolved,
     PositionChanged,
+    ProtectionRejected,
+    ProtectionReported,
 )
 from pregao.domain.order import OrderStatus, PositionSide, Side
+from pregao.domain.protection import ProtectionReport, ProtectionStatus, RefusalCause
 from pregao.domain.signal import Action
-from pregao.domain.venue import OrderAttempt
 from pregao.edges.postgres import work
 from pregao.edges.postgres.drift import PostgresDriftBooks
+from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import decode
 from pregao.orders.enter import request_waiting
 from pregao.orders.resolve import resolve_order
+from pregao.orders.send import attempt_of
 from pregao.positions.refusals import ConflictError
 from pregao.positions.settle import Settlement, adopt
-from tests.builders import bot, configured, instruction
+from tests.builders import bot, configured, instruction, line_planned
 from tests.journeys.conftest import now
 
 LATE_SECONDS = (
@@ -128,8 +132,7 @@ class Story:
 
     async def execute(self, order: OrderPlanned) -> None:
         """Let the order reach the venue with nobody there to hear the answer."""
-        names = OrderAttempt.__dataclass_fields__
-        await self.exchange.submit(OrderAttempt(**{name: getattr(order, name) for name in names}))
+        await self.exchange.submit(attempt_of(order))
 
     async def fill(self) -> FillReported:
         account_id, told = self.exchange.trades[-1]
@@ -543,6 +546,88 @@ class TestBookFill(Booked):
 
 class TestUpdatePosition(Booked):
     gives = ("PositionChanged",)
+
+
+class TestFollowPosition(Booked):
+    gives = ("StopArmed",)
+
+
+class Guarded(Quartet):
+    """What a venue says of its line: where the exit is claimed, it leaves once, whoever is there."""
+
+    async def arrange(self, story):
+        await story.begin()
+        await story.run_planning()
+        [order] = await story.planned()
+        await story.execute(order)
+        await story.advance([await story.fill()])
+        [row] = await story.desk.rows("SELECT * FROM stops")
+        planned = line_planned(to_armed(row), now=story.exchange.clock())
+        await story.desk.put([planned])
+        told = self.told(story, planned)
+
+        async def run(**how):
+            return await story.advance([told], **how)
+
+        return run
+
+    def told(self, story, planned):
+        raise NotImplementedError
+
+    async def test_killed_after_its_effect_is_found_and_finished(self, story):
+        run = await self.arrange(story)
+        await run()
+
+        await self.exited_once(story)
+
+    async def test_killed_before_its_commit_is_found_and_finished(self, story):
+        """Nobody knows of it then; the venue tells it again."""
+        run = await self.arrange(story)
+        await run(dies=Died)
+        await run()
+
+        await self.exited_once(story)
+
+    async def exited_once(self, story):
+        await story.finish()
+        await story.desk.until("SELECT count(*) = 1 FROM positions WHERE status = 'closed'")
+        assert len(story.executed()) == len(set(story.executed())) == 2
+        assert await story.desk.facts("StopTriggered") == ["StopTriggered"]
+        [position] = await story.desk.rows("SELECT close_reason FROM positions")
+        assert position["close_reason"] == "stop_loss"
+
+
+class TestFollowReport(Guarded):
+    gives = ("ProtectionMoved", "StopTriggered")
+
+    def told(self, story, planned):
+        report = ProtectionReport(
+            account_id=planned.account_id,
+            symbol=planned.symbol,
+            protection_id=planned.protection_id,
+            exchange_protection_id="77",
+            status=ProtectionStatus.TRIGGERING,
+            triggered_order_id=None,
+            reason="",
+            reported_at=story.exchange.clock(),
+        )
+        return ProtectionReported(happened_at=story.exchange.clock(), report=report)
+
+
+class TestAnswerRefusal(Guarded):
+    gives = ("StopTriggered",)
+
+    def told(self, story, planned):
+        return ProtectionRejected(
+            happened_at=story.exchange.clock(),
+            protection_id=planned.protection_id,
+            position_id=planned.position_id,
+            account_id=planned.account_id,
+            signal_id=planned.signal_id,
+            code="-2021",
+            reason="Order would immediately trigger.",
+            cause=RefusalCause.PRICE_PASSED,
+        )
 
 
 class TestSendOrder:

@@ -183,5 +183,5 @@ class TestReconnection:
                     took = asyncio.get_running_loop().time() - began
 
         assert {row["outcome"] for row in receipt["rows"]} == {"filled"}
-        assert took < 30
+        assert took < 30, took
         assert [one for one in logs if one["event"] == "binance.limits.paused"] == []

@@ -52,6 +52,8 @@ class TestTradesByHand:
         assert 0 < Decimal(operation["quantity"]) * distance <= 10
         assert Decimal(operation["quantity"]) * Decimal(row["decision_price"]) <= 500
         assert (operation["symbol"], operation["strategy"], operation["side"]) == (SYMBOL, "breakout", "BUY")
+        guard = (operation["stop_price"], operation["initial_stop"], operation["stop_status"])
+        assert guard == ("98", "98", "armed")  # at his price, not at what the subscription would ask for
         assert (again.status_code, again.json()["error"]["code"]) == (400, "SAME_SIDE_OPEN")
 
         (held,) = (await desk.ask("GET", f"{OPERATIONS}/", params={"status": "ACTIVE"}))["items"]
@@ -99,6 +101,38 @@ class TestTradesByHand:
         assert made.status_code == 201, made.text
         assert made.json()["operation"]["status"] == "ACTIVE"
         assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "STOP_WRONG_SIDE")
+
+    async def test_guard_what_they_hold_where_they_were_told_to_and_where_they_are_moved_to(
+        self, desk, database
+    ):
+        """D1.4: a stop that is moved by hand reaches the venue's own order too."""
+        account_id = await desk.open_account("mine")
+        asked = {
+            "symbol": SYMBOL, "stop_price": "98", "target_price": "110", "capital": 1000, "account_id": account_id, "mode": "live",
+        }  # fmt: skip
+        bought = await desk.ask("POST", f"{TRADE}/buy/", json=asked)
+        one = f"{OPERATIONS}/{bought['operation']['operation_id']}"
+        journal = await open_journal(database)
+        await venue_stands_at(journal, "98")
+
+        moved = await desk.ask(
+            "POST", f"{one}/stop/", json={"stop_price": "98.5", "reason": "the news", "force": True}
+        )
+        await venue_stands_at(journal, "98.5")
+        await journal.pool.close()
+
+        assert (bought["operation"]["stop_price"], bought["operation"]["target_price"]) == ("98", "110")
+        assert (moved["stop_price"], moved["initial_stop"], moved["stop_status"]) == ("98.5", "98", "armed")
+
+
+async def venue_stands_at(journal, price: str) -> None:
+    """Wait until the venue has acknowledged one protective order, at this price."""
+    async with asyncio.timeout(15):
+        while True:
+            rows = await journal.pool.fetch("SELECT trigger_price FROM protections WHERE status = 'accepted'")
+            if [row["trigger_price"] for row in rows] == [Decimal(price)]:
+                return
+            await asyncio.sleep(0.05)
 
 
 class TestTheMonth:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from pregao.bootstrap.monitor import serve_monitor
 from pregao.bootstrap.trader import serve_trader
 from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
@@ -82,9 +83,9 @@ class WholeDesk:
 
 @contextlib.asynccontextmanager
 async def running_desk(
-    database: str, state_dir: Path, *, paper: PaperSettings, **changes: Any
+    database: str, state_dir: Path, *, paper: PaperSettings, is_watched: bool = True, **changes: Any
 ) -> AsyncIterator[WholeDesk]:
-    """Start everything, give it when healthy, stop everything."""
+    """Start everything, give it when healthy, stop everything; without a monitor where it is not watched."""
     server = PaperServer(paper)
     await server.start()
     given = {
@@ -99,7 +100,8 @@ async def running_desk(
         **changes,
     }
     settings = Settings(**given)
-    tasks = [asyncio.create_task(serve_web(settings)), asyncio.create_task(serve_trader(settings))]
+    roles = (serve_web, serve_trader, *((serve_monitor,) if is_watched else ()))
+    tasks = [asyncio.create_task(serve(settings)) for serve in roles]
     base_url = f"http://127.0.0.1:{settings.server_port}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:

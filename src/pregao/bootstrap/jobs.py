@@ -1,38 +1,20 @@
-"""The process that does what need not be done at once, and never trades: it keeps the screener's list fresh."""
+"""The process for what nobody waits for and nothing trades by: it loads the screener with the first strategy."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
-from functools import partial
+import importlib
 
 import structlog
 
-from pregao.bootstrap.shared import calm_collector, close_pool, now_utc, screener_limits
-from pregao.bootstrap.trader import LeaseLostError, venue_addresses, worker_name
-from pregao.domain.account import Venue
+from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
 from pregao.domain.clock import Clock
-from pregao.domain.screener import Source
-from pregao.edges.exchanges.binance.exchange import BinanceExchange
-from pregao.edges.exchanges.binance.signing import ApiKey
-from pregao.edges.exchanges.wire import Wire
-from pregao.edges.ids import uuid7
-from pregao.edges.postgres.doorbell import Doorbell
-from pregao.edges.postgres.journal import open_journal
-from pregao.edges.postgres.screener import BELL, PostgresPace, PostgresScreenerWork
-from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
-from pregao.edges.postgres.weights import SharedWeights
+from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.work import Lease, Workers
-from pregao.edges.screeners.finviz import Finviz, FinvizAccess
-from pregao.edges.screeners.lists import ListFile, StaticList
-from pregao.edges.screeners.most_traded import MostTraded
-from pregao.market.ports import Screen
-from pregao.market.refresh import Refreshing
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
 
 CONNECTIONS_MAX = 4
-AWAY_SECONDS = 1.0
+LOOK_SECONDS = 1.0  # for the first strategy: a desk without one keeps half the memory free
 
 log = structlog.get_logger()
 
@@ -42,97 +24,26 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("jobs"), role="jobs")
-    doorbell = Doorbell(settings.database_url)
-    weights = SharedWeights(journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL))
-    doorbell.listen(WEIGHTS_BELL, weights.heard)
-    venues = Venues(settings, weights=weights, clock=clock)
-    pace = PostgresPace(
-        journal.pool,
-        name=f"finviz:{settings.egress}",
-        per_minute_max=screener_limits(settings).per_minute_max,
-    )
-    finviz = Finviz(_finviz_access(settings), pace=pace.wait, clock=clock)
-    screens: Mapping[Source, Screen] = {
-        Source.FINVIZ: finviz.pages,
-        Source.FINVIZ_EXPORT: finviz.export,
-        Source.STATIC: StaticList(),
-        Source.FILE: ListFile(settings.state_dir / "screener"),
-        Source.MOST_TRADED: MostTraded(venues.day_volumes),
-    }
-    work = PostgresScreenerWork(journal, lease, ring_signals=partial(doorbell.ring, "signals"))
-    refreshing = Refreshing(work, screens, new_id=uuid7, clock=clock, say=log.info, warn=log.warning)
-    doorbell.listen(BELL, refreshing.rung)
-    await doorbell.start()
-    calm_collector()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_again_and_again(refreshing.follow))
-            tasks.create_task(weights.run())
-            tasks.create_task(_until_lost(workers, lease))
+            tasks.create_task(until_lost(workers, lease))
+            tasks.create_task(_screen(settings, journal=journal, lease=lease, clock=clock))
     finally:
-        await doorbell.close()
-        await finviz.close()
-        await venues.close()
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)
         await close_pool(journal.pool)
 
 
-class Venues:
-    """The venues whose public figures are asked for; each is joined when it is asked for the first time."""
-
-    def __init__(self, settings: Settings, *, weights: SharedWeights, clock: Clock) -> None:
-        """Ask within the weight that all processes of this address share."""
-        self._addresses = venue_addresses(settings)
-        self._weights = weights
-        self._clock = clock
-        self._wire = Wire(clock=clock)
-        self._joined: dict[Venue, BinanceExchange] = {}
-
-    async def day_volumes(self, venue: Venue) -> Mapping[str, Decimal]:
-        """Give what was traded in 24 hours, by symbol."""
-        if venue not in self._joined:
-            self._joined[venue] = BinanceExchange(
-                addresses=self._addresses[venue],
-                wire=self._wire,
-                credentials=_no_key,
-                clock=self._clock,
-                name=venue,
-                budget=self._weights.of(venue),
-            )
-        return await self._joined[venue].day_volumes()
-
-    async def close(self) -> None:
-        """Leave them all."""
-        for exchange in self._joined.values():
-            await exchange.close()
-        await self._wire.close()
+async def _screen(settings: Settings, *, journal: Journal, lease: Lease, clock: Clock) -> None:
+    while not await _is_wanted(journal):  # noqa: ASYNC110  # the table is looked at, nobody rings
+        await asyncio.sleep(LOOK_SECONDS)
+    screening = importlib.import_module("pregao.bootstrap.screening")
+    await screening.serve_screener(settings, journal=journal, lease=lease, clock=clock)
 
 
-def _finviz_access(settings: Settings) -> FinvizAccess:
-    return FinvizAccess(
-        hosts=settings.finviz_hosts,
-        is_elite=settings.finviz_elite,
-        login_url=settings.finviz_login_url,
-        email=settings.finviz_email,
-        password=settings.finviz_password.get_secret_value(),
-        export_token=settings.finviz_export_token.get_secret_value(),
-    )
-
-
-async def _no_key(account_id: int) -> ApiKey:
-    raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")
-
-
-async def _again_and_again(work_once: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await work_once()
-        except AWAY as away:
-            log.warning("jobs.work.away", error=type(away).__name__)
-            await asyncio.sleep(AWAY_SECONDS)
-
-
-async def _until_lost(workers: Workers, lease: Lease) -> None:
-    await workers.renew_until_lost(lease)
-    raise LeaseLostError(f"LEASE_LOST: worker={lease.worker_id}. It was away too long; starting anew.")
+async def _is_wanted(journal: Journal) -> bool:
+    try:
+        return bool(await journal.pool.fetchval("SELECT EXISTS (SELECT FROM screener_strategies)"))
+    except AWAY as away:
+        log.warning("jobs.work.away", error=type(away).__name__)
+        return False

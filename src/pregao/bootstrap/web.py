@@ -11,7 +11,8 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
-from pregao.bootstrap.shared import build_vault, calm_collector, close_pool, now_utc, screener_limits
+from pregao.bootstrap.process import calm_collector, close_pool, now_utc
+from pregao.bootstrap.shared import build_vault, screener_limits
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.domain.clock import Clock
 from pregao.domain.order import PositionMode
@@ -44,6 +45,8 @@ from pregao.edges.postgres.preflights import BELL as PREFLIGHT
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import BELL as SCREENER
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
+from pregao.edges.postgres.stop_books import PostgresHandBooks
+from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
@@ -54,6 +57,7 @@ from pregao.edges.processes.roles import web_socket
 from pregao.edges.vault.passwords import Argon2Passwords
 from pregao.settings import Settings
 from pregao.signals.ports import Arrival, Recorded, StoreAway
+from pregao.trading.floor import STOPS_BELL
 
 CONNECTIONS_MAX = 8
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # what one listens on, nobody can be called at
@@ -82,6 +86,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         record_action=actions.record,
         overview=PostgresOverview(journal.pool),
         operations=PostgresOperations(journal.pool),
+        stop_reports=PostgresStopReports(journal.pool),
+        hand_books=PostgresHandBooks(journal, ring=partial(doorbell.ring, STOPS_BELL)),
         bots=PostgresBotBooks(
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),

@@ -22,6 +22,7 @@ import structlog
 
 from pregao.decisions.answer import to_answer
 from pregao.domain.account import Venue
+from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     AccountConfigured,
     BotConfigured,
@@ -50,7 +51,6 @@ from pregao.histories.plan import (
     make_plan,
 )
 from pregao.histories.safety import FOR_EVER_MS, Watch, differs_from_journal, unsettled
-from pregao.orders.ports import Desk
 from pregao.simulation.desk.journal import MemoryJournal
 from pregao.simulation.desk.state import State
 from pregao.simulation.desk.store import MemoryStore
@@ -238,6 +238,7 @@ class World:
             desk=Desk(desk_id=UUID(int=77), owner=name, lease_epoch=self._lives),
             orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
             first_part=FIRST_PART,
+            protections={Venue.PAPER: self.venue},
         )
         return Process(
             name=name,
@@ -643,9 +644,9 @@ def run_history(seed: int) -> Outcome:
     return replace(outcome, found=(*outcome.found, *dict.fromkeys(mistakes)))
 
 
-EXPECTED = frozenset({"orders.outcome.unwritten"})
+EXPECTED = frozenset({"orders.outcome.unwritten", "stops.outcome.unwritten"})
 """What a broken connection leaves to be asked about."""
-DRIFTS = frozenset({"positions.drift"})
+DRIFTS = frozenset({"positions.drift", "stops.line.unknown"})
 """What was forgotten, or is somebody else's, is told, and held beside ours."""
 
 

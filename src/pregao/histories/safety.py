@@ -11,11 +11,14 @@ from pregao.domain.facts import Fact, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
 from pregao.domain.position import PositionStatus
+from pregao.domain.protection import LineStatus
+from pregao.domain.stop import StopStatus
 from pregao.domain.venue import OrderAttempt
 from pregao.histories.plan import Plan
+from pregao.simulation.books import AlgoStatus
 from pregao.simulation.desk.books import signed_quantity
 from pregao.simulation.desk.folds import fold
-from pregao.simulation.desk.state import ON_ITS_WAY, State
+from pregao.simulation.desk.state import ON_ITS_WAY, LineRow, State, place_of
 from pregao.simulation.exchange import Exchange
 from pregao.simulation.reports import held_of
 
@@ -161,7 +164,46 @@ def unsettled(
             if row.quantity and is_alone
         ),
         *_differences(state, engine, forgotten=forgotten),
+        *_misguarded(state, engine, is_alone=is_alone),
     ]
+
+
+def _misguarded(state: State, engine: Exchange, *, is_alone: bool) -> list[str]:
+    """
+    Give what is held without the venue's line for all of it where its stop stands, and lines that are left behind.
+
+    What a restored database knows nothing of may be guarded still, as it is held beside ours.
+    """
+    told = [
+        f"line {one.protection_id} is {one.status}"
+        for one in (row.line for row in state.protections.values())
+        if one.status in (LineStatus.PLANNED, LineStatus.UNRESOLVED, LineStatus.TRIGGERING)
+    ]
+    waiting = {
+        algo.client_algo_id: algo
+        for account in engine.books.accounts.values()
+        for algo in account.algos.values()
+        if algo.status is AlgoStatus.NEW
+    }
+    wanted: set[str] = set()
+    for number, row in sorted(state.stops.items()):
+        position, stop = state.positions[number].position, row.armed.stop
+        if position.status is not PositionStatus.OPEN or stop.status is not StopStatus.ARMED:
+            continue
+        foreign = state.foreign_positions.get(place_of(position))
+        if stop.stop_price is None or (foreign is not None and foreign.quantity):
+            continue  # with what is held beside it the venue may see nothing that could be closed
+        line = waiting.get(row.line_id or "")
+        if line is None or line.trigger_price != stop.stop_price:
+            told.append(
+                f"position {number} of account {position.account_id} has no line where its stop stands"
+            )
+        elif not line.close_position and line.quantity < position.quantity:
+            told.append(f"position {number} of account {position.account_id} has a line for a part of it")
+        wanted.add(row.line_id or "")
+    left = [name for name in sorted(waiting.keys() - wanted) if is_alone or name in state.protections]
+    told += [f"line {name} is left behind" for name in left]
+    return told
 
 
 def _differences(state: State, engine: Exchange, *, forgotten: Collection[str]) -> list[str]:
@@ -210,6 +252,10 @@ def _differences(state: State, engine: Exchange, *, forgotten: Collection[str]) 
     return told
 
 
+def _unasked(row: LineRow) -> LineRow:
+    return replace(row, check_at=None, line=replace(row.line, checks=0))
+
+
 def differs_from_journal(state: State) -> list[str]:
     """Fold the journal again, and give the tables that differ from the state."""
     again = State()
@@ -217,6 +263,8 @@ def differs_from_journal(state: State) -> list[str]:
         fold(again, fact)
     mine = {key: replace(row, check_at=None, checks=0) for key, row in state.orders.items()}
     folded = {key: replace(row, check_at=None, checks=0) for key, row in again.orders.items()}
+    lines = {key: _unasked(row) for key, row in state.protections.items()}
+    folded_lines = {key: _unasked(row) for key, row in again.protections.items()}
     return [
         f"table {name} is not the fold of the journal"
         for name, one, other in (
@@ -225,6 +273,8 @@ def differs_from_journal(state: State) -> list[str]:
             ("positions", state.positions, again.positions),
             ("fills", state.fills, again.fills),
             ("daily_results", state.daily_results, again.daily_results),
+            ("stops", state.stops, again.stops),
+            ("protections", lines, folded_lines),
         )
         if one != other
     ]

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from pregao.domain.desk import Desk
 from pregao.domain.facts import Fact, FlattenAccountSeen, FlattenEnded
 from pregao.domain.position import PositionStatus
 from pregao.domain.trading_state import ScopeLevel, TradingStates
@@ -27,7 +28,7 @@ from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import read_watched
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.orders.denial import Denial
-from pregao.orders.ports import NOTHING_ON_THE_WAY, Desk
+from pregao.orders.ports import NOTHING_ON_THE_WAY
 from pregao.orders.states import denial_of_exit
 from pregao.signals.own import close_now
 from pregao.trading.comparison import Comparison

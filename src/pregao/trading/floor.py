@@ -19,6 +19,7 @@ from pregao import rehearsal
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
+from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     DecisionApproved,
     DecisionDeclined,
@@ -31,15 +32,23 @@ from pregao.domain.facts import (
     OrderPlanned,
     OrderRejected,
     PositionChanged,
+    PositionLeft,
+    ProtectionPlanned,
     SignalPlanned,
+    StopArmed,
+    StopChanged,
+    StopDisarmed,
+    StopRaised,
+    StopTriggered,
 )
 from pregao.domain.position import PositionStatus
+from pregao.domain.protection import Protections
 from pregao.domain.venue import VenueError
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
 from pregao.orders.plan import deny_next_part, sizes_of_parts
-from pregao.orders.ports import Desk, Exchange
+from pregao.orders.ports import Exchange
 from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
 from pregao.trading.doubts import Doubts
@@ -51,6 +60,7 @@ from pregao.trading.trouble import AWAY
 
 LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
 BURST_ORDERS = 16  # so many at once are prepared while they are committed
+STOPS_BELL = "stops"  # tells the positions whose stops have changed
 ON_THE_WAY = (PositionStatus.PENDING, PositionStatus.CLOSING)
 MARGIN_ASSET = "USDT"  # other margin assets are denied when an order is planned
 
@@ -70,12 +80,18 @@ class Floor:
         desk: Desk,
         orders_in_flight_max: int,
         first_part: int,
+        protections: Mapping[Venue, Protections] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
     ) -> None:
-        """Send ``orders_in_flight_max`` orders at once per venue and leg; plan ``first_part`` accounts first."""
+        """
+        Send ``orders_in_flight_max`` orders at once per venue and leg; plan ``first_part`` accounts first.
+
+        A venue without ``protections`` keeps no lines: the software alone guards there.
+        """
         self.store = store
         self.exchanges = exchanges
+        self.protections = {} if protections is None else protections
         self.doorbell = doorbell
         self.clock = clock
         self.market = LiveMarket(exchanges, clock=clock, breakers=breakers)
@@ -88,8 +104,10 @@ class Floor:
         self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max, quiet=quiet)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._commit_listeners: list[Callable[[Sequence[Fact]], None]] = []
         self._end_listeners: list[Callable[[str], None]] = []
         self._rejection_listeners: list[Callable[[str], None]] = []
+        self._line_listeners: list[Callable[[ProtectionPlanned | StopDisarmed], None]] = []
         self._part_sizes = sizes_of_parts(first_part, in_flight_max=orders_in_flight_max)
         steps, steps_in_turns = bind_steps(
             store,
@@ -98,9 +116,10 @@ class Floor:
             clock=clock,
             rates=self._rates,
             part_sizes=self._part_sizes,
+            keeps_lines=self.protections.keys(),
         )
         self.plan = steps_in_turns[DecisionApproved]
-        self._desk = desk
+        self.desk = desk
         self.runner: Runner[Any] = Runner(
             store.transaction, steps=steps, steps_in_turns=steps_in_turns, foresee=self._foresee
         )
@@ -122,13 +141,27 @@ class Floor:
         for fact in done:
             if isinstance(fact, OrderPlanned):
                 self._outbox.put(fact)
-            elif isinstance(fact, PositionChanged) and fact.position.status not in ON_THE_WAY:
+            elif isinstance(fact, PositionLeft):
                 self.turn_came.set()
+            elif isinstance(fact, PositionChanged):
+                if fact.position.status not in ON_THE_WAY:
+                    self.turn_came.set()
+            elif isinstance(fact, ProtectionPlanned | StopDisarmed):
+                for listener in self._line_listeners:
+                    listener(fact)
         if put := [str(fact.signal_id) for fact in done if isinstance(fact, DecisionPending)]:
             # Whoever waits for the receipt need not: it takes a person now.
             self.doorbell.ring("receipts", *put)
+        if guarded := _guarded_otherwise(done):
+            self.doorbell.ring(STOPS_BELL, *(str(number) for number in guarded))
+        for hear in self._commit_listeners:
+            hear(done)
         if ended := _may_settle(done):
             self.spawn(self._tell_settled(ended))
+
+    def listen_to_commits(self, listener: Callable[[Sequence[Fact]], None]) -> None:
+        """Call ``listener`` with the facts of each commit."""
+        self._commit_listeners.append(listener)
 
     def listen_to_ends(self, listener: Callable[[str], None]) -> None:
         """Call ``listener`` with the id of each order whose end was committed."""
@@ -137,6 +170,10 @@ class Floor:
     def listen_to_rejections(self, listener: Callable[[str], None]) -> None:
         """Call ``listener`` with the id of each order whose rejection was committed."""
         self._rejection_listeners.append(listener)
+
+    def listen_to_lines(self, listener: Callable[[ProtectionPlanned | StopDisarmed], None]) -> None:
+        """Call ``listener`` with each protective order to be placed, and each position whose are to be taken back."""
+        self._line_listeners.append(listener)
 
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         await self._outbox.let_leave()
@@ -171,7 +208,7 @@ class Floor:
         return await deny_next_part(
             approved,
             books=self.store.books(transaction),
-            desk=self._desk,
+            desk=self.desk,
             now=self.clock(),
             part_sizes=self._part_sizes,
         )
@@ -237,6 +274,11 @@ class Floor:
         for (venue, symbol), trouble in await self.market.read(pairs):
             log.warning("trader.price.missing", venue=venue, symbol=symbol, error=trouble)
 
+    async def know_rules(self, venue: Venue, symbol: str) -> None:
+        """Know a symbol's rules before a fill of it is booked: whoever booked it could not be guarded without."""
+        if unknown := self.market.unknown([(venue, symbol)]):
+            await self.read_prices(unknown)
+
     async def read_rates(self, venue: Venue, facts: Sequence[Fact]) -> None:
         """Know the price of every foreign commission before it is booked."""
         for fact in facts:
@@ -280,6 +322,18 @@ def _ended(done: Sequence[Fact]) -> set[str]:
     ended = {fact.order_id for fact in done if isinstance(fact, OrderEnded)}
     filled = {fact.order_id for fact in done if isinstance(fact, FillBooked) and fact.order_is_filled}
     return {order_id for order_id in ended | filled if order_id is not None}
+
+
+def _guarded_otherwise(done: Sequence[Fact]) -> set[int]:
+    """Give the positions whose stops have changed, or are over."""
+    changed: set[int] = set()
+    for fact in done:
+        match fact:
+            case StopArmed() | StopRaised() | StopChanged() | StopTriggered():
+                changed.add(fact.stop.position_id)
+            case StopDisarmed() | PositionLeft():
+                changed.add(fact.position_id)
+    return changed
 
 
 def _left_holding(done: Sequence[Fact]) -> set[int]:

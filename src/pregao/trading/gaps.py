@@ -12,6 +12,7 @@ from pregao.domain.account import Venue
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import FillReported
 from pregao.domain.order import OrderStatus, order_of
+from pregao.domain.protection import protection_of
 from pregao.domain.venue import RetryLater, VenueError, VenueTrade
 from pregao.domain.weight import Importance, asking_for
 from pregao.trading.floor import Floor
@@ -139,6 +140,7 @@ class Gaps:
             FillReported(happened_at=self._floor.clock(), account_id=account_id, trade=trade)
             for trade in explained
         ]
+        await self._floor.know_rules(venue, symbol)
         await self._floor.read_rates(venue, facts)
         # Ours first: a foreign fill reduces what they have entered, and so does one of an order that was forgotten.
         ours = [fact for fact in facts if await self._is_known(fact)]
@@ -149,7 +151,10 @@ class Gaps:
 
     async def _is_known(self, fact: FillReported) -> bool:
         own = order_of(fact.trade.client_order_id)
-        return own is not None and await self._floor.store.find_live_order(own[0]) is not None
+        if own is None:
+            desk_id = self._floor.desk.desk_id
+            return protection_of(fact.trade.client_order_id, desk_id=desk_id) is not None
+        return await self._floor.store.find_live_order(own[0]) is not None
 
     async def _asked_whose(
         self, trades: Sequence[VenueTrade], *, account_id: int, venue: Venue, may_be_ours: bool

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from pregao.domain.desk import Desk
 from pregao.edges.postgres.trading_states import BELL
-from pregao.orders.ports import Desk
 from pregao.trading.floor import LOOK_SECONDS, Floor
 from pregao.trading.trouble import AWAY
 

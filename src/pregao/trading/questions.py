@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from pregao import rehearsal
-from pregao.domain.facts import EntryRequested, Fact, OrderEnded
+from pregao.domain.facts import EntryRequested, Fact, FillReported, OrderEnded
 from pregao.domain.order import OrderStatus
 from pregao.domain.venue import OperatorNeeded, Refused, VenueError
 from pregao.orders.ports import Exchange, LiveOrder
@@ -78,13 +78,15 @@ class Questions:
                 return
             if facts:
                 rehearsal.reach("trader.order.asked")
-            if any(isinstance(fact, EntryRequested) for fact in facts):
+            if self._needs_rules(order, facts):
                 await self._floor.read_prices({(order.venue, order.symbol)})
             if not facts and order.checks >= CHECKS_OF_DOUBT:
                 # A trade that nobody told may be what keeps it in doubt.
                 self._floor.doubts.ask_later(order.account_id)
             if not facts:
                 await self._put_off(order, age_seconds=_age_seconds(order, exchange))
+            if facts:
+                await self._floor.know_rules(order.venue, order.symbol)
             await self._floor.read_rates(order.venue, facts)
             # An end gives back what did not fill: it is told once the fills before it are in the position.
             end = [fact for fact in facts if isinstance(fact, OrderEnded)]
@@ -100,6 +102,13 @@ class Questions:
                     await self._put_off_refused(order, age_seconds=_age_seconds(order, exchange))
         except AWAY as away:
             log.warning("trader.database.away", error=type(away).__name__)
+
+    def _needs_rules(self, order: LiveOrder, facts: Sequence[Fact]) -> bool:
+        """An entry is sized by the symbol's rules, and the stop of a fill stands by them: another trader may have known them."""
+        if any(isinstance(fact, EntryRequested) for fact in facts):
+            return True
+        is_known = (order.venue, order.symbol) in self._floor.market.seen().instruments
+        return not is_known and any(isinstance(fact, FillReported) for fact in facts)
 
     async def _answer(self, order: LiveOrder, exchange: Exchange) -> Sequence[Fact] | None:
         """Ask the venue; None when the question was dropped meanwhile."""

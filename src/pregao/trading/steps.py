@@ -1,6 +1,6 @@
 """The dry lines of the journey, bound: each call gets its ports from the transaction it runs in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from uuid import UUID
@@ -9,7 +9,9 @@ import structlog
 
 from pregao.decisions.approve import settle_approval
 from pregao.decisions.decide import decide
+from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
+from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     ApprovalAnswered,
     DecisionApproved,
@@ -21,14 +23,21 @@ from pregao.domain.facts import (
     OrderDenied,
     OrderEnded,
     OrderRejected,
+    PositionChanged,
+    ProtectionRejected,
+    ProtectionReported,
     SignalAccepted,
+    StopTriggered,
 )
 from pregao.fills.book import book_fill
 from pregao.market.live import LiveMarket
 from pregao.orders import close, enter, plan
-from pregao.orders.ports import Desk
 from pregao.positions import update
 from pregao.runner import Bound, BoundInTurns
+from pregao.stops.exit import judge_trigger
+from pregao.stops.follow import follow_position
+from pregao.stops.refused import answer_refusal
+from pregao.stops.told import follow_report
 from pregao.trading.store import Store, Tx
 
 log = structlog.get_logger()
@@ -44,6 +53,7 @@ def bind_steps(
     clock: Clock,
     rates: Mapping[tuple[str, str], Decimal],
     part_sizes: Sequence[int],
+    keeps_lines: Collection[Venue] = (),
 ) -> tuple[dict[type[Fact], Bound[Tx]], dict[type[Fact], BoundInTurns[Tx]]]:
     """Bind the steps to the store's books, and those that give what follows in turns."""
 
@@ -67,7 +77,30 @@ def bind_steps(
 
     async def booked(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
         reports = [fact for fact in facts if isinstance(fact, FillReported)]
-        return await book_fill(reports, ledger=store.books(tx), rates=rates, now=clock())
+        return await book_fill(
+            reports, ledger=store.books(tx), rates=rates, desk_id=desk.desk_id, now=clock()
+        )
+
+    async def followed(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+        return await follow_position(
+            [fact for fact in facts if isinstance(fact, PositionChanged)],
+            guards=store.books(tx),
+            market=market.seen(),
+            desk=desk,
+            keeps_lines=keeps_lines,
+            now=clock(),
+            on_mistake=_log_unguarded,
+        )
+
+    def guarded(step: Step) -> Bound[Tx]:
+        async def run(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+            return await step(facts, guards=store.books(tx), now=clock())
+
+        return run
+
+    async def judged(facts: Sequence[Fact], tx: Tx) -> Sequence[Fact]:
+        triggers = [fact for fact in facts if isinstance(fact, StopTriggered)]
+        return await judge_trigger(triggers, exits=store.books(tx), market=market.seen(), now=clock())
 
     def planned_in_turns(approved: Fact, tx: Tx) -> AsyncIterator[Sequence[Fact]]:
         assert isinstance(approved, DecisionApproved)
@@ -91,6 +124,10 @@ def bind_steps(
         OrderEnded: positioned(update.release_rest),
         FillReported: booked,
         FillBooked: positioned(update.update_position),
+        PositionChanged: followed,
+        ProtectionRejected: guarded(answer_refusal),
+        ProtectionReported: guarded(follow_report),
+        StopTriggered: judged,
     }
     return steps, {DecisionApproved: planned_in_turns}
 
@@ -102,4 +139,10 @@ def _log_mistake(signal_id: UUID, account_id: int, mistake: Exception) -> None:
         account_id=account_id,
         error=type(mistake).__name__,
         exc_info=mistake,
+    )
+
+
+def _log_unguarded(position_id: int, mistake: Exception) -> None:
+    log.critical(
+        "stops.follow.failed", position_id=position_id, error=type(mistake).__name__, exc_info=mistake
     )

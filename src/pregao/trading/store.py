@@ -14,7 +14,7 @@ from uuid import UUID
 from pregao.decisions import ports as decisions
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
-from pregao.domain.facts import DecisionPending, Fact
+from pregao.domain.facts import DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
 from pregao.fills import ports as fills
@@ -24,11 +24,13 @@ from pregao.positions import ports as positions
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 from pregao.runner import Append
+from pregao.stops import ports as stops
+from pregao.stops.ports import DueExit, LeftOpen, Line
 
 Tx = TypeVar("Tx", bound=Append)
 
 
-class Books(orders.Books, positions.Positions, fills.Ledger, decisions.Bots, Protocol):
+class Books(orders.Books, positions.Positions, fills.Ledger, decisions.Bots, stops.Exits, Protocol):
     """The ports of every room that trades, over one open transaction."""
 
 
@@ -125,6 +127,20 @@ class Store(Protocol[Tx]):
         """Give the trades of our orders with their client order ids, and whether the others may be ours, too."""
         ...
 
+    async def peek_due_exits(self, *, now: datetime, limit: int) -> Sequence[DueExit]:
+        """Give claimed exits that are to be looked at again, longest due first, without locking them."""
+        ...
+
+    async def lock_due_exits(self, transaction: Tx, position_ids: Collection[int]) -> Sequence[int]:
+        """Lock those of the positions that nobody else is busy with."""
+        ...
+
+    async def put_off_due_exits(
+        self, transaction: Tx, position_ids: Collection[int], *, now: datetime, seconds: float
+    ) -> None:
+        """Look at what is still due of these positions no sooner than in so many seconds."""
+        ...
+
     # --- what is held ---
 
     async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
@@ -157,6 +173,42 @@ class Store(Protocol[Tx]):
 
     async def note_check(self, account_id: int, *, agrees: bool) -> None:
         """Note that the account was compared just now, and whether the venue holds what the books say."""
+        ...
+
+    # --- what guards at the venues ---
+
+    async def claim_due_lines(self, transaction: Tx, *, limit: int) -> Sequence[Line]:
+        """Give protective orders that are due to be asked about, and put off their next question."""
+        ...
+
+    async def standing_lines(
+        self, *, account_id: int | None = None, position_id: int | None = None
+    ) -> Sequence[Line]:
+        """Give the protective orders of an account or of a position that may still trade, told or not."""
+        ...
+
+    async def peek_unarmed(
+        self, venues: Collection[Venue], *, limit: int
+    ) -> Sequence[tuple[int, Venue, str]]:
+        """Give (position, venue, symbol) of what is held and has no stop yet."""
+        ...
+
+    async def peek_misplaced(
+        self, venues: Collection[Venue], *, limit: int
+    ) -> Sequence[tuple[int, Venue, str]]:
+        """Give (position, venue, symbol) of armed stops whose line is missing, stands elsewhere or has a quantity, and is due."""
+        ...
+
+    async def peek_unleft(self, venues: Collection[Venue], *, limit: int) -> Sequence[StopDisarmed]:
+        """Give what was disarmed and not left yet: its lines are to be taken back."""
+        ...
+
+    async def peek_open(self, venues: Collection[Venue], *, limit: int) -> Sequence[LeftOpen]:
+        """Give what is held, must be guarded, and has neither a line at the venue for all of it nor a monitor that watches."""
+        ...
+
+    async def is_watched(self, venue: Venue, symbol: str) -> bool:
+        """Say whether a monitor watches the symbol's price now."""
         ...
 
     # --- what may be traded ---

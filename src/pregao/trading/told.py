@@ -5,12 +5,13 @@ from collections.abc import Awaitable
 import structlog
 
 from pregao import rehearsal
-from pregao.domain.facts import FillReported
+from pregao.domain.facts import FillReported, ProtectionReported
 from pregao.domain.order import OrderStatus, order_of
-from pregao.domain.protection import ProtectionReport
+from pregao.domain.protection import ProtectionReport, protection_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
 from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
+from pregao.trading.lines import Lines
 from pregao.trading.questions import Questions
 from pregao.trading.trouble import AWAY
 
@@ -20,11 +21,12 @@ log = structlog.get_logger()
 class Told:
     """The ear of the trader."""
 
-    def __init__(self, floor: Floor, *, questions: Questions, gaps: Gaps) -> None:
-        """Let ``questions`` look into ends, and ``gaps`` into gaps."""
+    def __init__(self, floor: Floor, *, questions: Questions, gaps: Gaps, lines: Lines) -> None:
+        """Let ``questions`` look into ends, ``gaps`` and ``lines`` into gaps."""
         self._floor = floor
         self._questions = questions
         self._gaps = gaps
+        self._lines = lines
 
     async def take(self, report: OrderReport | TradeReport | ProtectionReport | StreamGap) -> None:
         """Take what a user stream tells; while a burst of orders leaves, what comes next waits in the socket."""
@@ -38,15 +40,39 @@ class Told:
             case OrderReport():
                 pass  # the answer to the order says the same, and when it was sent
             case ProtectionReport():
-                pass  # no protective order is the desk's yet: what it trades is told as a fill
+                self._take_line(report)
             case StreamGap():
                 self._floor.spawn(self._gaps.close(report.account_id, is_streams=True))
+                self._lines.look_soon(report.account_id)
+
+    def _take_line(self, report: ProtectionReport) -> None:
+        if self._is_line(report.protection_id):
+            told = ProtectionReported(happened_at=self._floor.clock(), report=report)
+            self._floor.spawn(self._see_followed(told, self._floor.record([told])))
+
+    def _is_line(self, text: str) -> bool:
+        """Say whether the id of an order is that of a protective order of ours."""
+        return protection_of(text, desk_id=self._floor.desk.desk_id) is not None
+
+    async def _see_followed(self, told: ProtectionReported, followed: Awaitable[None]) -> None:
+        """Wait until what a stream told of a line is written; what cannot be now is asked for again."""
+        try:
+            await followed
+        except Exception as trouble:
+            log.warning(
+                "stops.line.put_off",
+                protection_id=told.report.protection_id,
+                error=type(trouble).__name__,
+                exc_info=None if isinstance(trouble, AWAY) else trouble,
+            )
+            self._lines.look_soon(told.report.account_id)
 
     def _take_trade(self, report: TradeReport) -> None:
         fill = FillReported(happened_at=self._floor.clock(), account_id=report.account_id, trade=report.trade)
-        if order_of(fill.trade.client_order_id) is None:
+        sent_as = fill.trade.client_order_id
+        if order_of(sent_as) is None and not self._is_line(sent_as):
             self._floor.spawn(self._see_booked(fill, self._book_foreign(fill)))
-        elif needs_rate(fill):
+        elif needs_rate(fill) or not self._floor.market.knows(fill.trade.symbol):
             self._floor.spawn(self._see_booked(fill, self._book_with_rate(fill)))
         else:
             # The stream goes on: its next fills join the next commit, in the order they were told.
@@ -70,7 +96,9 @@ class Told:
 
     async def _book_with_rate(self, fill: FillReported) -> None:
         accounts = await self._floor.store.books().accounts([fill.account_id])
-        await self._floor.read_rates(accounts[fill.account_id].venue, [fill])
+        venue = accounts[fill.account_id].venue
+        await self._floor.know_rules(venue, fill.trade.symbol)
+        await self._floor.read_rates(venue, [fill])
         await self._floor.record([fill])
 
     async def _book_foreign(self, fill: FillReported) -> None:

@@ -13,19 +13,23 @@ import structlog
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
-from pregao.domain.protection import ProtectionReport
+from pregao.domain.desk import Desk
+from pregao.domain.protection import ProtectionReport, Protections
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
-from pregao.orders.ports import Desk, Exchange
+from pregao.orders.ports import Exchange
 from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
+from pregao.trading.executions import Executions
 from pregao.trading.floor import Floor
 from pregao.trading.gaps import Gaps
 from pregao.trading.halts import Halts
+from pregao.trading.lines import Lines
 from pregao.trading.outbox import NEVER_QUIET, Quiet
 from pregao.trading.questions import Questions
 from pregao.trading.store import Bell, Store
 from pregao.trading.told import Told
 from pregao.trading.turns import Turns
+from pregao.trading.unguarded import Unguarded
 
 log = structlog.get_logger()
 
@@ -43,6 +47,7 @@ class Trader:
         desk: Desk,
         orders_in_flight_max: int,
         first_part: int,
+        protections: Mapping[Venue, Protections] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
     ) -> None:
@@ -55,6 +60,7 @@ class Trader:
             desk=desk,
             orders_in_flight_max=orders_in_flight_max,
             first_part=first_part,
+            protections=protections,
             breakers=breakers,
             quiet=quiet,
         )
@@ -64,8 +70,11 @@ class Trader:
         self.questions = Questions(self.floor)
         self.gaps = Gaps(self.floor, self.questions)
         self.comparison = Comparison(self.floor)
+        self.lines = Lines(self.floor)
+        self.unguarded = Unguarded(self.floor)
+        self.executions = Executions(self.floor)
         self._joined: list[Callable[[], Awaitable[None]]] = []
-        self._told = Told(self.floor, questions=self.questions, gaps=self.gaps)
+        self._told = Told(self.floor, questions=self.questions, gaps=self.gaps, lines=self.lines)
 
     def join(self, work_once: Callable[[], Awaitable[None]]) -> None:
         """Run this beside the loops, too, again and again; say so before ``run``."""
@@ -84,6 +93,10 @@ class Trader:
                 loops.create_task(keep(self.gaps.close_due))
                 loops.create_task(keep(self.comparison.compare_next))
                 loops.create_task(keep(self.comparison.find_due))
+                loops.create_task(keep(self.lines.ask_about_due))
+                loops.create_task(keep(self.lines.keep_in_place))
+                loops.create_task(keep(self.unguarded.look))
+                loops.create_task(keep(self.executions.exit_due))
                 for work_once in self._joined:
                     loops.create_task(keep(work_once))
         finally:
@@ -99,11 +112,15 @@ class Trader:
         for account_id in await self.floor.store.forgetful_accounts(venue):
             self.floor.doubts.ask_later(account_id)  # whether or not its stream can be followed
         self.comparison.go_round(venue)
+        self.lines.go_round(venue)
+        self.unguarded.go_round(venue)
         log.info("trader.venue.taken_over", venue=venue, accounts=len(accounts))
 
     def give_up(self, venue: Venue) -> None:
         """Leave the venue's accounts to the trader that follows them now."""
         self.comparison.leave(venue)
+        self.lines.leave(venue)
+        self.unguarded.leave(venue)
 
     async def take(self, report: OrderReport | TradeReport | ProtectionReport | StreamGap) -> None:
         """Take what a user stream tells."""

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from pregao.orders.rows import MISTAKES
+from pregao.domain.mistakes import MISTAKES
 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 """What a database that is away raises; the internal one where a connection ends while it is being used."""

@@ -69,6 +69,12 @@ class TestSubmit:
         assert query["reduceOnly"] == "true"
         assert "positionSide" not in query
 
+    async def test_sends_the_bound_of_a_bounded_exit(self, exchange, venue):
+        await exchange.submit(attempt(reduce_only=True, limit_price=Decimal("89500.1")))
+
+        query = venue.orders_received()[0].query
+        assert (query["type"], query["price"], query["timeInForce"]) == ("LIMIT", "89500.1", "IOC")
+
     async def test_names_the_side_instead_in_hedge_mode(self, exchange, venue):
         """The exchange refuses reduceOnly there."""
         await exchange.submit(attempt(reduce_only=True, side=Side.SELL, position_side=PositionSide.LONG))

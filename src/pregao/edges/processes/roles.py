@@ -20,6 +20,7 @@ ROLES = {
     "web": "pregao.bootstrap.web:serve_web",
     "trader": "pregao.bootstrap.trader:serve_trader",
     "jobs": "pregao.bootstrap.jobs:serve_jobs",
+    "monitor": "pregao.bootstrap.monitor:serve_monitor",
     "paper": "pregao.bootstrap.paper:serve_paper",
 }
 STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung

@@ -47,6 +47,7 @@ def desk_roles() -> list[Role]:
         Role("paper", own_command("serve", "paper"), socket="paper"),
         Role("trader", own_command("serve", "trader")),
         Role("jobs", own_command("serve", "jobs")),
+        Role("monitor", own_command("serve", "monitor")),
         Role("web", own_command("serve", "web"), socket="web"),
     ]
 

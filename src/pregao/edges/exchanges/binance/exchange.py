@@ -442,10 +442,13 @@ def _order_parameters(attempt: OrderAttempt) -> dict[str, Value]:
     parameters: dict[str, Value] = {
         "symbol": attempt.symbol,
         "side": attempt.side.upper(),
-        "type": "MARKET",
+        "type": "MARKET" if attempt.limit_price is None else "LIMIT",
         "quantity": attempt.quantity,
         "newClientOrderId": attempt.client_order_id,
     }
+    if attempt.limit_price is not None:
+        parameters["price"] = attempt.limit_price
+        parameters["timeInForce"] = "IOC"
     if attempt.position_side is not PositionSide.BOTH:
         parameters["positionSide"] = attempt.position_side.upper()  # hedge mode forbids reduceOnly
     elif attempt.reduce_only:

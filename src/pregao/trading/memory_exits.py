@@ -1,0 +1,229 @@
+"""
+Exits while the database is away: sent under the id they would have had, kept in a file, and written down when it is back.
+
+The file is synced before the order leaves, so that a process that dies meanwhile leaves a word of it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import structlog
+
+from pregao.domain.account import Account, Venue
+from pregao.domain.facts import (
+    Fact,
+    OrderAccepted,
+    OrderPlanned,
+    OrderRejected,
+    OrderUnresolved,
+    StopTriggered,
+)
+from pregao.domain.money import ZERO
+from pregao.domain.position import Direction, Position
+from pregao.domain.stop import Claim, Execution, Trigger, claim
+from pregao.domain.venue import VenueError
+from pregao.edges.postgres.journal import decode, encode
+from pregao.orders.close import exit_from_memory
+from pregao.orders.rows import Moment
+from pregao.orders.send import send_order
+from pregao.stops.book import Fired
+from pregao.stops.claims import triggered
+from pregao.stops.ports import ArmedStop
+from pregao.trading.claims import HELD, Reached
+from pregao.trading.floor import Floor
+
+LOOK_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Kept:
+    """One exit that left without the database, and what the venue said of it."""
+
+    triggered: StopTriggered
+    order: OrderPlanned
+    outcome: OrderAccepted | OrderRejected | OrderUnresolved | None = None  # None: it is asked about
+
+
+class MemoryExits:
+    """Exits of one monitor that nobody could write down."""
+
+    def __init__(self, floor: Floor, *, claimed_by: str, path: Path) -> None:
+        """Read from ``path`` what another process before this one has left there."""
+        self._floor = floor
+        self._claimed_by = claimed_by
+        self._path = path
+        self._kept: dict[str, Kept] = {}  # by order
+        self._sending: set[int] = set()  # positions
+        for one in _read(path):
+            self._kept[one.order.order_id] = one
+
+    @property
+    def has_any(self) -> bool:
+        """Say whether something is to be written down."""
+        return bool(self._kept)
+
+    def begin(self, one: Reached, armed: ArmedStop, position: Position, account: Account) -> bool:
+        """Exit a position whose stop is reached, beside whatever else is done; False where that is under way already."""
+        number = one.position_id
+        if number in self._sending or any(kept.order.position_id == number for kept in self._kept.values()):
+            return False
+        self._sending.add(number)
+        self._floor.spawn(self._exit(one, armed, position, account))
+        return True
+
+    async def _exit(self, one: Reached, armed: ArmedStop, position: Position, account: Account) -> None:
+        try:
+            kept = self._plan(one, armed, position, account)
+            if kept is None:
+                return
+            held = await self._held(position, venue=account.venue)
+            if held == ZERO:
+                return
+            kept.order = replace(kept.order, quantity=min(held, kept.order.quantity))
+            if self._floor.gate.stopped(kept.order) is not None:
+                return
+            await asyncio.to_thread(_append, self._path, kept)
+            self._kept[kept.order.order_id] = kept
+            log.critical(
+                "stops.exit.from_memory", position_id=one.position_id, order_id=kept.order.order_id,
+                symbol=position.symbol,
+            )  # fmt: skip
+            kept.outcome = await send_order(
+                kept.order, exchange=self._floor.exchanges[account.venue], clock=self._floor.clock
+            )
+        finally:
+            self._sending.discard(one.position_id)
+
+    def _plan(self, one: Reached, armed: ArmedStop, position: Position, account: Account) -> Kept | None:
+        assert isinstance(one.event, Fired)
+        tick, fired = one.price_tick, one.event
+        seen = Trigger(
+            kind=fired.kind,
+            number=fired.number,
+            level=fired.level * tick,
+            price=fired.price * tick,
+            version=fired.version,
+        )
+        claimed = claim(armed.stop, seen)
+        if not isinstance(claimed, Claim):
+            return None
+        now = self._floor.clock()
+        far = one.bid if armed.stop.direction is Direction.LONG else one.ask
+        told = triggered(
+            replace(armed, stop=claimed.stop),
+            claimed.trigger,
+            token=claimed.token,
+            source=one.source,
+            claimed_by=self._claimed_by,
+            now=now,
+            price_at=one.price_at,
+            estimated_price=far * tick,
+        )
+        order = exit_from_memory(
+            position,
+            quantity=position.quantity,
+            execution=Execution(
+                token=claimed.token,
+                kind=claimed.trigger.kind,
+                number=claimed.trigger.number,
+                attempt=1,
+            ),
+            account=account,
+            moment=Moment(market=self._floor.market.seen(), desk=self._floor.desk, now=now),
+        )
+        return Kept(triggered=replace(told, is_from_memory=True), order=order)
+
+    async def _held(self, position: Position, *, venue: Venue) -> Decimal:
+        """Give what the venue holds there; where it does not say, what was held when somebody last looked."""
+        with contextlib.suppress(VenueError):
+            told = await self._floor.exchanges[venue].positions(
+                account_id=position.account_id, symbol=position.symbol
+            )
+            here = (one for one in told if one.position_side is position.position_side)
+            return sum((abs(one.quantity) for one in here), ZERO)
+        return position.quantity
+
+    # --- the database is back -----------------------------------------------------------------------------
+
+    async def write_down(self) -> None:
+        """Write what left without the database, each once; what was claimed by somebody else is only asked about."""
+        await asyncio.sleep(LOOK_SECONDS)
+        kept = {name: one for name, one in self._kept.items() if one.order.position_id not in self._sending}
+        if not kept:
+            return
+        store = self._floor.store
+        async with store.transaction() as transaction:
+            books = store.books(transaction)
+            numbers = sorted({one.triggered.stop.position_id for one in kept.values()})
+            positions = await books.lock_positions(numbers)
+            guards = await books.guards([one for one in positions.values() if one.status in HELD])
+            standing = await books.open_attempts(sorted(kept))
+            facts: list[Fact] = []
+            over: set[str] = set()
+            for name, one in kept.items():
+                if name in standing:
+                    continue  # it was planned before the database went
+                number = one.triggered.stop.position_id
+                armed = guards[number].armed if number in guards else None
+                if armed is None or positions[number].status not in HELD:
+                    log.warning("stops.exit.unwritten", position_id=number, order_id=name)
+                    over.add(name)  # its fills have closed the position in the books already
+                    continue
+                claimed = claim(armed.stop, one.triggered.trigger)
+                if isinstance(claimed, Claim) and claimed.token == one.triggered.token:
+                    facts.append(replace(one.triggered, stop=claimed.stop))
+                facts.append(one.order)
+            done = await self._floor.runner.advance_in(transaction, facts)
+        sent = {one.order.client_order_id for one in kept.values()}
+        self._floor.go_on(
+            [fact for fact in done if not (isinstance(fact, OrderPlanned) and fact.client_order_id in sent)]
+        )
+        outcomes = [one.outcome for name, one in kept.items() if one.outcome is not None and name not in over]
+        if outcomes:
+            await self._floor.record(outcomes)
+        for name in kept:
+            del self._kept[name]
+        await asyncio.to_thread(_write, self._path, list(self._kept.values()))
+        log.warning("stops.exits.written_down", orders=len(kept))
+
+
+def _line(one: Kept) -> str:
+    return json.dumps({"triggered": encode(one.triggered), "order": encode(one.order)}) + "\n"
+
+
+def _append(path: Path, one: Kept) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(one))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, kept: list[Kept]) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.writelines(_line(one) for one in kept)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _read(path: Path) -> list[Kept]:
+    if not path.exists():
+        return []
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):  # a line that was cut off: its order never left
+            page: Mapping[str, str] = json.loads(text)
+            told, order = decode("StopTriggered", page["triggered"]), decode("OrderPlanned", page["order"])
+            assert isinstance(told, StopTriggered)
+            assert isinstance(order, OrderPlanned)
+            found.append(Kept(triggered=told, order=order))
+    return found
