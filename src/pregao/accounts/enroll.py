@@ -29,10 +29,13 @@ DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX = Decimal(10), Decimal(1_000_000_000)  # 
 POSITIONS_MIN, POSITIONS_MAX = 1, 1_000
 RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX = Decimal(1), Decimal(1_000_000_000)
 DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX = Decimal("0.1"), Decimal(100)
+SLIPPAGE_PCT_MIN, SLIPPAGE_PCT_MAX = Decimal("0.1"), Decimal(100)
+EXECUTIONS_MAX = 1_000_000
 
 CHANGEABLE = frozenset(
     {
         "name", "role", "is_active", "max_daily_loss_usd", "max_positions", "risk_capital_usd", "monthly_drawdown_pct",
+        "max_slippage_pct", "slippage_pause_pct", "max_executions_per_minute", "max_executions_per_hour",
     },
 )  # fmt: skip
 
@@ -41,6 +44,10 @@ AMOUNT_RANGES = {
     "max_daily_loss_usd": (DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX),
     "risk_capital_usd": (RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX),
     "monthly_drawdown_pct": (DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX),
+    "max_slippage_pct": (SLIPPAGE_PCT_MIN, SLIPPAGE_PCT_MAX),
+    "slippage_pause_pct": (SLIPPAGE_PCT_MIN, SLIPPAGE_PCT_MAX),
+    "max_executions_per_minute": (Decimal(1), Decimal(EXECUTIONS_MAX)),
+    "max_executions_per_hour": (Decimal(1), Decimal(EXECUTIONS_MAX)),
 }
 
 
@@ -146,7 +153,8 @@ def email_taken(email: str) -> ConflictError:
 def _check_user(user: User) -> None:
     _check_name(user.name)
     for name, (minimum, maximum) in AMOUNT_RANGES.items():
-        amount: Decimal | None = getattr(user, name)
+        given = getattr(user, name)
+        amount = None if given is None else Decimal(given)
         if amount is not None and not (amount.is_finite() and minimum <= amount <= maximum):
             raise SettingUnusableError(
                 "SETTING_OUT_OF_RANGE", f"{name}={amount} minimum={minimum} maximum={maximum}.", field=name

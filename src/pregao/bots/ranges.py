@@ -15,6 +15,7 @@ from pregao.domain.bot import (
     LEVERAGE_MIN,
     MARGIN_USD_MIN,
     Bot,
+    GuardSettings,
     Subscription,
     SymbolSettings,
     TradingHours,
@@ -91,6 +92,16 @@ SYMBOL_RANGES = {
 }
 
 
+GUARD_RANGES = {
+    "trailing_percent": _range("0.1", 50),
+    "trailing_step_percent": _range(0, 10),
+    "fee_percent": _range(0, 5),
+    "slippage_percent": _range(0, 5),
+}
+TARGET_RANGES = {"percent": _range("0.1", 1_000), "share": _range("0.01", 1)}
+TARGETS_MAX = 10
+
+
 def check_bot(bot: Bot) -> None:
     """
     See that every setting of a bot can be used.
@@ -127,6 +138,7 @@ def check_bot(bot: Bot) -> None:
     _check_allowed_symbols(bot.allowed_symbols)
     _check_hours(bot.trading_hours)
     _check_ranges(bot, BOT_RANGES)
+    _check_guard(bot.guard, field="guard")
     _check_rows(bot.symbols)
     if any(row.use_bot_default for row in bot.symbols):
         raise SettingUnusableError(
@@ -161,6 +173,8 @@ def check_subscription(subscription: Subscription) -> None:
     :raises SettingUnusableError: naming the first that cannot, and its range.
     """
     _check_ranges(subscription, SUBSCRIPTION_RANGES)
+    if subscription.custom_guard is not None:
+        _check_guard(subscription.custom_guard, field="custom_guard")
     _check_rows(subscription.symbols)
 
 
@@ -209,6 +223,22 @@ def _check_rows(rows: Sequence[SymbolSettings]) -> None:
         _check_symbol(row.symbol, field="symbols")
         _check_ranges(row, SYMBOL_RANGES, within=f"symbols.{row.symbol}.")
     _check_repeated([row.symbol for row in rows], field="symbols")
+
+
+def _check_guard(guard: GuardSettings, *, field: str) -> None:
+    _check_ranges(guard, GUARD_RANGES, within=f"{field}.")
+    _check_count(guard.targets, TARGETS_MAX, field=f"{field}.targets")
+    for number, target in enumerate(guard.targets):
+        _check_ranges(target, TARGET_RANGES, within=f"{field}.targets.{number}.")
+    shares = sum((target.share for target in guard.targets), Decimal(0))
+    percents = [target.percent for target in guard.targets]
+    if shares > 1 or percents != sorted(set(percents)):
+        shown = ", ".join(f"{target.percent}%={target.share}" for target in guard.targets)
+        raise SettingUnusableError(
+            "TARGETS_UNUSABLE",
+            f"{field}.targets={shown} shares={shares} maximum=1. Name the nearest first, each once; together at most all.",
+            field=f"{field}.targets",
+        )
 
 
 def _check_count(entries: Sequence[object], maximum: int, *, field: str) -> None:

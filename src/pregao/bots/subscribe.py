@@ -24,7 +24,7 @@ REASON_CHARACTERS_MIN, REASON_CHARACTERS_MAX = 3, 500
 CHANGEABLE = frozenset(
     {
         "status", "custom_leverage", "custom_margin_usd", "custom_stop_loss_pct", "custom_take_profit_pct",
-        "max_daily_loss_usd", "max_concurrent_positions", "custom_same_side", "custom_opposite_side", "symbols",
+        "max_daily_loss_usd", "max_concurrent_positions", "custom_same_side", "custom_opposite_side", "symbols", "custom_guard",
     },
 )  # fmt: skip
 

@@ -35,6 +35,9 @@ class OperationLine:
     average_entry_price: Decimal | None
     average_exit_price: Decimal | None
     stop_price: Decimal | None
+    initial_stop: Decimal | None  # where it was armed; it never changes
+    stop_status: str | None  # armed, triggered, disarmed; None: nothing has filled
+    stop_version: int | None
     target_price: Decimal | None
     capital: Decimal | None
     risk_percent: Decimal | None

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
-from pregao.edges.cli import operations, trades
+from pregao.domain.stop import StopRule
+from pregao.edges.cli import operations, stops, trades
 from tests.builders import configured
 from tests.edges.http.api.test_receipts import planned
+from tests.edges.http.api.test_stops import open_position, price_is
 
 
 class TestSize:
@@ -73,3 +75,23 @@ class TestOperation:
         assert shown["status"] == "PLANNED"
         assert "OPERATION_UNKNOWN" in unknown.stderr
         assert "OPERATION_STATE" in closed.stderr
+
+
+class TestStops:
+    async def test_are_moved_reported_and_backfilled(self, shell):
+        desk, here = shell
+        await desk.append(*configured())
+        await open_position(desk, 1, rule=StopRule())
+        await price_is(desk, "95300", "95301")
+
+        dry = await here.run(stops.app, "backfill", "--dry-run")
+        filled = await here.run(stops.app, "backfill")
+        moved = await here.run(operations.app, "stop", "1", "94000", "--reason", "the news")
+        refused = await here.run(operations.app, "stop", "1", "95300", "--reason", "the news")
+        report = await here.run(stops.app, "report")
+
+        assert "Nothing was changed" in dry.stdout
+        assert "updated    1" in filled.stdout
+        assert "94000" in moved.stdout
+        assert "STOP_AT_MARKET" in refused.stderr
+        assert "Nothing failed within the last hour" in report.stdout

@@ -5,6 +5,7 @@ import pytest
 from pregao.edges.cli import bots, subscriptions
 from pregao.edges.cli.rules import hours_of, hours_text
 from tests.builders import BOT_ID
+from tests.edges.http.api.own_desk import STANDARD_GUARD
 from tests.edges.http.api.test_receipts import approved, planned
 
 RULES = {
@@ -141,11 +142,16 @@ class TestSubscription:
         words = ("--leverage", "3", "--margin-usd", "30", "--stop-loss-pct", "0", "--take-profit-pct", "0")
         sides = ("--same-side", "replace", "--opposite-side", "ignore")
         limits = ("--max-daily-loss-usd", "50", "--max-positions", "2")
-
-        changed = await here.read(subscriptions.app, "change", "EMA cross/main", *words, *sides, *limits)
-        back = await here.read(
-            subscriptions.app, "change", "EMA cross/main", "--leverage", "default", "--same-side", "default"
+        guard = (
+            "--guard",
+            "trailing=hand_span targets=3:0.5,6:0.5 break_even_after_target=yes fee_percent=0",
         )
+        given = (*words, *sides, *limits, *guard)
+        defaults = [word for name in ("--leverage", "--same-side", "--guard") for word in (name, "default")]
+
+        changed = await here.read(subscriptions.app, "change", "EMA cross/main", *given)
+        shown = await here.run(subscriptions.app, "show", "EMA cross/main")
+        back = await here.read(subscriptions.app, "change", "EMA cross/main", *defaults)
 
         assert changed["effective"] == {
             "leverage": 3,
@@ -154,7 +160,18 @@ class TestSubscription:
             "take_profit_pct": "0",
             "same_side": "replace",
             "opposite_side": "ignore",
+            "guard": changed["custom_guard"],
         }
+        targets = [{"percent": "3", "share": "0.5"}, {"percent": "6", "share": "0.5"}]
+        said = {
+            "trailing": "hand_span",
+            "targets": targets,
+            "break_even_after_target": True,
+            "fee_percent": "0",
+        }
+        assert changed["custom_guard"] == {**STANDARD_GUARD, **said}
+        assert "trailing=hand_span" in shown.output
+        assert back["custom_guard"] is None
         assert (changed["max_daily_loss_usd"], changed["max_concurrent_positions"]) == ("50", 2)
         assert (back["effective"]["leverage"], back["effective"]["same_side"]) == (10, "ignore")
         assert back["custom_margin_usd"] == "30"

@@ -132,6 +132,28 @@ class TestTransaction:
         assert await journal.pool.fetchval("SELECT count(*) FROM journal") == 1
 
 
+class TestIdle:
+    async def test_ends_a_transaction_that_says_nothing_and_lets_go_of_what_it_locked(
+        self, journal, database
+    ):
+        """As one does whose process is stopped: others must get to the position it had locked."""
+        frozen = await open_journal(database, connections_max=2, idle_seconds_max=0.2)
+
+        async def freeze() -> None:
+            async with frozen.transaction() as transaction:
+                await transaction.connection.execute("SELECT FROM desk FOR UPDATE")
+                async with asyncio.timeout(5):
+                    await journal.pool.fetchval("SELECT epoch FROM desk FOR UPDATE")
+                await transaction.connection.execute("SELECT 1")
+
+        try:
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+                await freeze()
+            assert await frozen.pool.fetchval("SELECT 1") == 1
+        finally:
+            await frozen.pool.close()
+
+
 class TestTail:
     async def test_gives_facts_in_order_and_goes_on_behind_them(self, journal):
         await put(journal, knocked(1) + knocked(2))

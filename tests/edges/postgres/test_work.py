@@ -177,6 +177,24 @@ class TestClaimDueOrders:
 
         assert await claim_due_orders(journal.pool, limit=5) == []
 
+    async def test_asks_once_about_what_a_silent_sender_may_have_sent_before_its_answer_is_due(self, journal):
+        """It may have filled, and nothing guards it; that it never left is known no sooner for that."""
+        planned = order(happened_at=now() - timedelta(seconds=4))
+        await put(journal, [*configured(), planned])
+        workers = work.Workers(journal.pool)
+        lease = await workers.enter(worker_id=planned.owner, role="trader")
+        assert await claim_due_orders(journal.pool, limit=5) == []
+        due_at = await journal.pool.fetchval("SELECT check_at FROM orders")
+
+        await journal.pool.execute(
+            "UPDATE workers SET lease_until = clock_timestamp() + interval '6.5 seconds' WHERE worker_id = $1",
+            lease.worker_id,
+        )
+
+        assert [one.order_id for one in await claim_due_orders(journal.pool, limit=5)] == [planned.order_id]
+        assert await claim_due_orders(journal.pool, limit=5) == []
+        assert await journal.pool.fetchval("SELECT check_at FROM orders") == due_at
+
     def test_asks_ever_more_slowly(self):
         assert list(work.ASK_AGAIN_SECONDS) == sorted(work.ASK_AGAIN_SECONDS)
         assert work.ASK_AGAIN_SECONDS[-1] == 30

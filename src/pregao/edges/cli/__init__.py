@@ -28,6 +28,7 @@ GROUPS = {
     "flatten": "flattens",
     "operation": "operations",
     "screener": "screener",
+    "stops": "stops",
     "trade": "trades",
     "paper": "paper",
     "journal": "journal",
@@ -110,7 +111,7 @@ def up() -> None:
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="web, trader, jobs or paper.")]) -> None:
+def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs or paper.")]) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
     from pregao.edges.processes.roles import ROLES, run_role
     from pregao.rehearsal import RehearsalRefusedError

@@ -63,6 +63,7 @@ def create(
     global_max_positions: rules.GlobalMaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    guard: rules.Guard = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +93,7 @@ def create(
         "opposite_side": opposite_side,
         "policy": policy,
     }
-    bot = call("POST", "/bots", body=rules.asked(given))
+    bot = call("POST", "/bots", body={**rules.asked(given), **rules.guard_of(guard, field="guard")})
     if as_json:
         show_json(bot)
         return
@@ -125,6 +126,7 @@ def change(
     global_max_positions: rules.GlobalMaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    guard: rules.Guard = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +155,11 @@ def change(
         "opposite_side": opposite_side,
         "policy": policy,
     }
-    changed = call("PATCH", f"/bots/{find_bot_id(bot)}", body=rules.asked(given))
+    changed = call(
+        "PATCH",
+        f"/bots/{find_bot_id(bot)}",
+        body={**rules.asked(given), **rules.guard_of(guard, field="guard")},
+    )
     if as_json:
         show_json(changed)
         return

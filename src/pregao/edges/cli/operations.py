@@ -68,6 +68,22 @@ def close(operation: Operation, *, as_json: Json = False) -> None:
 
 
 @app.command()
+def stop(
+    operation: Operation,
+    price: Annotated[str, typer.Argument(help="Where the stop is to stand.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept with the stop.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where it would trigger at once, or no price is known.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Move an operation's stop, whichever way; its initial stop stays."""
+    body = {"stop_price": price, "reason": reason, "force": force}
+    _say(call("POST", f"/operations/{operation}/stop", body=body), as_json=as_json)
+
+
+@app.command()
 def size(
     *,
     capital: Annotated[str, typer.Option(help="What the risk is a share of.")],

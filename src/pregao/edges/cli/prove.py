@@ -30,6 +30,9 @@ def prove(
         typer.Option(help="Who is ended where: all, none, or acts, points or POINT:ACT parted by commas."),
     ] = "all",
     quick: Annotated[bool, typer.Option("--quick", help="Shorter outages, and less time to settle.")] = False,
+    stops: Annotated[
+        bool, typer.Option("--stops", help="Prove the stops: one exit for each trigger, nothing left open.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with the desk's logs.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,18 +42,12 @@ def prove(
     It starts real processes, breaks them at their crash points, and compares the books with the exchange's.
     """
     plans = importlib.import_module("pregao.proof.plan")  # an upper floor, named as the roles are
+    make = _stops_plan if stops else _plan
     try:
-        plan = plans.make_plan(
-            signals=signals,
-            accounts=accounts,
-            seed=seed,
-            faults=plans.read_faults(faults),
-            trials=plans.read_trials(kill),
-            restores=plans.reads_restore(kill),
-        )
+        plan = make(signals=signals, accounts=accounts, seed=seed, faults=faults, kill=kill)
     except plans.PlanError as wrong:
         fail(str(wrong), code=WRONG_USE)
-    report = _carried_out(plan, is_quick=quick, keep=keep)
+    report = _carried_out(plan, is_quick=quick, keep=keep, stops=stops)
     if as_json:
         show_json(report.to_page())
     else:
@@ -62,11 +59,36 @@ def prove(
         raise typer.Exit(1)
 
 
-def _carried_out(plan: Any, *, is_quick: bool, keep: bool) -> Any:
+def _plan(*, signals: int, accounts: int, seed: int, faults: str, kill: str) -> Any:
+    plans = importlib.import_module("pregao.proof.plan")
+    return plans.make_plan(
+        signals=signals,
+        accounts=accounts,
+        seed=seed,
+        faults=plans.read_faults(faults),
+        trials=plans.read_trials(kill),
+        restores=plans.reads_restore(kill),
+    )
+
+
+def _stops_plan(*, signals: int, accounts: int, seed: int, faults: str, kill: str) -> Any:
+    plans = importlib.import_module("pregao.proof.plan")
+    stops = importlib.import_module("pregao.proof.stops_plan")
+    return stops.make_stops_plan(
+        signals=signals,
+        accounts=accounts,
+        seed=seed,
+        faults=plans.read_faults(faults, known=stops.STOP_FAULTS),
+        trials=plans.read_trials(kill, known=stops.STOP_ACTS),
+    )
+
+
+def _carried_out(plan: Any, *, is_quick: bool, keep: bool, stops: bool) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    proof = importlib.import_module("pregao.proof.prove")
+    name, act = ("stops", "prove_stops") if stops else ("prove", "prove")
+    prove = getattr(importlib.import_module(f"pregao.proof.{name}"), act)
     desks = importlib.import_module("pregao.proof.desk")
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
@@ -76,7 +98,7 @@ def _carried_out(plan: Any, *, is_quick: bool, keep: bool) -> Any:
             bar.update(task, description=doing, completed=done, total=total)
 
         try:
-            return asyncio.run(_until_told(proof.prove(plan, is_quick=is_quick, keep=keep, tell=tell)))
+            return asyncio.run(_until_told(prove(plan, is_quick=is_quick, keep=keep, tell=tell)))
         except desks.ProofFailedError as failure:
             fail(str(failure))
         except asyncio.CancelledError:

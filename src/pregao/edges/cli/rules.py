@@ -24,6 +24,19 @@ HOURS = re.compile(r"(?P<days>\S+)\s+(?P<start>[0-9:]+)-(?P<end>[0-9:]+)(?:\s+(?
 TEXTS = frozenset({"name", "webhook_path", "description", "policy"})
 """Fields whose words are only words."""
 
+GUARD_WORDS = (
+    "targets", "trailing", "trailing_percent", "trailing_step_percent", "break_even_after_target", "fee_percent",
+    "slippage_percent", "is_required",
+)  # fmt: skip
+YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
+
+Guard: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Stops beside the two percentages, said whole: 'trailing=hand_span targets=3:0.5,6:0.5 "
+        "break_even_after_target=yes'; default takes them away."
+    ),
+]
 Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
 Description: TypeAlias = Annotated[str | None, typer.Option(help="What it trades, for people.")]
 Directions: TypeAlias = Annotated[str | None, typer.Option(help="both, buy_only or sell_only.")]
@@ -137,6 +150,49 @@ def hours_of(texts: Sequence[str] | None) -> list[dict[str, Any]] | None:
     return None if texts is None else [] if _is_nothing(texts) else [_window(text) for text in texts]
 
 
+def guard_of(text: str | None, *, field: str) -> dict[str, Any]:
+    """
+    Give the part of a body that sets a guard as people write it: names and values, each once.
+
+    What is not named has its standard value: a guard is said whole. `default` is the standard, or the bot's.
+    """
+    if text is None:
+        return {}
+    if _is_nothing([text]):
+        return {field: {} if field == "guard" else None}
+    guard: dict[str, Any] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if name not in GUARD_WORDS or name in guard or not value:
+            fail(f"GUARD_UNREADABLE: word={word}. Write name=value of: {' '.join(GUARD_WORDS)}.", code=2)
+        guard[name] = _targets(value) if name == "targets" else YES_OR_NO.get(value.lower(), value)
+    return {field: guard}
+
+
+def guard_text(guard: Mapping[str, Any] | None) -> str:
+    """Write a guard as it may be given."""
+    if guard is None:
+        return "default"
+    shown = {
+        **guard,
+        "targets": ",".join(f"{one['percent']}:{one['share']}" for one in guard["targets"]),
+    }
+    words = (
+        f"{name}={'yes' if shown[name] is True else 'no' if shown[name] is False else shown[name]}"
+        for name in GUARD_WORDS
+        if shown[name] not in (None, "")
+    )
+    return " ".join(words)
+
+
+def _targets(text: str) -> list[dict[str, str]]:
+    targets = []
+    for part in text.split(","):
+        percent, _, share = part.partition(":")
+        targets.append({"percent": percent, "share": share or "1"})
+    return targets
+
+
 def hours_text(windows: Sequence[Mapping[str, Any]]) -> str:
     """Write windows as they may be given."""
     texts = [
@@ -153,6 +209,9 @@ def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "trading_hours" in shown:
         shown["trading_hours"] = hours_text(shown["trading_hours"])
+    for name in ("guard", "custom_guard"):
+        if name in shown:
+            shown[name] = guard_text(shown[name])
     if "allowed_symbols" in shown:
         shown["allowed_symbols"] = ", ".join(shown["allowed_symbols"]) or "any"
     return shown

@@ -74,6 +74,7 @@ def add(
     max_positions: MaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    guard: rules.Guard = None,
     as_json: Json = False,
 ) -> None:
     """Have an account follow a bot; what is not named is the bot's."""
@@ -88,7 +89,14 @@ def add(
         "custom_opposite_side": opposite_side,
     }
     joined = {"bot_id": find_bot_id(bot), "account_id": find_account_id(account)}
-    _show(call("POST", "/bot-subscriptions", body={**joined, **rules.asked(given)}), as_json=as_json)
+    _show(
+        call(
+            "POST",
+            "/bot-subscriptions",
+            body={**joined, **rules.asked(given), **rules.guard_of(guard, field="custom_guard")},
+        ),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -103,6 +111,7 @@ def change(
     max_positions: MaxPositions = None,
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
+    guard: rules.Guard = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest; `default` takes the bot's value again."""
@@ -117,7 +126,10 @@ def change(
         "custom_opposite_side": opposite_side,
     }
     path = f"/bot-subscriptions/{find_subscription_id(subscription)}"
-    _show(call("PATCH", path, body=rules.asked(given)), as_json=as_json)
+    _show(
+        call("PATCH", path, body={**rules.asked(given), **rules.guard_of(guard, field="custom_guard")}),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -128,6 +140,7 @@ def show(subscription: Named, *, as_json: Json = False) -> None:
         show_json(shown)
         return
     orders, effective = shown.pop("recent_executions"), shown.pop("effective")
+    effective["guard"] = rules.guard_text(effective["guard"])
     show_fields([*rules.readable(shown).items(), *((f"effective {k}", v) for k, v in effective.items())])
     print()
     if shown["symbols"]:

@@ -25,6 +25,17 @@ MaxPositions = Annotated[
 RiskCapitalUsd = Annotated[
     str | None, typer.Option(help="What risks are shares of, in USD; none: no month is measured.")
 ]
+MaxSlippagePct = Annotated[
+    str | None, typer.Option(help="An exit that would fill worse tries a bounded price first; 5 if not said.")
+]
+SlippagePausePct = Annotated[
+    str | None,
+    typer.Option(help="Beyond this nothing more is entered until somebody resumes; 10 if not said."),
+]
+MaxExecutionsPerMinute = Annotated[
+    int | None, typer.Option(help="Exits of stops and targets; 10 if not said.")
+]
+MaxExecutionsPerHour = Annotated[int | None, typer.Option(help="The same in an hour; 100 if not said.")]
 MonthlyDrawdownPct = Annotated[
     str | None, typer.Option(help="Lost of that in a UTC month, entries end until the next; 4 if not said.")
 ]
@@ -59,6 +70,10 @@ def create(
     max_positions: MaxPositions = None,
     risk_capital_usd: RiskCapitalUsd = None,
     monthly_drawdown_pct: MonthlyDrawdownPct = None,
+    max_slippage_pct: MaxSlippagePct = None,
+    slippage_pause_pct: SlippagePausePct = None,
+    max_executions_per_minute: MaxExecutionsPerMinute = None,
+    max_executions_per_hour: MaxExecutionsPerHour = None,
     ask_password: Prompted = False,
     as_json: Json = False,
 ) -> None:
@@ -70,6 +85,10 @@ def create(
             "max_positions": max_positions,
             "risk_capital_usd": risk_capital_usd,
             "monthly_drawdown_pct": monthly_drawdown_pct,
+            "max_slippage_pct": max_slippage_pct,
+            "slippage_pause_pct": slippage_pause_pct,
+            "max_executions_per_minute": max_executions_per_minute,
+            "max_executions_per_hour": max_executions_per_hour,
         }
     )
     made = call("POST", "/admin/users", body={**given, **limits, **_password(asked=ask_password)})
@@ -118,6 +137,10 @@ def change(
     max_positions: MaxPositions = None,
     risk_capital_usd: RiskCapitalUsd = None,
     monthly_drawdown_pct: MonthlyDrawdownPct = None,
+    max_slippage_pct: MaxSlippagePct = None,
+    slippage_pause_pct: SlippagePausePct = None,
+    max_executions_per_minute: MaxExecutionsPerMinute = None,
+    max_executions_per_hour: MaxExecutionsPerHour = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest; it counts from the user's next request on."""
@@ -128,6 +151,10 @@ def change(
             "max_positions": max_positions,
             "risk_capital_usd": risk_capital_usd,
             "monthly_drawdown_pct": monthly_drawdown_pct,
+            "max_slippage_pct": max_slippage_pct,
+            "slippage_pause_pct": slippage_pause_pct,
+            "max_executions_per_minute": max_executions_per_minute,
+            "max_executions_per_hour": max_executions_per_hour,
         }
     )
     body = {**{field: value for field, value in given.items() if value is not None}, **limits}

@@ -21,6 +21,7 @@ from pregao.edges.http.audit import RecordAction
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
 from pregao.positions.ports import DriftBooks
+from pregao.stops.by_hand import HandBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.approvals import Approvals
@@ -36,6 +37,7 @@ from pregao.views.performance import Performances
 from pregao.views.preflight import Preflights
 from pregao.views.receipts import Receipts
 from pregao.views.screener import ScreenerViews
+from pregao.views.stops import StopReports
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
 from pregao.views.weights import Weights
@@ -63,6 +65,8 @@ class Desk:
     record_action: RecordAction
     overview: Overview
     operations: Operations
+    stop_reports: StopReports
+    hand_books: HandBooks
     bots: BotBooks
     approval_books: ApprovalBooks
     accounts: AccountBooks

@@ -34,6 +34,8 @@ from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
+from pregao.edges.postgres.stop_books import PostgresHandBooks
+from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -54,6 +56,18 @@ USERS = "/api/v1/admin/users"
 ACTIONS = "/api/v1/admin/actions"
 BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
+
+STANDARD_GUARD = {
+    "targets": [],
+    "trailing": None,
+    "trailing_percent": "2",
+    "trailing_step_percent": "0.1",
+    "break_even_after_target": False,
+    "fee_percent": "0.1",
+    "slippage_percent": "0.05",
+    "is_required": None,
+}
+"""What a bot has that says nothing of its guard."""
 ACCOUNTS = "/api/v1/exchange-accounts"
 
 
@@ -181,6 +195,10 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         record_action=PostgresActions(journal).record,
         overview=PostgresOverview(journal.pool),
         operations=PostgresOperations(journal.pool),
+        stop_reports=PostgresStopReports(journal.pool),
+        hand_books=PostgresHandBooks(
+            journal, ring=lambda *numbers: rings.append(f"stops {' '.join(numbers)}")
+        ),
         bots=PostgresBotBooks(
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),

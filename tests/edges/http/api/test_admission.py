@@ -163,7 +163,8 @@ class TestHealth:
         await desk.journal.pool.execute(
             """
             INSERT INTO workers (worker_id, role, lease_epoch, lease_until) VALUES
-            ('one', 'trader', 1, now() + interval '1 minute'), ('two', 'trader', 2, now() - interval '1 minute')
+            ('one', 'trader', 1, now() + interval '1 minute'), ('two', 'trader', 2, now() - interval '1 minute'),
+            ('three', 'monitor', 3, now() + interval '1 minute')
             """
         )
 
@@ -171,9 +172,9 @@ class TestHealth:
 
         health = answer.json()
         assert (answer.status_code, health["status"]) == (200, "healthy")
-        assert [worker["role"] for worker in health["workers"]] == ["trader"]
+        assert sorted(worker["role"] for worker in health["workers"]) == ["monitor", "trader"]
 
-    async def test_is_degraded_without_trader_or_paper_exchange(self, desk):
+    async def test_is_degraded_without_trader_monitor_or_paper_exchange(self, desk):
         desk.paper.is_away = True
 
         health = (await desk.client.get("/health/detailed")).json()

@@ -8,8 +8,14 @@ import pytest
 from pregao.domain.account import Venue
 from pregao.domain.facts import AccountConfigured, BotConfigured, SignalAccepted
 from tests.builders import BOT_ID, account, bot
-from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, SUBSCRIPTIONS, code_of
+from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, STANDARD_GUARD, SUBSCRIPTIONS, code_of
 from tests.edges.http.api.test_receipts import approved, planned
+
+TRAILING = {
+    "trailing": "hand_span",
+    "break_even_after_target": True,
+    "targets": [{"percent": "3", "share": "0.5"}, {"percent": 6, "share": 0.5}],
+}
 
 
 @pytest.fixture
@@ -42,6 +48,7 @@ class TestSubscribe:
             "take_profit_pct": "5",
             "same_side": "ignore",
             "opposite_side": "reverse",
+            "guard": STANDARD_GUARD,
         }
         assert (shown["max_daily_loss_usd"], shown["max_concurrent_positions"]) == ("200", 3)
 
@@ -105,6 +112,37 @@ class TestSubscribe:
         ]
         assert shown["effective_by_symbol"]["BTCUSDT"]["leverage"] == 3
         assert shown["config_group_id"] is None
+
+    async def test_guards_its_positions_its_own_way_or_the_bots(self, desk, joined):
+        made, join = joined
+        await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"guard": {"trailing": "percent"}})
+        account_id = (await desk.make_account())["account_id"]
+
+        own = (await join(account_id, custom_guard=TRAILING)).json()
+        where = f"{SUBSCRIPTIONS}/{own['subscription_id']}"
+        back = (await desk.client.patch(where, json={"custom_guard": None})).json()
+
+        targets = [{"percent": "3", "share": "0.5"}, {"percent": "6", "share": "0.5"}]
+        wanted = {**STANDARD_GUARD, **TRAILING, "targets": targets}
+        assert own["custom_guard"] == own["effective"]["guard"] == wanted
+        assert back["custom_guard"] is None
+        assert back["effective"]["guard"] == {**STANDARD_GUARD, "trailing": "percent"}
+
+    @pytest.mark.parametrize(
+        ("guard", "code"),
+        [
+            ({"trailing_percent": 0}, "SETTING_OUT_OF_RANGE"),
+            ({"targets": [{"percent": 3, "share": 0.6}, {"percent": 6, "share": 0.6}]}, "TARGETS_UNUSABLE"),
+            ({"targets": [{"percent": 6, "share": 0.5}, {"percent": 3, "share": 0.5}]}, "TARGETS_UNUSABLE"),
+        ],
+    )
+    async def test_refuses_a_guard_that_nothing_can_do(self, desk, joined, guard, code):
+        _, join = joined
+        account_id = (await desk.make_account())["account_id"]
+
+        answer = await join(account_id, custom_guard=guard)
+
+        assert (answer.status_code, code_of(answer)) == (422, code)
 
     async def test_refuses_a_second_one_of_the_same_account(self, desk, joined):
         _, join = joined

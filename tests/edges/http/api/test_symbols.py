@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, code_of
+from tests.edges.http.api.own_desk import BOTS, STANDARD_GUARD, SUBSCRIPTIONS, code_of
 
 NOTHING = dict.fromkeys(
     ("leverage", "margin_usd", "stop_loss_pct", "take_profit_pct", "max_positions", "max_daily_loss_usd")
@@ -151,6 +151,7 @@ class TestSubscriptionsRows:
             "take_profit_pct": "5",
             "same_side": "ignore",
             "opposite_side": "reverse",
+            "guard": STANDARD_GUARD,
         }
         assert on_btc == {**wide, "symbol": "BTCUSDT", "is_active": True, "leverage": 13, "margin_usd": "30"}
         assert on_eth == {**wide, "symbol": "ETHUSDT", "is_active": True}

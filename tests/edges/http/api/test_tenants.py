@@ -188,6 +188,7 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
         **at_both_paths("calculate_size", {"capital": 1000, "entry_price": 100, "stop_price": 99}),
         **at_both_paths("create_operation", {**by_hand, "entry_price": 100, "side": "BUY", "execute": True}),
+        **at_both_paths("move_operation_stop", {"stop_price": 99, "reason": "mine", "force": True}),
         **at_both_paths("validate_trade", {**looked_at, "entry_price": 100}),
         **at_both_paths("buy_risked", {**by_hand, "mode": "live"}),
         **at_both_paths("sell_risked", {**by_hand, "stop_price": 101, "mode": "live"}),

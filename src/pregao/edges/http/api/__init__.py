@@ -30,6 +30,7 @@ from pregao.edges.http.api import (
     preflight,
     screener,
     screener_at_source,
+    stops,
     subscriptions,
     symbols,
     trading_state,
@@ -73,6 +74,7 @@ ROUTERS = (
     operations.operations.source_routes,
     by_hand.trades.routes,
     by_hand.trades.source_routes,
+    stops.routes,
 )
 
 

@@ -106,6 +106,10 @@ class UserShown(Shown):
     max_positions: int | None
     risk_capital_usd: Amount | None
     monthly_drawdown_pct: Amount
+    max_slippage_pct: Amount
+    slippage_pause_pct: Amount
+    max_executions_per_minute: int
+    max_executions_per_hour: int
 
 
 class LoginMade(Shown):

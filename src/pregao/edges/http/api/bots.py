@@ -34,6 +34,8 @@ from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     AllowedSymbols,
+    GuardAsked,
+    GuardShown,
     Hours,
     HoursShown,
     Symbol,
@@ -131,6 +133,7 @@ class NewBot(Asked):
     opposite_side: OppositeSide = default_of(Bot, "opposite_side")
     policy: Policy = default_of(Bot, "policy")
     symbols: SymbolRows = default_of(Bot, "symbols")
+    guard: GuardAsked = GuardAsked()
 
 
 class BotChanges(Changes):
@@ -161,6 +164,7 @@ class BotChanges(Changes):
     opposite_side: OppositeSide = unset()
     policy: Policy = unset()
     symbols: SymbolRows = unset()
+    guard: GuardAsked = unset()
 
 
 class BotShown(Shown):
@@ -194,6 +198,7 @@ class BotShown(Shown):
     opposite_side: OppositeSide
     policy: Policy
     symbols: tuple[SymbolShown, ...]
+    guard: GuardShown
     is_open: bool
     former_secret_until: datetime | None  # null when only the present secret is taken
     active_subscriptions: int

@@ -16,7 +16,7 @@ from pregao.views.health import TradingHealth, Worker
 from pregao.views.screener import ScreenerLine
 
 ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
-ROLES_NEEDED = frozenset({"trader"})  # without one, signals wait
+ROLES_NEEDED = frozenset({"trader", "monitor"})  # without one signals wait, or prices are not watched
 
 routes = APIRouter(tags=["health"])
 

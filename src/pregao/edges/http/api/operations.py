@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
+from pydantic import Field
 
 from pregao.accounts.principal import Principal
 from pregao.domain.money import to_text
@@ -12,7 +13,9 @@ from pregao.domain.operation import OperationMoveError, OperationStatus, check_m
 from pregao.domain.order import Side
 from pregao.domain.position import Direction
 from pregao.domain.risk import RISK_PERCENT, PositionSize, SizeUnusableError, size_position
+from pregao.domain.stop import StopUnusableError
 from pregao.edges.http.api.risked import (
+    ONE_LINE,
     WAIT_SECONDS,
     AskedSide,
     CheckShown,
@@ -45,6 +48,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.signals.own import close_now
+from pregao.stops.by_hand import move_stop
 from pregao.views.operations import OperationLine
 
 operations = TwoPaths(ours="/api/v1/operations", source="/api/operations", tag="operations")
@@ -73,6 +77,16 @@ class OperationAsked(RiskAsked):
     wait_seconds: WaitSeconds = WAIT_SECONDS
 
 
+class StopMove(Asked):
+    """Where a stop is to stand, and why."""
+
+    stop_price: Price
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)]
+    force: Annotated[
+        bool, Field(description="Also where it would trigger at once, or no price is known.")
+    ] = False
+
+
 class OperationShown(Shown):
     """
     A position in the words of system D; amounts are in the account's margin asset.
@@ -98,6 +112,9 @@ class OperationShown(Shown):
     average_entry_price: Amount | None
     average_exit_price: Amount | None
     stop_price: Amount | None
+    initial_stop: Amount | None
+    stop_status: str | None
+    stop_version: int | None
     target_price: Amount | None
     capital: Amount | None
     risk_percent: Amount | None
@@ -256,6 +273,42 @@ async def close_operation(
     return await _end(
         operation, OperationStatus.CLOSED, wait_seconds=wait_seconds, request=request, who=who, desk=desk
     )
+
+
+@operations.post("/{operation_id:int}/stop", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def move_operation_stop(
+    operation_id: OperationId, body: StopMove, request: Request, desk: DeskGiven, who: Trader
+) -> OperationShown:
+    """Move the stop of an operation, whichever way; its initial stop stays. Where it stands already, nothing changes."""
+    await _find(operation_id, who=who, desk=desk)
+    changed_by = await name_of(who, desk=desk)
+    async with desk.hand_books.open(owner=who.owner) as book:
+        armed = await book.find_armed(operation_id)
+        if armed is None:
+            raise ApiError(
+                409,
+                "STOP_NOT_ARMED",
+                f"operation={operation_id}. Nothing has filled: there is no stop to move yet.",
+            )
+        now = desk.clock()
+        try:
+            facts = move_stop(
+                armed,
+                stop_price=body.stop_price,
+                sides=await book.sides_of(armed, now=now),
+                is_forced=body.force,
+                changed_by=changed_by,
+                reason=body.reason,
+                now=now,
+            )
+        except StopUnusableError as problem:
+            raise ApiError(409, problem.code, problem.message) from problem
+        await book.append(facts)
+    request.scope["action_targets"] = {
+        "operation_id": str(operation_id),
+        "stop_price": to_text(body.stop_price),
+    }
+    return shown_operation(await _find(operation_id, who=who, desk=desk))
 
 
 def shown_operation(line: OperationLine) -> OperationShown:

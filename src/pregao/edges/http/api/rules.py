@@ -10,31 +10,41 @@ from pregao.bots.ranges import (
     ALLOWED_SYMBOLS_MAX,
     DAYS,
     SYMBOL_ROWS_MAX,
+    TARGETS_MAX,
     TRADING_HOURS_MAX,
 )
 from pregao.domain.bot import (
     Bot,
+    GuardSettings,
     OppositeSide,
     SameSide,
     Subscription,
     SymbolSettings,
+    TargetSettings,
     TradingHours,
     effective_settings,
     settings_of,
 )
+from pregao.domain.stop import TrailingMode
 from pregao.edges.http.api.shapes import (
     COUNT,
     STRICT,
     Amount,
     Asked,
+    CostPercent,
     Leverage,
     LossUsd,
     MarginUsd,
     OwnStopLossPct,
     OwnTakeProfitPct,
     Positions,
+    Share,
     Shown,
+    TargetPercent,
     TimeOfDay,
+    TrailingPercent,
+    TrailingStepPercent,
+    default_of,
 )
 
 SYMBOL_PATTERN = "^[A-Za-z0-9]{1,10}(-?[A-Za-z0-9]{1,10})?([.][Pp])?$"
@@ -65,6 +75,62 @@ class HoursShown(Shown):
     start: time
     end: time
     timezone: str
+
+
+class TargetAsked(Asked):
+    """One of several targets, for a share of what was entered."""
+
+    percent: TargetPercent
+    share: Share
+
+
+class GuardAsked(Asked):
+    """How positions are guarded beside stop_loss_pct and take_profit_pct; percentages are of the entry price."""
+
+    targets: Annotated[
+        tuple[TargetAsked, ...],
+        Field(
+            description="The nearest first; in place of take_profit_pct.",
+            json_schema_extra={"maxItems": TARGETS_MAX},
+        ),
+    ] = ()
+    trailing: Annotated[
+        TrailingMode | None,
+        Field(
+            description="hand_span: in steps of the first distance to the stop. percent: behind the best price."
+        ),
+    ] = None
+    trailing_percent: TrailingPercent = default_of(GuardSettings, "trailing_percent")
+    trailing_step_percent: TrailingStepPercent = default_of(GuardSettings, "trailing_step_percent")
+    break_even_after_target: Annotated[
+        bool, Field(description="Move the stop to break-even when the first target has filled.")
+    ] = False
+    fee_percent: CostPercent = default_of(GuardSettings, "fee_percent")
+    slippage_percent: CostPercent = default_of(GuardSettings, "slippage_percent")
+    is_required: Annotated[
+        bool | None,
+        Field(description="Whether a position may not be open without its stop; null: wherever it has one."),
+    ] = None
+
+
+class TargetShown(Shown):
+    """One of several targets."""
+
+    percent: Amount
+    share: Amount
+
+
+class GuardShown(Shown):
+    """How positions are guarded beside the two percentages."""
+
+    targets: tuple[TargetShown, ...]
+    trailing: TrailingMode | None
+    trailing_percent: Amount
+    trailing_step_percent: Amount
+    break_even_after_target: bool
+    fee_percent: Amount
+    slippage_percent: Amount
+    is_required: bool | None
 
 
 class SymbolValues(Asked):
@@ -121,6 +187,7 @@ class EffectiveShown(Shown):
     take_profit_pct: Amount
     same_side: SameSide
     opposite_side: OppositeSide
+    guard: GuardShown
 
 
 class EffectiveOnSymbolShown(EffectiveShown):
@@ -156,6 +223,11 @@ def asked_of(
     for name, kind in (("symbols", SymbolSettings), ("trading_hours", TradingHours)):
         if name in asked:
             asked[name] = tuple(kind(**row) for row in asked[name])
+    for name in ("guard", "custom_guard"):
+        if asked.get(name) is not None:
+            guard = getattr(body, name).model_dump()  # whole: what was not sent is the standard
+            targets = tuple(TargetSettings(**target) for target in guard["targets"])
+            asked[name] = GuardSettings(**{**guard, "targets": targets})
     return asked
 
 
@@ -172,6 +244,7 @@ def effective_on(symbol: str | None, *, bot: Bot, subscription: Subscription) ->
         take_profit_pct=settings.take_profit_pct,
         same_side=settings.same_side,
         opposite_side=settings.opposite_side,
+        guard=GuardShown.model_validate(settings.guard),
     )
 
 

@@ -17,13 +17,17 @@ from pregao.accounts.enroll import (
     DAILY_LOSS_USD_MIN,
     DRAWDOWN_PCT_MAX,
     DRAWDOWN_PCT_MIN,
+    EXECUTIONS_MAX,
     POSITIONS_MAX,
     POSITIONS_MIN,
     RISK_CAPITAL_USD_MAX,
     RISK_CAPITAL_USD_MIN,
+    SLIPPAGE_PCT_MAX,
+    SLIPPAGE_PCT_MIN,
 )
 from pregao.bots.ranges import (
     BOT_RANGES,
+    GUARD_RANGES,
     LEVERAGE,
     LOSS_USD,
     MARGIN_USD,
@@ -34,6 +38,7 @@ from pregao.bots.ranges import (
     STOP_LOSS_PCT,
     SUBSCRIPTION_RANGES,
     TAKE_PROFIT_PCT,
+    TARGET_RANGES,
     Range,
 )
 from pregao.domain.money import to_text
@@ -176,6 +181,11 @@ OverlapSeconds = Annotated[int, STRICT, COUNT, _whole(OVERLAP_SECONDS)]
 MaxPositions = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["default_max_positions"])]
 OwnStopLossPct = Annotated[Decimal, NUMBER, _decimal(OWN_STOP_LOSS_PCT)]
 OwnTakeProfitPct = Annotated[Decimal, NUMBER, _decimal(OWN_TAKE_PROFIT_PCT)]
+TrailingPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["trailing_percent"])]
+TrailingStepPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["trailing_step_percent"])]
+CostPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["fee_percent"])]
+TargetPercent = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["percent"])]
+Share = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["share"])]
 LossUsd = Annotated[Decimal, NUMBER, _decimal(LOSS_USD)]
 Positions = Annotated[int, STRICT, COUNT, _whole(POSITIONS)]
 ApprovalSeconds = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["approval_seconds"])]
@@ -193,5 +203,7 @@ MaxConcurrentPositions = Annotated[
 BalanceUsdt = Annotated[Decimal, NUMBER, _decimal(Range(PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX))]
 UserLossUsd = Annotated[Decimal, NUMBER, _decimal(Range(DAILY_LOSS_USD_MIN, DAILY_LOSS_USD_MAX))]
 RiskCapitalUsd = Annotated[Decimal, NUMBER, _decimal(Range(RISK_CAPITAL_USD_MIN, RISK_CAPITAL_USD_MAX))]
+SlippagePct = Annotated[Decimal, NUMBER, _decimal(Range(SLIPPAGE_PCT_MIN, SLIPPAGE_PCT_MAX))]
+Executions = Annotated[int, STRICT, COUNT, _whole(Range(Decimal(1), Decimal(EXECUTIONS_MAX)))]
 MonthlyDrawdownPct = Annotated[Decimal, NUMBER, _decimal(Range(DRAWDOWN_PCT_MIN, DRAWDOWN_PCT_MAX))]
 UserPositions = Annotated[int, STRICT, COUNT, _whole(Range(Decimal(POSITIONS_MIN), Decimal(POSITIONS_MAX)))]

@@ -35,6 +35,8 @@ from pregao.edges.http.api.roles import Trader, Viewer
 from pregao.edges.http.api.rules import (
     EffectiveOnSymbolShown,
     EffectiveShown,
+    GuardAsked,
+    GuardShown,
     HoursShown,
     OwnSymbolRows,
     OwnSymbolShown,
@@ -103,6 +105,7 @@ class Overrides(Asked):
     custom_same_side: SameSide | None = None
     custom_opposite_side: OppositeSide | None = None
     symbols: OwnSymbolRows = default_of(Subscription, "symbols")
+    custom_guard: GuardAsked | None = None
 
 
 class NewSubscription(Overrides):
@@ -150,6 +153,7 @@ class SubscriptionChanges(Changes):
     custom_same_side: SameSide | None = unset()
     custom_opposite_side: OppositeSide | None = unset()
     symbols: OwnSymbolRows = unset()
+    custom_guard: GuardAsked | None = unset()
 
 
 class SubscriptionShown(Shown):
@@ -171,6 +175,7 @@ class SubscriptionShown(Shown):
     custom_same_side: SameSide | None
     custom_opposite_side: OppositeSide | None
     symbols: tuple[OwnSymbolShown, ...]
+    custom_guard: GuardShown | None
     config_group_id: UUID | None
     effective: EffectiveShown
     effective_by_symbol: dict[str, EffectiveOnSymbolShown]
@@ -210,6 +215,7 @@ class AvailableBot(Shown):
     same_side: SameSide
     opposite_side: OppositeSide
     symbols: tuple[SymbolShown, ...]
+    guard: GuardShown
 
 
 class SubscriptionsMade(Shown):

@@ -37,10 +37,12 @@ from pregao.edges.http.api.shapes import (
     Asked,
     Changes,
     DeskGiven,
+    Executions,
     Limit,
     MonthlyDrawdownPct,
     Page,
     RiskCapitalUsd,
+    SlippagePct,
     UserLossUsd,
     UserPositions,
     default_of,
@@ -69,6 +71,10 @@ class NewUser(Asked):
     max_positions: UserPositions | None = None
     risk_capital_usd: RiskCapitalUsd | None = None
     monthly_drawdown_pct: MonthlyDrawdownPct = default_of(User, "monthly_drawdown_pct")
+    max_slippage_pct: SlippagePct = default_of(User, "max_slippage_pct")
+    slippage_pause_pct: SlippagePct = default_of(User, "slippage_pause_pct")
+    max_executions_per_minute: Executions = default_of(User, "max_executions_per_minute")
+    max_executions_per_hour: Executions = default_of(User, "max_executions_per_hour")
 
 
 class UserChanges(Changes):
@@ -81,6 +87,10 @@ class UserChanges(Changes):
     max_positions: UserPositions | None = unset()
     risk_capital_usd: RiskCapitalUsd | None = unset()
     monthly_drawdown_pct: MonthlyDrawdownPct = unset()
+    max_slippage_pct: SlippagePct = unset()
+    slippage_pause_pct: SlippagePct = unset()
+    max_executions_per_minute: Executions = unset()
+    max_executions_per_hour: Executions = unset()
     password: Password = unset()
     reset_password: Annotated[bool, Field(description="Make a new password and show it once.")] = unset()
 
