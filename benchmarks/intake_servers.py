@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from pregao.bootstrap.shared import calm_collector
+from pregao.bootstrap.process import calm_collector
 from pregao.domain.bot import Bot
 from pregao.domain.facts import BotConfigured
 from pregao.edges.http.answers import MASTER_PATH

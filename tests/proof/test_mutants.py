@@ -1,7 +1,7 @@
 """
 The proof must be able to fail: each bug here is planted into a copy of the source, and the proof has to find it.
 
-Two of them are part of the suite; PREGAO_PROOF_MUTANTS=all plants every one (some six minutes).
+Two of them are part of the suite; PREGAO_PROOF_MUTANTS=all plants every one (some ten minutes).
 """
 
 import os
@@ -157,6 +157,54 @@ MUTANTS = [
         # Each account trades two symbols with this seed, whose trades have the same numbers.
         options=("--signals", "30", "--accounts", "3", "--seed", "65", "--faults", "none", "--kill", "none"),
         figures=frozenset({"ledger_differences"}),
+    ),
+    Mutant(
+        name="exit twice what is held",
+        changes=[
+            (
+                "orders/close.py",
+                (
+                    "        quantity=quantity,\n"
+                    "        # Hedge mode forbids reduceOnly: there the opposite side on the same position side can only reduce.\n"
+                    "        reduce_only=position.position_side is PositionSide.BOTH,\n"
+                ),
+                "        quantity=2 * quantity,\n        reduce_only=False,\n",
+            )
+        ],
+        options=(
+            *("--stops", "--signals", "4", "--accounts", "3", "--faults", "none"),
+            *("--kill", "stops.claim.committed:kill"),  # so that a price is led to a target
+        ),
+        figures=frozenset({"exits_doubled"}),
+    ),
+    Mutant(
+        name="forget an exit that was left to the venue",
+        changes=[
+            (
+                "trading/executions.py",
+                "        if not due:\n            return\n",
+                "        if due is not None:\n            return\n",
+            )
+        ],
+        options=("--stops", "--signals", "3", "--accounts", "3", "--faults", "reject", "--kill", "none"),
+        figures=frozenset({"exits_missing"}),
+    ),
+    Mutant(
+        name="place the venue's line late while nobody watches",
+        changes=[
+            (
+                "trading/lines.py",
+                "        await self._floor.orders_have_left()\n",
+                "        await asyncio.sleep(8)\n",
+            ),
+            (
+                "trading/monitor.py",
+                "        self._away_since = None\n        until = began",
+                "        self._away_since = None\n        held = frozenset()\n        until = began",
+            ),
+        ],
+        options=("--stops", "--signals", "3", "--accounts", "3", "--faults", "none", "--kill", "none"),
+        figures=frozenset({"unguarded_too_long"}),
     ),
 ]
 FAST = ("resend on timeout", "commit after sending")

@@ -19,7 +19,9 @@ LIVE = "SELECT order_id FROM orders WHERE status IN ('deferred', 'planned', 'unr
 UNSETTLED = "SELECT signal_id FROM signals WHERE settled_at IS NULL AND status <> 'refused'"
 SIGNALS = "SELECT signal_id FROM signals"
 ORDERS = "SELECT order_id, signal_id, account_id, leg, status, code, attempt FROM orders"
-CLIENT_ORDER_IDS = "SELECT client_order_id FROM attempts"
+CLIENT_ORDER_IDS = """
+SELECT client_order_id FROM attempts UNION ALL SELECT protection_id FROM protections
+"""  # what a protective order triggers into bears its id
 FILLS = """
 SELECT account_id, symbol, trade_id, exchange_order_id, side, position_side, price, quantity FROM fills
 """

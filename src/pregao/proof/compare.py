@@ -21,6 +21,7 @@ NOTHING_TO_DO = frozenset(
         "CLOSED_MEANWHILE",
         "EXIT_IN_FLIGHT",
         "EXIT_ON_ITS_WAY",
+        "PROTECTION_STANDS",
         "ENTRY_ON_ITS_WAY",
         "ORDER_IN_FLIGHT",
         "SUPERSEDED",

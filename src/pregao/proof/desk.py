@@ -23,11 +23,11 @@ import asyncpg
 import httpx
 
 from pregao import rehearsal
+from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.edges.processes.child import die_with_parent
 from pregao.edges.processes.postgres import USER
 from pregao.edges.processes.sockets import find_free_port
 from pregao.edges.processes.supervisor import MODULE, Plan, Role, own_command
-from pregao.orders.ports import RECV_WINDOW_MS
 from pregao.orders.resolve import CLOCK_MARGIN_MS
 from pregao.proof.compare import LostTime
 from pregao.proof.plan import BotPlan, ProofPlan
@@ -41,6 +41,7 @@ BALANCE_USDT = 1_000_000
 LOSS_USD_MAX = 100_000  # limits are another proof's business
 BACKOFF_SECONDS = [0.2, 0.5, 1.0]
 TRADERS = ("trader", "trader-2")
+MONITORS = ("monitor", "monitor-2")
 DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 FIRST_PART = 3  # accounts: small, so that a short proof plans in parts, too
 
@@ -52,8 +53,11 @@ class ProofFailedError(RuntimeError):
 class ProofDesk:
     """The processes of one proof; ``running_desk`` starts and ends them."""
 
-    def __init__(self, *, seed: int, weight_max: int) -> None:
+    def __init__(self, *, seed: int, weight_max: int, has_monitors: bool = False) -> None:
         """Make the folders; nothing runs yet."""
+        self.workers = dict.fromkeys(TRADERS, "trader")
+        if has_monitors:
+            self.workers |= dict.fromkeys(MONITORS, "monitor")
         self.folder = Path(tempfile.mkdtemp(prefix="pregao-proof-"))
         self.state_dir = self.folder / "desk"
         self.shared = self.folder / "rehearsal"
@@ -110,7 +114,7 @@ class ProofDesk:
             database_password=self._password,
             paper_url=self.paper_url,
             roles=[
-                *(Role(name, own_command("serve", "trader")) for name in TRADERS),
+                *(Role(name, own_command("serve", role)) for name, role in self.workers.items()),
                 Role("web", own_command("serve", "web"), socket="web"),
             ],
             backoff_seconds=BACKOFF_SECONDS,
@@ -132,8 +136,10 @@ class ProofDesk:
             await _until_up(client, "/health/detailed", is_up=self._is_whole)
 
     async def _is_whole(self, answer: httpx.Response) -> bool:
-        pids = [self.find_pid(role) for role in (*TRADERS, "web", "postgres")]
-        if answer.json()["status"] != "healthy" or not all(pids):
+        pids = [self.find_pid(role) for role in (*self.workers, "web", "postgres")]
+        health = answer.json()
+        is_up = health["database"]["status"] == health["paper"]["status"] == "up"
+        if not is_up or not all(pids):
             return False
         connection = await self.connect()
         try:
@@ -143,7 +149,7 @@ class ProofDesk:
         finally:
             await connection.close()
         alive = {row["worker_id"].rpartition("-")[2] for row in rows}
-        return all(str(self.find_pid(name)) in alive for name in TRADERS)
+        return all(str(self.find_pid(name)) in alive for name in self.workers)
 
     async def followed(self) -> None:
         """Return when a trader that is alive follows the accounts' streams, or nobody has for long."""
@@ -181,7 +187,9 @@ class ProofDesk:
         """Give what a process is: the role, or `supervisor`."""
         if self._supervisor is not None and pid == self._supervisor.pid:
             return "supervisor"
-        return next((role for role in (*TRADERS, "web", "postgres") if self.find_pid(role) == pid), "unknown")
+        return next(
+            (role for role in (*self.workers, "web", "postgres") if self.find_pid(role) == pid), "unknown"
+        )
 
     def kill_database(self) -> bool:
         """End PostgreSQL and all its processes at once, as a power cut would; say whether there was one."""
@@ -315,9 +323,11 @@ class ProofDesk:
 
 
 @contextlib.asynccontextmanager
-async def running_desk(*, seed: int, weight_max: int, keep: bool) -> AsyncIterator[ProofDesk]:
+async def running_desk(
+    *, seed: int, weight_max: int, keep: bool, has_monitors: bool = False
+) -> AsyncIterator[ProofDesk]:
     """Start a desk of our own, and end it whatever happens."""
-    desk = ProofDesk(seed=seed, weight_max=weight_max)
+    desk = ProofDesk(seed=seed, weight_max=weight_max, has_monitors=has_monitors)
     try:
         await desk.start()
         yield desk
@@ -346,12 +356,27 @@ async def configure(desk: ProofDesk, plan: ProofPlan) -> Configured:
             held = {"key": key, "secret": secret, "balance": BALANCE_USDT, "position_mode": mode}
             await ask(paper, "POST", "/paper/accounts", held)
             body = {"name": account.name, "position_mode": mode, "api_key": key, "secret_key": secret}
+            if account.has_user:
+                body["user_id"] = await _enroll(client, number=len(made.accounts) + 1)
             opened = await ask(client, "POST", "/api/v1/exchange-accounts", body)
             made.accounts.append(opened["account_id"])
             made.keys[opened["account_id"]] = key
         for bot in plan.bots:
             made.bots.append(await _create_bot(client, bot, accounts=made.accounts))
     return made
+
+
+async def _enroll(client: httpx.AsyncClient, *, number: int) -> str:
+    """Enroll a user of his own: what is allowed in a minute is counted by user."""
+    user = {
+        "email": f"proof{number}@example.com",
+        "name": f"proof {number}",
+        "role": "trader",
+        "password": secrets.token_urlsafe(24),
+    }
+    made = await ask(client, "POST", "/api/v1/admin/users", user)
+    user_id: str = made["user_id"]
+    return user_id
 
 
 async def _create_bot(client: httpx.AsyncClient, bot: BotPlan, *, accounts: list[int]) -> dict[str, Any]:
@@ -361,6 +386,7 @@ async def _create_bot(client: httpx.AsyncClient, bot: BotPlan, *, accounts: list
         "default_leverage": bot.leverage,
         "default_margin_usd": bot.margin_usd,
         "signals_per_minute_max": None,
+        **dict(bot.rules),
     }
     created: dict[str, Any] = await ask(client, "POST", "/api/v1/bots", body)
     for follower in bot.followers:

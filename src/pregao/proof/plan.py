@@ -5,9 +5,10 @@ The same seed and the same wishes give the same plan. Real time is no part of it
 """
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pregao.rehearsal import POINTS
 from pregao.simulation.instruments import LISTINGS
@@ -80,9 +81,15 @@ NEEDS = {
 """What must go wrong for a point to be come to at all."""
 
 ACTS: dict[str, tuple[Act, ...]] = {
-    point: (Act.KILL,) if point.startswith("supervisor.") else tuple(Act) for point in POINTS
+    point: (Act.KILL,) if point.startswith("supervisor.") else tuple(Act)
+    for point in POINTS
+    if not point.startswith("stops.claim.")
 }
-"""What may be done at each point: a supervisor has no lease, and PostgreSQL ends with it."""
+"""
+What may be done at each point: a supervisor has no lease, and PostgreSQL ends with it.
+
+Nothing reaches a level here: claims are the proof of the stops' business.
+"""
 
 
 RESTORE = "restore"
@@ -100,6 +107,7 @@ class AccountPlan:
 
     name: str
     position_mode: str
+    has_user: bool = False  # it belongs to a user of its own, not to the desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +128,7 @@ class BotPlan:
     leverage: int
     margin_usd: int
     followers: tuple[FollowerPlan, ...]
+    rules: tuple[tuple[str, Any], ...] = ()  # what else its row says, by the fields of the API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,13 +209,10 @@ def make_plan(
             "Every fault and every crash point needs some; ask for fewer of them, or send more."
         )
     chance = random.Random(f"{seed}/proof")
-    bots = _bots(chance, count=min(BOTS_MAX, accounts), accounts=accounts)
+    bots = make_bots(chance, count=min(BOTS_MAX, accounts), accounts=accounts)
     return ProofPlan(
         seed=seed,
-        accounts=tuple(
-            AccountPlan(name=f"Proof {number}", position_mode=chance.choice(("one_way", "one_way", "hedge")))
-            for number in range(1, accounts + 1)
-        ),
+        accounts=make_accounts(chance, count=accounts),
         bots=bots,
         chapters=_chapters(
             chance,
@@ -219,16 +225,16 @@ def make_plan(
     )
 
 
-def read_faults(text: str) -> list[str]:
+def read_faults(text: str, *, known: Mapping[str, Trouble] = FAULTS) -> list[str]:
     """
     Read the wish for faults: ``all``, ``none``, or kinds parted by commas.
 
     :raises PlanError: when a kind is unknown.
     """
-    words = _words(text, everything=list(FAULTS))
+    words = _words(text, everything=list(known))
     for word in words:
-        if word not in FAULTS:
-            raise PlanError(f"FAULT_UNKNOWN: fault={word} known={','.join(FAULTS)}")
+        if word not in known:
+            raise PlanError(f"FAULT_UNKNOWN: fault={word} known={','.join(known)}")
     return words
 
 
@@ -237,7 +243,7 @@ def reads_restore(text: str) -> bool:
     return RESTORE in _words(text, everything=[RESTORE])
 
 
-def read_trials(text: str) -> list[Trial]:
+def read_trials(text: str, *, known: Mapping[str, tuple[Act, ...]] = ACTS) -> list[Trial]:
     """
     Read the wish for kills: ``all``, ``none``, or words parted by commas: an act, a point, or ``POINT:ACT``.
 
@@ -245,7 +251,7 @@ def read_trials(text: str) -> list[Trial]:
 
     :raises PlanError: when a word is none of these.
     """
-    every = [Trial(point, act) for point, acts in ACTS.items() for act in acts]
+    every = [Trial(point, act) for point, acts in known.items() for act in acts]
     found: dict[Trial, None] = {}
     for word in _words(text, everything=list(Act)):
         if word == RESTORE:
@@ -253,7 +259,7 @@ def read_trials(text: str) -> list[Trial]:
         fitting = [trial for trial in every if word in (trial.point, trial.act, str(trial))]
         if not fitting:
             raise PlanError(
-                f"KILL_UNKNOWN: kill={word} acts={','.join(Act)},{RESTORE} points={','.join(ACTS)}"
+                f"KILL_UNKNOWN: kill={word} acts={','.join(Act)},{RESTORE} points={','.join(known)}"
             )
         found.update(dict.fromkeys(fitting))
     return list(found)
@@ -265,7 +271,16 @@ def _words(text: str, *, everything: list[str]) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()] if text != "none" else []
 
 
-def _bots(chance: random.Random, *, count: int, accounts: int) -> tuple[BotPlan, ...]:
+def make_accounts(chance: random.Random, *, count: int) -> tuple[AccountPlan, ...]:
+    """Give accounts of both position modes."""
+    return tuple(
+        AccountPlan(name=f"Proof {number}", position_mode=chance.choice(("one_way", "one_way", "hedge")))
+        for number in range(1, count + 1)
+    )
+
+
+def make_bots(chance: random.Random, *, count: int, accounts: int) -> tuple[BotPlan, ...]:
+    """Give bots on different symbols, and who follows them."""
     symbols = chance.sample(sorted(LISTINGS), count)
     followers: list[list[FollowerPlan]] = [[] for _ in symbols]
     for account in range(accounts):

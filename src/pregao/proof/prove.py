@@ -74,14 +74,14 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
         faults, traps = Faults(desk, is_quick=is_quick), Traps(desk)
         sender = Sender(desk.url, bots=made.bots, plans=plan.bots)
         try:
-            async with _kept(traps):
+            async with kept(traps):
                 await _carry_out(plan, desk, sender=sender, faults=faults, traps=traps, tell=tell)
         finally:
             await sender.close()
         await faults.let(None)
         tell("settling", len(plan.signals), len(plan.signals))
         calm = time.monotonic()
-        found, settled = await _settle(
+        found, settled = await settle(
             desk, made, sender, seconds_max=SETTLE_QUICK_SECONDS_MAX if is_quick else SETTLE_SECONDS_MAX
         )
         return Report(
@@ -108,7 +108,8 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
 
 
 @contextlib.asynccontextmanager
-async def _kept(traps: Traps) -> AsyncIterator[None]:
+async def kept(traps: Traps) -> AsyncIterator[None]:
+    """Keep the traps while the block runs, and take back what nobody came to."""
     keeping = asyncio.create_task(traps.keep())
     try:
         yield
@@ -148,7 +149,7 @@ async def _carry_out(
 async def _play(chapter: Chapter, *, sender: Sender, traps: Traps, tell: Tell, total: int) -> None:
     sending = []
     for signal in chapter.signals:
-        tell(_title(chapter), signal.number - 1, total)
+        tell(title_of(chapter), signal.number - 1, total)
         sending.append(asyncio.create_task(sender.send(signal)))
         await asyncio.sleep(signal.pause_ms / 1_000)
     await asyncio.gather(*sending)
@@ -164,11 +165,12 @@ async def _play(chapter: Chapter, *, sender: Sender, traps: Traps, tell: Tell, t
             await traps.desk_is_whole()
 
 
-def _title(chapter: Chapter) -> str:
+def title_of(chapter: Chapter) -> str:
+    """Give what goes wrong in a chapter."""
     return " + ".join([*chapter.faults, *([str(chapter.trial)] if chapter.trial else [])]) or "sending"
 
 
-async def _settle(
+async def settle(
     desk: ProofDesk, made: Configured, sender: Sender, *, seconds_max: float
 ) -> tuple[Findings, float | None]:
     """Wait until nothing is on its way and both books agree; give the last comparison, and when it was clean first."""

@@ -1,13 +1,31 @@
 """What a proof found, for people and for machines, and whether it holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pregao.proof.compare import FIGURES, Counts, Difference
+from pregao.proof.exits import DOUBLED, MISSING, OPEN, WAITING
+from pregao.proof.unguarded import UNGUARDED as TOO_LONG
 
-UNGUARDED = "not measured until stops exist"
+UNGUARDED = "measured by --stops"
+GUARD_FIGURES = (DOUBLED, MISSING, OPEN, WAITING, TOO_LONG)
+"""The figures of a proof of the stops that must be 0, too."""
 DIFFERENCES_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """What a proof of the stops measured."""
+
+    positions: int  # that were closed
+    claims: int
+    levels: dict[str, int]  # that prices were led to, and how often one was reached, or a stop followed
+    exits: int  # of ours that filled
+    venue_exits: int  # that the venue's own lines made
+    longest_seconds: float  # that nothing guarded what was held
+    limit_seconds: float | None  # of that span; None: there was none
+    unexcused_seconds: float  # the longest in which the database was there and no exit had to be proven dead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +46,12 @@ class Report:
     )  # alerts and orders that went with the database's lost time, if it was put back
     settled_seconds: float | None  # None: it never was
     seconds: float
+    guarded: Guarded | None = None  # of a proof of the stops
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that must be 0."""
+        return FIGURES if self.guarded is None else (*FIGURES, *GUARD_FIGURES)
 
     def figure(self, name: str) -> int:
         """Give one of the figures that must be 0."""
@@ -36,12 +60,15 @@ class Report:
     @property
     def never_hit(self) -> list[str]:
         """Give the faults and trials that were asked for and never struck."""
-        return [name for name, hits in {**self.faults, **self.trials}.items() if not hits]
+        levels = {} if self.guarded is None else self.guarded.levels
+        return [name for name, hits in {**self.faults, **self.trials, **levels}.items() if not hits]
 
     @property
     def reasons(self) -> list[str]:
         """Give why the proof fails; nothing when it holds."""
-        found = [f"{name}: {count}" for name in FIGURES if (count := self.figure(name))]
+        found = [f"{name}: {count}" for name in self.figures if (count := self.figure(name))]
+        if self.guarded is not None and not self.guarded.exits + self.guarded.venue_exits:
+            found.append("nothing was exited")
         if self.settled_seconds is None:
             found.append("the desk did not settle")
         if 2 * self.accepted < self.signals:
@@ -60,8 +87,8 @@ class Report:
         """Give the table for people."""
         counts, settled = self.counts, self.settled_seconds
         return [
-            *((name, str(self.figure(name))) for name in FIGURES),
-            ("positions unguarded", UNGUARDED),
+            *((name, str(self.figure(name))) for name in self.figures),
+            *_guard_rows(self.guarded),
             ("", ""),
             ("alerts", f"{self.signals} sent, {self.accepted} taken"),
             ("orders", f"{counts.expected} expected, {counts.sent} sent, {counts.filled} filled"),
@@ -89,9 +116,10 @@ class Report:
             "holds": self.holds,
             "reasons": self.reasons,
             "seed": self.seed,
-            "figures": {name.replace(" ", "_"): self.figure(name) for name in FIGURES},
-            "positions_unguarded": None,
-            "positions_unguarded_note": UNGUARDED,
+            "figures": {name.replace(" ", "_"): self.figure(name) for name in self.figures},
+            "positions_unguarded": None if self.guarded is None else self.figure(TOO_LONG),
+            "positions_unguarded_note": UNGUARDED if self.guarded is None else None,
+            "guarded": None if self.guarded is None else asdict(self.guarded),
             "signals": self.signals,
             "accounts": self.accounts,
             "signals_accepted": self.accepted,
@@ -110,6 +138,19 @@ class Report:
                 {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
             ],
         }
+
+
+def _guard_rows(guarded: Guarded | None) -> list[tuple[str, str]]:
+    if guarded is None:
+        return [("positions unguarded", UNGUARDED)]
+    limit = "" if guarded.limit_seconds is None else f", limit of that span {guarded.limit_seconds:.2f} s"
+    exits = f"{guarded.exits} exits of ours, {guarded.venue_exits} of the venue's lines"
+    return [
+        ("longest unguarded", f"{guarded.longest_seconds:.2f} s{limit}"),
+        ("with nothing excused", f"{guarded.unexcused_seconds:.2f} s"),
+        ("positions", f"{guarded.positions} closed, {guarded.claims} claims, {exits}"),
+        ("levels", _told(guarded.levels)),
+    ]
 
 
 def _told(counts: Mapping[str, int]) -> str:

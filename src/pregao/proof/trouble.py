@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 
 import httpx
 
 from pregao import rehearsal
 from pregao.edges.postgres.work import LEASE_SECONDS, RENEW_SECONDS
-from pregao.proof.desk import TRADERS, ProofDesk, ask
-from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial
+from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask
+from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial, Trouble
 from pregao.simulation.instruments import LISTINGS
 
 FREEZE_SECONDS = LEASE_SECONDS + 2.5  # beyond the lease, whenever it was renewed last
@@ -27,9 +29,10 @@ LOOK_SECONDS = 0.02
 class Faults:
     """The faults of the paper exchange and the clocks of our processes; what struck is counted."""
 
-    def __init__(self, desk: ProofDesk, *, is_quick: bool) -> None:
+    def __init__(self, desk: ProofDesk, *, is_quick: bool, kinds: Mapping[str, Trouble] = FAULTS) -> None:
         """Nothing goes wrong yet."""
         self.hits: Counter[str] = Counter()
+        self._kinds = kinds
         self._desk = desk
         self._is_quick = is_quick
         self._steps = 0
@@ -39,7 +42,7 @@ class Faults:
         """Let go wrong what the chapter wants, and nothing else; without a chapter all is well."""
         told: list[str] = []
         if chapter is not None:
-            told = [FAULTS[kind].spelled(is_quick=self._is_quick) for kind in chapter.faults]
+            told = [self._kinds[kind].spelled(is_quick=self._is_quick) for kind in chapter.faults]
             if chapter.trial is not None and chapter.trial.point in NEEDS:
                 told.append(NEEDS[chapter.trial.point])
         self._step_clock(is_wanted=chapter is not None and "clock" in chapter.faults)
@@ -49,7 +52,7 @@ class Faults:
 
     def lasts(self, chapter: Chapter) -> float:
         """Give how many seconds what goes wrong in the chapter lasts."""
-        return max((FAULTS[kind].lasts(is_quick=self._is_quick) for kind in chapter.faults), default=0.0)
+        return max((self._kinds[kind].lasts(is_quick=self._is_quick) for kind in chapter.faults), default=0.0)
 
     async def move_price(self, symbol: str, *, up_bps: int) -> None:
         """Let a symbol trade that much higher."""
@@ -79,8 +82,10 @@ class Traps:
     def __init__(self, desk: ProofDesk) -> None:
         """Set no trap yet."""
         self.hits: Counter[Trial] = Counter()
-        self.outlived: list[str] = []  # traders that went on after their lease was lost
+        self.outlived: list[str] = []  # workers that went on after their lease was lost
+        self.outages: list[tuple[int, int]] = []  # of the database: began and ended, in milliseconds
         self._desk = desk
+        self._noting: list[asyncio.Task[None]] = []
         self._set: dict[str, Trial] = {}
         self._waiting: list[Trial] = []
 
@@ -150,15 +155,29 @@ class Traps:
                 _go_on(pid)
                 await self._note_outlived(role, pid)
             case Act.DATABASE:
+                self._noting.append(asyncio.create_task(self._note_outage(began_ms=now_ms())))
                 self._desk.kill_database()
                 await asyncio.sleep(DATABASE_DOWN_SECONDS)
             case Act.DATABASE_FREEZE:
+                began_ms = now_ms()
                 self._desk.freeze_database()
                 _go_on(pid)
                 await asyncio.sleep(FREEZE_SECONDS)
+                self._desk.thaw_database()
+                self.outages.append((began_ms, now_ms()))
+
+    async def _note_outage(self, *, began_ms: int) -> None:
+        """Note for how long PostgreSQL was away, once it answers again."""
+        await asyncio.sleep(DATABASE_DOWN_SECONDS / 2)
+        while True:
+            with contextlib.suppress(*DATABASE_AWAY):
+                await (await self._desk.connect()).close()
+                self.outages.append((began_ms, now_ms()))
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _note_outlived(self, role: str, pid: int) -> None:
-        if role not in TRADERS:
+        if role not in self._desk.workers:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OUTLIVED_SECONDS_MAX):
@@ -166,6 +185,11 @@ class Traps:
                     await asyncio.sleep(LOOK_SECONDS)
                 return
         self.outlived.append(f"{role} pid={pid} went on {OUTLIVED_SECONDS_MAX} s after it lost its lease")
+
+
+def now_ms() -> int:
+    """Give this machine's time, which the exchange of a proof and its desk share."""
+    return time.time_ns() // 1_000_000
 
 
 def _go_on(pid: int) -> None:
