@@ -17,15 +17,16 @@ PROMISED = {
     *range(29, 33),  # the screener
     *range(40, 65),
     80,
-    91,
-    92,
+    83,
+    *range(84, 97),  # the stops
     100,
     101,
+    102,
     119,
     120,
     141,
 }  # the bots, breakers, the kill switch, one audit stream
-NOT_YET = {50: "stop and target orders"}
+NOT_YET: dict[int, str] = {}
 
 
 def features_named() -> set[int]:
