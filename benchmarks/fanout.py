@@ -133,6 +133,7 @@ async def own_burst(desk: FanoutDesk, venue: Venue, *, accounts: int, delay_ms: 
     cpu_sending = cpu_ns(trader) - cpu
     sent = await sending
     signal = await desk.settle(sent.signal_id)
+    await desk.all_left()
     cpu_settled = cpu_ns(trader) - cpu
     arrivals = await venue.arrivals()
     rows = await desk.orders(sent.signal_id)

@@ -48,6 +48,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
 
 # What became of a signal, and when each of its transactions was committed, by PostgreSQL's own record.
+LEAVING = "SELECT count(*) FROM stops WHERE left_at IS NULL AND status = 'disarmed'"
 SIGNAL = """
 SELECT s.received_at, s.decided_at, s.planned_at, s.settled_at, s.orders,
        (SELECT pg_xact_commit_timestamp(min(xid)::text::xid) FROM journal
@@ -153,6 +154,13 @@ class FanoutDesk:
                 await asyncio.sleep(0.02)
                 row = await connection.fetchrow(SIGNAL, signal_id)
         return row
+
+    async def all_left(self) -> None:
+        """Wait until nothing waits at the venue for what was closed: nothing is entered there before."""
+        connection = await self.connection()
+        async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            while await connection.fetchval(LEAVING):
+                await asyncio.sleep(0.05)
 
     async def outcomes(self) -> list[str]:
         """Give what became of the latest signal: its own state, and how many orders are in which."""
