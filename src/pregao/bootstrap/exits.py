@@ -14,7 +14,6 @@ from pregao.domain.facts import (
     ExecutionMoved,
     Fact,
     GuardrailBlocked,
-    PositionUnguarded,
     StopUnusable,
 )
 from pregao.domain.money import ZERO
@@ -68,10 +67,6 @@ def tell_exits(done: Sequence[Fact]) -> None:
             case StopUnusable():
                 log.critical(
                     "stops.stop.unusable", position_id=fact.position_id, code=fact.code, reason=fact.reason
-                )
-            case PositionUnguarded():
-                log.critical(
-                    "stops.position.unguarded", position_id=fact.position_id, seconds=str(fact.seconds)
                 )
 
 

@@ -65,11 +65,6 @@ class MemoryExits:
         for one in _read(path):
             self._kept[one.order.order_id] = one
 
-    @property
-    def has_any(self) -> bool:
-        """Say whether something is to be written down."""
-        return bool(self._kept)
-
     def begin(self, one: Reached, armed: ArmedStop, position: Position, account: Account) -> bool:
         """Exit a position whose stop is reached, beside whatever else is done; False where that is under way already."""
         number = one.position_id
