@@ -1,0 +1,56 @@
+"""
+Everything that can happen, in the order it happens.
+
+A fact is immutable and carries all that its fold needs: replaying the facts gives the state again, to the
+last decimal. Instants are aware and in UTC; ``happened_at`` is our clock unless a field says otherwise.
+"""
+
+# isort: off
+from pregao.domain.facts.fact import Fact
+from pregao.domain.facts.setup import (
+    AccountConfigured, ActionTaken, BotConfigured, BotForgotten, SubscriptionConfigured, UserConfigured,
+)  # fmt: skip
+from pregao.domain.facts.halts import (
+    FlattenAccountSeen, FlattenEnded, FlattenStarted, HeldPlace, TradingStateSet,
+)  # fmt: skip
+from pregao.domain.facts.signals import (
+    DeliveryTurnedAway, SignalAccepted, SignalReceived, SignalRefused, SignalRepeated,
+)  # fmt: skip
+from pregao.domain.facts.decisions import (
+    ApprovalAnswered, DecisionApproved, DecisionDeclined, DecisionPending, Verdict,
+)  # fmt: skip
+from pregao.domain.facts.orders import (
+    EntryRequested, ExitRequested, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
+    OrderRejected, OrderUnresolved, SignalPlanned,
+)  # fmt: skip
+from pregao.domain.facts.fills import (
+    DailyLossForgiven, DriftSettled, FillBooked, FillReported, ForeignPositionSeen, PositionChanged,
+)  # fmt: skip
+from pregao.domain.facts.stops import (
+    ExecutionMoved, GuardrailBlocked, PositionGuarded, PositionLeft, PositionUnguarded, ProtectionAccepted,
+    ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported, ProtectionUnresolved,
+    StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable,
+)  # fmt: skip
+from pregao.domain.facts.screener import (
+    BuyReprocessed, ScreenerPaused, StrategyConfigured, StrategyForgotten, TickersListed,
+)  # fmt: skip
+# isort: on
+
+FACTS: dict[str, type[Fact]] = {
+    fact.__name__: fact
+    for fact in (
+        UserConfigured, AccountConfigured, BotConfigured, SubscriptionConfigured, BotForgotten, ActionTaken,
+        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded,
+        DeliveryTurnedAway, SignalReceived, SignalRepeated, SignalAccepted, SignalRefused,
+        DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
+        SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,
+        OrderUnresolved, OrderEnded,
+        FillReported, FillBooked, ForeignPositionSeen, DriftSettled, PositionChanged, DailyLossForgiven,
+        StopArmed, StopUnusable, StopRaised, StopChanged, ProtectionPlanned, ProtectionAccepted,
+        ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,
+        GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,
+        StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
+        ExitRequested, EntryRequested,
+    )
+}  # fmt: skip
+"""Every fact by its name, in the order of the journey."""
