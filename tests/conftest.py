@@ -18,6 +18,11 @@ structlog.configure(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones: one worker does them one after the other while the rest do all else, and none is left for the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def database_server() -> str:
     """Give the administrator's address of the run's server: TEST_DATABASE_URL, or one of our own."""

@@ -56,19 +56,19 @@ class Trouble:
 
 
 FAULTS: dict[str, Trouble] = {
-    "late": Trouble(told=f"late:ms=1500,probability=0.3,{ORDER}"),
-    "stall": Trouble(told=f"stall:ms=6000,probability=0.25,{ORDER}"),  # beyond the receive window
-    "lose": Trouble(told=f"lose:probability=0.3,{ORDER}"),
-    "unknown": Trouble(told=f"unknown:probability=0.2,{ORDER}"),
-    "vanish": Trouble(told=f"vanish:probability=0.2,{ORDER}"),
-    "uncertain": Trouble(told=f"uncertain:probability=0.2,{ORDER}"),
-    "refuse": Trouble(told=f"refuse:code=-1008,probability=0.2,{ORDER}"),
-    "throttle": Trouble(told=f"throttle:status=429,seconds=2,count=3,probability=0.3,{ORDER}"),
+    "late": Trouble(told=f"late:ms=1500,probability=0.3,within=4,{ORDER}"),
+    "stall": Trouble(told=f"stall:ms=6000,probability=0.25,within=4,{ORDER}"),  # beyond the receive window
+    "lose": Trouble(told=f"lose:probability=0.3,within=4,{ORDER}"),
+    "unknown": Trouble(told=f"unknown:probability=0.2,within=4,{ORDER}"),
+    "vanish": Trouble(told=f"vanish:probability=0.2,within=4,{ORDER}"),
+    "uncertain": Trouble(told=f"uncertain:probability=0.2,within=4,{ORDER}"),
+    "refuse": Trouble(told=f"refuse:code=-1008,probability=0.2,within=4,{ORDER}"),
+    "throttle": Trouble(told=f"throttle:status=429,seconds=2,count=3,probability=0.3,within=4,{ORDER}"),
     "down": Trouble(told="down:count=1", seconds=60, quick_seconds=3),
     "drop": Trouble(told="drop:probability=0.5"),
     "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
     "freeze": Trouble(told="freeze:count=1", seconds=40, quick_seconds=4),
-    "cut": Trouble(told="cut:probability=0.1,count=3"),
+    "cut": Trouble(told="cut:probability=0.1,within=20,count=3"),
     "lag": Trouble(told="lag:ms=3000,probability=0.5,endpoint=GET"),
     "clock": Trouble(told=""),  # not the exchange's: the clocks of our processes are stepped
 }

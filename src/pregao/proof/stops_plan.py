@@ -31,17 +31,23 @@ STOP_FAULTS: dict[str, Trouble] = {
     "unfilled": Trouble(told="unfilled:count=1;unfilled:probability=0.4"),
     "defer": Trouble(told="defer:ms=1500,probability=0.5"),
     "freeze": Trouble(told="freeze:count=1", seconds=8, quick_seconds=4),  # prices and orders, pongs go on
-    "late": Trouble(told=f"late:ms=1500,probability=0.3,{ORDER};late:ms=1500,probability=0.3,{LINE}"),
-    "lose": Trouble(told=f"lose:probability=0.3,{ORDER};lose:probability=0.3,{LINE}"),
-    "unknown": Trouble(told=f"unknown:probability=0.2,{ORDER};unknown:probability=0.2,{LINE}"),
-    "vanish": Trouble(told=f"vanish:probability=0.2,{ORDER};vanish:probability=0.2,{LINE}"),
-    "uncertain": Trouble(told=f"uncertain:probability=0.2,{ORDER};uncertain:probability=0.2,{LINE}"),
+    "late": Trouble(
+        told=f"late:ms=1500,probability=0.3,within=4,{ORDER};late:ms=1500,probability=0.3,within=4,{LINE}"
+    ),
+    "lose": Trouble(told=f"lose:probability=0.3,within=4,{ORDER};lose:probability=0.3,within=4,{LINE}"),
+    "unknown": Trouble(
+        told=f"unknown:probability=0.2,within=4,{ORDER};unknown:probability=0.2,within=4,{LINE}"
+    ),
+    "vanish": Trouble(told=f"vanish:probability=0.2,within=4,{ORDER};vanish:probability=0.2,within=4,{LINE}"),
+    "uncertain": Trouble(
+        told=f"uncertain:probability=0.2,within=4,{ORDER};uncertain:probability=0.2,within=4,{LINE}"
+    ),
     "refuse": Trouble(
-        told=f"refuse:code=-1008,probability=0.2,{ORDER};refuse:code=-1008,probability=0.2,{LINE}"
+        told=f"refuse:code=-1008,probability=0.2,within=4,{ORDER};refuse:code=-1008,probability=0.2,within=4,{LINE}"
     ),
     "drop": Trouble(told="drop:probability=0.4"),
     "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
-    "cut": Trouble(told="cut:probability=0.1,count=3"),
+    "cut": Trouble(told="cut:probability=0.1,within=20,count=3"),
     "lag": Trouble(told="lag:ms=2000,probability=0.3,endpoint=GET"),
 }
 """The faults that a proof of the stops knows."""

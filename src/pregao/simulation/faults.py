@@ -52,6 +52,7 @@ class Fault:
     kind: FaultKind
     probability: float = 1.0
     count: int | None = None  # how many times at most; None is without end
+    within: int | None = None  # at the latest at this many chances, whatever the dice say
     endpoint: str = (
         ""  # part of "METHOD /path", of an event's name, or of "TYPE SYMBOL" triggered; empty is all
     )
@@ -61,6 +62,7 @@ class Fault:
     code: int = -1001
     status: int = 429
     hits: int = 0
+    misses: int = 0  # since the last hit
 
     def fits(self, target: str, key: str) -> bool:
         """Whether it may strike here at all."""
@@ -69,6 +71,15 @@ class Fault:
             and self.endpoint in target
             and (not self.key or self.key == key)
         )
+
+    def falls(self, dice: float) -> bool:
+        """Count a chance, and say whether it strikes with what was thrown, from 0 to 1."""
+        if dice < self.probability or (self.within is not None and self.misses + 1 >= self.within):
+            self.hits += 1
+            self.misses = 0
+            return True
+        self.misses += 1
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain values, hits included."""
@@ -94,8 +105,7 @@ class Faults:
     def strike(self, kinds: frozenset[FaultKind], *, target: str, key: str = "") -> Fault | None:
         """Throw the dice for everything that fits and give the first fault that strikes, counted."""
         for fault in self.active:
-            if fault.kind in kinds and fault.fits(target, key) and self._chance.random() < fault.probability:
-                fault.hits += 1
+            if fault.kind in kinds and fault.fits(target, key) and fault.falls(self._chance.random()):
                 return fault
         return None
 
@@ -127,6 +137,7 @@ def fault_from(kind: str, values: dict[str, Any]) -> Fault:
     readers: dict[str, Any] = {
         "probability": float,
         "count": int,
+        "within": int,
         "endpoint": str,
         "key": str,
         "ms": int,
