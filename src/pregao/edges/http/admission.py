@@ -1,13 +1,15 @@
 """
-Who may use the API, and how much they may send: decided before a byte of the body is read.
+Who may use the API, and how much they may send: decided before a byte of the body is read, or after the part a token stands in.
 
-Closed by default: a path below `/api/`, or one of system A's that we answer, is open only when it is named here. Who came in stands in the scope as
+Closed by default: a path below `/api/`, `/admin/` or `/finviz/` is open only when it is named here. Who came in stands in the scope as
 `principal`, from where as `source_address`; what he may do, each route says (api/roles.py).
 """
 
 import hashlib
 import hmac
 import json
+import re
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -31,14 +33,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-CLOSED = (
-    "/api/",
-    "/finviz/",
-    "/admin/finviz/",
-    "/admin/engine/",
-    "/admin/top-n-tickers",
-    "/admin/reprocessing/",
-)
+AT_SOURCE = ("/admin/", "/finviz/")  # system A's paths: their token may stand in the body, as a field `token`
+CLOSED = ("/api/", *AT_SOURCE)
+STRATEGIES = "/admin/finviz/strategies"
 OPEN_PATHS = frozenset({"/api/v1/bots/health", "/api/v1/auth/login"})
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 and its registry: what a websocket is closed with
 USER_AGENT_CHARACTERS_MAX = 200
@@ -48,6 +45,8 @@ HOW_TO_COME_IN = (
     "Send the admin token, an API token or that of a session as `Authorization: Bearer …`. "
     "`POST /api/v1/auth/login` begins a session."
 )
+IN_A_FORM = re.compile(rb'name="token"\r\n(?:[!-~ ]+\r\n)*\r\n([!-~]{1,200})\r\n')
+WRONG_IN_BODY = "The field `token` is none of ours. Send the admin token, an API token or that of a session."
 BEARER = (b"www-authenticate", b"Bearer")
 RETRY = (b"retry-after", b"%d" % AWAY_RETRY_SECONDS)
 
@@ -87,13 +86,23 @@ class Admission:
         scope["source_address"] = address_of(scope, self._trusted)
         scope["principal"] = None
         if scope["path"].startswith(CLOSED) and scope["path"] not in OPEN_PATHS:
+            is_in_body = _may_be_in_body(scope, headers)
+            if is_in_body:
+                read = await _read_some(receive)
+                receive = _again(read, receive)
+                sent = _token_in(read)
+            else:
+                sent = _token_of(headers)
             try:
-                principal = await self._principal(headers)
+                principal = None if sent is None else await self._principal(sent)
             except DATABASE_AWAY_ERRORS:
                 await _turn_away(scope, send, 503, error_body("DATABASE_AWAY", DATABASE_AWAY), RETRY)
                 return
             if principal is None:
-                await _turn_away(scope, send, 401, error_body("TOKEN_WRONG", HOW_TO_COME_IN), BEARER)
+                # The source's own words for it, where somebody comes in the source's own way.
+                is_forbidden = is_in_body and sent is not None and not scope["path"].startswith(STRATEGIES)
+                told = error_body("TOKEN_WRONG", WRONG_IN_BODY if is_forbidden else HOW_TO_COME_IN)
+                await _turn_away(scope, send, 403 if is_forbidden else 401, told, BEARER)
                 return
             scope["principal"] = principal
         length = headers.get(b"content-length", b"0")
@@ -103,11 +112,7 @@ class Admission:
             return
         await self._limited(scope, receive, send)
 
-    async def _principal(self, headers: dict[bytes, bytes]) -> Principal | None:
-        scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            return None
-        token = sent.strip()
+    async def _principal(self, token: bytes) -> Principal | None:
         # The admin token needs no database: whoever has it can ask what is wrong with it.
         if hmac.compare_digest(hashlib.sha256(token).digest(), self._admin_sha256):
             return ADMIN_TOKEN
@@ -126,6 +131,55 @@ class Admission:
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+def _token_of(headers: dict[bytes, bytes]) -> bytes | None:
+    scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
+    return sent.strip() if scheme.lower() == b"bearer" else None
+
+
+def _may_be_in_body(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bool:
+    is_small = headers.get(b"content-length", b"0").isdigit()
+    return (
+        scope["type"] == "http"
+        and scope["path"].startswith(AT_SOURCE)
+        and scope["method"] != "GET"
+        and b"authorization" not in headers
+        and is_small
+        and int(headers.get(b"content-length", b"0")) <= BODY_BYTES_MAX
+    )
+
+
+async def _read_some(receive: Receive) -> list[Message]:
+    """Read a body as far as it may go; whoever reads it next finds out that it goes on."""
+    read, size = [], 0
+    while True:
+        message = await receive()
+        read.append(message)
+        size += len(message.get("body", b""))
+        if not message.get("more_body") or size > BODY_BYTES_MAX:
+            return read
+
+
+def _again(read: Sequence[Message], receive: Receive) -> Receive:
+    waiting = deque(read)
+
+    async def receive_again() -> Message:
+        return waiting.popleft() if waiting else await receive()
+
+    return receive_again
+
+
+def _token_in(read: Sequence[Message]) -> bytes | None:
+    body = b"".join(message.get("body", b"") for message in read)
+    if (in_form := IN_A_FORM.search(body)) is not None:
+        return in_form[1]
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    token = told.get("token") if isinstance(told, dict) else None
+    return token.encode(errors="surrogatepass") if isinstance(token, str) else None
 
 
 def user_agent_of(scope: MutableMapping[str, Any]) -> str:

@@ -17,6 +17,9 @@ def operations(app) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item]
 
 
+SCREENER = "https://finviz.com/screener.ashx?v=111"
+
+
 class Exploding:
     """A port with a secret in its error."""
 
@@ -77,6 +80,69 @@ class TestAdmission:
         answer = await desk.client.post(ACCOUNTS, content=chunks() if is_chunked else b"x" * 70 * 1024)
 
         assert (answer.status_code, code_of(answer)) == (413, "BODY_TOO_LARGE")
+
+
+class TestTokenInTheBody:
+    """F036: programs written for system A send it there."""
+
+    @pytest.mark.parametrize("path", ["/admin/engine/pause", "/finviz/config"])
+    async def test_lets_in_at_the_source_s_paths(self, desk, path):
+        stranger = await desk.coming_with("")
+
+        answer = await stranger.post(path, json={"token": TOKEN, "finviz_url": SCREENER})
+
+        [action] = await desk.actions()
+        assert (answer.status_code, action["principal"]) == (204, "admin token")
+        assert TOKEN not in await desk.everything_stored()
+
+    async def test_lets_in_with_a_form(self, desk):
+        stranger = await desk.coming_with("")
+
+        answer = await stranger.post(
+            "/admin/engine/nothing", data={"token": TOKEN}, files={"file": ("rows.csv", b"a,b")}
+        )
+
+        assert code_of(answer) == "PATH_UNKNOWN", "he got so far"
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [("/admin/engine/pause", 403), ("/finviz/config", 403), ("/admin/finviz/strategies", 401)],
+    )
+    async def test_is_refused_with_the_source_s_status(self, desk, path, status):
+        stranger = await desk.coming_with("")
+
+        answer = await stranger.post(path, json={"token": f"{TOKEN}x"})
+
+        assert (answer.status_code, code_of(answer)) == (status, "TOKEN_WRONG")
+        assert TOKEN not in answer.text
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b'{"token": 7}', b"[" * 60_000, b"{", b'{"token": null}'])
+    async def test_is_missed_where_the_body_has_none(self, desk, body):
+        stranger = await desk.coming_with("")
+
+        answer = await stranger.post("/admin/engine/pause", content=body)
+
+        assert (answer.status_code, code_of(answer)) == (401, "TOKEN_WRONG")
+
+    async def test_is_not_looked_at_elsewhere_nor_beside_a_header(self, desk):
+        stranger, liar = await desk.coming_with(""), await desk.coming_with("wrong")
+
+        ours = await stranger.post(BOTS, json={"token": TOKEN, "name": "EMA"})
+        beside = await liar.post("/admin/engine/pause", json={"token": TOKEN})
+
+        assert [ours.status_code, beside.status_code] == [401, 401]
+
+    async def test_reads_no_more_than_a_body_may_have(self, desk):
+        stranger = await desk.coming_with("")
+
+        async def chunks():
+            yield b'{"token": "%s", "rest": "' % TOKEN.encode()
+            for _ in range(70):
+                yield b"x" * 1024
+
+        answer = await stranger.post("/admin/engine/pause", content=chunks())
+
+        assert answer.status_code in (401, 413)
 
 
 class TestErrors:

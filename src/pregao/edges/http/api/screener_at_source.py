@@ -1,7 +1,7 @@
 """
 The screener at system A's own paths and in its words, for programs that were written for it.
 
-Who may come in is the desk's business: the token stands in the header, and one in the body is not looked at.
+The token stands in the header, or in the body as `token`: who may come in was decided before (admission.py).
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from pregao.domain.facts import BuyReprocessed
 from pregao.domain.screener import Reprocessed, Source, Strategy
@@ -20,9 +20,9 @@ from pregao.edges.http.api.shapes import (
     TOKEN,
     UNKNOWN,
     UNREADABLE,
-    Changes,
     DeskGiven,
     Shown,
+    ToldAtSource,
     unset,
 )
 from pregao.edges.http.desk import Desk
@@ -50,13 +50,7 @@ OUR_NAMES = {
 }
 
 
-class Told(Changes):
-    """A body of the source's; what the desk does not know is left out, its `token` too."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-
-class Tuning(Told):
+class Tuning(ToldAtSource):
     """What both shapes of a strategy have."""
 
     top_n: int = unset()
@@ -81,13 +75,13 @@ class StrategyAsked(Tuning):
     description: str = unset()
 
 
-class DuplicateAsked(Told):
+class DuplicateAsked(ToldAtSource):
     """What the copy is called."""
 
     new_name: str
 
 
-class TriggerAsked(Told):
+class TriggerAsked(ToldAtSource):
     """Which tickers are tried again."""
 
     tickers: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000)]
@@ -207,7 +201,7 @@ async def get_config_at_source(desk: DeskGiven, _who: Operator) -> ConfigAtSourc
 
 
 @routes.post("/admin/engine/pause", status_code=204, responses=UNREADABLE)
-async def pause_at_source(desk: DeskGiven, who: Operator) -> None:
+async def pause_at_source(desk: DeskGiven, who: Operator, _body: ToldAtSource | None = None) -> None:
     """Fetch nothing any more but what somebody asks for."""
     async with desk.screener_books.open() as book:
         set_by = await name_of(who, desk=desk)
@@ -215,7 +209,7 @@ async def pause_at_source(desk: DeskGiven, who: Operator) -> None:
 
 
 @routes.post("/admin/engine/resume", status_code=204, responses=UNREADABLE)
-async def resume_at_source(desk: DeskGiven, who: Operator) -> None:
+async def resume_at_source(desk: DeskGiven, who: Operator, _body: ToldAtSource | None = None) -> None:
     """Fetch again."""
     async with desk.screener_books.open() as book:
         set_by = await name_of(who, desk=desk)
@@ -223,7 +217,7 @@ async def resume_at_source(desk: DeskGiven, who: Operator) -> None:
 
 
 @routes.post("/admin/engine/manual-refresh", status_code=204, responses={**CONFLICT, **UNREADABLE})
-async def refresh_at_source(desk: DeskGiven, _who: Operator) -> None:
+async def refresh_at_source(desk: DeskGiven, _who: Operator, _body: ToldAtSource | None = None) -> None:
     """Have the list made once now, paused or not."""
     async with desk.screener_books.open() as book:
         await ask_for_look(book=book)
@@ -285,7 +279,9 @@ async def put_strategy_at_source(
 
 
 @routes.delete(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **CONFLICT})
-async def delete_strategy_at_source(strategy_id: UUID, desk: DeskGiven, _who: Operator) -> Said:
+async def delete_strategy_at_source(
+    strategy_id: UUID, desk: DeskGiven, _who: Operator, _body: ToldAtSource | None = None
+) -> Said:
     """Delete a strategy; the active one stays."""
     async with desk.screener_books.open() as book:
         await book.append(await forget_strategy(strategy_id, book=book, now=desk.clock()))
@@ -293,7 +289,9 @@ async def delete_strategy_at_source(strategy_id: UUID, desk: DeskGiven, _who: Op
 
 
 @routes.post(f"{STRATEGIES}/{{strategy_id:uuid}}/activate", responses={**UNKNOWN, **UNREADABLE})
-async def activate_at_source(strategy_id: UUID, desk: DeskGiven, _who: Operator) -> Said:
+async def activate_at_source(
+    strategy_id: UUID, desk: DeskGiven, _who: Operator, _body: ToldAtSource | None = None
+) -> Said:
     """Have the list made by this strategy."""
     async with desk.screener_books.open() as book:
         await book.append(await activate_strategy(strategy_id, book=book, now=desk.clock()))
@@ -337,7 +335,7 @@ async def trigger_at_source(body: TriggerAsked, desk: DeskGiven, _who: Operator)
 
 
 def _ours(body: Tuning, *, address: str) -> dict[str, Any]:
-    told = body.model_dump(exclude_unset=True)
+    told = body.model_dump(exclude_unset=True, exclude={"token"})
     if address in told:
         told["address"] = told.pop(address)
         told["source"] = Source.FINVIZ_EXPORT if "/export" in told["address"] else Source.FINVIZ

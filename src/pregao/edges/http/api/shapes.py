@@ -9,7 +9,15 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
 from pregao.accounts.configure import PAPER_BALANCE_USDT_MAX, PAPER_BALANCE_USDT_MIN
 from pregao.accounts.enroll import (
@@ -101,6 +109,16 @@ class Changes(Asked):
     """A body that changes what it names and leaves the rest."""
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
+
+
+class ToldAtSource(Changes):
+    """A body at one of system A's paths; what the desk does not know is left out."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    token: SecretStr | None = Field(
+        default=None, description="The token, where no `Authorization` header has it; never kept."
+    )
 
 
 class Shown(BaseModel):
