@@ -105,7 +105,7 @@ async def passed_through(scope, receive, send) -> None:
 @asynccontextmanager
 async def open_desk(dsn: str, **options):
     pool = await asyncpg.create_pool(dsn, min_size=1, max_size=4, server_settings={"search_path": "pregao"})
-    journal = Journal(pool, epoch=1)
+    journal = Journal(pool)
     book = PostgresBotBook(pool)
     arrivals = PostgresIntake(journal)
     commits = GroupCommit(arrivals.record, writers=WRITERS, fails_all=(StoreAway,))

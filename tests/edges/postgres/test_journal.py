@@ -41,6 +41,15 @@ async def all_numbers_after(journal, cursor, *, count):
     return cursor, told
 
 
+async def waits(connection, *, count):
+    """Wait until so many others wait for the journal."""
+    async with asyncio.timeout(30):
+        while await connection.fetchval(
+            "SELECT count(*) < $1 FROM pg_locks WHERE relation = 'journal'::regclass AND NOT granted", count
+        ):
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 async def first_of_its_month(database):
     """Give a journal that nobody had opened since its database was migrated."""
@@ -157,7 +166,7 @@ class TestIdle:
 class TestTail:
     async def test_gives_facts_in_order_and_goes_on_behind_them(self, journal):
         await put(journal, knocked(1) + knocked(2))
-        first, told = await all_numbers_after(journal, Cursor(journal.epoch), count=2)
+        first, told = await all_numbers_after(journal, Cursor(1), count=2)
         await put(journal, knocked(3))
 
         _, rest = await all_numbers_after(journal, first, count=1)
@@ -169,7 +178,7 @@ class TestTail:
         async with journal.transaction() as slow:
             await slow.append(knocked(1))
             await put(journal, knocked(2))
-            cursor, early = await numbers_after(journal, Cursor(journal.epoch))
+            cursor, early = await numbers_after(journal, Cursor(1))
 
         _, late = await all_numbers_after(journal, cursor, count=2 - len(early))
 
@@ -179,7 +188,7 @@ class TestTail:
     async def test_gives_each_fact_once_however_transactions_interleave(self, journal, seed):
         chance = random.Random(seed)
         open_now, told, number = [], [], 0
-        cursor = Cursor(journal.epoch)
+        cursor = Cursor(1)
 
         for _ in range(40):
             match chance.choice(["begin", "append", "commit", "tail"]):
@@ -201,11 +210,34 @@ class TestTail:
 
         assert sorted(told + more) == list(range(1, number + 1))
 
-    async def test_starts_anew_with_the_epoch(self, journal):
-        """After a clear or a restore a reader of the old epoch is not given facts of the new one."""
+    async def test_goes_on_into_the_next_epoch_whatever_its_transactions_are_called(self, journal):
+        """A restored database may be on another server, where numbers of transactions begin small again."""
         await put(journal, knocked(1))
-        journal.epoch += 1
+        async with journal.pool.acquire() as connection:
+            await connection.execute(
+                """
+                INSERT INTO journal (xid, kind, happened_at, signal_id, fact)
+                SELECT '99999999', kind, happened_at, signal_id, fact FROM journal
+                """
+            )
+        assert await journal.pool.fetchval("SELECT begin_epoch()") == 2
         await put(journal, knocked(2))
 
-        assert (await all_numbers_after(journal, Cursor(journal.epoch - 1), count=1))[1] == [1]
-        assert (await all_numbers_after(journal, Cursor(journal.epoch), count=1))[1] == [2]
+        cursor, told = await all_numbers_after(journal, Cursor(1), count=3)
+
+        assert told == [1, 1, 2]
+        assert (cursor.epoch, (await all_numbers_after(journal, Cursor(2), count=1))[1]) == (2, [2])
+
+    @pytest.mark.parametrize("facts", [1, 150])
+    async def test_whoever_was_writing_when_an_epoch_began_writes_under_it(self, journal, facts):
+        """A process that has been running for days knows nothing of it: its next fact must not be of the old epoch."""
+        await put(journal, [fact for number in range(1, 3) for fact in knocked(number)])
+
+        async with journal.pool.acquire() as clearing, clearing.transaction():
+            await clearing.execute("SELECT begin_epoch()")
+            late = asyncio.create_task(put(journal, [one for n in range(facts) for one in knocked(100 + n)]))
+            await waits(clearing, count=1)
+        await late
+
+        epochs = await journal.pool.fetch("SELECT epoch, count(*)::int FROM journal GROUP BY 1 ORDER BY 1")
+        assert [tuple(row) for row in epochs] == [(1, 2), (2, facts)]

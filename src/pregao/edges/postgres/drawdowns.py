@@ -31,7 +31,7 @@ FROM users AS u WHERE u.risk_capital_usd IS NOT NULL AND ($3::uuid IS NULL OR u.
 """
 WAS_PAUSED = """
 SELECT EXISTS (SELECT FROM journal
-               WHERE epoch = (SELECT epoch FROM desk) AND kind = 'TradingStateSet' AND happened_at >= $2
+               WHERE kind = 'TradingStateSet' AND happened_at >= $2
                AND fact ->> 'level' = 'user' AND fact ->> 'subject' = $1 AND fact ->> 'set_by' = $3)
 """
 PAUSED = "SELECT subject, set_at FROM trading_states WHERE level = $1 AND state <> 'active' AND set_by = $2"

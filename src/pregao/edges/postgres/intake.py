@@ -38,13 +38,13 @@ Replayed: TypeAlias = dict[tuple[int, str | None], Recorded]  # by bot and signa
 KEEP = """
 WITH new AS MATERIALIZED (
     SELECT * FROM ROWS FROM (
+        jsonb_array_elements($1::jsonb),
         jsonb_array_elements($2::jsonb),
-        jsonb_array_elements($3::jsonb),
-        jsonb_to_recordset($2::jsonb) AS (
+        jsonb_to_recordset($1::jsonb) AS (
             signal_id uuid, bot_id uuid, happened_at timestamptz, dedupe_key text, is_explicit_id boolean,
             body text, content_type text, source text, source_address text),
-        jsonb_to_recordset($3::jsonb) AS (happened_at timestamptz, code text, reason text),
-        jsonb_to_recordset($4::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[])
+        jsonb_to_recordset($2::jsonb) AS (happened_at timestamptz, code text, reason text),
+        jsonb_to_recordset($3::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[])
     ) AS new (received, outcome, signal_id, bot_id, received_at, dedupe_key, is_explicit_id, body, content_type, source,
               source_address, read_at, code, reason, action, symbol, side, price, not_used)
 ), claimed AS (
@@ -53,7 +53,7 @@ WITH new AS MATERIALIZED (
     ON CONFLICT (bot_id, dedupe_key) DO UPDATE
     SET signal_id = excluded.signal_id, first_at = excluded.first_at
     WHERE NOT deliveries.is_explicit_id AND NOT excluded.is_explicit_id
-      AND excluded.first_at >= deliveries.first_at + $5::interval
+      AND excluded.first_at >= deliveries.first_at + $4::interval
     RETURNING signal_id
 ), first AS MATERIALIZED (
     SELECT * FROM new
@@ -69,10 +69,10 @@ WITH new AS MATERIALIZED (
            CASE WHEN code IS NOT NULL THEN 0 END, CASE WHEN code IS NOT NULL THEN 0 END
     FROM first
 ), fact AS (
-    INSERT INTO journal (epoch, kind, happened_at, signal_id, fact)
-    SELECT $1::int, 'SignalReceived', received_at, signal_id, received FROM first
+    INSERT INTO journal (kind, happened_at, signal_id, fact)
+    SELECT 'SignalReceived', received_at, signal_id, received FROM first
     UNION ALL
-    SELECT $1::int, CASE WHEN code IS NULL THEN 'SignalAccepted' ELSE 'SignalRefused' END, read_at, signal_id, outcome
+    SELECT CASE WHEN code IS NULL THEN 'SignalAccepted' ELSE 'SignalRefused' END, read_at, signal_id, outcome
     FROM first
 )
 SELECT signal_id FROM new WHERE signal_id NOT IN (SELECT signal_id FROM claimed)
@@ -151,7 +151,7 @@ class PostgresIntake:
 
     async def record_turned_away(self, facts: Sequence[DeliveryTurnedAway]) -> None:
         async with self._connection() as connection, connection.transaction():
-            await Transaction(connection, epoch=self._journal.epoch).append(facts)
+            await Transaction(connection).append(facts)
 
     async def close(self) -> None:
         """Give the connections back; the pool cannot be closed before."""
@@ -173,7 +173,7 @@ class PostgresIntake:
             if arrival.signature is None or _signature(arrival) not in replayed:
                 firsts.setdefault(_key(arrival), arrival)
         kept = list(firsts.values())
-        left = await _keep(kept, epoch=self._journal.epoch, connection=connection) if kept else ()
+        left = await _keep(kept, connection=connection) if kept else ()
         if len(kept) == len(arrivals) and not left:
             return [_recorded(arrival, is_first=True) for arrival in arrivals]
         return await self._count_repeats(arrivals, firsts, left, replayed=replayed, connection=connection)
@@ -214,7 +214,7 @@ class PostgresIntake:
                 )
             )
         async with connection.transaction():
-            await Transaction(connection, epoch=self._journal.epoch).append(repeated)
+            await Transaction(connection).append(repeated)
         return results
 
     @asynccontextmanager
@@ -288,12 +288,11 @@ async def _remember(recorded: Iterable[tuple[Arrival, Recorded]], *, connection:
     await connection.execute(FORGET, max(instants) - SIGNATURE_MEMORY)
 
 
-async def _keep(arrivals: Sequence[Arrival], *, epoch: int, connection: Any) -> list[Key]:
+async def _keep(arrivals: Sequence[Arrival], *, connection: Any) -> list[Key]:
     """Store what claims its key; give the keys that another delivery holds."""
     outcomes = [arrival.outcome for arrival in arrivals]
     rows = await connection.fetch(
         KEEP,
-        epoch,
         to_json([arrival.received for arrival in arrivals]),
         to_json(outcomes),
         to_json([one.instruction if isinstance(one, SignalAccepted) else {} for one in outcomes]),

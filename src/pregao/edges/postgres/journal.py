@@ -24,25 +24,26 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 COPY_FACTS_MIN = 100  # from here on COPY is quicker than INSERT
-COLUMNS = ("epoch", "kind", "happened_at", "signal_id", "account_id", "fact")
+COLUMNS = ("kind", "happened_at", "signal_id", "account_id", "fact")
 
 APPEND = """
-INSERT INTO journal (epoch, kind, happened_at, signal_id, account_id, fact)
-SELECT $1, kind, happened_at, signal_id, account_id, fact
+INSERT INTO journal (kind, happened_at, signal_id, account_id, fact)
+SELECT kind, happened_at, signal_id, account_id, fact
 FROM ROWS FROM (
-    unnest($2::text[]),
-    unnest($3::uuid[]),
-    unnest($4::bigint[]),
-    jsonb_array_elements($5::jsonb),
-    jsonb_to_recordset($5::jsonb) AS (happened_at timestamptz)
+    unnest($1::text[]),
+    unnest($2::uuid[]),
+    unnest($3::bigint[]),
+    jsonb_array_elements($4::jsonb),
+    jsonb_to_recordset($4::jsonb) AS (happened_at timestamptz)
 ) AS new (kind, signal_id, account_id, fact, happened_at)
 """
 
 TAIL = """
 SELECT epoch, xid::text::bigint AS xid, seq, kind, fact::text AS fact
 FROM journal
-WHERE epoch = $1 AND (xid, seq) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY xid, seq
+WHERE (epoch, xid, seq) > ($1, $2::text::xid8, $3)
+  AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM desk))
+ORDER BY epoch, xid, seq
 LIMIT $4
 """
 
@@ -54,6 +55,9 @@ class Cursor:
 
     Transactions commit out of order, so the largest id seen says nothing: a later commit may carry a smaller
     one. The transaction id can be trusted below the oldest transaction still running.
+
+    A clear and a restore begin an epoch each: what a reader sees of another one than he was in has not followed
+    from what he saw before.
     """
 
     epoch: int
@@ -74,10 +78,9 @@ def decode(kind: str, fact: str) -> Fact:
 class Transaction:
     """One open transaction: facts appended here are folded into the state at once and committed together."""
 
-    def __init__(self, connection: Connection, *, epoch: int) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Use an already open transaction of ``connection``."""
         self.connection = connection
-        self._epoch = epoch
 
     async def append(self, facts: Iterable[Fact]) -> None:
         """
@@ -94,7 +97,6 @@ class Transaction:
             # Whose fact it is need not be a field of it: a changed position knows the signal that opened it.
             await self.connection.execute(
                 APPEND,
-                self._epoch,
                 [type(fact).__name__ for fact in kept],
                 [getattr(fact, "signal_id", None) for fact in kept],
                 [getattr(fact, "account_id", None) for fact in kept],
@@ -106,8 +108,7 @@ class Transaction:
             await asyncio.sleep(
                 0
             )  # the database is at work from here on: what the journal takes is written meanwhile
-            epochs = [self._epoch] * len(kept)
-            records = list(zip(epochs, *_columns(kept), strict=True))
+            records = list(zip(*_columns(kept), strict=True))
         finally:
             await folding
         await self.connection.copy_records_to_table("journal", columns=COLUMNS, records=records)
@@ -129,18 +130,17 @@ def _columns(facts: Sequence[Fact]) -> tuple[list[Any], ...]:
 
 
 class Journal:
-    """The journal of one desk, over a pool of connections."""
+    """The journal of one desk, over a pool of connections. Facts are written under the database's present epoch."""
 
-    def __init__(self, pool: asyncpg.Pool, *, epoch: int) -> None:
-        """Write under ``epoch``; clearing or restoring the database starts the next."""
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Write through ``pool``, whose search path must be our schema."""
         self.pool = pool
-        self.epoch = epoch
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         async with self.pool.acquire() as connection, connection.transaction():
-            yield Transaction(connection, epoch=self.epoch)
+            yield Transaction(connection)
 
     async def tail(self, cursor: Cursor, *, limit: int = 1_000) -> Sequence[tuple[Cursor, Fact]]:
         """Give the facts after ``cursor``, each with the cursor that stands behind it; never skips a late commit."""
@@ -180,11 +180,10 @@ async def open_journal(
         await pool.execute(
             "SELECT ensure_journal_month(now()), ensure_journal_month(now() + interval '1 month')"
         )
-        epoch = await pool.fetchval("SELECT epoch FROM desk")
     except BaseException:
         await pool.close()
         raise
-    return Journal(pool, epoch=epoch)
+    return Journal(pool)
 
 
 async def _leave_as_it_is(_connection: object) -> None:

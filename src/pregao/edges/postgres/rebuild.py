@@ -48,8 +48,8 @@ FACTS_PER_FETCH = 2_000
 # Transactions in the order they finished writing: one that builds on another always ends after it.
 REPLAY = """
 SELECT xid, kind, fact::text AS fact FROM (
-    SELECT xid::text AS xid, seq, kind, fact, max(seq) OVER (PARTITION BY xid) AS last_seq
-    FROM pregao.journal WHERE epoch = $1
+    SELECT epoch || '.' || xid AS xid, seq, kind, fact, max(seq) OVER (PARTITION BY epoch, xid) AS last_seq
+    FROM pregao.journal
 ) AS ordered
 ORDER BY last_seq, seq
 """
@@ -74,7 +74,7 @@ class Comparison:
 
 
 async def compare_with_journal(journal: Journal) -> Comparison:
-    """Fold the whole journal of this epoch again and compare every state table with it, row by row."""
+    """Fold the whole journal again and compare every state table with it, row by row."""
     async with journal.pool.acquire() as connection:
         transaction = connection.transaction(isolation="repeatable_read")
         await transaction.start()
@@ -82,7 +82,7 @@ async def compare_with_journal(journal: Journal) -> Comparison:
             await connection.execute("SET LOCAL statement_timeout = 0")
             await _make_tables(connection)
             facts = 0
-            async for group in _replayed(connection, epoch=journal.epoch):
+            async for group in _replayed(connection):
                 await fold(type(group[0]), group, connection=connection)
                 facts += len(group)
             differences = [
@@ -103,13 +103,11 @@ async def _make_tables(connection: asyncpg.pool.PoolConnectionProxy) -> None:
     await connection.execute("SET LOCAL search_path = rebuild")
 
 
-async def _replayed(
-    connection: asyncpg.pool.PoolConnectionProxy, *, epoch: int
-) -> AsyncIterator[Sequence[Fact]]:
+async def _replayed(connection: asyncpg.pool.PoolConnectionProxy) -> AsyncIterator[Sequence[Fact]]:
     """Give the facts in the groups they were folded in: one transaction, one kind."""
     group: list[Fact] = []
     group_key = None
-    async for row in connection.cursor(REPLAY, epoch, prefetch=FACTS_PER_FETCH):
+    async for row in connection.cursor(REPLAY, prefetch=FACTS_PER_FETCH):
         key = (row["xid"], row["kind"])
         if group and key != group_key:
             yield group

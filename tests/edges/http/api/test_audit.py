@@ -225,7 +225,7 @@ class TestAudit:
 class TestWithoutTheDatabase:
     @pytest.mark.parametrize("away_pool", AWAY)
     async def test_the_request_goes_on_and_the_log_has_it(self, desk, database, away_pool):
-        away = Journal(await away_pool(database), epoch=1)
+        away = Journal(await away_pool(database))
         ports = replace(desk.ports, record_action=PostgresActions(away).record)
 
         with structlog.testing.capture_logs() as logs:
