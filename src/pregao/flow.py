@@ -12,7 +12,7 @@ from pregao.domain.facts import (
     AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
-    ForeignPositionSeen, GuardrailBlocked, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
+    ForeignPositionSeen, ForwardLimitSet, GuardrailBlocked, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
     OrderRejected, OrderUnresolved, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
     ProtectionUnresolved, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
@@ -49,6 +49,7 @@ ENTRANCES: Facts = (
     ProtectionReported, PositionUnguarded, PositionGuarded,    # a venue tells of its line, our watch of both
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
+    ForwardLimitSet,                                           # somebody sets how many forwards leave
 )  # fmt: skip
 
 JOURNEY = (

@@ -164,6 +164,16 @@ class Settings(MasterKeySettings):
         "Accepted signals that may wait; beyond it webhooks answer 503.",
         ge=1,
     )
+    forwards_per_minute_max: int = _setting(
+        60,
+        "DEST_WEBHOOK_MAX_REQ_PER_MIN",
+        "Forwards a minute to each destination at the first start; from then on the desk keeps it.",
+        ge=1,
+        le=300,
+    )
+    forward_limit_enabled: bool = _setting(
+        True, "DEST_WEBHOOK_RATE_LIMITING_ENABLED", "Whether that limit counts at the first start."
+    )
     finviz_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
         ("finviz.com", "www.finviz.com", "elite.finviz.com"),
         "FINVIZ_HOSTS",

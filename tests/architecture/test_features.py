@@ -13,6 +13,8 @@ OVER_HTTP = (TESTS / "journeys", TESTS / "edges" / "http")
 PROMISED = {
     6,
     7,
+    12,  # forwards in a minute
+    13,
     24,
     *range(29, 33),  # the screener
     *range(40, 65),

@@ -14,7 +14,9 @@ from pregao.accounts.sealing import Credentials, Vault
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc
 from pregao.bootstrap.shared import build_vault, screener_limits
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
+from pregao.destinations.limit import ensure_limit
 from pregao.domain.clock import Clock
+from pregao.domain.destination import ForwardLimit
 from pregao.domain.order import PositionMode
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
@@ -29,6 +31,8 @@ from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.destinations import BELL as DESTINATIONS
+from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import BELL as FLATTENS
@@ -116,6 +120,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             journal, ring=partial(doorbell.ring, SCREENER), ring_signals=partial(doorbell.ring, "signals")
         ),
         screener_limits=screener_limits(settings),
+        forward_limits=PostgresForwardLimits(journal.pool),
+        forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,
@@ -142,6 +148,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     )
     doorbell.listen("bots", book.rung)
     doorbell.listen("receipts", intake.rung)
+    await _ensure_forward_limit(settings, desk=desk)
     await doorbell.start()
     await book.start()
     await intake.start()
@@ -170,6 +177,14 @@ def _ring_both(doorbell: Doorbell) -> None:
     """A job that sells out has begun or was stopped, and with it a trading state may have been set."""
     doorbell.ring(FLATTENS)
     doorbell.ring(STATES)
+
+
+async def _ensure_forward_limit(settings: Settings, *, desk: Desk) -> None:
+    limit = ForwardLimit(
+        max_per_minute=settings.forwards_per_minute_max, is_enabled=settings.forward_limit_enabled
+    )
+    async with desk.forward_limit_books.open() as book:
+        await book.append(await ensure_limit(limit, set_by="settings", book=book, now=desk.clock()))
 
 
 @contextlib.asynccontextmanager

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregao.domain.pace import last_minute, seconds_to_wait
 from pregao.domain.screener import ticker_of
-from pregao.market.pacing import last_minute, pages_of, seconds_to_wait, seconds_until_next
+from pregao.market.pacing import pages_of, seconds_until_next
 from pregao.market.universe import change, ranked
 from tests.builders import NOON
 from tests.properties import quick

@@ -34,6 +34,7 @@ from pregao.domain.facts.stops import (
 from pregao.domain.facts.screener import (
     BuyReprocessed, ScreenerPaused, StrategyConfigured, StrategyForgotten, TickersListed,
 )  # fmt: skip
+from pregao.domain.facts.destinations import ForwardLimitSet
 # isort: on
 
 FACTS: dict[str, type[Fact]] = {
@@ -50,6 +51,7 @@ FACTS: dict[str, type[Fact]] = {
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,
         GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,
         StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
+        ForwardLimitSet,
         ExitRequested, EntryRequested,
     )
 }  # fmt: skip

@@ -28,6 +28,7 @@ GROUPS = {
     "flatten": "flattens",
     "operation": "operations",
     "screener": "screener",
+    "destination": "destinations",
     "stops": "stops",
     "trade": "trades",
     "paper": "paper",

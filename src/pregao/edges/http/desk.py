@@ -16,6 +16,7 @@ from pregao.accounts.ports import (
 from pregao.accounts.sealing import Vault
 from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
+from pregao.destinations.ports import LimitBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
 from pregao.market.ports import ScreenerBooks
@@ -27,6 +28,7 @@ from pregao.views.activity import Activity
 from pregao.views.approvals import Approvals
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
+from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
 from pregao.views.flatten import Flattens
 from pregao.views.health import Health
@@ -91,6 +93,8 @@ class Desk:
     screener: ScreenerViews
     screener_books: ScreenerBooks
     screener_limits: ScreenerLimits
+    forward_limits: ForwardLimits
+    forward_limit_books: LimitBooks
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

@@ -20,6 +20,7 @@ from pregao.accounts import refusals as accounts
 from pregao.accounts.sealing import KeyRetiredError, SealError
 from pregao.bots import refusals as bots
 from pregao.decisions import refusals as decisions
+from pregao.destinations import refusals as destinations
 from pregao.market import refusals as market
 from pregao.positions import refusals as positions
 
@@ -36,6 +37,7 @@ STATUSES: dict[type[Exception], int] = {
     market.SettingUnusableError: 422,
     market.UnknownError: 404,
     market.ConflictError: 409,
+    destinations.SettingUnusableError: 422,
     positions.UnknownError: 404,
     positions.ConflictError: 409,
 }

@@ -42,6 +42,7 @@ STATE_TABLES = {
     "screener_lists": (),
     "screener_tickers": (),
     "screener_reprocessed": (),
+    "forward_limits": (),
 }
 FACTS_PER_FETCH = 2_000
 

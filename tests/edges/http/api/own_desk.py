@@ -24,6 +24,7 @@ from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
@@ -227,6 +228,8 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
             journal, ring=lambda: rings.append("screener"), ring_signals=lambda: rings.append("signals")
         ),
         screener_limits=ScreenerLimits(),
+        forward_limits=PostgresForwardLimits(journal.pool),
+        forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from pregao.domain.facts import Fact
-from pregao.edges.postgres.folds import configured, flattens, orders, positions, screener, signals, stops  # noqa: F401  # they register themselves
+from pregao.edges.postgres.folds import (  # noqa: F401  # they register themselves
+    configured,
+    destinations,
+    flattens,
+    orders,
+    positions,
+    screener,
+    signals,
+    stops,
+)
 from pregao.edges.postgres.folds.registry import FOLDS
 
 
