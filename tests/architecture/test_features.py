@@ -17,6 +17,8 @@ PROMISED = {
     13,
     24,
     *range(29, 33),  # the screener
+    36,
+    38,
     *range(40, 65),
     80,
     83,

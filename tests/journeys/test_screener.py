@@ -148,6 +148,8 @@ class TestReprocessing:
         ] * 2
         assert await tried_again(desk) == [again]
         assert (await screener.outcomes(), await is_held(desk)) == ([("BTCUSDT", "success")], True)
+        run = await PostgresScreener(desk.journal.pool).reprocessing()
+        assert (run.runs, run.found, run.again, run.failed) == (1, 1, 1, 0)
         assert len(desk.exchange.submitted) == 1
         assert (await compare_with_journal(desk.journal)).differences == ()
 
@@ -179,7 +181,7 @@ class TestReprocessing:
         await screener.lists("BTCUSDT")
 
         assert ([one.ticker for one in lists], untouched) == (["ETHUSDT"], [])
-        assert (status.code, status.failures) == ("DESK_FAILED", 1)
+        assert (status.code, status.failures) == ("LIST_UNWRITTEN", 1)
         assert status.next_look_at > now() + timedelta(seconds=5), "the source is not asked again at once"
         assert len(await tried_again(desk)) == 1
 

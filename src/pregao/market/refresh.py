@@ -125,7 +125,7 @@ class Refreshing:
             with contextlib.suppress(Exception):
                 await self._work.note_failure(
                     look,
-                    code="DESK_FAILED",
+                    code="LIST_UNWRITTEN",
                     reason=f"error={type(mistake).__name__}. The list could not be written.",
                     next_seconds=seconds_until_next(
                         refresh_seconds=strategy.refresh_seconds, failures=look.failures + 1

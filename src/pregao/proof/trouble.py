@@ -12,10 +12,11 @@ from decimal import Decimal
 import httpx
 
 from pregao import rehearsal
-from pregao.edges.postgres.work import LEASE_SECONDS, RENEW_SECONDS
+from pregao.edges.postgres.work import RENEW_SECONDS
 from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask
 from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial, Trouble
 from pregao.simulation.instruments import LISTINGS
+from pregao.views.health import LEASE_SECONDS
 
 FREEZE_SECONDS = LEASE_SECONDS + 2.5  # beyond the lease, whenever it was renewed last
 DATABASE_DOWN_SECONDS = 1.0  # signals come meanwhile

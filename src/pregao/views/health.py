@@ -7,14 +7,26 @@ from typing import Protocol
 
 from pregao.domain.trading_state import TradingState
 
+LEASE_SECONDS = 10.0  # a worker that says nothing for so long is dead
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A worker whose lease has not run out, by the database's clock."""
+    """A worker that has not given its lease up; alive until that runs out, by the database's clock."""
 
+    worker_id: str
     role: str
+    is_alive: bool
     started_at: datetime
     lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many signals wait for a decision, and how many orders for their answer."""
+
+    signals: int
+    orders: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +52,11 @@ class Health(Protocol):
     """Where it is fetched; raises whatever the database raises when it is away."""
 
     async def workers(self) -> Sequence[Worker]:
-        """Give the workers that live, by role and start."""
+        """Give the workers that live, and those that ended within the last hour without a word, by role and start."""
+        ...
+
+    async def waiting(self) -> Waiting:
+        """Give what waits."""
         ...
 
     async def trading_health(self) -> TradingHealth:

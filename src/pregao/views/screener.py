@@ -61,6 +61,20 @@ class ReprocessedLine:
     reprocessed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reprocessing:
+    """How the last hour's looks at declined entries went; the last one, however long ago."""
+
+    last_at: datetime | None  # None: there was none
+    age_seconds: float
+    duration_ms: int
+    runs: int
+    found: int
+    again: int
+    skipped: int
+    failed: int  # a run that could not be written counts as one
+
+
 class ScreenerViews(Protocol):
     """Where it is fetched."""
 
@@ -78,6 +92,10 @@ class ScreenerViews(Protocol):
 
     async def find_strategy(self, strategy_id: UUID) -> StrategyLine | None:
         """Give one strategy."""
+        ...
+
+    async def reprocessing(self) -> Reprocessing:
+        """Say how trying again goes."""
         ...
 
     async def reprocessed(self, *, limit: int) -> Sequence[ReprocessedLine]:

@@ -15,10 +15,11 @@ from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.market.ports import DeclinedBuy, Look, StandingList
-from pregao.views.screener import ReprocessedLine, ScreenerLine, StrategyLine, TickerLine
+from pregao.views.screener import ReprocessedLine, Reprocessing, ScreenerLine, StrategyLine, TickerLine
 
 BELL = "screener"
 LEASE = "screener"
+NOT_WRITTEN = "LIST_UNWRITTEN"  # nor could be what was to be tried again because of it
 REASON_CHARACTERS_MAX = 500
 CHANGE_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(7234008)"
 
@@ -55,6 +56,21 @@ SELECT coalesce((SELECT is_paused FROM screener_states), false) AS is_paused,
 FROM screener_looks AS w
 LEFT JOIN screener_lists AS l ON true
 LEFT JOIN screener_strategies AS s ON s.is_active
+"""
+
+NOTE_RUN = """
+INSERT INTO screener_runs (found, again, skipped, failed, duration_ms, code)
+VALUES ($1, $2, $3, $4, extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000, $5)
+"""
+REPROCESSING = """
+WITH hour AS (SELECT * FROM screener_runs WHERE run_at > clock_timestamp() - interval '1 hour'),
+     last AS (SELECT * FROM screener_runs ORDER BY run_at DESC LIMIT 1)
+SELECT (SELECT run_at FROM last) AS last_at,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - run_at) FROM last), 0)::float8 AS age_seconds,
+       coalesce((SELECT duration_ms FROM last), 0) AS duration_ms, count(*)::int AS runs,
+       coalesce(sum(found), 0)::int AS found, coalesce(sum(again), 0)::int AS again,
+       coalesce(sum(skipped), 0)::int AS skipped, coalesce(sum(failed), 0)::int AS failed
+FROM hour
 """
 
 
@@ -135,9 +151,11 @@ class PostgresScreenerBook:
             await self._connection.execute(
                 "UPDATE screener_looks SET due_at = clock_timestamp(), failures = 0"
             )
-        self.has_signal = self.has_signal or any(
-            isinstance(fact, BuyReprocessed) and fact.again_as for fact in kept
-        )
+        tried = [fact for fact in kept if isinstance(fact, BuyReprocessed)]
+        again = sum(fact.again_as is not None for fact in tried)
+        if tried:
+            await self._connection.execute(NOTE_RUN, len(tried), again, len(tried) - again, 0, "")
+        self.has_signal = self.has_signal or again > 0
 
     async def is_ours(self) -> bool:
         assert self._lease is not None, "only who has a lease swaps a list"
@@ -213,6 +231,8 @@ class PostgresScreenerWork:
             code,
             reason[:REASON_CHARACTERS_MAX],
         )
+        if code == NOT_WRITTEN and look.strategy.reprocess_enabled:
+            await self._journal.pool.execute(NOTE_RUN, 1, 0, 0, 1, code)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[PostgresScreenerBook]:
@@ -300,6 +320,9 @@ class PostgresScreener:
             "SELECT * FROM screener_strategies WHERE strategy_id = $1", strategy_id
         )
         return None if row is None else _strategy_line(row)
+
+    async def reprocessing(self) -> Reprocessing:
+        return to_value(await self._pool.fetchrow(REPROCESSING), Reprocessing)
 
     async def reprocessed(self, *, limit: int) -> Sequence[ReprocessedLine]:
         rows = await self._pool.fetch(

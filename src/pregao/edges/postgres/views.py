@@ -14,7 +14,7 @@ from pregao.domain.position import Position
 from pregao.edges.postgres.rows import to_value
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
-from pregao.views.health import BotsHealth, TradingHealth, Worker
+from pregao.views.health import BotsHealth, TradingHealth, Waiting, Worker
 from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
 from pregao.views.slippage import average_price, slippage_bps, to_price
 
@@ -110,7 +110,13 @@ ORDER BY position_id DESC LIMIT $6
 """
 
 WORKERS = """
-SELECT role, started_at, lease_until FROM workers WHERE lease_until > clock_timestamp() ORDER BY role, started_at
+SELECT worker_id, role, lease_until > clock_timestamp() AS is_alive, started_at, lease_until FROM workers
+WHERE lease_until > clock_timestamp() - interval '1 hour' ORDER BY role, started_at, worker_id
+"""
+
+WAITING = """
+SELECT (SELECT count(*)::int FROM signals WHERE status IN ('accepted', 'answered')) AS signals,
+       (SELECT count(*)::int FROM orders WHERE status IN ('planned', 'unresolved')) AS orders
 """
 
 TRADING_HEALTH = """
@@ -221,6 +227,9 @@ class PostgresHealth:
 
     async def workers(self) -> Sequence[Worker]:
         return [to_value(row, Worker) for row in await self._pool.fetch(WORKERS)]
+
+    async def waiting(self) -> Waiting:
+        return to_value(await self._pool.fetchrow(WAITING), Waiting)
 
     async def trading_health(self) -> TradingHealth:
         return to_value(await self._pool.fetchrow(TRADING_HEALTH), TradingHealth)

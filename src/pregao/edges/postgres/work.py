@@ -46,8 +46,8 @@ from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.orders.resolve import ASK_AGAIN_SECONDS
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
+from pregao.views.health import LEASE_SECONDS
 
-LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 SILENT_SECONDS = (
     3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about

@@ -17,6 +17,7 @@ def operations(app) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item]
 
 
+HEALTH_PATHS = ("/health", "/health/ready", "/health/detailed", f"{BOTS}/health")
 SCREENER = "https://finviz.com/screener.ashx?v=111"
 
 
@@ -37,7 +38,7 @@ class TestAdmission:
             }
 
         opened = {path for (_, path), answer in answers.items() if answer.status_code != 401}
-        assert opened == {"/health", "/health/detailed", f"{BOTS}/health", f"{AUTH}/login"}
+        assert opened == {*HEALTH_PATHS, f"{AUTH}/login"}
         assert {code_of(answer) for answer in answers.values() if answer.status_code == 401} == {
             "TOKEN_WRONG"
         }
@@ -266,7 +267,7 @@ class TestDocument:
         for path, item in document["paths"].items():
             for operation in item.values():
                 assert operation["summary"]
-                is_open = "health" in path or path == f"{AUTH}/login"
+                is_open = path in (*HEALTH_PATHS, f"{AUTH}/login")
                 assert bool(operation.get("security")) is not is_open, path
                 if path == "/metrics":  # a token of its own, and no role
                     assert {"401", "503"} <= operation["responses"].keys()

@@ -41,6 +41,7 @@ from tests.fresh_database import fresh_database
 
 OPEN = {
     "/health",
+    "/health/ready",
     "/health/detailed",
     "/api/v1/bots/health",
     "/api/v1/auth/login",

@@ -48,6 +48,7 @@ DESCRIPTION = "One signal comes in; every subscribed account trades it once, and
 
 ROUTERS = (
     health.routes,
+    health.worker_routes,
     metrics.routes,
     auth.open_routes,
     auth.routes,

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -9,16 +11,18 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from pregao.domain.trading_state import TradingState
-from pregao.edges.http.api.shapes import DeskGiven, Shown
+from pregao.edges.http.api.roles import Operator
+from pregao.edges.http.api.shapes import ERRORS, TOKEN, DeskGiven, Shown
 from pregao.edges.http.desk import Desk
-from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, Told
-from pregao.views.health import TradingHealth, Worker
+from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError, ErrorBody, Told
+from pregao.views.health import LEASE_SECONDS, TradingHealth, Waiting, Worker
 from pregao.views.screener import ScreenerLine
 
 ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
 ROLES_NEEDED = frozenset({"trader", "monitor"})  # without one signals wait, or prices are not watched
 
 routes = APIRouter(tags=["health"])
+worker_routes = APIRouter(tags=["health"], dependencies=[TOKEN], responses=ERRORS)
 
 Part = Literal["up", "down"]
 
@@ -39,11 +43,26 @@ class DatabaseShown(Shown):
 
 
 class WorkerShown(Shown):
-    """A worker with a valid lease."""
+    """A worker; alive until its lease runs out, which it renews every few seconds."""
 
     role: str
     started_at: datetime
     lease_until: datetime
+
+
+class WorkerNamed(WorkerShown):
+    """A worker with its name, which tells its machine and process."""
+
+    worker_id: str
+    status: Literal["alive", "dead"]
+
+
+class WorkersShown(Shown):
+    """The workers that live, and those that ended within the last hour without a word."""
+
+    workers: list[WorkerNamed]
+    lease_seconds: float  # after its last word a worker that says nothing is dead
+    timestamp: datetime
 
 
 class PaperShown(Shown):
@@ -68,6 +87,31 @@ class ScreenerShown(Shown):
     good_at: datetime | None
 
 
+class AtWork(Shown):
+    """How many workers live."""
+
+    processing: int  # they decide and plan,
+    forwarding: int  # and send: in this desk one process does both
+    dead: int  # ended within the last hour without a word
+
+
+class ComponentsShown(Shown):
+    """The parts of system A, in its words."""
+
+    finviz_engine: Literal["running", "paused", "stopped"]
+    processing_queue: int  # signals that wait for a decision
+    approved_queue: int  # orders that wait for their answer
+    workers: AtWork
+    top_n_tickers: int
+
+
+class ReadyShown(Shown):
+    """Whether this process can take signals: the database answers, and nobody stops it."""
+
+    status: Literal["ready"]
+    timestamp: datetime
+
+
 class DetailedHealth(Shown):
     """All parts; degraded when something that is needed is missing, unhealthy without the database."""
 
@@ -79,6 +123,7 @@ class DetailedHealth(Shown):
     paper: PaperShown
     trading: TradingShown | None
     screener: ScreenerShown | None
+    components: ComponentsShown | None
 
 
 class UnhealthyDetailed(DetailedHealth):
@@ -99,28 +144,78 @@ async def get_health(desk: DeskGiven) -> HealthShown:
     return health
 
 
+@routes.get(
+    "/health/ready", responses={503: {"model": ErrorBody, "description": "DATABASE_AWAY, DESK_STOPPING"}}
+)
+async def get_readiness(desk: DeskGiven) -> ReadyShown:
+    """Say that this process can take signals; whoever shares the load among several asks this."""
+    if desk.is_stopping():
+        raise ApiError(503, "DESK_STOPPING", "This process is stopping.")
+    if await _asked(desk) is None:
+        raise ApiError(503, "DATABASE_AWAY", "The database cannot be reached.")
+    return ReadyShown(status="ready", timestamp=desk.clock())
+
+
 @routes.get("/health/detailed", responses={503: {"model": UnhealthyDetailed, "description": "DATABASE_AWAY"}})
 async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
     """Say how every part is: the database, the workers with valid leases, the paper exchange."""
-    (workers, trading, screener, answered_ms), paper_is_up = await asyncio.gather(
-        _asked(desk), _paper_is_up(desk)
-    )
-    is_whole = paper_is_up and {worker.role for worker in workers or ()} >= ROLES_NEEDED
-    health = DetailedHealth(
-        status="unhealthy" if workers is None else "healthy" if is_whole else "degraded",
+    found, paper_is_up = await asyncio.gather(_asked(desk), _paper_is_up(desk))
+    if found is None:
+        return _unhealthy(desk, paper_is_up=paper_is_up)
+    alive = [worker for worker in found.workers if worker.is_alive]
+    is_whole = paper_is_up and {worker.role for worker in alive} >= ROLES_NEEDED
+    screener = _screener_shown(found.screener)
+    return DetailedHealth(
+        status="healthy" if is_whole else "degraded",
         version=desk.version,
         timestamp=desk.clock(),
-        database=DatabaseShown(status="down" if workers is None else "up", answered_ms=answered_ms),
-        workers=[WorkerShown.model_validate(worker) for worker in workers or ()],
-        paper=PaperShown(status="up" if paper_is_up else "down"),
-        trading=None if trading is None else TradingShown.model_validate(trading),
-        screener=None if screener is None else _screener_shown(screener),
+        database=DatabaseShown(status="up", answered_ms=found.answered_ms),
+        workers=[WorkerShown.model_validate(worker) for worker in alive],
+        paper=_paper_shown(is_up=paper_is_up),
+        trading=TradingShown.model_validate(found.trading),
+        screener=screener,
+        components=_components(found, screener),
     )
-    if workers is None:
-        told = Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={})
-        away = UnhealthyDetailed(**health.model_dump(), error=told)
-        return JSONResponse(away.model_dump(mode="json"), 503)  # type: ignore[return-value]
-    return health
+
+
+@worker_routes.get("/api/v1/workers")
+async def list_workers(desk: DeskGiven, _who: Operator) -> WorkersShown:
+    """Give the workers with their names, the dead ones too: one that says nothing is dead when its lease has run out."""
+    found = await desk.health.workers()
+    return WorkersShown(
+        workers=[
+            WorkerNamed(
+                worker_id=one.worker_id,
+                role=one.role,
+                status="alive" if one.is_alive else "dead",
+                started_at=one.started_at,
+                lease_until=one.lease_until,
+            )
+            for one in found
+        ],
+        lease_seconds=LEASE_SECONDS,
+        timestamp=desk.clock(),
+    )
+
+
+def _unhealthy(desk: Desk, *, paper_is_up: bool) -> DetailedHealth:
+    away = UnhealthyDetailed(
+        status="unhealthy",
+        version=desk.version,
+        timestamp=desk.clock(),
+        database=DatabaseShown(status="down", answered_ms=None),
+        workers=[],
+        paper=_paper_shown(is_up=paper_is_up),
+        trading=None,
+        screener=None,
+        components=None,
+        error=Told(code="DATABASE_AWAY", message="The database cannot be reached.", details={}),
+    )
+    return JSONResponse(away.model_dump(mode="json"), 503)  # type: ignore[return-value]
+
+
+def _paper_shown(*, is_up: bool) -> PaperShown:
+    return PaperShown(status="up" if is_up else "down")
 
 
 def _screener_shown(line: ScreenerLine) -> ScreenerShown:
@@ -128,19 +223,46 @@ def _screener_shown(line: ScreenerLine) -> ScreenerShown:
     return ScreenerShown(status="paused" if line.is_paused else running, size=line.size, good_at=line.good_at)
 
 
-async def _asked(
-    desk: Desk,
-) -> tuple[list[Worker] | None, TradingHealth | None, ScreenerLine | None, float | None]:
+def _components(found: "_Found", screener: ScreenerShown) -> ComponentsShown:
+    traders = sum(worker.is_alive and worker.role == "trader" for worker in found.workers)
+    return ComponentsShown(
+        finviz_engine=screener.status,
+        processing_queue=found.waiting.signals,
+        approved_queue=found.waiting.orders,
+        workers=AtWork(
+            processing=traders,
+            forwarding=traders,
+            dead=sum(not worker.is_alive for worker in found.workers),
+        ),
+        top_n_tickers=screener.size,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    workers: Sequence[Worker]
+    waiting: Waiting
+    trading: TradingHealth
+    screener: ScreenerLine
+    answered_ms: float
+
+
+async def _asked(desk: Desk) -> _Found | None:
+    """Ask the database; None while it is away."""
     began = time.perf_counter()
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            workers = list(await desk.health.workers())
+            workers = await desk.health.workers()
             answered_ms = round((time.perf_counter() - began) * 1000, 1)
-            trading = await desk.health.trading_health()
-            screener = await desk.screener.status()
+            return _Found(
+                workers=workers,
+                waiting=await desk.health.waiting(),
+                trading=await desk.health.trading_health(),
+                screener=await desk.screener.status(),
+                answered_ms=answered_ms,
+            )
     except DATABASE_AWAY_ERRORS:
-        return None, None, None, None
-    return workers, trading, screener, answered_ms
+        return None
 
 
 async def _paper_is_up(desk: Desk) -> bool:

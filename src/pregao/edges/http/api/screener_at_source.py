@@ -29,6 +29,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.market.reprocess import reprocess_by_hand
+from pregao.market.reprocess_health import Grade, grade, success_percent
 from pregao.market.screen import (
     activate_strategy,
     ask_for_look,
@@ -173,6 +174,27 @@ class TriggerAtSource(Shown):
     errors: list[str]
 
 
+class RunsAtSource(Shown):
+    """How the last hour's runs went."""
+
+    last_run_at: datetime | None
+    last_duration_ms: int
+    runs: int
+    signals_found: int
+    signals_reprocessed: int
+    signals_skipped: int
+    signals_failed: int
+    success_rate: float  # percent
+
+
+class ReprocessingAtSource(Shown):
+    """How well declined entries are tried again."""
+
+    status: Grade
+    metrics: RunsAtSource
+    timestamp: datetime
+
+
 @routes.post("/finviz/config", status_code=204, responses={**CONFLICT, **UNREADABLE})
 async def post_config_at_source(body: ConfigAsked, desk: DeskGiven, _who: Operator) -> None:
     """Change the active strategy; without one the first is made of this."""
@@ -311,6 +333,31 @@ async def duplicate_at_source(
         )
         await book.append(facts)
     return StrategySaid(strategy_id=new_id, message="The strategy is created.")
+
+
+@routes.get("/admin/reprocessing/health")
+async def get_reprocessing_health_at_source(desk: DeskGiven, _who: Viewer) -> ReprocessingAtSource:
+    """Say how well declined entries are tried again."""
+    told = await desk.screener.reprocessing()
+    percent = success_percent(found=told.found, failed=told.failed)
+    return ReprocessingAtSource(
+        status=grade(
+            age_seconds=None if told.last_at is None else told.age_seconds,
+            percent=percent,
+            duration_seconds=told.duration_ms / 1_000,
+        ),
+        metrics=RunsAtSource(
+            last_run_at=told.last_at,
+            last_duration_ms=told.duration_ms,
+            runs=told.runs,
+            signals_found=told.found,
+            signals_reprocessed=told.again,
+            signals_skipped=told.skipped,
+            signals_failed=told.failed,
+            success_rate=percent,
+        ),
+        timestamp=desk.clock(),
+    )
 
 
 @routes.post("/admin/reprocessing/trigger", responses={**CONFLICT, **UNREADABLE})
