@@ -37,6 +37,7 @@ AT_SOURCE = ("/admin/", "/finviz/")  # system A's paths: their token may stand i
 CLOSED = ("/api/", *AT_SOURCE)
 STRATEGIES = "/admin/finviz/strategies"
 OPEN_PATHS = frozenset({"/api/v1/bots/health", "/api/v1/auth/login"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 and its registry: what a websocket is closed with
 USER_AGENT_CHARACTERS_MAX = 200
 BODY_BYTES_MAX = 64 * 1024  # like a webhook's; the largest honest body has a few hundred
@@ -44,6 +45,9 @@ BODY_BYTES_MAX = 64 * 1024  # like a webhook's; the largest honest body has a fe
 HOW_TO_COME_IN = (
     "Send the admin token, an API token or that of a session as `Authorization: Bearer …`. "
     "`POST /api/v1/auth/login` begins a session."
+)
+SESSION_COOKIE = (
+    "pregao_session"  # the console's; what a browser sends by itself counts for our own pages only
 )
 IN_A_FORM = re.compile(rb'name="token"\r\n(?:[!-~ ]+\r\n)*\r\n([!-~]{1,200})\r\n')
 WRONG_IN_BODY = "The field `token` is none of ours. Send the admin token, an API token or that of a session."
@@ -90,9 +94,9 @@ class Admission:
             if is_in_body:
                 read = await _read_some(receive)
                 receive = _again(read, receive)
-                sent = _token_in(read)
+                sent = _token_in(read) or session_of(scope, headers)
             else:
-                sent = _token_of(headers)
+                sent = _token_of(headers) or session_of(scope, headers)
             try:
                 principal = None if sent is None else await self._principal(sent)
             except DATABASE_AWAY_ERRORS:
@@ -136,6 +140,28 @@ class Admission:
 def _token_of(headers: dict[bytes, bytes]) -> bytes | None:
     scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
     return sent.strip() if scheme.lower() == b"bearer" else None
+
+
+def session_of(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bytes | None:
+    """
+    Give the session token a browser sent as a cookie.
+
+    A browser sends it whoever's page asks. So what changes something, and a websocket, must come from a page of ours;
+    what only reads needs no such proof: another's page cannot see the answer.
+    """
+    is_safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
+    if not is_safe and not _is_from_our_page(headers):
+        return None
+    for pair in headers.get(b"cookie", b"").split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        if name == SESSION_COOKIE.encode():
+            return value
+    return None
+
+
+def _is_from_our_page(headers: dict[bytes, bytes]) -> bool:
+    origin = headers.get(b"origin", b"")
+    return bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
 
 
 def _may_be_in_body(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bool:

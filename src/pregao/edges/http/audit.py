@@ -19,11 +19,10 @@ from starlette.routing import BaseRoute, Match
 from pregao.accounts.principal import Principal
 from pregao.domain.clock import Clock
 from pregao.domain.facts import ActionTaken
-from pregao.edges.http.admission import CLOSED, App, Message, Receive, Send, user_agent_of
+from pregao.edges.http.admission import CLOSED, SAFE_METHODS, App, Message, Receive, Send, user_agent_of
 from pregao.edges.http.login_limits import network_of
 from pregao.edges.ids import uuid7
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 RECORD_SECONDS_MAX = 2.0  # a database this slow is as good as away: the caller has waited enough
 PATH_CHARACTERS_MAX = 300
 TARGET_CHARACTERS_MAX = 100
