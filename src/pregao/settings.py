@@ -174,6 +174,11 @@ class Settings(MasterKeySettings):
     forward_limit_enabled: bool = _setting(
         True, "DEST_WEBHOOK_RATE_LIMITING_ENABLED", "Whether that limit counts at the first start."
     )
+    destinations_allowed: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (),
+        "PREGAO_DESTINATIONS_ALLOWED",
+        "Hosts, comma separated, that signals may be forwarded to though their address is not public.",
+    )
     finviz_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
         ("finviz.com", "www.finviz.com", "elite.finviz.com"),
         "FINVIZ_HOSTS",
@@ -202,7 +207,7 @@ class Settings(MasterKeySettings):
         True, "PREGAO_DEMO", "Create the demo bot with its paper accounts at the first start."
     )
 
-    @field_validator("trusted_proxies", "finviz_hosts", mode="before")
+    @field_validator("trusted_proxies", "finviz_hosts", "destinations_allowed", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return _parts(value)

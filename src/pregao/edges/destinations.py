@@ -1,0 +1,53 @@
+"""
+Where a destination's host stands: asked of the system's resolver, and checked before anything connects there.
+
+The connection is made to what was checked and to no name, so that an answer that changes meanwhile changes nothing.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+from pregao.destinations.addresses import allowed_hosts, check_addresses, read_url
+from pregao.destinations.ports import CheckedAddress
+
+RESOLVE_SECONDS_MAX = 5.0
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Gives a host's addresses; none where it has none."""
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS_MAX):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # unknown, away, slow, or no name at all
+        return ()
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class CheckedDestinations:
+    """The port `destinations.ports.Destinations`."""
+
+    def __init__(self, allowed: Sequence[str], *, resolve: Resolve = resolve) -> None:
+        """Hosts named in ``allowed`` may have any address."""
+        self._allowed = allowed_hosts(allowed)
+        self._resolve = resolve
+
+    async def check(self, url: str) -> CheckedAddress:
+        read = read_url(url)
+        return CheckedAddress(
+            host=read.host, port=read.port, addresses=await self.addresses(read.host, read.port)
+        )
+
+    async def addresses(self, host: str, port: int) -> tuple[str, ...]:
+        """
+        Give where a connection to a host may go, for whoever makes one.
+
+        :raises SettingUnusableError: when one of its addresses is not public, or it has none.
+        """
+        found = tuple(await self._resolve(host, port))
+        check_addresses(host, found, allowed=self._allowed)
+        return found

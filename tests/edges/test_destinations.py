@@ -1,0 +1,114 @@
+"""A destination's host is looked at before the connection, and the connection goes to what was looked at."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from pregao.destinations.refusals import SettingUnusableError
+from pregao.edges.destinations import CheckedDestinations
+from pregao.edges.exchanges.wire import NotSent, Priority, Wire
+
+
+class Names:
+    """A name server that gives one answer after the other, the last one for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def __call__(self, host, port):
+        self.asked.append((host, port))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+async def answer(reader, writer):
+    """Say who was asked for; and where else to look, which nobody should follow."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    host = next(line for line in head.split("\r\n") if line.lower().startswith("host:"))
+    body = host.encode()
+    writer.write(
+        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(body), body)
+    )
+    await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+async def server():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+async def wire_to():
+    wires = []
+
+    def make(destinations):
+        wire = Wire(clock=lambda: datetime.now(UTC), addresses=destinations.addresses)
+        wires.append(wire)
+        return wire
+
+    yield make
+    await asyncio.gather(*(wire.close() for wire in wires))
+
+
+async def post(line):
+    payload = f"POST /in HTTP/1.1\r\nHost: {line.host_header}\r\nContent-Length: 0\r\n\r\n".encode()
+    return await line.ask(payload, priority=Priority.ENTRY)
+
+
+class TestDestinations:
+    async def test_give_what_the_name_server_says_when_all_of_it_is_public(self):
+        names = Names(["8.8.8.8", "2606:4700:4700::1111"])
+
+        checked = await CheckedDestinations((), resolve=names).check("https://hooks.example/secret/path")
+
+        assert (checked.host, checked.port) == ("hooks.example", 443)
+        assert checked.addresses == ("8.8.8.8", "2606:4700:4700::1111")
+        assert names.asked == [("hooks.example", 443)]
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://localhost/"])
+    async def test_are_refused_by_the_system_resolver_too_unless_allowed(self, url):
+        with pytest.raises(SettingUnusableError) as refused:
+            await CheckedDestinations(()).check(url)
+
+        assert refused.value.code == "DESTINATION_FORBIDDEN"
+
+    async def test_without_an_address_are_unresolved(self):
+        with pytest.raises(SettingUnusableError) as refused:
+            await CheckedDestinations(()).check("http://nobody.invalid/")
+
+        assert refused.value.code == "DESTINATION_UNRESOLVED"
+
+
+class TestConnection:
+    async def test_goes_to_what_was_checked_under_the_name_and_follows_no_redirect(self, server, wire_to):
+        names = Names(["127.0.0.1"])
+        wire = wire_to(CheckedDestinations(["hooks.example"], resolve=names))
+        line = wire.line(f"http://hooks.example:{server}")
+
+        answered = await post(line)
+
+        assert answered.status == 307
+        assert answered.body == f"Host: hooks.example:{server}".encode()
+        assert names.asked == [("hooks.example", server)]
+
+    async def test_is_not_made_when_the_name_has_another_address_by_then(self, server, wire_to):
+        """It was public when it was set; its name server says 127.0.0.1 when a signal comes."""
+        names = Names(["8.8.8.8"], ["127.0.0.1"])
+        destinations = CheckedDestinations((), resolve=names)
+        await destinations.check(f"http://rebinding.example:{server}/in")
+
+        with pytest.raises(NotSent) as refused:
+            await post(wire_to(destinations).line(f"http://rebinding.example:{server}"))
+
+        assert isinstance(refused.value.__cause__, SettingUnusableError)
+
+    async def test_tries_the_next_address_when_one_does_not_answer(self, server, wire_to):
+        names = Names(["127.0.0.9", "127.0.0.1"])
+        wire = wire_to(CheckedDestinations(["hooks.example"], resolve=names))
+
+        assert (await post(wire.line(f"http://hooks.example:{server}"))).status == 307
