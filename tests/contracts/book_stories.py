@@ -17,7 +17,8 @@ import msgspec
 
 from pregao.domain import facts
 from pregao.domain.account import Venue
-from pregao.domain.bot import Directions, SubscriptionStatus
+from pregao.domain.bot import Directions, GuardSettings, StopSettings, SubscriptionStatus
+from pregao.domain.candle import Timeframe
 from pregao.domain.facts import Fact, Verdict
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position, PositionStatus
@@ -71,7 +72,11 @@ LIMITED = {
     "global_max_positions": 3,
     "global_max_daily_loss_usd": Decimal(50),
     "allowed_directions": Directions.BUY_ONLY,
+    "guard": GuardSettings(stop=StopSettings()),
 }
+OWN_GUARD = GuardSettings(
+    stop=StopSettings(period=20, timeframe=Timeframe.HOUR)
+)  # of one subscription of each bot
 
 
 def desk() -> list[Fact]:
@@ -88,7 +93,8 @@ def desk() -> list[Fact]:
             facts.SubscriptionConfigured(
                 happened_at=NOON,
                 subscription=subscription(
-                    number, subscription_id=subscription_of(one, number), bot_id=one, status=status
+                    number, subscription_id=subscription_of(one, number), bot_id=one, status=status,
+                    custom_guard=OWN_GUARD if number == 2 else None,
                 ),
             )
             for one in BOTS
@@ -781,6 +787,7 @@ async def found_work(store: Any, *, now: datetime) -> dict[str, Any]:
     watched = await store.read_watched()
     given: dict[str, Any] = {
         "signals": await store.peek_waiting_signals(limit=100),
+        "measures": sorted(await store.measures(), key=str),
         "entries": sorted(await store.peek_waiting_entries(limit=100), key=lambda one: one[1].order_id),
         "exits": sorted(await store.peek_waiting_exits(limit=100), key=lambda one: one.position_id),
         "settled": sorted(await store.settled_signals(SIGNALS)),

@@ -60,6 +60,10 @@ def ranges(value) -> Level:
     return Level(method=Method.ATR, value=Decimal(value))
 
 
+def risks(value) -> Level:
+    return Level(method=Method.RISK, value=Decimal(value))
+
+
 TWO_PERCENT = percent(2)
 ONE_TARGET = (TargetRule(level=percent(4)),)
 
@@ -134,6 +138,22 @@ class TestLevels:
         assert armed.stop_price == Decimal(price)
         assert armed.rule.stop == level
 
+    @pytest.mark.parametrize(
+        ("direction", "stop", "targets"),
+        [(LONG, "89000.1", ["91999.8", "92999.7"]), (SHORT, "90999.9", ["88000.2", "87000.3"])],
+    )
+    def test_of_targets_may_be_so_many_times_what_is_risked(self, direction, stop, targets):
+        """X-6: measured from where the stop stands on its tick, not from where it would have stood."""
+        armed = stop_of(
+            direction,
+            stop=ranges(2),
+            atr=Decimal("499.99"),
+            targets=tuple(TargetRule(level=risks(times), share=Decimal("0.5")) for times in (2, 3)),
+        )
+
+        assert armed.stop_price == Decimal(stop)
+        assert [one.price for one in armed.targets] == [Decimal(one) for one in targets]
+
     @quick
     @given(
         entry=prices, tick=steps, direction=st.sampled_from(Direction), kind=st.sampled_from(TriggerKind),
@@ -182,6 +202,7 @@ class TestLevels:
             (SHORT, absolute(89999), "STOP_WRONG_SIDE"),
             (LONG, percent(100), "STOP_NOT_POSITIVE"),
             (LONG, ranges(2), "ATR_UNAVAILABLE"),
+            (LONG, risks(2), "RISK_UNKNOWN"),
         ],
     )
     def test_that_cannot_stand_are_refused_with_the_numbers(self, direction, stop, code):

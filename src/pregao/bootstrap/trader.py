@@ -16,6 +16,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
 from pregao.edges.exchanges.binance.accounts import BinanceAccounts
+from pregao.edges.exchanges.binance.candles import BinanceCandles
 from pregao.edges.exchanges.binance.exchange import BinanceExchange
 from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.protections import BinanceProtections
@@ -57,6 +58,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
             orders_in_flight_max=settings.orders_in_flight_max,
             first_part=settings.first_part_accounts,
             protections={venue: BinanceProtections(exchange) for venue, exchange in exchanges.items()},
+            candles={venue: BinanceCandles(exchange) for venue, exchange in exchanges.items()},
             breakers=sender.breakers,
             quiet=sender.wire.quiet,
         )

@@ -18,6 +18,7 @@ from pregao.domain.bot import (
     GuardSettings,
     Subscription,
     SymbolSettings,
+    TargetSettings,
     TradingHours,
 )
 
@@ -98,7 +99,12 @@ GUARD_RANGES = {
     "fee_percent": _range(0, 5),
     "slippage_percent": _range(0, 5),
 }
-TARGET_RANGES = {"percent": _range("0.1", 1_000), "share": _range("0.01", 1)}
+STOP_RANGES = {"period": _range(2, 100), "multiple": _range("0.1", 20)}
+TARGET_RANGES = {
+    "percent": _range("0.1", 1_000),
+    "risk_multiple": _range("0.1", 100),
+    "share": _range("0.01", 1),
+}
 TARGETS_MAX = 10
 
 
@@ -227,18 +233,34 @@ def _check_rows(rows: Sequence[SymbolSettings]) -> None:
 
 def _check_guard(guard: GuardSettings, *, field: str) -> None:
     _check_ranges(guard, GUARD_RANGES, within=f"{field}.")
+    if guard.stop is not None:
+        _check_ranges(guard.stop, STOP_RANGES, within=f"{field}.stop.")
     _check_count(guard.targets, TARGETS_MAX, field=f"{field}.targets")
     for number, target in enumerate(guard.targets):
         _check_ranges(target, TARGET_RANGES, within=f"{field}.targets.{number}.")
     shares = sum((target.share for target in guard.targets), Decimal(0))
-    percents = [target.percent for target in guard.targets]
-    if shares > 1 or percents != sorted(set(percents)):
-        shown = ", ".join(f"{target.percent}%={target.share}" for target in guard.targets)
+    if shares > 1 or not _are_in_order(guard.targets):
+        shown = ", ".join(_target_text(target) for target in guard.targets)
         raise SettingUnusableError(
             "TARGETS_UNUSABLE",
-            f"{field}.targets={shown} shares={shares} maximum=1. Name the nearest first, each once; together at most all.",
+            f"{field}.targets={shown} shares={shares} maximum=1. Each is either so many percent away or so many risks, all "
+            "by the same; name the nearest first, each once; together at most all.",
             field=f"{field}.targets",
         )
+
+
+def _are_in_order(targets: Sequence[TargetSettings]) -> bool:
+    percents = [target.percent for target in targets if target.percent is not None]
+    risks = [target.risk_multiple for target in targets if target.risk_multiple is not None]
+    distances = percents or risks
+    is_one_kind = len(percents) + len(risks) == len(distances) == len(targets)
+    return is_one_kind and distances == sorted(set(distances))
+
+
+def _target_text(target: TargetSettings) -> str:
+    percent = "" if target.percent is None else f"{target.percent}%"
+    risks = "" if target.risk_multiple is None else f"{target.risk_multiple}R"
+    return f"{percent}{risks}={target.share}"
 
 
 def _check_count(entries: Sequence[object], maximum: int, *, field: str) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pregao.domain.account import Venue
 from pregao.domain.bot import Bot
+from pregao.domain.candle import Measure
 from pregao.domain.facts import (
     ApprovalAnswered,
     DecisionApproved,
@@ -59,6 +60,9 @@ class WaitingSignal:
     symbol: str | None
     venues: list[Venue]
     is_approved: bool  # it is decided, and not every account has its order or its denial
+    measures: frozenset[Measure] = (
+        frozenset()
+    )  # the ranges that the stops of its bot's positions are measured by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

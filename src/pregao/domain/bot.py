@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
-from pregao.domain.stop import TrailingMode
+from pregao.domain.candle import Measure, Timeframe
+from pregao.domain.stop import Method, TrailingMode
 
 T = TypeVar("T")
 
@@ -93,10 +94,26 @@ NOTHING_SET = SymbolSettings(symbol="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSettings:
-    """One of several targets: so many percent from the entry, for a share of what was entered."""
+class StopSettings:
+    """A stop that is measured by how far the price ranges: so many average true ranges from the entry."""
 
-    percent: Decimal
+    method: Method = Method.ATR
+    period: int = 14  # candles
+    multiple: Decimal = Decimal(2)
+    timeframe: Timeframe = Timeframe.MINUTES_15
+
+    @property
+    def measure(self) -> Measure:
+        """What the range is the average of."""
+        return Measure(timeframe=self.timeframe, period=self.period)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """One of several targets, for a share of what was entered: either so many percent from the entry, or so many risks."""
+
+    percent: Decimal | None = None
+    risk_multiple: Decimal | None = None  # of the first distance between entry and stop
     share: Decimal
 
 
@@ -104,6 +121,7 @@ class TargetSettings:
 class GuardSettings:
     """How positions are guarded beside the two percentages; percentages are of the entry price."""
 
+    stop: StopSettings | None = None  # in place of stop_loss_pct
     targets: tuple[TargetSettings, ...] = ()  # the nearest first; in place of take_profit_pct
     trailing: TrailingMode | None = None
     trailing_percent: Decimal = Decimal(2)  # behind the best price; of the mode percent

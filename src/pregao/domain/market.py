@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.instrument import Instrument
 from pregao.domain.venue import Quote
 
@@ -30,8 +31,8 @@ class Market:
     views: Mapping[tuple[Venue, str], MarketView]
     venue_now_ms: Mapping[Venue, int]  # every venue's clock, in milliseconds
     instruments: Mapping[tuple[Venue, str], Instrument] = field(default_factory=dict)
-    ranges: Mapping[tuple[Venue, str], Decimal] = field(default_factory=dict)
-    """The average true range of a symbol, where a stop is measured by it."""
+    ranges: Mapping[tuple[Venue, str, Measure], Decimal] = field(default_factory=dict)
+    """The average true range of a symbol, where a stop is measured by it; one that is too old is left out."""
     outages: Mapping[tuple[Venue, str], datetime] = field(default_factory=dict)
     """Until when a venue (symbol "") or one symbol there takes no entries, because its breaker is open."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
+from pregao.domain.candle import Measure
 from pregao.domain.money import HUNDRED, ONE, ZERO, ceil_to_step, floor_to_step, is_on_step, to_text
 from pregao.domain.position import Direction
 
@@ -38,6 +39,7 @@ class Method(StrEnum):
     PERCENT = "percent"  # of the entry price
     ABSOLUTE = "absolute"  # it is a price
     ATR = "atr"  # so many average true ranges
+    RISK = "risk"  # so many times the distance between entry and stop; of targets only
 
 
 class TriggerKind(StrEnum):
@@ -60,6 +62,7 @@ class Level:
 
     method: Method
     value: Decimal
+    measure: Measure | None = None  # of ATR: which candles the range is the average of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,14 +219,21 @@ def arm(
     """
     check_shares([target.share for target in rule.targets])
 
-    def price_of(level: Level, *, kind: TriggerKind) -> Decimal:
+    def price_of(level: Level, *, kind: TriggerKind, risk: Decimal | None = None) -> Decimal:
         return level_price(
-            level, kind=kind, direction=direction, entry_price=entry_price, price_tick=price_tick, atr=atr
+            level,
+            kind=kind,
+            direction=direction,
+            entry_price=entry_price,
+            price_tick=price_tick,
+            atr=atr,
+            risk=risk,
         )
 
     level = first_level(rule)
     stop_price = None if level is None else price_of(level, kind=TriggerKind.STOP)
-    prices = [price_of(target.level, kind=TriggerKind.TARGET) for target in rule.targets]
+    risk = None if stop_price is None else abs(entry_price - stop_price)
+    prices = [price_of(target.level, kind=TriggerKind.TARGET, risk=risk) for target in rule.targets]
     if prices != sorted(prices, reverse=direction is Direction.SHORT):
         shown = ",".join(to_text(price) for price in prices)
         raise StopUnusableError("TARGETS_UNORDERED", f"prices={shown}. Name the nearest target first.")
@@ -265,6 +275,12 @@ def first_level(rule: StopRule) -> Level | None:
     return Level(method=Method.PERCENT, value=rule.trailing.percent)
 
 
+def measure_of(rule: StopRule) -> Measure | None:
+    """Give what range the levels of a rule are measured by; None where none is."""
+    levels = (rule.stop, *(target.level for target in rule.targets))
+    return next((one.measure for one in levels if one is not None and one.method is Method.ATR), None)
+
+
 def check_shares(shares: Sequence[Decimal]) -> None:
     """
     See that targets take parts of one whole.
@@ -288,16 +304,18 @@ def level_price(
     entry_price: Decimal,
     price_tick: Decimal,
     atr: Decimal | None = None,
+    risk: Decimal | None = None,
 ) -> Decimal:
     """
     Give the price of a level on its tick, rounded towards the entry: never more is lost, no profit is missed.
 
     Percent p (B1.2, D1.3): long stop = entry (1 - p/100), target = entry (1 + p/100), short mirrored; k ranges: entry
-    -+ k ATR. Where the entry lies within the same tick, the next tick beyond is taken: a level never touches the entry.
+    -+ k ATR; k risks: entry +- k (entry - stop). Where the entry lies within the same tick, the next tick beyond is
+    taken: a level never touches the entry.
 
-    :raises StopUnusableError: where that is on the wrong side of the entry, not above 0, or the range is not known.
+    :raises StopUnusableError: where that is on the wrong side of the entry, not above 0, or what measures it is not known.
     """
-    price = _exact_price(level, kind=kind, direction=direction, entry_price=entry_price, atr=atr)
+    price = _exact_price(level, kind=kind, direction=direction, entry_price=entry_price, atr=atr, risk=risk)
     is_below = (direction is Direction.LONG) is (kind is TriggerKind.STOP)
     where = f"kind={kind} direction={direction} price={to_text(price)} entry={to_text(entry_price)}"
     if (price >= entry_price) if is_below else (price <= entry_price):
@@ -317,13 +335,25 @@ def level_price(
 
 
 def _exact_price(
-    level: Level, *, kind: TriggerKind, direction: Direction, entry_price: Decimal, atr: Decimal | None
+    level: Level,
+    *,
+    kind: TriggerKind,
+    direction: Direction,
+    entry_price: Decimal,
+    atr: Decimal | None,
+    risk: Decimal | None,
 ) -> Decimal:
     if level.method is Method.ABSOLUTE:
         return level.value
     sign = -1 if (direction is Direction.LONG) is (kind is TriggerKind.STOP) else 1
     if level.method is Method.PERCENT:
         return entry_price * (ONE + sign * level.value / HUNDRED)
+    if level.method is Method.RISK:
+        if risk is None or kind is TriggerKind.STOP:
+            raise StopUnusableError(
+                "RISK_UNKNOWN", f"risks={to_text(level.value)}. Name the stop that the risk is measured by."
+            )
+        return entry_price + sign * level.value * risk
     if atr is None or atr <= ZERO:
         raise StopUnusableError(
             "ATR_UNAVAILABLE",

@@ -10,7 +10,8 @@ from pregao.domain.clock import Clock
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.venue import VenueError
-from pregao.market.ports import PricedVenue
+from pregao.market.ports import CandleSource, PricedVenue
+from pregao.market.ranges import Ranges
 
 READ_SECONDS_MAX = 2.0  # a venue that gives no price in time gets no entries; the others do not wait longer
 PRICE_AGE_SECONDS_MAX = 2.0  # an older price sizes nothing
@@ -22,9 +23,15 @@ class LiveMarket:
     """What was last read of each symbol; never shows a price that is too old to size with."""
 
     def __init__(
-        self, venues: Mapping[Venue, PricedVenue], *, clock: Clock, breakers: Breakers | None = None
+        self,
+        venues: Mapping[Venue, PricedVenue],
+        *,
+        clock: Clock,
+        breakers: Breakers | None = None,
+        candles: Mapping[Venue, CandleSource] | None = None,
     ) -> None:
-        """Ask ``venues`` when told to; ``breakers`` say which of them take no entries."""
+        """Ask ``venues`` when told to; ``breakers`` say which of them take no entries, ``candles`` how far prices range."""
+        self.ranges = Ranges({} if candles is None else candles, clock=clock)
         self._venues = venues
         self._breakers = breakers
         self._clock = clock
@@ -45,6 +52,7 @@ class LiveMarket:
             views={pair: view for pair, view in self._views.items() if view.quote.quoted_at >= oldest},
             venue_now_ms={name: venue.venue_now_ms() for name, venue in self._venues.items()},
             instruments=dict(self._instruments),
+            ranges=self.ranges.seen(),
             outages=self._outages(),
         )
 

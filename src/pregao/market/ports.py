@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.domain.candle import Candle, Timeframe
 from pregao.domain.facts import Fact
 from pregao.domain.instrument import Instrument
 from pregao.domain.screener import Strategy
@@ -27,6 +28,14 @@ class PricedVenue(Protocol):
 
     def venue_now_ms(self) -> int:
         """Give the venue's clock, in milliseconds."""
+        ...
+
+
+class CandleSource(Protocol):
+    """A venue that tells its candles; raises ``VenueError`` when it gives no usable answer."""
+
+    async def candles(self, symbol: str, *, timeframe: Timeframe, limit: int) -> Sequence[Candle]:
+        """Give the closed ones of the symbol's latest ``limit`` candles, oldest first."""
         ...
 
 

@@ -46,6 +46,7 @@ from pregao.orders.limits import (
     denial_of_member,
     denial_of_obstacle,
     denial_of_outage,
+    denial_of_range,
 )
 from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
 from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
@@ -366,6 +367,9 @@ def _sized(
     moment: Moment,
     sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial],
 ) -> Decimal | Denial:
+    unmeasured = denial_of_range(settings, market=moment.market, venue=account.venue, symbol=symbol)
+    if unmeasured is not None:
+        return unmeasured
     key = account.venue, account.margin_asset, settings.margin_usd, settings.leverage
     if key not in sizes:
         sizes[key] = _size(account, settings, symbol=symbol, moment=moment)

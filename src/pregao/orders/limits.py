@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, SubscriptionStatus, settings_of
+from pregao.domain.bot import Bot, EffectiveSettings, SubscriptionStatus, settings_of
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO, to_text
@@ -120,6 +120,20 @@ def denial_of_outage(market: Market, *, venue: Venue, symbol: str) -> Denial | N
                 "exits are sent all the time.",
             )
     return None
+
+
+def denial_of_range(
+    settings: EffectiveSettings, *, market: Market, venue: Venue, symbol: str
+) -> Denial | None:
+    """Give why a position could not be guarded as asked: its stop is so many ranges away, and nobody knows the range."""
+    stop = settings.guard.stop
+    if stop is None or (venue, symbol, stop.measure) in market.ranges:
+        return None
+    return Denial(
+        code="RANGE_UNKNOWN",
+        reason=f"venue={venue} symbol={symbol} timeframe={stop.timeframe} period={stop.period}. The venue has not told "
+        "enough closed candles in time; nothing is entered whose stop nobody could place.",
+    )
 
 
 def expired(send_before: datetime, *, now: datetime) -> Denial:

@@ -3,7 +3,14 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from pregao.domain.bot import Bot, GuardSettings, Subscription, effective_settings
+from pregao.domain.bot import (
+    Bot,
+    GuardSettings,
+    StopSettings,
+    Subscription,
+    TargetSettings,
+    effective_settings,
+)
 from pregao.domain.money import ZERO
 from pregao.domain.signal import Risked
 from pregao.domain.stop import Costs, Level, Method, StopRule, TargetRule, Trailing, TrailingMode
@@ -14,12 +21,14 @@ def asked_of(bot: Bot, subscription: Subscription, *, symbol: str) -> Asked:
     """Give the rule of a subscription's position on a symbol; 0 percent asks for no such level."""
     settings = effective_settings(bot, subscription, symbol=symbol)
     guard = settings.guard
-    stop = _percent(settings.stop_loss_pct)
+    stop = _percent(settings.stop_loss_pct) if guard.stop is None else _ranges(guard.stop)
     target = _percent(settings.take_profit_pct)
+    trailing = _trailing(guard, has_stop=stop is not None)
+    targets = _targets(guard, has_stop=stop is not None or trailing is not None)
     rule = StopRule(
         stop=stop,
-        targets=_targets(guard) or (() if target is None else (TargetRule(level=target),)),
-        trailing=_trailing(guard, has_stop=stop is not None),
+        targets=targets or (() if target is None else (TargetRule(level=target),)),
+        trailing=trailing,
         break_even_after_target=guard.break_even_after_target,
         costs=Costs(fee_percent=guard.fee_percent, slippage_percent=guard.slippage_percent),
     )
@@ -41,11 +50,24 @@ def _percent(value: Decimal) -> Level | None:
     return Level(method=Method.PERCENT, value=value) if value > ZERO else None
 
 
-def _targets(guard: GuardSettings) -> tuple[TargetRule, ...]:
+def _ranges(stop: StopSettings) -> Level:
+    return Level(method=Method.ATR, value=stop.multiple, measure=stop.measure)
+
+
+def _targets(guard: GuardSettings, *, has_stop: bool) -> tuple[TargetRule, ...]:
+    """Give where profit is taken; what is measured by a risk that is not there is not taken."""
     return tuple(
-        TargetRule(level=Level(method=Method.PERCENT, value=one.percent), share=one.share)
+        TargetRule(level=level, share=one.share)
         for one in guard.targets
+        if (level := _target(one)).method is not Method.RISK or has_stop
     )
+
+
+def _target(one: TargetSettings) -> Level:
+    if one.percent is not None:
+        return Level(method=Method.PERCENT, value=one.percent)
+    assert one.risk_multiple is not None, "a target that was checked has one of the two"
+    return Level(method=Method.RISK, value=one.risk_multiple)
 
 
 def _trailing(guard: GuardSettings, *, has_stop: bool) -> Trailing | None:

@@ -37,6 +37,7 @@ from pregao.domain.stop import (
     TriggerKind,
     arm,
     armed_again,
+    measure_of,
     target_taken,
 )
 from pregao.domain.venue import RECV_WINDOW_MS
@@ -45,6 +46,7 @@ from pregao.stops.ports import ArmedStop, Guard, Guards
 
 HELD = (PositionStatus.OPEN, PositionStatus.CLOSING)
 BY_DESK = "desk"
+RANGE_SECONDS_MAX = 3.0  # so long after its fill a position waits for the range that its stop is measured by
 
 
 OnMistake: TypeAlias = Callable[[int, Exception], None]
@@ -78,7 +80,8 @@ async def follow_position(
     """
     Give what each position's guard needs after what just happened to it; a second look finds the work of the first.
 
-    A position whose symbol's rules no venue has told yet is not armed: whoever asks for them brings it here again.
+    A position whose symbol's rules, or whose range, no venue has told yet is not armed: whoever asks for them brings it
+    here again. One whose range is not to be had for seconds cannot be guarded as asked.
     A mistake of ours about one position keeps neither the others from being guarded nor any fill from being booked.
     """
     latest = {change.position.position_id: change.position for change in changes}
@@ -148,6 +151,10 @@ def _arm_first(
     if instrument is None:
         return [], None
     assert position.entry_price is not None, "what is held was entered"
+    measure = measure_of(guard.asked.rule)
+    atr = None if measure is None else post.market.ranges.get((guard.venue, position.symbol, measure))
+    if measure is not None and atr is None and not _has_waited(position, now=post.now):
+        return [], None
     try:
         stop = arm(
             guard.asked.rule,
@@ -155,7 +162,7 @@ def _arm_first(
             direction=position.direction,
             entry_price=position.entry_price,
             price_tick=instrument.price_tick,
-            atr=post.market.ranges.get((guard.venue, position.symbol)),
+            atr=atr,
         )
     except StopUnusableError as unusable:
         stop = _at_entry(position, price_tick=instrument.price_tick)
@@ -172,6 +179,11 @@ def _arm_first(
         return [unusable_fact, _stop_armed(armed, now=post.now), claim], replace(armed, stop=claim.stop)
     armed = _guarding(position, guard, stop=stop, is_required=guard.asked.is_required, is_final=is_final)
     return [_stop_armed(armed, now=post.now)], armed
+
+
+def _has_waited(position: Position, *, now: datetime) -> bool:
+    assert position.opened_at is not None, "what is held was entered"
+    return (now - position.opened_at).total_seconds() >= RANGE_SECONDS_MAX
 
 
 def _at_entry(position: Position, *, price_tick: Decimal) -> Stop:

@@ -17,6 +17,7 @@ from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.facts import (
     DecisionApproved,
     DecisionDeclined,
@@ -82,7 +83,7 @@ class Arrivals:
         """Decide and plan those of the signals that still wait; give how many there were."""
         if not waiting:
             return 0
-        await self._floor.read_prices(_pairs(waiting))
+        await self._floor.read_for_entries(_pairs(waiting), measures=_measures(waiting))
         done: list[Fact] = []
         begun: list[SignalPlanned] = []
         async with self._floor.store.transaction() as transaction:
@@ -115,7 +116,8 @@ class Arrivals:
         is_begun = True
         while is_begun:
             # The price that sized the first part sizes them all, unless it has become too old.
-            await self._floor.read_prices(_pairs([signal]) - self._floor.market.seen().views.keys())
+            old = _pairs([signal]) - self._floor.market.seen().views.keys()
+            await self._floor.read_for_entries(old, measures=signal.measures)
             async with self._floor.store.transaction() as transaction:
                 claimed = await self._floor.store.claim_waiting_signals(transaction, [signal.signal_id])
                 if not claimed:
@@ -193,6 +195,10 @@ class Arrivals:
 
 def _pairs(waiting: Sequence[WaitingSignal]) -> set[tuple[Venue, str]]:
     return {(venue, one.symbol) for one in waiting if one.symbol for venue in one.venues}
+
+
+def _measures(waiting: Sequence[WaitingSignal]) -> set[Measure]:
+    return {measure for one in waiting for measure in one.measures}
 
 
 def _begun(done: Sequence[Fact]) -> list[SignalPlanned]:

@@ -6,7 +6,7 @@ Every loop works through the floor; it knows none of them.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import partial
@@ -18,6 +18,7 @@ import structlog
 from pregao import rehearsal
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
+from pregao.domain.candle import Measure
 from pregao.domain.clock import Clock
 from pregao.domain.desk import Desk
 from pregao.domain.facts import (
@@ -47,6 +48,7 @@ from pregao.domain.venue import VenueError
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
+from pregao.market.ports import CandleSource
 from pregao.orders.plan import deny_next_part, sizes_of_parts
 from pregao.orders.ports import Exchange
 from pregao.orders.send import attempt_of, not_sent, send_order
@@ -81,20 +83,22 @@ class Floor:
         orders_in_flight_max: int,
         first_part: int,
         protections: Mapping[Venue, Protections] | None = None,
+        candles: Mapping[Venue, CandleSource] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
     ) -> None:
         """
         Send ``orders_in_flight_max`` orders at once per venue and leg; plan ``first_part`` accounts first.
 
-        A venue without ``protections`` keeps no lines: the software alone guards there.
+        A venue without ``protections`` keeps no lines: the software alone guards there. Where no ``candles`` are told,
+        nothing is entered whose stop is measured by them.
         """
         self.store = store
         self.exchanges = exchanges
         self.protections = {} if protections is None else protections
         self.doorbell = doorbell
         self.clock = clock
-        self.market = LiveMarket(exchanges, clock=clock, breakers=breakers)
+        self.market = LiveMarket(exchanges, clock=clock, breakers=breakers, candles=candles)
         self.doubts = Doubts(clock)
         self.gate = Gate()
         self.turn_came = (
@@ -274,6 +278,24 @@ class Floor:
         for (venue, symbol), trouble in await self.market.read(pairs):
             log.warning("trader.price.missing", venue=venue, symbol=symbol, error=trouble)
 
+    async def read_for_entries(
+        self, pairs: set[tuple[Venue, str]], *, measures: Iterable[Measure] | None = None
+    ) -> None:
+        """Know fresh prices, and the ranges that stops are measured by; of these measures, or of all there are."""
+        await asyncio.gather(self.read_prices(pairs), self.read_ranges(pairs, measures=measures))
+
+    async def read_ranges(
+        self, pairs: set[tuple[Venue, str]], *, measures: Iterable[Measure] | None = None
+    ) -> None:
+        """Know how far the prices range, where a stop is measured by that; no exit waits for it."""
+        self.market.ranges.learn(await self.store.measures() if measures is None else measures)
+        _tell_unmeasured(await self.market.ranges.read(pairs))
+
+    async def refresh_ranges(self) -> None:
+        """Measure the ranges anew when their next candle has closed, before an entry needs them."""
+        await asyncio.sleep(LOOK_SECONDS)
+        _tell_unmeasured(await self.market.ranges.refresh())
+
     async def know_rules(self, venue: Venue, symbol: str) -> None:
         """Know a symbol's rules before a fill of it is booked: whoever booked it could not be guarded without."""
         if unknown := self.market.unknown([(venue, symbol)]):
@@ -310,6 +332,18 @@ class Floor:
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._outcomes.close()
+
+
+def _tell_unmeasured(troubles: Sequence[tuple[tuple[Venue, str, Measure], str]]) -> None:
+    for (venue, symbol, measure), trouble in troubles:
+        log.warning(
+            "trader.range.missing",
+            venue=venue,
+            symbol=symbol,
+            timeframe=measure.timeframe,
+            period=measure.period,
+            error=trouble,
+        )
 
 
 def needs_rate(fill: FillReported) -> bool:

@@ -290,6 +290,8 @@ class Lines:
         """Tell again what is held and was never armed, once its symbol's rules are known."""
         unarmed = await self._floor.store.peek_unarmed(venues, limit=LINES_PER_BATCH)
         places = {(venue, symbol) for _, venue, symbol in unarmed}
+        if places:
+            await self._floor.read_ranges(places)
         if unknown := self._floor.market.unknown(places):
             await self._floor.read_prices(unknown)
         if unknown := self._floor.market.unknown(places):

@@ -78,7 +78,9 @@ class Questions:
                 return
             if facts:
                 rehearsal.reach("trader.order.asked")
-            if self._needs_rules(order, facts):
+            if any(isinstance(fact, EntryRequested) for fact in facts):
+                await self._floor.read_for_entries({(order.venue, order.symbol)})
+            elif self._needs_rules(order, facts):
                 await self._floor.read_prices({(order.venue, order.symbol)})
             if not facts and order.checks >= CHECKS_OF_DOUBT:
                 # A trade that nobody told may be what keeps it in doubt.
@@ -104,9 +106,7 @@ class Questions:
             log.warning("trader.database.away", error=type(away).__name__)
 
     def _needs_rules(self, order: LiveOrder, facts: Sequence[Fact]) -> bool:
-        """An entry is sized by the symbol's rules, and the stop of a fill stands by them: another trader may have known them."""
-        if any(isinstance(fact, EntryRequested) for fact in facts):
-            return True
+        """The stop of a fill stands by the symbol's rules: another trader may have known them."""
         is_known = (order.venue, order.symbol) in self._floor.market.seen().instruments
         return not is_known and any(isinstance(fact, FillReported) for fact in facts)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from pregao.decisions import ports as decisions
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.facts import DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
@@ -89,6 +90,10 @@ class Store(Protocol[Tx]):
 
     async def peek_waiting_entries(self, *, limit: int) -> Sequence[tuple[Venue, WaitingEntry]]:
         """Give entries whose position has nothing on its way any more, and where they trade."""
+        ...
+
+    async def measures(self) -> Collection[Measure]:
+        """Give all that stops of bots and subscriptions are measured by."""
         ...
 
     async def peek_waiting_exits(self, *, limit: int) -> Sequence[WaitingExit]:

@@ -16,6 +16,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.desk import Desk
 from pregao.domain.protection import ProtectionReport, Protections
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
+from pregao.market.ports import CandleSource
 from pregao.orders.ports import Exchange
 from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
@@ -48,6 +49,7 @@ class Trader:
         orders_in_flight_max: int,
         first_part: int,
         protections: Mapping[Venue, Protections] | None = None,
+        candles: Mapping[Venue, CandleSource] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
     ) -> None:
@@ -61,6 +63,7 @@ class Trader:
             orders_in_flight_max=orders_in_flight_max,
             first_part=first_part,
             protections=protections,
+            candles=candles,
             breakers=breakers,
             quiet=quiet,
         )
@@ -96,6 +99,7 @@ class Trader:
                 loops.create_task(keep(self.lines.ask_about_due))
                 loops.create_task(keep(self.lines.keep_in_place))
                 loops.create_task(keep(self.unguarded.look))
+                loops.create_task(keep(self.floor.refresh_ranges))
                 loops.create_task(keep(self.executions.exit_due))
                 for work_once in self._joined:
                     loops.create_task(keep(work_once))

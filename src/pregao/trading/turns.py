@@ -42,7 +42,7 @@ class Turns:
         found = await self._floor.store.peek_waiting_entries(limit=WAITING_PER_BATCH)
         if not found:
             return 0
-        await self._floor.read_prices({(venue, entry.symbol) for venue, entry in found})
+        await self._floor.read_for_entries({(venue, entry.symbol) for venue, entry in found})
         entries = [entry for _, entry in found]
         try:
             await self._enter(entries)

@@ -162,7 +162,10 @@ class TestSubscription:
             "opposite_side": "ignore",
             "guard": changed["custom_guard"],
         }
-        targets = [{"percent": "3", "share": "0.5"}, {"percent": "6", "share": "0.5"}]
+        targets = [
+            {"percent": "3", "risk_multiple": None, "share": "0.5"},
+            {"percent": "6", "risk_multiple": None, "share": "0.5"},
+        ]
         said = {
             "trailing": "hand_span",
             "targets": targets,
@@ -175,6 +178,30 @@ class TestSubscription:
         assert (changed["max_daily_loss_usd"], changed["max_concurrent_positions"]) == ("50", 2)
         assert (back["effective"]["leverage"], back["effective"]["same_side"]) == (10, "ignore")
         assert back["custom_margin_usd"] == "30"
+
+    async def test_is_guarded_by_the_range(self, joined):
+        """X-6: what is shown may be given again."""
+        _, here = joined
+        given = "stop=atr:2.5:20:1h targets=2R:0.5,4r:0.5"
+
+        changed = await here.read(subscriptions.app, "change", "EMA cross/main", "--guard", given)
+        shown = await here.run(subscriptions.app, "show", "EMA cross/main")
+
+        guard = changed["custom_guard"]
+        assert guard["stop"] == {"method": "atr", "period": 20, "multiple": "2.5", "timeframe": "1h"}
+        assert [(one["percent"], one["risk_multiple"]) for one in guard["targets"]] == [
+            (None, "2"),
+            (None, "4"),
+        ]
+        assert "stop=atr:2.5:20:1h targets=2R:0.5,4R:0.5" in shown.output
+
+    @pytest.mark.parametrize("stop", ["percent:2", "atr:2:14:15m:3", "atr:2:1", "atr:2:14:7m", "atr:0"])
+    async def test_refuses_a_stop_that_it_cannot_read_or_use(self, joined, stop):
+        _, here = joined
+
+        result = await here.run(subscriptions.app, "change", "EMA cross/main", "--guard", f"stop={stop}")
+
+        assert result.exit_code != 0
 
     async def test_shows_what_it_trades_with_in_the_end(self, joined):
         _, here = joined

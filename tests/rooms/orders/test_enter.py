@@ -7,11 +7,20 @@ from uuid import UUID
 
 import pytest
 
-from pregao.domain.bot import OppositeSide, SameSide, SubscriptionStatus, SymbolSettings
+from pregao.domain.account import Venue
+from pregao.domain.bot import (
+    GuardSettings,
+    OppositeSide,
+    SameSide,
+    StopSettings,
+    SubscriptionStatus,
+    SymbolSettings,
+)
+from pregao.domain.candle import Timeframe
 from pregao.domain.facts import DecisionApproved, OrderDeferred, OrderDenied, OrderPlanned, SignalPlanned
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side
 from pregao.domain.position import Direction, PositionStatus
-from pregao.domain.signal import Action
+from pregao.domain.signal import Action, Risked
 from pregao.domain.user import Role, User
 from pregao.orders.enter import plan_entry_again, request_waiting
 from pregao.orders.plan import plan_orders
@@ -211,6 +220,41 @@ class TestSameSide:
         desk.foreign[1, "BTCUSDT", PositionSide.BOTH] = Decimal(foreign)
 
         assert await said(desk, in_market=seen) == [(Leg.ENTRY, OrderDenied, code)]
+
+
+class TestAStopByTheRange:
+    """X-6: what could not be guarded as asked is not entered."""
+
+    async def test_is_entered_where_the_range_is_known(self):
+        desk = books(bots=[bot(guard=GuardSettings(stop=StopSettings()))])
+        known = {(venue, "BTCUSDT", StopSettings().measure): Decimal(100) for venue in Venue}
+
+        assert await said(desk, in_market=replace(market(), ranges=known)) == [ENTERED]
+
+    async def test_is_denied_where_it_is_not(self):
+        guard = GuardSettings(stop=StopSettings(timeframe=Timeframe.HOUR))
+        desk = books(custom_guard=guard)
+        quarters = {(venue, "BTCUSDT", StopSettings().measure): Decimal(100) for venue in Venue}
+
+        [row], _ = await planned(desk, in_market=replace(market(), ranges=quarters))
+
+        assert (row.code, row.reason.partition(".")[0]) == (
+            "RANGE_UNKNOWN",
+            "venue=paper symbol=BTCUSDT timeframe=1h period=14",
+        )
+
+    async def test_keeps_the_position_that_it_would_replace(self):
+        desk = books(custom_same_side=SameSide.REPLACE, custom_guard=GuardSettings(stop=StopSettings())).take(
+            held()
+        )
+
+        assert await said(desk) == [(Leg.ENTRY, OrderDenied, "RANGE_UNKNOWN")]
+
+    async def test_of_a_trade_by_hand_is_its_own(self):
+        desk = books(custom_guard=GuardSettings(stop=StopSettings()))
+        by_hand = Risked(capital=Decimal(1000), risk_percent=Decimal(1), stop_price=Decimal(95000))
+
+        assert await said(desk, instruction(risk=by_hand)) == [ENTERED]
 
 
 class TestWhileClosing:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure, Timeframe
 from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     ExecutionMoved,
@@ -41,7 +42,7 @@ from pregao.domain.stop import (
     TargetRule,
     TriggerKind,
 )
-from pregao.stops.follow import follow_position
+from pregao.stops.follow import RANGE_SECONDS_MAX, follow_position
 from pregao.stops.ports import Asked, Claimed, Guard, Line
 from pregao.stops.refused import REFUSALS_MAX, answer_refusal
 from pregao.stops.told import follow_report
@@ -57,6 +58,7 @@ TARGETS = tuple(
 ASKED = Asked(rule=TWO_PERCENT, is_required=True)
 NOTHING = Asked(rule=StopRule(), is_required=False)
 OURS = "s-1-1"
+QUARTERS = Measure(timeframe=Timeframe.MINUTES_15, period=14)
 
 
 def line(**changes) -> Line:
@@ -131,6 +133,10 @@ async def followed(position, guards=None, *, keeps_lines=(Venue.PAPER,), now=NOO
     )
 
 
+def replace_guard(guards: FakeGuards, **changes) -> FakeGuards:
+    return FakeGuards(replace(guards.guard, **changes))
+
+
 def known_market():
     seen = market()
     return replace(seen, instruments={pair: view.instrument for pair, view in seen.views.items()})
@@ -138,6 +144,52 @@ def known_market():
 
 def of(kind, facts):
     return [fact for fact in facts if isinstance(fact, kind)]
+
+
+class TestAStopByTheRange:
+    """X-6: so many average true ranges from the fill, by candles that were read before it."""
+
+    def asked(self) -> FakeGuards:
+        stop = Level(method=Method.ATR, value=Decimal(2), measure=QUARTERS)
+        return guarded(armed=None, asked=Asked(rule=StopRule(stop=stop), is_required=True))
+
+    def measured(self):
+        return replace(known_market(), ranges={(Venue.PAPER, "BTCUSDT", QUARTERS): Decimal(100)})
+
+    async def test_is_armed_with_all_that_it_was_measured_by(self):
+        armed_, _ = await followed(held(), self.asked(), seen=self.measured())
+
+        assert armed_.stop.stop_price == Decimal(95000)
+        assert (armed_.stop.atr, armed_.stop.rule.stop.measure) == (Decimal(100), QUARTERS)
+
+    async def test_waits_for_a_range_that_is_not_known_yet(self):
+        """Another trader planned the entry: whoever looks for what is not armed reads the candles, and tells again."""
+        assert await followed(held(), self.asked()) == []
+
+    async def test_of_another_measure_says_nothing(self):
+        hours = Measure(timeframe=Timeframe.HOUR, period=14)
+        seen = replace(known_market(), ranges={(Venue.PAPER, "BTCUSDT", hours): Decimal(100)})
+
+        assert await followed(held(), self.asked(), seen=seen) == []
+
+    async def test_that_stays_unknown_gives_the_position_up(self):
+        late = NOON + timedelta(seconds=RANGE_SECONDS_MAX)
+
+        told = await followed(held(opened_at=NOON), self.asked(), now=late)
+
+        assert [one.code for one in of(StopUnusable, told)] == ["ATR_UNAVAILABLE"]
+        assert len(of(StopTriggered, told)) == 1
+
+    async def test_stays_where_its_range_put_it_when_the_average_is_known(self):
+        asked = self.asked()
+        [first, *_] = await followed(held(), replace_guard(asked, is_entering=True), seen=self.measured())
+        standing = replace(armed(is_anchor_final=False), stop=first.stop)
+
+        [again, *_] = await followed(
+            held(price="95300"), replace_guard(asked, armed=standing), seen=known_market()
+        )
+
+        assert again.stop.stop_price == Decimal(95100)
 
 
 class TestAFill:

@@ -25,16 +25,17 @@ TEXTS = frozenset({"name", "webhook_path", "description", "policy"})
 """Fields whose words are only words."""
 
 GUARD_WORDS = (
-    "targets", "trailing", "trailing_percent", "trailing_step_percent", "break_even_after_target", "fee_percent",
+    "stop", "targets", "trailing", "trailing_percent", "trailing_step_percent", "break_even_after_target", "fee_percent",
     "slippage_percent", "is_required",
 )  # fmt: skip
+STOP_WORDS = ("multiple", "period", "timeframe")
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
 
 Guard: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="Stops beside the two percentages, said whole: 'trailing=hand_span targets=3:0.5,6:0.5 "
-        "break_even_after_target=yes'; default takes them away."
+        "break_even_after_target=yes', or 'stop=atr:2:14:15m targets=2R:0.5,4R:0.5'; default takes them away."
     ),
 ]
 Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
@@ -165,7 +166,7 @@ def guard_of(text: str | None, *, field: str) -> dict[str, Any]:
         name, _, value = word.partition("=")
         if name not in GUARD_WORDS or name in guard or not value:
             fail(f"GUARD_UNREADABLE: word={word}. Write name=value of: {' '.join(GUARD_WORDS)}.", code=2)
-        guard[name] = _targets(value) if name == "targets" else YES_OR_NO.get(value.lower(), value)
+        guard[name] = _guard_value(name, value)
     return {field: guard}
 
 
@@ -175,7 +176,8 @@ def guard_text(guard: Mapping[str, Any] | None) -> str:
         return "default"
     shown = {
         **guard,
-        "targets": ",".join(f"{one['percent']}:{one['share']}" for one in guard["targets"]),
+        "stop": _stop_text(guard["stop"]),
+        "targets": ",".join(_target_text(one) for one in guard["targets"]),
     }
     words = (
         f"{name}={'yes' if shown[name] is True else 'no' if shown[name] is False else shown[name]}"
@@ -185,12 +187,43 @@ def guard_text(guard: Mapping[str, Any] | None) -> str:
     return " ".join(words)
 
 
-def _targets(text: str) -> list[dict[str, str]]:
-    targets = []
-    for part in text.split(","):
-        percent, _, share = part.partition(":")
-        targets.append({"percent": percent, "share": share or "1"})
-    return targets
+def _guard_value(name: str, value: str) -> Any:
+    match name:
+        case "stop":
+            return _stop(value)
+        case "targets":
+            return [_target(part) for part in value.split(",")]
+        case _:
+            return YES_OR_NO.get(value.lower(), value)
+
+
+def _stop(text: str) -> dict[str, Any]:
+    """Read a stop by the range: the method, then multiple, period and timeframe as far as they are said."""
+    method, *said = text.split(":")
+    stop: dict[str, Any] = {"method": method}
+    for name, value in zip(STOP_WORDS, said, strict=False):
+        stop[name] = int(value) if name == "period" and value.isdigit() else value
+    if len(said) > len(STOP_WORDS):
+        fail(f"GUARD_UNREADABLE: stop={text}. Write stop=atr:2:14:15m: multiple, period, timeframe.", code=2)
+    return stop
+
+
+def _stop_text(stop: Mapping[str, Any] | None) -> str:
+    return "" if stop is None else ":".join(str(stop[name]) for name in ("method", *STOP_WORDS))
+
+
+def _target(text: str) -> dict[str, str]:
+    """Read a target: 3:0.5 is half of it at 3 percent, 2R:0.5 at twice the risk."""
+    distance, _, share = text.partition(":")
+    risks = distance.upper().removesuffix("R")
+    kind, value = ("risk_multiple", risks) if distance.upper().endswith("R") else ("percent", distance)
+    return {kind: value, "share": share or "1"}
+
+
+def _target_text(target: Mapping[str, Any]) -> str:
+    risks = target["risk_multiple"]
+    distance = target["percent"] if risks is None else f"{risks}R"
+    return f"{distance}:{target['share']}"
 
 
 def hours_text(windows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.facts import DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
@@ -59,6 +60,9 @@ class PostgresStore:
 
     async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
         return await work.peek_waiting_entries(self._pool, limit=limit)
+
+    async def measures(self) -> list[Measure]:
+        return await work.measures(self._pool)
 
     async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
         return await work.peek_waiting_exits(self._pool, limit=limit)

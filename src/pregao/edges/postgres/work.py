@@ -16,6 +16,7 @@ import structlog
 
 from pregao.decisions.ports import RECONCILE_SECONDS_MAX, Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.facts import (
     DecisionPending,
     EntryRequested,
@@ -158,7 +159,13 @@ async def peek_waiting_signals(connection: Connection, *, limit: int) -> list[Wa
         """
         SELECT s.signal_id, s.symbol, s.status = 'approved' AS is_approved, array(
             SELECT DISTINCT a.venue FROM subscriptions AS m JOIN accounts AS a USING (account_id)
-            WHERE m.bot_id = s.bot_id) AS venues
+            WHERE m.bot_id = s.bot_id) AS venues, (
+            SELECT coalesce(jsonb_agg(DISTINCT asked), '[]') FROM (
+                SELECT guard->'stop' AS stop FROM bots AS b WHERE b.bot_id = s.bot_id
+                UNION ALL
+                SELECT custom_guard->'stop' FROM subscriptions AS m WHERE m.bot_id = s.bot_id) AS guards
+            CROSS JOIN LATERAL jsonb_build_object('timeframe', stop->'timeframe', 'period', stop->'period') AS asked
+            WHERE jsonb_typeof(stop) = 'object') AS measures
         FROM signals AS s WHERE s.status IN ('accepted', 'answered', 'approved')
           -- An entry gives an account that was just taken over time to learn its past; then it is denied there. One that
           -- must be compared keeps nobody else waiting: its owner trades by hand, and a comparison takes seconds.
@@ -330,6 +337,18 @@ async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tu
         limit,
     )
     return [(Venue(row["venue"]), to_value(row, WaitingEntry)) for row in rows]
+
+
+async def measures(connection: Connection) -> list[Measure]:
+    """Give all that stops of bots and subscriptions are measured by."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT stop->>'timeframe' AS timeframe, (stop->>'period')::int AS period FROM (
+            SELECT guard->'stop' AS stop FROM bots UNION ALL SELECT custom_guard->'stop' FROM subscriptions) AS guards
+        WHERE jsonb_typeof(stop) = 'object'
+        """
+    )
+    return to_values(rows, Measure)
 
 
 async def peek_waiting_exits(connection: Connection, *, limit: int) -> list[WaitingExit]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pregao.decisions.ports import RECONCILE_SECONDS_MAX, Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.candle import Measure
 from pregao.domain.clock import Clock
 from pregao.domain.facts import (
     ApprovalAnswered,
@@ -118,7 +119,13 @@ class MemoryStore:
         state = await self._read()
         since = self._clock() - timedelta(seconds=RECONCILE_SECONDS_MAX)
         return [
-            WaitingSignal(row.signal_id, row.symbol, _venues_of(state, row.bot_id), row.status == "approved")
+            WaitingSignal(
+                row.signal_id,
+                row.symbol,
+                _venues_of(state, row.bot_id),
+                row.status == "approved",
+                frozenset(_measures_of(state, bot_id=row.bot_id)),
+            )
             for row in _waiting(state)
             if row.action is not Action.ENTER or not _is_being_learned(state, row.bot_id, since=since)
         ][:limit]
@@ -166,6 +173,10 @@ class MemoryStore:
         ]
         waiting.sort(key=lambda row: row.planned_at)
         return [(state.accounts[row.account_id].venue, to_waiting_entry(row)) for row in waiting[:limit]]
+
+    async def measures(self) -> list[Measure]:
+        state = await self._read()
+        return sorted({one for bot_id in state.bots for one in _measures_of(state, bot_id=bot_id)}, key=str)
 
     async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
         state = await self._read()
@@ -513,6 +524,16 @@ def _guards(line: Line, position: Position) -> bool:
 def _waiting(state: State) -> list[SignalRow]:
     rows = [row for row in state.signals.values() if row.status in WAITS_WITH]
     return sorted(rows, key=lambda row: (row.received_at, row.signal_id))
+
+
+def _measures_of(state: State, *, bot_id: UUID) -> list[Measure]:
+    guards = [state.bots[bot_id].guard]
+    guards += [
+        one.custom_guard
+        for one in state.subscriptions.values()
+        if one.bot_id == bot_id and one.custom_guard is not None
+    ]
+    return sorted({one.stop.measure for one in guards if one.stop is not None}, key=str)
 
 
 def _venues_of(state: State, bot_id: UUID) -> list[Venue]:

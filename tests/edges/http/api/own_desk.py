@@ -59,6 +59,7 @@ BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
 
 STANDARD_GUARD = {
+    "stop": None,
     "targets": [],
     "trailing": None,
     "trailing_percent": "2",

@@ -113,6 +113,49 @@ class TestSubscribe:
         assert shown["effective_by_symbol"]["BTCUSDT"]["leverage"] == 3
         assert shown["config_group_id"] is None
 
+    async def test_guards_its_positions_by_the_range(self, joined, desk):
+        """X-6: what of the stop is not said is the standard."""
+        _, join = joined
+        asked = {"stop": {"timeframe": "1h"}, "targets": [{"risk_multiple": 2, "share": 1}]}
+
+        answer = await join((await desk.make_account())["account_id"], custom_guard=asked)
+
+        guard = answer.json()["custom_guard"]
+        assert guard["stop"] == {"method": "atr", "period": 14, "multiple": "2", "timeframe": "1h"}
+        assert guard["targets"] == [{"percent": None, "risk_multiple": "2", "share": "1"}]
+
+    @pytest.mark.parametrize(
+        ("guard", "code"),
+        [
+            ({"stop": {"period": 1}}, "SETTING_OUT_OF_RANGE"),
+            ({"stop": {"multiple": 0}}, "SETTING_OUT_OF_RANGE"),
+            ({"targets": [{"share": 1}]}, "TARGETS_UNUSABLE"),
+            ({"targets": [{"percent": 3, "risk_multiple": 2, "share": 1}]}, "TARGETS_UNUSABLE"),
+            (
+                {"targets": [{"percent": 3, "share": 0.5}, {"risk_multiple": 4, "share": 0.5}]},
+                "TARGETS_UNUSABLE",
+            ),
+            (
+                {"targets": [{"risk_multiple": 4, "share": 0.5}, {"risk_multiple": 2, "share": 0.5}]},
+                "TARGETS_UNUSABLE",
+            ),
+        ],
+    )
+    async def test_refuses_a_guard_that_nothing_could_stand_by(self, joined, desk, guard, code):
+        _, join = joined
+
+        answer = await join((await desk.make_account())["account_id"], custom_guard=guard)
+
+        assert (answer.status_code, code_of(answer)) == (422, code)
+
+    @pytest.mark.parametrize("stop", [{"method": "percent"}, {"timeframe": "7m"}, {"atr": 2}])
+    async def test_refuses_a_stop_that_nobody_could_read(self, joined, desk, stop):
+        _, join = joined
+
+        answer = await join((await desk.make_account())["account_id"], custom_guard={"stop": stop})
+
+        assert answer.status_code == 422
+
     async def test_guards_its_positions_its_own_way_or_the_bots(self, desk, joined):
         made, join = joined
         await desk.client.patch(f"{BOTS}/{made['bot_id']}", json={"guard": {"trailing": "percent"}})
@@ -122,7 +165,7 @@ class TestSubscribe:
         where = f"{SUBSCRIPTIONS}/{own['subscription_id']}"
         back = (await desk.client.patch(where, json={"custom_guard": None})).json()
 
-        targets = [{"percent": "3", "share": "0.5"}, {"percent": "6", "share": "0.5"}]
+        targets = [{"percent": one, "risk_multiple": None, "share": "0.5"} for one in ("3", "6")]
         wanted = {**STANDARD_GUARD, **TRAILING, "targets": targets}
         assert own["custom_guard"] == own["effective"]["guard"] == wanted
         assert back["custom_guard"] is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -18,6 +18,7 @@ from pregao.domain.bot import (
     GuardSettings,
     OppositeSide,
     SameSide,
+    StopSettings,
     Subscription,
     SymbolSettings,
     TargetSettings,
@@ -25,12 +26,15 @@ from pregao.domain.bot import (
     effective_settings,
     settings_of,
 )
-from pregao.domain.stop import TrailingMode
+from pregao.domain.candle import Timeframe
+from pregao.domain.stop import Method, TrailingMode
 from pregao.edges.http.api.shapes import (
     COUNT,
     STRICT,
     Amount,
     Asked,
+    AtrMultiple,
+    AtrPeriod,
     CostPercent,
     Leverage,
     LossUsd,
@@ -38,6 +42,7 @@ from pregao.edges.http.api.shapes import (
     OwnStopLossPct,
     OwnTakeProfitPct,
     Positions,
+    RiskMultiple,
     Share,
     Shown,
     TargetPercent,
@@ -77,16 +82,29 @@ class HoursShown(Shown):
     timezone: str
 
 
-class TargetAsked(Asked):
-    """One of several targets, for a share of what was entered."""
+class StopAsked(Asked):
+    """A stop that is so many average true ranges from the entry; Wilder's, over closed candles of the venue."""
 
-    percent: TargetPercent
+    method: Literal[Method.ATR] = Method.ATR
+    period: AtrPeriod = default_of(StopSettings, "period")
+    multiple: AtrMultiple = default_of(StopSettings, "multiple")
+    timeframe: Timeframe = default_of(StopSettings, "timeframe")
+
+
+class TargetAsked(Asked):
+    """One of several targets, for a share of what was entered: with either a percentage or a multiple of the risk."""
+
+    percent: TargetPercent | None = None
+    risk_multiple: Annotated[
+        RiskMultiple | None, Field(description="So many times the first distance between entry and stop.")
+    ] = None
     share: Share
 
 
 class GuardAsked(Asked):
     """How positions are guarded beside stop_loss_pct and take_profit_pct; percentages are of the entry price."""
 
+    stop: Annotated[StopAsked | None, Field(description="In place of stop_loss_pct.")] = None
     targets: Annotated[
         tuple[TargetAsked, ...],
         Field(
@@ -113,16 +131,27 @@ class GuardAsked(Asked):
     ] = None
 
 
+class StopShown(Shown):
+    """A stop that is so many average true ranges from the entry."""
+
+    method: Method
+    period: int
+    multiple: Amount
+    timeframe: Timeframe
+
+
 class TargetShown(Shown):
     """One of several targets."""
 
-    percent: Amount
+    percent: Amount | None
+    risk_multiple: Amount | None
     share: Amount
 
 
 class GuardShown(Shown):
     """How positions are guarded beside the two percentages."""
 
+    stop: StopShown | None
     targets: tuple[TargetShown, ...]
     trailing: TrailingMode | None
     trailing_percent: Amount
@@ -227,7 +256,8 @@ def asked_of(
         if asked.get(name) is not None:
             guard = getattr(body, name).model_dump()  # whole: what was not sent is the standard
             targets = tuple(TargetSettings(**target) for target in guard["targets"])
-            asked[name] = GuardSettings(**{**guard, "targets": targets})
+            stop = None if guard["stop"] is None else StopSettings(**guard["stop"])
+            asked[name] = GuardSettings(**{**guard, "stop": stop, "targets": targets})
     return asked
 
 

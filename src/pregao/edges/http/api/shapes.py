@@ -44,6 +44,7 @@ from pregao.bots.ranges import (
     OWN_TAKE_PROFIT_PCT,
     POSITIONS,
     STOP_LOSS_PCT,
+    STOP_RANGES,
     SUBSCRIPTION_RANGES,
     TAKE_PROFIT_PCT,
     TARGET_RANGES,
@@ -202,6 +203,9 @@ OwnTakeProfitPct = Annotated[Decimal, NUMBER, _decimal(OWN_TAKE_PROFIT_PCT)]
 TrailingPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["trailing_percent"])]
 TrailingStepPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["trailing_step_percent"])]
 CostPercent = Annotated[Decimal, NUMBER, _decimal(GUARD_RANGES["fee_percent"])]
+AtrPeriod = Annotated[int, STRICT, COUNT, _whole(STOP_RANGES["period"])]
+AtrMultiple = Annotated[Decimal, NUMBER, _decimal(STOP_RANGES["multiple"])]
+RiskMultiple = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["risk_multiple"])]
 TargetPercent = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["percent"])]
 Share = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["share"])]
 LossUsd = Annotated[Decimal, NUMBER, _decimal(LOSS_USD)]

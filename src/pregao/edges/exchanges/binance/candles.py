@@ -1,0 +1,59 @@
+"""Binance's candles as stops are measured by them: closed ones only, asked for at the weight the venue counts."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+
+from pregao.domain.candle import Candle, Timeframe
+from pregao.domain.clock import from_ms
+from pregao.domain.weight import Importance
+from pregao.edges.exchanges.binance.exchange import BinanceExchange
+from pregao.edges.exchanges.binance.rest import Call
+from pregao.edges.exchanges.binance.signing import Value
+from pregao.market.ports import CandleSource
+
+WEIGHTS = ((99, 1), (499, 2), (1_000, 5), (1_500, 10))  # up to so many candles: what the question weighs
+OPENED, HIGH, LOW, CLOSE, CLOSED = 0, 2, 3, 4, 6  # where a row has what; its last millisecond ends a candle
+
+_rows = msgspec.json.Decoder(list[list[int | str]])
+
+
+class BinanceCandles(CandleSource):
+    """The port ``market.ports.CandleSource``, beside the venue's ``BinanceExchange``."""
+
+    def __init__(self, exchange: BinanceExchange) -> None:
+        """Ask through the exchange's line, within its limits and past its breakers."""
+        self._exchange = exchange
+
+    async def candles(self, symbol: str, *, timeframe: Timeframe, limit: int) -> Sequence[Candle]:
+        """Give the closed ones of the symbol's latest ``limit`` candles, oldest first."""
+        parameters: dict[str, Value] = {"symbol": symbol, "interval": timeframe.value, "limit": limit}
+        closed = partial(_closed, now_ms=self._exchange.venue_now_ms())
+        return await self._exchange.rest.public(_call(limit), parameters, translate=closed)
+
+
+def _call(limit: int) -> Call:
+    weight = next(weight for most, weight in WEIGHTS if limit <= most)
+    # An entry hangs on it; what is asked ahead of one weighs no more.
+    return Call(
+        method="GET",
+        path="/fapi/v1/klines",
+        weight=weight,
+        importance=Importance.BOOKS,
+        is_on_an_orders_way=True,
+    )
+
+
+def _closed(body: bytes, *, now_ms: int) -> list[Candle]:
+    rows = [row for row in _rows.decode(body) if int(row[CLOSED]) < now_ms]
+    return [
+        Candle(
+            opened_at=from_ms(int(row[OPENED])),
+            high=Decimal(row[HIGH]),
+            low=Decimal(row[LOW]),
+            close=Decimal(row[CLOSE]),
+        )
+        for row in rows
+    ]
