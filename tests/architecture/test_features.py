@@ -20,8 +20,7 @@ PROMISED = {
     36,
     38,
     *range(40, 65),
-    80,
-    83,
+    *range(80, 84),
     *range(84, 97),  # the stops
     100,
     101,
