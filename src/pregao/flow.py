@@ -12,10 +12,10 @@ from pregao.domain.facts import (
     AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
-    ForeignPositionSeen, ForwardLimitSet, GuardrailBlocked, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
-    OrderRejected, OrderUnresolved, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
+    ForeignPositionSeen, ForwardLimitSet, GuardrailBlocked, HealthAlarmed, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
+    OrderRejected, OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
-    ProtectionUnresolved, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
+    ProtectionUnresolved, RetentionSet, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
     StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
 )  # fmt: skip
@@ -50,6 +50,7 @@ ENTRANCES: Facts = (
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
     ForwardLimitSet,                                           # somebody sets how many forwards leave
+    RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
 )  # fmt: skip
 
 JOURNEY = (

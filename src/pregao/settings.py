@@ -179,6 +179,20 @@ class Settings(MasterKeySettings):
         "PREGAO_DESTINATIONS_ALLOWED",
         "Hosts, comma separated, that signals may be forwarded to though their address is not public.",
     )
+    signal_retention_days: int = _setting(
+        30,
+        "SIGNAL_RETENTION_DAYS",
+        "Days that finished signals, orders and positions are remembered, until `pregao db retention` says otherwise.",
+        ge=1,
+        le=3_650,
+    )
+    metrics_retention_days: int = _setting(
+        90,
+        "METRICS_RETENTION_DAYS",
+        "Days that deliveries turned away and the screener's runs are remembered, until somebody says otherwise.",
+        ge=1,
+        le=3_650,
+    )
     finviz_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
         ("finviz.com", "www.finviz.com", "elite.finviz.com"),
         "FINVIZ_HOSTS",

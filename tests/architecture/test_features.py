@@ -17,6 +17,9 @@ PROMISED = {
     13,
     24,
     *range(29, 33),  # the screener
+    26,
+    27,
+    28,
     36,
     38,
     *range(40, 65),

@@ -1,8 +1,12 @@
 """What a person should hear of: said here, in the log, and to every channel that is added here later."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from pregao.domain.breaker import Breaker, BreakerState
+from pregao.domain.facts import HealthAlarmed
+from pregao.domain.upkeep import Severity
 
 log = structlog.get_logger()
 
@@ -22,3 +26,14 @@ def tell_breaker(breaker: Breaker, before: BreakerState, after: BreakerState) ->
         log.info("breakers.state.closed", **values)
     else:
         log.info("breakers.state.half_open", **values)
+
+
+def tell_health(told: Sequence[HealthAlarmed]) -> None:
+    """Say what is wrong with the desk as a whole, and what no longer is; each once, by the process that wrote it."""
+    for fact in told:
+        if not fact.is_on:
+            log.info("desk.health.well_again", alarm=fact.name)
+        elif fact.severity is Severity.CRITICAL:
+            log.critical("desk.health.alarm", alarm=fact.name, **fact.numbers)
+        else:
+            log.warning("desk.health.alarm", alarm=fact.name, **fact.numbers)

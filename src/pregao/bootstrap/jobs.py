@@ -3,18 +3,28 @@
 import asyncio
 import contextlib
 import importlib
+from dataclasses import asdict
+from datetime import datetime, timedelta
 
 import structlog
 
+from pregao.bootstrap.alarms import tell_health
 from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
+from pregao.bootstrap.shared import standard_retention
 from pregao.domain.clock import Clock
 from pregao.edges.postgres.journal import Journal, open_journal
+from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
+from pregao.views.upkeep import Forgotten
 
 CONNECTIONS_MAX = 4
 LOOK_SECONDS = 1.0  # for the first strategy: a desk without one keeps half the memory free
+
+LOOK_AFTER_SECONDS = 5.0
+FORGET_EVERY = timedelta(hours=1)
+LEASE = "upkeep"
 
 log = structlog.get_logger()
 
@@ -28,6 +38,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(until_lost(workers, lease))
             tasks.create_task(_screen(settings, journal=journal, lease=lease, clock=clock))
+            tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
     finally:
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)
@@ -39,6 +50,30 @@ async def _screen(settings: Settings, *, journal: Journal, lease: Lease, clock: 
         await asyncio.sleep(LOOK_SECONDS)
     screening = importlib.import_module("pregao.bootstrap.screening")
     await screening.serve_screener(settings, journal=journal, lease=lease, clock=clock)
+
+
+async def _look_after(settings: Settings, *, journal: Journal, lease: Lease, clock: Clock) -> None:
+    """See every few seconds whether the desk is well, and forget every hour what is over and old; one process does."""
+    upkeep = PostgresUpkeep(journal, standard=standard_retention(settings))
+    workers = Workers(journal.pool)
+    forgotten_at: datetime | None = None
+    while True:
+        try:
+            if await workers.hold(LEASE, lease):
+                now = clock()
+                tell_health(await upkeep.note_alarms(now=now))
+                if forgotten_at is None or now - forgotten_at >= FORGET_EVERY:
+                    forgotten = await upkeep.forget(now=now)
+                    forgotten_at = now
+                    if forgotten != Forgotten():
+                        log.info("jobs.past.forgotten", **asdict(forgotten))
+        except AWAY as away:
+            log.warning("jobs.work.away", error=type(away).__name__)
+        except Exception:
+            # Nothing trades by this: the screener's list must not stop because of it.
+            log.exception("jobs.upkeep.failed")
+            forgotten_at = clock()
+        await asyncio.sleep(LOOK_AFTER_SECONDS)
 
 
 async def _is_wanted(journal: Journal) -> bool:

@@ -17,6 +17,7 @@ from pregao.edges.exchanges.binance.exchange import BinanceExchange
 from pregao.edges.exchanges.binance.signing import ApiKey
 from pregao.edges.exchanges.wire import Wire
 from pregao.edges.ids import uuid7
+from pregao.edges.postgres.cache import PostgresCache
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.screener import BELL, PostgresPace, PostgresScreenerWork
@@ -26,12 +27,15 @@ from pregao.edges.postgres.work import Lease
 from pregao.edges.screeners.finviz import Finviz, FinvizAccess
 from pregao.edges.screeners.lists import ListFile, StaticList
 from pregao.edges.screeners.most_traded import MostTraded
-from pregao.market.ports import Screen
+from pregao.market.ports import Cache, Screen
 from pregao.market.refresh import Refreshing
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
 
 AWAY_SECONDS = 1.0
+VOLUMES_SECONDS = (
+    60.0  # of 24 hours: a restart, or another strategy, need not ask a venue for 500 symbols again
+)
 
 log = structlog.get_logger()
 
@@ -41,7 +45,7 @@ async def serve_screener(settings: Settings, *, journal: Journal, lease: Lease, 
     doorbell = Doorbell(settings.database_url)
     weights = SharedWeights(journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL))
     doorbell.listen(WEIGHTS_BELL, weights.heard)
-    venues = Venues(settings, weights=weights, clock=clock)
+    venues = Venues(settings, weights=weights, clock=clock, cache=PostgresCache(journal.pool))
     pace = PostgresPace(
         journal.pool,
         name=f"finviz:{settings.egress}",
@@ -73,8 +77,9 @@ async def serve_screener(settings: Settings, *, journal: Journal, lease: Lease, 
 class Venues:
     """The venues whose public figures are asked for; each is joined when it is asked for the first time."""
 
-    def __init__(self, settings: Settings, *, weights: SharedWeights, clock: Clock) -> None:
-        """Ask within the weight that all processes of this address share."""
+    def __init__(self, settings: Settings, *, weights: SharedWeights, clock: Clock, cache: Cache) -> None:
+        """Ask within the weight that all processes of this address share, and not again what was just told."""
+        self._cache = cache
         self._addresses = venue_addresses(settings)
         self._weights = weights
         self._clock = clock
@@ -82,7 +87,15 @@ class Venues:
         self._joined: dict[Venue, BinanceExchange] = {}
 
     async def day_volumes(self, venue: Venue) -> Mapping[str, Decimal]:
-        """Give what was traded in 24 hours, by symbol."""
+        """Give what was traded in 24 hours, by symbol; a minute old at most."""
+        key = f"day_volumes:{venue}:{self._addresses[venue].rest}"
+        told = await self._cache.get(key)
+        if told is None:
+            told = {symbol: str(volume) for symbol, volume in (await self._ask(venue)).items()}
+            await self._cache.put(key, told, seconds=VOLUMES_SECONDS)
+        return {symbol: Decimal(volume) for symbol, volume in told.items()}
+
+    async def _ask(self, venue: Venue) -> Mapping[str, Decimal]:
         if venue not in self._joined:
             self._joined[venue] = BinanceExchange(
                 addresses=self._addresses[venue],

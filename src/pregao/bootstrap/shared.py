@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from pregao.domain.upkeep import Retention
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.key_file import KeyFile, keys_of
 from pregao.market.pacing import PER_MINUTE_MAX, PER_MINUTE_MAX_ELITE, ROWS_PER_PAGE, ROWS_PER_PAGE_ELITE
@@ -27,3 +28,8 @@ def screener_limits(settings: Settings) -> ScreenerLimits:
         rows_per_page=ROWS_PER_PAGE_ELITE if settings.finviz_elite else ROWS_PER_PAGE,
         per_minute_max=PER_MINUTE_MAX_ELITE if settings.finviz_elite else PER_MINUTE_MAX,
     )
+
+
+def standard_retention(settings: Settings) -> Retention:
+    """Give how long the desk remembers until somebody says otherwise."""
+    return Retention(signal_days=settings.signal_retention_days, metrics_days=settings.metrics_retention_days)

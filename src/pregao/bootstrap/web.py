@@ -12,7 +12,7 @@ import uvicorn
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc
-from pregao.bootstrap.shared import build_vault, screener_limits
+from pregao.bootstrap.shared import build_vault, screener_limits, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.destinations.limit import ensure_limit
 from pregao.domain.clock import Clock
@@ -54,6 +54,7 @@ from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
+from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.postgres.weights import PostgresWeights
@@ -120,6 +121,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             journal, ring=partial(doorbell.ring, SCREENER), ring_signals=partial(doorbell.ring, "signals")
         ),
         screener_limits=screener_limits(settings),
+        upkeep=PostgresUpkeep(journal, standard=standard_retention(settings)),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
         register_paper_account=partial(_register_on_paper, door),

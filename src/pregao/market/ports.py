@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from pregao.domain.candle import Candle, Timeframe
@@ -175,4 +175,16 @@ class ScreenerWork(Protocol):
 
     def open(self) -> AbstractAsyncContextManager[LookBook]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
+
+
+class Cache(Protocol):
+    """What is remembered for a while, and may be lost at any time."""
+
+    async def get(self, key: str) -> Any:
+        """Give what was put there last and has not expired; None where there is nothing."""
+        ...
+
+    async def put(self, key: str, value: Any, *, seconds: float) -> None:
+        """Remember a value that JSON can hold."""
         ...

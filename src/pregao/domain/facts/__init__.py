@@ -35,6 +35,7 @@ from pregao.domain.facts.screener import (
     BuyReprocessed, ScreenerPaused, StrategyConfigured, StrategyForgotten, TickersListed,
 )  # fmt: skip
 from pregao.domain.facts.destinations import ForwardLimitSet
+from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
 # isort: on
 
 FACTS: dict[str, type[Fact]] = {
@@ -52,6 +53,7 @@ FACTS: dict[str, type[Fact]] = {
         GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,
         StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
         ForwardLimitSet,
+        RetentionSet, PastForgotten, HealthAlarmed,
         ExitRequested, EntryRequested,
     )
 }  # fmt: skip

@@ -145,6 +145,52 @@ def migrate(
     typer.echo("The database has this version's schema.")
 
 
+@db.command()
+def cleanup(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be forgotten; forget nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget what is over and old now, as the desk does by itself every hour; it must be running."""
+    from pregao.edges.cli.desk import call
+    from pregao.edges.cli.shown import show_fields, show_json
+
+    forgotten = call("POST", "/cleanup", body={"dry_run": dry_run})
+    if as_json:
+        show_json(forgotten)
+    else:
+        show_fields(forgotten.items())
+
+
+@db.command()
+def retention(
+    *,
+    signal_days: Annotated[
+        int | None, typer.Option("--signal-days", min=1, max=3650, help="For finished signals and positions.")
+    ] = None,
+    metrics_days: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-days", min=1, max=3650, help="For deliveries turned away and the screener's runs."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show for how many days what is over is remembered, or change it; fewer than seven act as seven."""
+    from pregao.edges.cli.desk import call
+    from pregao.edges.cli.shown import show_fields, show_json
+
+    asked = {"signal_days": signal_days, "metrics_days": metrics_days}
+    changes = {name: days for name, days in asked.items() if days is not None}
+    told = call("PATCH", "/retention", body=changes) if changes else call("GET", "/retention")
+    if as_json:
+        show_json(told)
+    else:
+        show_fields(told.items())
+
+
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say whether the settings can be used and the database keeps what it promised; exit 1 if not."""

@@ -42,6 +42,7 @@ from pregao.views.screener import ScreenerViews
 from pregao.views.stops import StopReports
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
+from pregao.views.upkeep import Upkeep
 from pregao.views.weights import Weights
 
 
@@ -93,6 +94,7 @@ class Desk:
     screener: ScreenerViews
     screener_books: ScreenerBooks
     screener_limits: ScreenerLimits
+    upkeep: Upkeep
     forward_limits: ForwardLimits
     forward_limit_books: LimitBooks
     register_paper_account: RegisterPaperAccount

@@ -42,6 +42,8 @@ STATE_TABLES = {
     "screener_lists": (),
     "screener_tickers": (),
     "screener_reprocessed": (),
+    "retentions": (),
+    "health_alarms": (),
     "forward_limits": (),
 }
 FACTS_PER_FETCH = 2_000

@@ -15,6 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pregao.accounts.sealing import Credentials
 from pregao.domain.order import PositionMode
+from pregao.domain.upkeep import Retention
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.postgres.accounts import PostgresAccountBooks
@@ -39,6 +40,7 @@ from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
+from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
 from pregao.edges.postgres.weights import PostgresWeights
@@ -229,6 +231,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
             journal, ring=lambda: rings.append("screener"), ring_signals=lambda: rings.append("signals")
         ),
         screener_limits=ScreenerLimits(),
+        upkeep=PostgresUpkeep(journal, standard=Retention()),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
         register_paper_account=paper.register,

@@ -36,6 +36,7 @@ from pregao.edges.http.api import (
     subscriptions,
     symbols,
     trading_state,
+    upkeep,
     users,
 )
 from pregao.edges.http.api.roles import check_roles
@@ -80,6 +81,7 @@ ROUTERS = (
     by_hand.trades.routes,
     by_hand.trades.source_routes,
     stops.routes,
+    upkeep.routes,
 )
 
 

@@ -18,6 +18,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     screener,
     signals,
     stops,
+    upkeep,
 )
 from pregao.edges.postgres.folds.registry import FOLDS
 
