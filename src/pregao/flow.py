@@ -12,8 +12,9 @@ from pregao.domain.facts import (
     AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
-    ForeignPositionSeen, ForwardLimitSet, GuardrailBlocked, HealthAlarmed, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
-    OrderRejected, OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
+    ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
+    OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected, OrderUnresolved,
+    PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
     ProtectionUnresolved, RetentionSet, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
@@ -43,6 +44,7 @@ ENTRANCES: Facts = (
     FlattenStarted, FlattenAccountSeen, FlattenEnded,          # a desk, or a part of it, is sold out
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     ApprovalAnswered,                                          # a person answers, or the clock does
+    ForwardBegun,                                              # an order is posted to somebody else's webhook
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
     DriftSettled,                                              # an operator says what that is
     StopRaised, StopChanged, StopTriggered,                    # a price goes with a position, or comes to its stop
@@ -61,7 +63,8 @@ JOURNEY = (
     Step(DecisionApproved, "orders.plan.plan_orders",         (SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred)),
     Step(EntryRequested,   "orders.enter.plan_entry_again",   (OrderPlanned, OrderDenied)),
     Step(ExitRequested,    "orders.close.plan_exit",          (OrderPlanned, OrderDenied, OrderDeferred)),
-    Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved), APART),
+    Step(OrderPlanned,     "orders.send.send_order",          (OrderAccepted, OrderRejected, OrderUnresolved,
+                                                               ForwardAnswered, FillReported), APART),
     Step(OrderUnresolved,  "orders.resolve.resolve_order",    (OrderAccepted, OrderRejected, OrderEnded,
                                                                FillReported, EntryRequested, ExitRequested), APART),
     Step(OrderDenied,      "positions.update.release_denied", (PositionChanged, ExitRequested)),

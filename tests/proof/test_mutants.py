@@ -99,12 +99,12 @@ MUTANTS = [
         changes=[
             (
                 "trading/floor.py",
-                "            outcome = await send_order(\n",
+                "            told = await send_order(\n",
                 (
                     "            from dataclasses import replace\n\n"
                     "            from pregao.domain.clock import to_ms\n\n"
                     "            order = replace(order, signed_at_ms=to_ms(self.clock()))\n"
-                    "            outcome = await send_order(\n"
+                    "            told = await send_order(\n"
                 ),
             )
         ],

@@ -16,12 +16,13 @@ from pregao.accounts.refusals import ConflictError, SettingUnusableError, Unknow
 from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.facts import AccountConfigured, Fact
+from pregao.domain.forward import TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN
 
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 1, 255
 PAPER_BALANCE_USDT_DEFAULT = Decimal(10_000)  # what the paper exchange gives an unknown key too
 PAPER_BALANCE_USDT_MIN, PAPER_BALANCE_USDT_MAX = Decimal(1), Decimal(1_000_000_000)
 
-CHANGEABLE = frozenset({"name", "position_mode", "margin_mode", "is_active", "is_main"})
+CHANGEABLE = frozenset({"name", "position_mode", "margin_mode", "is_active", "is_main", "destination"})
 QUIET_ONLY = frozenset({"position_mode", "margin_mode", "is_active"})
 """What must not change under an open position: a venue refuses it, or nobody would close the position."""
 
@@ -33,6 +34,7 @@ async def open_account(account: Account, *, book: AccountBook, now: datetime) ->
     :raises SettingUnusableError: when a setting cannot be used.
     """
     account = spelled(account)
+    check_destination(account)
     return [
         *await _former_main(account, book=book, now=now),
         AccountConfigured(happened_at=now, account=account),
@@ -63,6 +65,7 @@ async def change_account(
     assert CHANGEABLE.issuperset(changes)
     account = await get_account(account_id, book=book)
     changed = spelled(replace(account, **changes))
+    check_destination(changed)
     if changed == account:
         return []
     differing = sorted(name for name in QUIET_ONLY if getattr(changed, name) != getattr(account, name))
@@ -98,6 +101,12 @@ def check_credentials(credentials: Credentials | None, *, venue: Venue) -> None:
 
     :raises SettingUnusableError: when they are missing or no such text; nothing of them is told.
     """
+    if venue is Venue.WEBHOOK:
+        if credentials is not None:
+            raise SettingUnusableError(
+                "CREDENTIALS_NOT_HERE", f"venue={venue}. Give the destination with its URL.", field="api_key"
+            )
+        return
     if credentials is None:
         if venue is not Venue.PAPER:
             raise SettingUnusableError(
@@ -111,6 +120,40 @@ def check_credentials(credentials: Credentials | None, *, venue: Venue) -> None:
             "Keys have 1 to 512 ASCII characters without spaces, secrets 1 to 8192 and begin with none.",
             field="secret_key" if is_key else "api_key",
         )
+
+
+def check_destination(account: Account) -> None:
+    """
+    See that the account has a destination where it needs one, nowhere else, and that its settings are in their ranges.
+
+    :raises SettingUnusableError: when not.
+    """
+    destination, venue = account.destination, account.venue
+    if destination is None:
+        if venue is Venue.WEBHOOK:
+            raise SettingUnusableError(
+                "DESTINATION_MISSING",
+                f"venue={venue}. Give the destination that it posts to.",
+                field="destination",
+            )
+        return
+    if venue is not Venue.WEBHOOK:
+        raise SettingUnusableError(
+            "DESTINATION_NOT_HERE",
+            f"venue={venue}. Only an account at the venue webhook posts to a destination.",
+            field="destination",
+        )
+    if not TIMEOUT_SECONDS_MIN <= destination.timeout_seconds <= TIMEOUT_SECONDS_MAX:
+        raise SettingUnusableError(
+            "SETTING_OUT_OF_RANGE",
+            f"timeout_seconds={destination.timeout_seconds} minimum={TIMEOUT_SECONDS_MIN} maximum={TIMEOUT_SECONDS_MAX}.",
+            field="timeout_seconds",
+        )
+
+
+def credentials_of(url: str) -> Credentials:
+    """Give a destination's URL as what is sealed: it may hold a secret."""
+    return Credentials(key=str(Venue.WEBHOOK), secret=url)
 
 
 async def register_on_paper(

@@ -15,12 +15,17 @@ from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.domain.protection import ProtectionReport
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.candles import BinanceCandles
 from pregao.edges.exchanges.binance.exchange import BinanceExchange
 from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.protections import BinanceProtections
 from pregao.edges.exchanges.binance.streams import Sink, UserStreams
+from pregao.edges.exchanges.webhook import WebhookExchange
+from pregao.edges.postgres.destinations import BELL as DESTINATIONS
+from pregao.edges.postgres.destinations import PostgresLimiter
+from pregao.edges.postgres.forwards import PostgresForwards
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.work import accounts_to_follow, symbols_to_watch
 from pregao.settings import Settings
@@ -49,9 +54,18 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Decide, send, ask, book; until canceled or the lease is lost."""
     async with open_sender(settings, role="trader", clock=clock) as sender:
         exchanges = sender.exchanges
+        forwards = PostgresForwards(sender.journal, desk=sender.desk, clock=clock)
+        limiter = PostgresLimiter(sender.journal.pool)
+        sender.doorbell.listen(DESTINATIONS, limiter.heard)
+        webhook = WebhookExchange(
+            parcels=forwards,
+            url_of=sender.keys.secret_of,
+            destinations=CheckedDestinations(settings.destinations_allowed),
+            clock=clock,
+        )
         trader = Trader(
             PostgresStore(sender.journal),
-            exchanges=exchanges,
+            exchanges={**exchanges, Venue.WEBHOOK: webhook},
             doorbell=sender.doorbell,
             clock=clock,
             desk=sender.desk,
@@ -61,6 +75,8 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
             candles={venue: BinanceCandles(exchange) for venue, exchange in exchanges.items()},
             breakers=sender.breakers,
             quiet=sender.wire.quiet,
+            forwards=forwards,
+            limiter=limiter,
         )
         trader.join(Flattening(sender.journal, trader.floor, trader.comparison, desk=sender.desk).follow)
         trader.join(DrawdownWatch(sender.journal, trader.floor).follow)
@@ -77,10 +93,14 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         )
         await sender.doorbell.start()
         calm_collector()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follower.run())
-            tasks.create_task(sender.run())
-            tasks.create_task(_trade(trader, follower))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(follower.run())
+                tasks.create_task(sender.run())
+                tasks.create_task(_trade(trader, follower))
+        finally:
+            await webhook.close()
+            await forwards.close()
 
 
 async def _take(

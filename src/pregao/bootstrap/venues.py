@@ -73,7 +73,10 @@ async def open_sender(settings: Settings, *, role: str, clock: Clock) -> AsyncIt
     """Take a lease and build what sends; whoever has it starts the doorbell when all have said what they listen to."""
     guard = Guard()
     journal = await open_journal(
-        settings.database_url, on_connect=guard.look, idle_seconds_max=IDLE_SECONDS_MAX
+        settings.database_url,
+        on_connect=guard.look,
+        idle_seconds_max=IDLE_SECONDS_MAX,
+        worker=worker_name(role),
     )
     high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)
     await high_water.check()
@@ -184,3 +187,11 @@ class ApiKeys:
                 raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")
             self._opened[account_id] = ApiKey(found.key, found.secret)
         return self._opened[account_id]
+
+    async def secret_of(self, account_id: int) -> str:
+        """
+        Give the secret alone: of an account at a webhook, its URL.
+
+        :raises LookupError: when it has none.
+        """
+        return (await self.of(account_id)).secret

@@ -11,13 +11,14 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
-from pregao.bootstrap.process import calm_collector, close_pool, now_utc
+from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker_name
 from pregao.bootstrap.shared import build_vault, screener_limits, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.destinations.limit import ensure_limit
 from pregao.domain.clock import Clock
 from pregao.domain.destination import ForwardLimit
 from pregao.domain.order import PositionMode
+from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
@@ -70,7 +71,9 @@ EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # what one listens on, nobody can 
 
 async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Serve webhooks and the API; until canceled."""
-    journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
+    journal = await open_journal(
+        settings.database_url, connections_max=CONNECTIONS_MAX, worker=worker_name("web")
+    )
     doorbell = Doorbell(settings.database_url)
     door = PaperDoor(settings.paper_address)
     vault = build_vault(settings, desk=await desk_id(journal))
@@ -122,6 +125,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         ),
         screener_limits=screener_limits(settings),
         upkeep=PostgresUpkeep(journal, standard=standard_retention(settings)),
+        destinations=CheckedDestinations(settings.destinations_allowed),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
         register_paper_account=partial(_register_on_paper, door),

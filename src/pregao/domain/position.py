@@ -37,6 +37,9 @@ class PositionStatus(StrEnum):
     ABANDONED = "abandoned"  # its entry ended without a fill
 
 
+FORWARDED_LEVERAGE = 0  # of what is held at a webhook: how it is paid for there is not ours to know
+UNKNOWN_PRICE = ZERO  # of a fill at a webhook whose signal named none: nothing trades at 0
+
 LIVE_STATUSES = frozenset({PositionStatus.PENDING, PositionStatus.OPEN, PositionStatus.CLOSING})
 """States that own their symbol on the account: at most one such position there."""
 
@@ -76,23 +79,28 @@ class Position:
         return self.entered_quantity - self.exited_quantity
 
     @property
+    def is_forwarded(self) -> bool:
+        """Whether somebody else trades it, behind a webhook: what it earns is not known, and it has no leverage."""
+        return self.leverage == FORWARDED_LEVERAGE
+
+    @property
     def entry_price(self) -> Decimal | None:
-        """The average price paid on entry; None before the first fill."""
-        return self.entry_notional / self.entered_quantity if self.entered_quantity else None
+        """The average price paid on entry; None before the first fill, and where nobody knows it."""
+        return self.entry_notional / self.entered_quantity if self.entry_notional else None
 
     @property
     def exit_price(self) -> Decimal | None:
-        """The average price of what was exited; None before the first exit fill."""
-        return self.exit_notional / self.exited_quantity if self.exited_quantity else None
+        """The average price of what was exited; None before the first exit fill, and where nobody knows it."""
+        return self.exit_notional / self.exited_quantity if self.exit_notional else None
 
     @property
     def gross_pnl(self) -> Decimal:
         """
         What the exited part earned before fees, with eight decimals.
 
-        Long: (exit - entry) * quantity; short: (entry - exit) * quantity.
+        Long: (exit - entry) * quantity; short: (entry - exit) * quantity. Of what was only forwarded: nothing is known.
         """
-        if self.entry_price is None or self.exit_price is None:
+        if self.is_forwarded or self.entry_price is None or self.exit_price is None:
             return to_amount(ZERO)
         # Dividing last keeps a closed position exact: its quantities cancel.
         entered = self.entry_notional * self.exited_quantity / self.entered_quantity
@@ -121,12 +129,13 @@ def after_fill(
     An exit may be told before the last fill of its entry: the sums take it, and the state follows from them.
     """
     is_entry = side is position.direction.entry_side
+    entered, exited = (quantity, ZERO) if is_entry else (ZERO, quantity)
     sums = replace(
         position,
-        entered_quantity=position.entered_quantity + (quantity if is_entry else ZERO),
-        exited_quantity=position.exited_quantity + (ZERO if is_entry else quantity),
-        entry_notional=position.entry_notional + (price * quantity if is_entry else ZERO),
-        exit_notional=position.exit_notional + (ZERO if is_entry else price * quantity),
+        entered_quantity=position.entered_quantity + entered,
+        exited_quantity=position.exited_quantity + exited,
+        entry_notional=_notional_after(position.entry_notional, position.entered_quantity, entered, price),
+        exit_notional=_notional_after(position.exit_notional, position.exited_quantity, exited, price),
         fees=position.fees + fee,
         opened_at=traded_at if position.opened_at is None else min(position.opened_at, traded_at),
     )
@@ -138,3 +147,11 @@ def after_fill(
         # A fill told late, after the exit or after we gave the entry up: what is held must be seen and exited.
         return replace(sums, status=PositionStatus.OPEN, closed_at=None, close_reason=None)
     return sums
+
+
+def _notional_after(before: Decimal, quantity: Decimal, added: Decimal, price: Decimal) -> Decimal:
+    """Add to a sum; with one unknown price in it, it stays unknown."""
+    if added == ZERO:
+        return before
+    is_unknown = price == UNKNOWN_PRICE or (quantity != ZERO and before == ZERO)
+    return ZERO if is_unknown else before + price * added

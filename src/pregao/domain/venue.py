@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from pregao.domain.forward import ForwardAnswer
 from pregao.domain.order import OrderStatus, PositionSide, Side
 
 RECV_WINDOW_MS = 5_000  # the venue refuses an attempt that arrives later: Binance's default, our upper bound
@@ -26,6 +27,7 @@ class VenueError(Exception):
     """A venue did not do what was asked; ``blame`` says nothing of it until whoever heard the answer does."""
 
     blame: Blame = Blame.NOBODY
+    answer: ForwardAnswer | None = None  # what a destination said
 
     def __init__(self, code: str, message: str) -> None:
         """Keep the stable ``code`` (ours or the venue's number) apart from the sentence."""
@@ -53,6 +55,10 @@ class OutcomeUnknown(VenueError):
 
 class OperatorNeeded(VenueError):
     """The venue provably did nothing, and will not until a person acts (key, permission, ban, mode)."""
+
+
+class NeverKnown(VenueError):
+    """Nobody knows what happened, and nobody can be asked: it ends here, and whoever reads of it is told so."""
 
 
 class MarginMode(StrEnum):
@@ -116,11 +122,15 @@ class OrderAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """The venue has the order. It says nothing about price or filled quantity."""
+    """The venue has the order. An exchange says nothing about price or filled quantity; a destination says nothing else."""
 
     exchange_order_id: str
     sent_at: datetime  # our clock, when the bytes left
     acknowledged_at: datetime  # our clock, when the answer was read
+    answer: ForwardAnswer | None = None  # a destination's, in its words
+    trade: "VenueTrade | None" = (
+        None  # where the answer says that all of it has traded, and nothing else will
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

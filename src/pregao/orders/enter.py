@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
-from pregao.domain.account import Account, Venue
+from pregao.domain.account import EXCHANGES, Account, Venue
 from pregao.domain.bot import (
     Bot,
     BotStatus,
@@ -33,7 +33,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
-from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.position import FORWARDED_LEVERAGE, LIVE_STATUSES, Direction, Position
 from pregao.domain.signal import Risked
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.venue import RECV_WINDOW_MS
@@ -47,10 +47,11 @@ from pregao.orders.limits import (
     denial_of_obstacle,
     denial_of_outage,
     denial_of_range,
+    denial_of_short,
 )
 from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
 from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
-from pregao.orders.sizing import size_entry, size_risked
+from pregao.orders.sizing import FORWARDED_QUANTITY, size_entry, size_risked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,8 @@ def _plan_member(
         )
         return [_deny(member, denial or stands, asked=asked, moment=moment)]
     exit_row = _close(member, own, asked=asked, standing=standing, moment=moment)
+    if member.account.venue not in EXCHANGES:
+        return [exit_row]  # nothing is sold there that is not held: there is nothing to reverse to
     return [exit_row, waits] if settings.opposite_side is OppositeSide.REVERSE else [exit_row]
 
 
@@ -285,8 +288,8 @@ def _enter(
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
-    assert view is not None, "what has a size had a price"
-    price = view.quote.last_price
+    price = None if view is None else view.quote.last_price
+    assert price is not None or member.account.venue not in EXCHANGES, "what has a size had a price"
     if is_new:
         standing.allowance.take(member)
     account = member.account
@@ -308,9 +311,9 @@ def _enter(
         position_side=_position_side(account, asked.side),
         quantity=quantity,
         reduce_only=False,
-        leverage=settings.leverage,
+        leverage=FORWARDED_LEVERAGE if account.venue not in EXCHANGES else settings.leverage,
         margin_mode=account.margin_mode,
-        margin_usd=settings.margin_usd if asked.risk is None else quantity * price / settings.leverage,
+        margin_usd=_margin(settings, asked.risk, quantity=quantity, price=price),
         decision_price=price,
         send_before=asked.send_before,
         signed_at_ms=moment.market.venue_now_ms[account.venue],
@@ -320,11 +323,21 @@ def _enter(
     )
 
 
+def _margin(
+    settings: EffectiveSettings, risk: Risked | None, *, quantity: Decimal, price: Decimal | None
+) -> Decimal | None:
+    if price is None:
+        return None  # what a destination pays with is not ours to know
+    return settings.margin_usd if risk is None else quantity * price / settings.leverage
+
+
 def _denial(
     member: Member, *, asked: Asked, standing: Standing, moment: Moment, is_new: bool
 ) -> Denial | None:
     """Give the first thing that keeps this account from entering now."""
-    denial = _denial_of_member(member, asked=asked, standing=standing, moment=moment)
+    denial = _denial_of_member(member, asked=asked, standing=standing, moment=moment) or denial_of_short(
+        member.account, side=asked.side, symbol=asked.symbol
+    )
     if denial is not None:
         return denial
     owner = standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
@@ -367,6 +380,8 @@ def _sized(
     moment: Moment,
     sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial],
 ) -> Decimal | Denial:
+    if account.venue not in EXCHANGES:
+        return FORWARDED_QUANTITY
     unmeasured = denial_of_range(settings, market=moment.market, venue=account.venue, symbol=symbol)
     if unmeasured is not None:
         return unmeasured
@@ -600,7 +615,7 @@ async def _plan_died(requests: Sequence[EntryRequested], *, books: Books, moment
             or _denial_of_bot(bot)
             or stops.get(before.order_id)
             or denial_of_outage(market, venue=before.venue, symbol=before.symbol)
-            or (NO_PRICE if view is None else None)
+            or (NO_PRICE if view is None and before.venue in EXCHANGES else None)
         )
         facts.append(
             deny_again(before, denial=denial, now=moment.now)
@@ -655,13 +670,13 @@ async def _stops_of_died(
 def _attempt_again(
     before: OrderPlanned, *, attempt: int, view: MarketView | None, moment: Moment
 ) -> OrderPlanned:
-    assert view is not None, "without a price it was denied"
+    assert view is not None or before.venue not in EXCHANGES, "without a price it was denied"
     return replace(
         before,
         happened_at=moment.now,
         attempt=attempt,
         client_order_id=client_order_id(before.order_id, attempt=attempt),
-        decision_price=view.quote.last_price,
+        decision_price=None if view is None else view.quote.last_price,
         signed_at_ms=moment.market.venue_now_ms[before.venue],
         owner=moment.desk.owner,
         lease_epoch=moment.desk.lease_epoch,

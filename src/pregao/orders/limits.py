@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pregao.domain.account import Account, Venue
+from pregao.domain.account import EXCHANGES, Account, Venue
 from pregao.domain.bot import Bot, EffectiveSettings, SubscriptionStatus, settings_of
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO, to_text
-from pregao.domain.order import PositionSide
+from pregao.domain.order import PositionSide, Side
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Member, Obstacles, Tally, Usage
@@ -49,6 +49,16 @@ def denial_of_member(
     if now >= send_before:
         return expired(send_before, now=now)
     return None
+
+
+def denial_of_short(account: Account, *, side: Side, symbol: str) -> Denial | None:
+    """Give why nothing is sold first at a webhook: what is not held there cannot be closed by a sell."""
+    if account.venue in EXCHANGES or side is Side.BUY:
+        return None
+    return Denial(
+        code="NO_OPEN_POSITION",
+        reason=f"symbol={symbol} account={account.name}. No open position found: a sell is forwarded only for what is held.",
+    )
 
 
 def denial_of_obstacle(
@@ -224,7 +234,8 @@ class Allowance:
             Level(
                 "subscription",
                 subscription.subscription_id,
-                subscription.max_concurrent_positions,
+                # What is held at a webhook ties up nothing that the desk knows of: only the wider limits count there.
+                subscription.max_concurrent_positions if member.account.venue in EXCHANGES else None,
                 subscription.max_daily_loss_usd,
             ),
         ]

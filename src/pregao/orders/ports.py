@@ -10,6 +10,7 @@ from uuid import UUID
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
+from pregao.domain.forward import Parcel
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
@@ -348,4 +349,37 @@ class Books(Protocol):
 
     async def held_quantity(self, *, account_id: int, symbol: str) -> Decimal:
         """Give what our books hold on an account and symbol, signed: longs minus shorts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """What is known of one attempt to post an order to a webhook, where no answer is."""
+
+    has_left: bool  # its destination may have it
+    is_others: bool  # another worker that lives has it in hand
+    honours_idempotency: bool  # its destination takes it once, however often it is posted
+
+
+class Forwards(Protocol):
+    """What became of the posts to webhooks, as far as it was written."""
+
+    async def find_forward(self, order_id: str, *, attempt: int, owner: str) -> Forward | None:
+        """Give what is known of an attempt, for this worker; None where there is no such attempt any more."""
+        ...
+
+
+class Parcels(Protocol):
+    """What is to be posted to webhooks."""
+
+    async def find_parcel(self, order_id: str) -> Parcel | None:
+        """Give what is posted of an order; None where it, or its account's destination, is not there."""
+        ...
+
+    async def begin(self, attempt: OrderAttempt) -> bool:
+        """
+        Write that the attempt leaves now; from then on its destination may have it.
+
+        False where it must not leave any more: another attempt has followed, or another worker has the order.
+        """
         ...

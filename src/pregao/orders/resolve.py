@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from pregao.domain.account import EXCHANGES
 from pregao.domain.clock import Clock, from_ms, to_ms
 from pregao.domain.facts import (
     EntryRequested,
@@ -44,10 +45,11 @@ async def resolve_order(
 
     :raises VenueError: when the venue gives no usable answer; nothing is concluded from that.
     """
+    assert order.venue in EXCHANGES, "a webhook cannot be asked: see `orders.forward`"
     if (
         order.is_dead and not order.filled_quantity
     ):  # a later attempt may have filled, and been forgotten by a restore
-        return [_try_again(order, now=clock())]
+        return [try_again(order, now=clock())]
     found = await exchange.find_order(
         account_id=order.account_id, symbol=order.symbol, client_order_id=order.client_order_id
     )
@@ -60,10 +62,10 @@ async def resolve_order(
     if not await _all_trades_are_told(order, exchange=exchange, books=books):
         return []
     if await _position_agrees(order, exchange=exchange, books=books):
-        return [_try_again(order, now=clock())]
+        return [try_again(order, now=clock())]
     if exchange.venue_now_ms() <= order.signed_at_ms + DOUBT_MS:
         return []
-    return [_give_up(order, now=clock()) if order.leg is Leg.ENTRY else _try_again(order, now=clock())]
+    return [_give_up(order, now=clock()) if order.leg is Leg.ENTRY else try_again(order, now=clock())]
 
 
 async def _as_found(order: LiveOrder, found: VenueOrder, *, exchange: Exchange, now: datetime) -> list[Fact]:
@@ -173,8 +175,8 @@ async def _position_agrees(order: LiveOrder, *, exchange: Exchange, books: Books
     return at_venue == await books.held_quantity(account_id=order.account_id, symbol=order.symbol)
 
 
-def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
-    """The attempt is proven dead: an exit is always tried anew, an entry while its time lasts."""
+def try_again(order: LiveOrder, *, now: datetime) -> Fact:
+    """Give what follows from an attempt that is proven dead: an exit is always tried anew, an entry while its time lasts."""
     reason = f"attempt={order.attempt} code={order.code or 'NOT_FOUND'}"
     if order.leg is Leg.EXIT:
         return ExitRequested(
@@ -187,7 +189,7 @@ def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
             execution=order.execution,
         )
     if order.attempt >= ATTEMPTS_MAX:
-        return _rejected(
+        return rejected(
             order,
             code="ATTEMPTS_EXHAUSTED",
             reason=f"{reason} attempts_max={ATTEMPTS_MAX}. The venue took none of them.",
@@ -203,7 +205,7 @@ def _try_again(order: LiveOrder, *, now: datetime) -> Fact:
 
 
 def _give_up(order: LiveOrder, *, now: datetime) -> OrderRejected:
-    return _rejected(
+    return rejected(
         order,
         code="ORDER_NOT_FOUND",
         reason=f"attempt={order.attempt} doubt_seconds={DOUBT_MS // 1_000}. The venue has no such order and no trade "
@@ -212,7 +214,8 @@ def _give_up(order: LiveOrder, *, now: datetime) -> OrderRejected:
     )
 
 
-def _rejected(order: LiveOrder, *, code: str, reason: str, now: datetime) -> OrderRejected:
+def rejected(order: LiveOrder, *, code: str, reason: str, now: datetime) -> OrderRejected:
+    """Give the end of an order that the venue took no attempt of."""
     return OrderRejected(
         happened_at=now,
         order_id=order.order_id,

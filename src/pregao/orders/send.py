@@ -1,16 +1,34 @@
 """
 Send one planned order to its account, exactly once.
 
-Takes OrderPlanned. Gives OrderAccepted, OrderRejected or OrderUnresolved.
+Takes OrderPlanned. Gives OrderAccepted, OrderRejected or OrderUnresolved; of what is posted to a webhook ForwardAnswered,
+too, and FillReported where that took it.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pregao.domain.clock import Clock
-from pregao.domain.facts import OrderAccepted, OrderPlanned, OrderRejected, OrderUnresolved
+from pregao.domain.facts import (
+    Fact,
+    FillReported,
+    ForwardAnswered,
+    OrderAccepted,
+    OrderPlanned,
+    OrderRejected,
+    OrderUnresolved,
+)
+from pregao.domain.forward import ForwardAnswer
 from pregao.domain.order import Leg
-from pregao.domain.venue import OperatorNeeded, OrderAttempt, OutcomeUnknown, Refused, RetryLater, VenueError
+from pregao.domain.venue import (
+    NeverKnown,
+    OperatorNeeded,
+    OrderAttempt,
+    OutcomeUnknown,
+    Refused,
+    RetryLater,
+    VenueError,
+)
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Exchange
 
@@ -19,7 +37,6 @@ ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were order
 
 Stopped = Callable[[OrderPlanned], Denial | None]
 """Gives why an order must not leave any more."""
-Outcome = OrderAccepted | OrderRejected | OrderUnresolved
 
 
 def nothing_stops(_order: OrderPlanned) -> None:
@@ -28,17 +45,17 @@ def nothing_stops(_order: OrderPlanned) -> None:
 
 async def send_order(
     order: OrderPlanned, *, exchange: Exchange, clock: Clock, stopped: Stopped = nothing_stops
-) -> Outcome:
+) -> list[Fact]:
     """
-    Send the order and say what became of it.
+    Send the order and say what became of it; that comes first.
 
     The attempt is in the journal before this runs; a crash in here is found by ``resolve``. What ``stopped`` gives a
     reason for is not sent: it is asked first of all, and once more right before the order would leave.
     """
     if (denial := stopped(order)) is not None:
-        return not_sent(order, denial, now=clock())
+        return [not_sent(order, denial, now=clock())]
     if _is_too_late(order, now=clock()):
-        return _expired(order, now=clock())
+        return [_expired(order, now=clock())]
     if order.leg is Leg.ENTRY:
         try:
             await exchange.ensure_leverage(
@@ -49,26 +66,27 @@ async def send_order(
             )
         except (RetryLater, OutcomeUnknown) as trouble:
             # The order itself never left: whatever became of the leverage, this attempt is dead.
-            return _unresolved(order, trouble, is_dead=True, now=clock())
+            return [_unresolved(order, trouble, is_dead=True, now=clock())]
         except VenueError as trouble:
-            return _rejected(
-                order, code=f"LEVERAGE_NOT_SET {trouble.code}", reason=trouble.message, now=clock()
-            )
+            code = f"LEVERAGE_NOT_SET {trouble.code}"
+            return [_rejected(order, code=code, reason=trouble.message, now=clock())]
         if (denial := stopped(order)) is not None:
-            return not_sent(order, denial, now=clock())
+            return [not_sent(order, denial, now=clock())]
         if _is_too_late(order, now=clock()):  # a venue may take its time over the leverage
-            return _expired(order, now=clock())
+            return [_expired(order, now=clock())]
     sent_at = clock()
     try:
         acknowledgement = await exchange.submit(attempt_of(order))
-    except (Refused, OperatorNeeded) as refusal:
-        return _rejected(order, code=refusal.code, reason=refusal.message, now=clock())
+    except (Refused, OperatorNeeded, NeverKnown) as end:
+        ended = _rejected(order, code=end.code, reason=end.message, now=clock())
+        return [ended, *_answered(order, end.answer, now=clock())]
     except RetryLater as trouble:
-        return _unresolved(order, trouble, is_dead=True, now=clock())
+        dead = _unresolved(order, trouble, is_dead=True, now=clock())
+        return [dead, *_answered(order, trouble.answer, now=clock())]
     except OutcomeUnknown as trouble:
         # The venue may already have it. Sending again could double the position.
-        return _unresolved(order, trouble, is_dead=False, now=clock(), sent_at=sent_at)
-    return OrderAccepted(
+        return [_unresolved(order, trouble, is_dead=False, now=clock(), sent_at=sent_at)]
+    accepted = OrderAccepted(
         happened_at=clock(),
         order_id=order.order_id,
         attempt=order.attempt,
@@ -77,6 +95,28 @@ async def send_order(
         acknowledged_at=acknowledgement.acknowledged_at,
         signal_id=order.signal_id,
     )
+    facts: list[Fact] = [accepted, *_answered(order, acknowledgement.answer, now=clock())]
+    if acknowledgement.trade is not None:
+        facts.append(
+            FillReported(happened_at=clock(), account_id=order.account_id, trade=acknowledgement.trade)
+        )
+    return facts
+
+
+def _answered(order: OrderPlanned, answer: ForwardAnswer | None, *, now: datetime) -> list[Fact]:
+    if answer is None:
+        return []
+    return [
+        ForwardAnswered(
+            happened_at=now,
+            order_id=order.order_id,
+            attempt=order.attempt,
+            signal_id=order.signal_id,
+            account_id=order.account_id,
+            http_status=answer.http_status,
+            answer=answer.text,
+        )
+    ]
 
 
 def _is_too_late(order: OrderPlanned, *, now: datetime) -> bool:

@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 from pregao.domain.instrument import Instrument
-from pregao.domain.money import floor_to_step, to_text
+from pregao.domain.money import ONE, floor_to_step, to_text
 from pregao.domain.order import Side
 from pregao.domain.position import Direction
 from pregao.domain.risk import SizeUnusableError, size_position
 from pregao.domain.signal import Risked
 from pregao.orders.denial import Denial
+
+FORWARDED_QUANTITY = ONE  # a destination sizes by itself: one signal held there counts as one
 
 
 def size_entry(

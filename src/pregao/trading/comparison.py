@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import structlog
 
-from pregao.domain.account import Venue
+from pregao.domain.account import EXCHANGES, Venue
 from pregao.domain.facts import ForeignPositionSeen
 from pregao.domain.venue import VenueError
 from pregao.domain.weight import Importance, asking_for
@@ -89,6 +89,8 @@ class Comparison:
         if not is_quiet:
             return None
         [account] = (await store.books().accounts([account_id])).values()
+        if account.venue not in EXCHANGES:
+            return Look(changed=[], differs={})  # nobody can say what is held there: the books alone do
         with asking_for(Importance.BOOKS):
             told = await self._floor.exchanges[account.venue].positions(account_id=account_id)
         if (True, held) != await store.held_positions(account_id):

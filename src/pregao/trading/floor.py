@@ -16,7 +16,8 @@ from uuid import UUID
 import structlog
 
 from pregao import rehearsal
-from pregao.domain.account import Venue
+from pregao.destinations.ports import Limiter
+from pregao.domain.account import EXCHANGES, Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.candle import Measure
 from pregao.domain.clock import Clock
@@ -42,6 +43,7 @@ from pregao.domain.facts import (
     StopRaised,
     StopTriggered,
 )
+from pregao.domain.forward import FORWARD_CODES
 from pregao.domain.position import PositionStatus
 from pregao.domain.protection import Protections
 from pregao.domain.venue import VenueError
@@ -50,7 +52,7 @@ from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
 from pregao.market.ports import CandleSource
 from pregao.orders.plan import deny_next_part, sizes_of_parts
-from pregao.orders.ports import Exchange
+from pregao.orders.ports import Exchange, Forwards
 from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
 from pregao.trading.doubts import Doubts
@@ -86,12 +88,15 @@ class Floor:
         candles: Mapping[Venue, CandleSource] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
+        forwards: Forwards | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         """
         Send ``orders_in_flight_max`` orders at once per venue and leg; plan ``first_part`` accounts first.
 
         A venue without ``protections`` keeps no lines: the software alone guards there. Where no ``candles`` are told,
-        nothing is entered whose stop is measured by them.
+        nothing is entered whose stop is measured by them. ``forwards`` knows of what is posted to webhooks, and
+        ``limiter`` how often that may be done.
         """
         self.store = store
         self.exchanges = exchanges
@@ -104,6 +109,11 @@ class Floor:
         self.turn_came = (
             asyncio.Event()
         )  # a position that an entry may wait for has nothing on its way any more
+        self.forwards = forwards
+        self.in_hand: set[str] = set()
+        """Client order ids of what is to be posted to a webhook, until it is written what became of it."""
+        self._limiter = limiter
+        self._is_closing = asyncio.Event()
         self._rates: dict[tuple[str, str], Decimal] = {}
         self._outbox = Outbox(self.send, in_flight_max=orders_in_flight_max, quiet=quiet)
         self._outcomes: GroupCommit[Sequence[Fact], None] = GroupCommit(self._record, fails_all=DATABASE_AWAY)
@@ -144,6 +154,8 @@ class Floor:
         """After a commit: send what was planned, and say which signals may be settled."""
         for fact in done:
             if isinstance(fact, OrderPlanned):
+                if fact.venue not in EXCHANGES:
+                    self.in_hand.add(fact.client_order_id)
                 self._outbox.put(fact)
             elif isinstance(fact, PositionLeft):
                 self.turn_came.set()
@@ -221,33 +233,61 @@ class Floor:
 
     async def send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
+        try:
+            if not await self._turn_has_come(order):
+                self.in_hand.discard(order.client_order_id)
+                return
+        except Exception as trouble:
+            log.warning("orders.turn.failed", order_id=order.order_id, error=type(trouble).__name__)
+            self.in_hand.discard(order.client_order_id)
+            return
         rehearsal.reach("trader.order.leaving")
         passing = self.gate.passing
         passing[order.client_order_id] = order
         try:
-            outcome = await send_order(
+            told = await send_order(
                 order, exchange=self.exchanges[order.venue], clock=self.clock, stopped=self.gate.stopped
             )
         except Exception:
             log.exception("orders.send.failed", order_id=order.order_id)
+            self.in_hand.discard(order.client_order_id)
             return
         finally:
             del passing[order.client_order_id]
         rehearsal.reach("trader.order.answered")
-        self.record([outcome]).add_done_callback(partial(_note_unwritten, order_id=order.order_id))
+        self.record(told).add_done_callback(partial(self._written, order=order))
+
+    def _written(self, written: asyncio.Future[None], *, order: OrderPlanned) -> None:
+        self.in_hand.discard(order.client_order_id)
+        _note_unwritten(written, order_id=order.order_id)
+
+    async def _turn_has_come(self, order: OrderPlanned) -> bool:
+        """Wait for the order's turn where its destination has a limit; False when the floor closes first."""
+        if self._limiter is None or order.venue in EXCHANGES:
+            return True
+        turn = asyncio.ensure_future(self._limiter.acquire(order.account_id))
+        closing = asyncio.ensure_future(self._is_closing.wait())
+        try:
+            await asyncio.wait([turn, closing], return_when=asyncio.FIRST_COMPLETED)
+            if turn.done():
+                turn.result()
+            return turn.done()
+        finally:
+            for waiting in (turn, closing):
+                waiting.cancel()
 
     def take_back_stopped(self) -> asyncio.Future[None] | None:
         """Take back what waits and must not pass the gate any more; None where there is no such thing."""
         dead = [
-            not_sent(order, denial, now=self.clock())
+            (order, not_sent(order, denial, now=self.clock()))
             for order in self._outbox.take_back(lambda order: self.gate.stopped(order) is not None)
             if (denial := self.gate.stopped(order)) is not None
         ]
         if not dead:
             return None
-        written = self.record(dead)
-        for outcome in dead:
-            written.add_done_callback(partial(_note_unwritten, order_id=outcome.order_id))
+        written = self.record([outcome for _, outcome in dead])
+        for order, _ in dead:
+            written.add_done_callback(partial(self._written, order=order))
         return written
 
     def burst(self) -> AbstractContextManager[None]:
@@ -327,7 +367,8 @@ class Floor:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def close(self) -> None:
-        """Return when everything that is on the wire is answered, and written."""
+        """Return when everything that is on the wire is answered, and written; who waits for a turn is left behind."""
+        self._is_closing.set()
         await self._outbox.close()
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -372,7 +413,12 @@ def _guarded_otherwise(done: Sequence[Fact]) -> set[int]:
 
 def _left_holding(done: Sequence[Fact]) -> set[int]:
     """Give the accounts that hold what an exit should have closed: refused, or ended before all of it was."""
-    ended = {fact.position_id for fact in done if isinstance(fact, OrderRejected | OrderEnded)}
+    ended = {
+        fact.position_id
+        for fact in done
+        if isinstance(fact, OrderEnded)
+        or (isinstance(fact, OrderRejected) and fact.code not in FORWARD_CODES)
+    }
     return {
         fact.position.account_id
         for fact in done

@@ -91,9 +91,13 @@ class MemoryExits:
                 "stops.exit.from_memory", position_id=one.position_id, order_id=kept.order.order_id,
                 symbol=position.symbol,
             )  # fmt: skip
-            kept.outcome = await send_order(
+            told = await send_order(
                 kept.order, exchange=self._floor.exchanges[account.venue], clock=self._floor.clock
             )
+            assert isinstance(told[0], OrderAccepted | OrderRejected | OrderUnresolved), (
+                "the outcome comes first"
+            )
+            kept.outcome = told[0]
         finally:
             self._sending.discard(one.position_id)
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import structlog
 
 from pregao import rehearsal
+from pregao.domain.account import EXCHANGES
 from pregao.domain.facts import EntryRequested, Fact, FillReported, OrderEnded
 from pregao.domain.order import OrderStatus
 from pregao.domain.venue import OperatorNeeded, Refused, VenueError
+from pregao.orders.forward import resolve_forward
 from pregao.orders.ports import Exchange, LiveOrder
 from pregao.orders.resolve import ASK_AGAIN_SECONDS, FORGOTTEN_MS, resolve_order
 from pregao.trading.floor import Floor
@@ -82,7 +84,7 @@ class Questions:
                 await self._floor.read_for_entries({(order.venue, order.symbol)})
             elif self._needs_rules(order, facts):
                 await self._floor.read_prices({(order.venue, order.symbol)})
-            if not facts and order.checks >= CHECKS_OF_DOUBT:
+            if not facts and order.checks >= CHECKS_OF_DOUBT and order.venue in EXCHANGES:
                 # A trade that nobody told may be what keeps it in doubt.
                 self._floor.doubts.ask_later(order.account_id)
             if not facts:
@@ -114,9 +116,11 @@ class Questions:
         """Ask the venue; None when the question was dropped meanwhile."""
         # No transaction while a venue is asked: it may take ten seconds.
         books = self._floor.store.books()
-        asking = asyncio.ensure_future(
-            resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
-        )
+        if order.venue in EXCHANGES:
+            answer = resolve_order(order, exchange=exchange, books=books, clock=self._floor.clock)
+        else:
+            answer = self._answer_of_forward(order)
+        asking = asyncio.ensure_future(answer)
         self._asking[order.order_id] = asking
         try:
             return await asking
@@ -126,6 +130,13 @@ class Questions:
                 raise
             log.info("orders.resolve.dropped", order_id=order.order_id)
             return None
+
+    async def _answer_of_forward(self, order: LiveOrder) -> Sequence[Fact]:
+        floor = self._floor
+        assert floor.forwards is not None, "who trades at webhooks knows what was posted"
+        return await resolve_forward(
+            order, forwards=floor.forwards, owner=floor.desk.owner, in_hand=floor.in_hand, clock=floor.clock
+        )
 
     async def _put_off(self, order: LiveOrder, *, age_seconds: float) -> None:
         """Ask ever more seldom about an order that the venue acknowledged and has forgotten, and one day no more."""

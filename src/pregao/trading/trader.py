@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from pregao.destinations.ports import Limiter
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
@@ -17,7 +18,7 @@ from pregao.domain.desk import Desk
 from pregao.domain.protection import ProtectionReport, Protections
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
 from pregao.market.ports import CandleSource
-from pregao.orders.ports import Exchange
+from pregao.orders.ports import Exchange, Forwards
 from pregao.trading.arrivals import Arrivals
 from pregao.trading.comparison import Comparison
 from pregao.trading.executions import Executions
@@ -52,6 +53,8 @@ class Trader:
         candles: Mapping[Venue, CandleSource] | None = None,
         breakers: Breakers | None = None,
         quiet: Quiet = NEVER_QUIET,
+        forwards: Forwards | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         """Trade under the lease named in ``desk``; ``run`` does the work. Signals are planned in parts (`orders.plan`)."""
         self.floor = Floor(
@@ -66,6 +69,8 @@ class Trader:
             candles=candles,
             breakers=breakers,
             quiet=quiet,
+            forwards=forwards,
+            limiter=limiter,
         )
         self.halts = Halts(self.floor, desk=desk)
         self.arrivals = Arrivals(self.floor)

@@ -9,7 +9,7 @@ PRICE_STEP = Decimal("0.0000000001")  # finer than any venue's tick; an average 
 
 def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
     """Give the average price of what was filled, at most ten decimals; None before the first fill."""
-    return to_price(notional / quantity) if quantity else None
+    return to_price(notional / quantity) if quantity and notional else None
 
 
 def to_price(price: Decimal) -> Decimal:

@@ -41,7 +41,7 @@ def exchange():
 
 class TestSendOrder:
     async def test_gives_accepted_on_the_venue_s_word(self, exchange):
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert outcome == OrderAccepted(
             happened_at=NOON,
@@ -73,7 +73,7 @@ class TestSendOrder:
     async def test_gives_the_fact_of_its_kind_of_no(self, exchange, error, kind, is_dead, asked_after):
         exchange.fail_next(error)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.code) == (kind, error.code)
         if kind is OrderUnresolved:
@@ -89,7 +89,7 @@ class TestSendOrder:
         exchange.fail_next(RetryLater("-1008", "throttled", retry_after_seconds=0))
         closing = order(leg=Leg.EXIT, side=Side.SELL, reduce_only=True, send_before=None, attempt=attempt)
 
-        outcome = await send_order(closing, exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(closing, exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.is_dead) == (OrderUnresolved, True)
         assert outcome.ask_at == NOON + timedelta(seconds=seconds)
@@ -98,7 +98,7 @@ class TestSendOrder:
         exchange.fail_next(RetryLater("-1015", "too many orders", retry_after_seconds=10))
         closing = order(leg=Leg.EXIT, side=Side.SELL, reduce_only=True, send_before=None)
 
-        outcome = await send_order(closing, exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(closing, exchange=exchange, clock=exchange.clock)
 
         assert outcome.ask_at == NOON + timedelta(seconds=10)
 
@@ -107,7 +107,7 @@ class TestSendOrder:
         exchange.fail_next(RetryLater("HTTP_418", "banned", retry_after_seconds=7_200))
         entry = order()
 
-        outcome = await send_order(entry, exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(entry, exchange=exchange, clock=exchange.clock)
 
         assert outcome.ask_at == entry.send_before
 
@@ -115,7 +115,7 @@ class TestSendOrder:
         """A lost answer says nothing about the order: ask later, never resend."""
         exchange.lose_next_answer()
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.is_dead, outcome.sent_at) == (OrderUnresolved, False, NOON)
         assert len(exchange.submitted) == 1
@@ -124,7 +124,7 @@ class TestSendOrder:
         """A sender that was frozen must not trade: the venue's clock window is the guard."""
         exchange.clock.forward(6)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.code, outcome.is_dead) == (OrderUnresolved, "-1021", True)
         assert exchange.orders == []
@@ -132,7 +132,7 @@ class TestSendOrder:
     async def test_does_not_send_what_is_too_late(self, exchange):
         exchange.clock.forward(60)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.code, outcome.is_dead) == (OrderUnresolved, "SIGNAL_EXPIRED", True)
         assert exchange.submitted == []
@@ -143,7 +143,7 @@ class TestSendOrder:
             leg=Leg.EXIT, send_before=None, side=Side.SELL, signed_at_ms=to_ms(exchange.clock())
         )
 
-        outcome = await send_order(exit_order, exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(exit_order, exchange=exchange, clock=exchange.clock)
 
         assert isinstance(outcome, OrderAccepted)
 
@@ -157,7 +157,7 @@ class TestSendOrder:
         """Found by a history in which the venue was slow."""
         exchange.let_leverage_take(61)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert exchange.submitted == []
         assert (outcome.code, outcome.is_dead) == ("SIGNAL_EXPIRED", True)
@@ -166,7 +166,7 @@ class TestSendOrder:
         """F049: an order at another leverage is another order."""
         exchange.refuse_leverage(1)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.code) == (OrderRejected, "LEVERAGE_NOT_SET -4028")
         assert exchange.submitted == []
@@ -176,7 +176,7 @@ class TestSendOrder:
         """Whatever became of the leverage, the order itself never left."""
         exchange.refuse_leverage(1, trouble)
 
-        outcome = await send_order(order(), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(), exchange=exchange, clock=exchange.clock)
 
         assert (type(outcome), outcome.is_dead) == (OrderUnresolved, True)
         assert exchange.submitted == []
@@ -185,6 +185,6 @@ class TestSendOrder:
         """F049: set before entries only; a refusal must not keep anybody in."""
         exchange.refuse_leverage(1)
 
-        outcome = await send_order(order(leg=Leg.EXIT), exchange=exchange, clock=exchange.clock)
+        [outcome] = await send_order(order(leg=Leg.EXIT), exchange=exchange, clock=exchange.clock)
 
         assert isinstance(outcome, OrderAccepted)

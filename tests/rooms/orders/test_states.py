@@ -234,7 +234,7 @@ class TestSending:
         exchange = FakeExchange(clock=MovingClock())
         why = Denial(code="TRADING_HALTED", reason="level=desk name=desk reason=mad version=1.")
 
-        outcome = await send_order(
+        [outcome] = await send_order(
             order(), exchange=exchange, clock=exchange.clock, stopped=lambda _order: why
         )
 
@@ -252,7 +252,7 @@ class TestSending:
         exchange = FakeExchange(clock=MovingClock())
         answers = iter([None, Denial(code="TRADING_HALTED", reason="just now")])
 
-        outcome = await send_order(
+        [outcome] = await send_order(
             order(), exchange=exchange, clock=exchange.clock, stopped=lambda _order: next(answers)
         )
 

@@ -23,6 +23,7 @@ from pregao.domain.facts.orders import (
     EntryRequested, ExitRequested, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned,
     OrderRejected, OrderUnresolved, SignalPlanned,
 )  # fmt: skip
+from pregao.domain.facts.forwards import ForwardAnswered, ForwardBegun
 from pregao.domain.facts.fills import (
     DailyLossForgiven, DriftSettled, FillBooked, FillReported, ForeignPositionSeen, PositionChanged,
 )  # fmt: skip
@@ -46,7 +47,7 @@ FACTS: dict[str, type[Fact]] = {
         DeliveryTurnedAway, SignalReceived, SignalRepeated, SignalAccepted, SignalRefused,
         DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
         SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,
-        OrderUnresolved, OrderEnded,
+        OrderUnresolved, OrderEnded, ForwardBegun, ForwardAnswered,
         FillReported, FillBooked, ForeignPositionSeen, DriftSettled, PositionChanged, DailyLossForgiven,
         StopArmed, StopUnusable, StopRaised, StopChanged, ProtectionPlanned, ProtectionAccepted,
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,

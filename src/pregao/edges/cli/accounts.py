@@ -46,18 +46,32 @@ CHECKS = {
 def add(
     name: Annotated[str, typer.Argument(help="What you call it.")],
     *,
-    venue: Annotated[str, typer.Option(help="paper, binance_demo or binance.")] = "paper",
+    venue: Annotated[str, typer.Option(help="paper, binance_demo, binance or webhook.")] = "paper",
     balance_usdt: Annotated[str | None, typer.Option(help="What a paper account starts with.")] = None,
     position_mode: Annotated[str, typer.Option(help="one_way or hedge.")] = "one_way",
     margin_mode: Annotated[str, typer.Option(help="crossed or isolated.")] = "crossed",
     user: Annotated[str | None, typer.Option(help="Whose it is: id or e-mail; else the desk's own.")] = None,
     main: Annotated[bool, typer.Option("--main", help="It is its owner's main account.")] = False,
+    timeout_seconds: Annotated[
+        int | None, typer.Option(help="Of a webhook: longest wait for an answer, 1 to 60; else 5.")
+    ] = None,
+    honours_idempotency: Annotated[
+        bool,
+        typer.Option(
+            "--honours-idempotency",
+            help="Of a webhook: it takes one Idempotency-Key once, so it may be posted again.",
+        ),
+    ] = False,
+    body_form: Annotated[
+        str | None, typer.Option("--body", help="Of a webhook: plain or traderspost; else plain.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """
     Open an account.
 
-    Key and secret of a real venue are asked for and not shown: on a command line others could read them.
+    Key and secret of a real venue, and the URL of a webhook, are asked for and not shown: on a command line others could
+    read them.
     """
     body: dict[str, Any] = {
         "name": name,
@@ -71,7 +85,15 @@ def add(
         body["is_main"] = True
     if balance_usdt is not None:
         body["balance_usdt"] = balance_usdt
-    if venue != "paper":
+    told = {"timeout_seconds": timeout_seconds, "body": body_form}
+    destination = {name: value for name, value in told.items() if value is not None}
+    if honours_idempotency:
+        destination["honours_idempotency"] = True
+    if venue == "webhook":
+        destination["url"] = typer.prompt("URL", hide_input=True, err=True)
+    if destination:
+        body["destination"] = destination
+    if venue not in ("paper", "webhook"):
         body["api_key"] = typer.prompt("API key", hide_input=True, err=True)
         body["secret_key"] = typer.prompt("Secret key", hide_input=True, err=True)
     account = call("POST", "/exchange-accounts", body=body)

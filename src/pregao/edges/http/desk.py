@@ -16,7 +16,7 @@ from pregao.accounts.ports import (
 from pregao.accounts.sealing import Vault
 from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
-from pregao.destinations.ports import LimitBooks
+from pregao.destinations.ports import Destinations, LimitBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
 from pregao.market.ports import ScreenerBooks
@@ -95,6 +95,7 @@ class Desk:
     screener_books: ScreenerBooks
     screener_limits: ScreenerLimits
     upkeep: Upkeep
+    destinations: Destinations
     forward_limits: ForwardLimits
     forward_limit_books: LimitBooks
     register_paper_account: RegisterPaperAccount

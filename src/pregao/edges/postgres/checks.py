@@ -80,10 +80,13 @@ async def mark_forgotten(connection: asyncpg.Pool | asyncpg.Connection) -> int:
         """
         WITH marked AS (
             INSERT INTO account_checks (account_id, unreconciled_since, must_compare, restored_at, is_unsure)
-            SELECT account_id, clock_timestamp(), true, clock_timestamp(), true FROM accounts ORDER BY account_id
+            -- A webhook cannot be asked what it has: there it stays with this, that no signal of before enters.
+            SELECT account_id, CASE WHEN venue <> 'webhook' THEN clock_timestamp() END, venue <> 'webhook',
+                   clock_timestamp(), venue <> 'webhook'
+            FROM accounts ORDER BY account_id
             ON CONFLICT (account_id) DO UPDATE
-            SET due_at = clock_timestamp(), unreconciled_since = clock_timestamp(), must_compare = true,
-                restored_at = clock_timestamp(), is_unsure = true
+            SET due_at = clock_timestamp(), unreconciled_since = excluded.unreconciled_since,
+                must_compare = excluded.must_compare, restored_at = clock_timestamp(), is_unsure = excluded.is_unsure
             RETURNING account_id)
         SELECT count(*)::int FROM marked
         """,

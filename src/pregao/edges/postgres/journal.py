@@ -156,15 +156,17 @@ async def open_journal(
     connections_max: int = 8,
     idle_seconds_max: float | None = None,
     on_connect: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+    worker: str = "pregao",
 ) -> Journal:
     """
     Connect to a migrated database and open its journal; the caller closes ``journal.pool``.
 
     The months of now and next are given their partitions, so that no fact lands in the rest. ``on_connect`` looks at
     each new connection before it is used; what it raises, whoever wanted the connection gets. A transaction that says
-    nothing for ``idle_seconds_max`` is ended by the server, with what it had locked.
+    nothing for ``idle_seconds_max`` is ended by the server, with what it had locked. Each fact bears the name of the
+    ``worker`` that wrote it.
     """
-    settings = {"search_path": "pregao", "jit": "off", "application_name": "pregao"}
+    settings = {"search_path": "pregao", "jit": "off", "application_name": worker}
     if idle_seconds_max is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_seconds_max * 1_000:.0f}"
     pool = await asyncpg.create_pool(

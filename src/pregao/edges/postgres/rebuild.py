@@ -31,6 +31,7 @@ STATE_TABLES = {
     "positions": (),
     "daily_results": (),
     "orders": ("check_at", "checks"),
+    "forwards": (),
     "fills": (),
     "foreign_positions": (),
     "stops": ("line_at",),

@@ -484,8 +484,9 @@ async def accounts_to_follow(connection: Connection) -> list[tuple[int, Venue]]:
     rows = await connection.fetch(
         """
         SELECT account_id, venue FROM accounts AS a
-        WHERE is_active OR EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
-                                   AND p.closed_at IS NULL)
+        WHERE venue <> 'webhook'  -- which tells nothing
+          AND (is_active OR EXISTS (SELECT FROM positions AS p WHERE p.account_id = a.account_id
+                                    AND p.closed_at IS NULL))
         ORDER BY account_id
         """,
     )
@@ -543,8 +544,11 @@ async def symbols_to_watch(connection: Connection) -> set[str]:
     rows = await connection.fetch(
         """
         SELECT trading_symbol AS symbol FROM bots WHERE trading_symbol IS NOT NULL AND status = 'active'
-        UNION SELECT symbol FROM positions WHERE closed_at IS NULL
-        UNION (SELECT symbol FROM signals WHERE symbol IS NOT NULL ORDER BY signal_id DESC LIMIT $1)
+        UNION SELECT symbol FROM positions WHERE closed_at IS NULL AND leverage > 0  -- not one that was forwarded
+        UNION (SELECT symbol FROM signals AS s WHERE symbol IS NOT NULL
+                 AND EXISTS (SELECT FROM subscriptions AS m JOIN accounts AS a USING (account_id)
+                             WHERE m.bot_id = s.bot_id AND a.venue <> 'webhook')
+               ORDER BY signal_id DESC LIMIT $1)
         """,
         LATE_SIGNALS,
     )

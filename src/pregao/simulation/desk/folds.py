@@ -552,7 +552,8 @@ def _count_day(state: State, position: Position, *, times: int) -> None:
         account_id=position.account_id,
     )
     pnl = position.realized_pnl
-    gross = position.exit_notional - position.entry_notional
+    is_ours = not position.is_forwarded
+    gross = is_ours * (position.exit_notional - position.entry_notional)
     counted = replace(
         row,
         closed=row.closed + times,
@@ -562,7 +563,7 @@ def _count_day(state: State, position: Position, *, times: int) -> None:
         gross_pnl_usd=row.gross_pnl_usd + times * (gross if position.direction is Direction.LONG else -gross),
         fees_usd=row.fees_usd + times * position.fees,
         loss_usd=row.loss_usd + times * max(-pnl, ZERO),
-        notional_usd=row.notional_usd + times * position.entry_notional,
+        notional_usd=row.notional_usd + times * is_ours * position.entry_notional,
     )
     if counted.closed == 0 and counted.forgiven_usd == ZERO:
         state.daily_results.pop(key, None)

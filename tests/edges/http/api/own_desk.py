@@ -16,6 +16,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pregao.accounts.sealing import Credentials
 from pregao.domain.order import PositionMode
 from pregao.domain.upkeep import Retention
+from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.postgres.accounts import PostgresAccountBooks
@@ -232,6 +233,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         ),
         screener_limits=ScreenerLimits(),
         upkeep=PostgresUpkeep(journal, standard=Retention()),
+        destinations=CheckedDestinations(["127.0.0.1"]),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
         register_paper_account=paper.register,

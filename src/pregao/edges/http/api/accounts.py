@@ -1,7 +1,8 @@
 """Exchange accounts; their credentials come in, are sealed, and never go out again."""
 
 import secrets
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from pregao.accounts.configure import (
     PAPER_BALANCE_USDT_DEFAULT,
     change_account,
     check_credentials,
+    check_destination,
+    credentials_of,
     get_account,
     open_account,
     register_on_paper,
@@ -25,6 +28,13 @@ from pregao.accounts.principal import Principal
 from pregao.accounts.refusals import SettingUnusableError
 from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
 from pregao.domain.account import Account, Venue
+from pregao.domain.forward import (
+    TIMEOUT_SECONDS_DEFAULT,
+    TIMEOUT_SECONDS_MAX,
+    TIMEOUT_SECONDS_MIN,
+    BodyForm,
+    Destination,
+)
 from pregao.domain.order import PositionMode
 from pregao.domain.preflight import Light
 from pregao.domain.user import Role
@@ -35,6 +45,7 @@ from pregao.edges.http.api.shapes import (
     ERRORS,
     ID_MAX,
     PAGE_ITEMS,
+    STRICT,
     TOKEN,
     UNKNOWN,
     UNREADABLE,
@@ -80,6 +91,49 @@ def _changed_key_with_secret(schema: dict[str, Any]) -> None:
     _key_with_secret(schema)
 
 
+Url = Annotated[
+    SecretStr,
+    Field(
+        json_schema_extra={"writeOnly": True},
+        description="An http or https address. It may hold a secret: it is sealed, and never answered.",
+    ),
+]
+TimeoutSeconds = Annotated[
+    int, STRICT, Field(json_schema_extra={"minimum": TIMEOUT_SECONDS_MIN, "maximum": TIMEOUT_SECONDS_MAX})
+]
+Honours = Annotated[
+    bool,
+    Field(description="It takes what comes with one Idempotency-Key once, however often it is posted."),
+]
+
+
+class NewDestination(Asked):
+    """Where an account at the venue `webhook` posts its orders, and how."""
+
+    url: Url
+    timeout_seconds: TimeoutSeconds = TIMEOUT_SECONDS_DEFAULT
+    honours_idempotency: Honours = False
+    body: BodyForm = BodyForm.PLAIN
+
+
+class DestinationChanges(Changes):
+    """What to change of a destination; the rest stays."""
+
+    url: Url = unset()
+    timeout_seconds: TimeoutSeconds = unset()
+    honours_idempotency: Honours = unset()
+    body: BodyForm = unset()
+
+
+class DestinationShown(Shown):
+    """A destination; of its URL only the host."""
+
+    host: str
+    timeout_seconds: int
+    honours_idempotency: bool
+    body: BodyForm
+
+
 class NewAccount(Asked):
     """An account to open; at the venue `paper` the desk makes the credentials when none are given."""
 
@@ -97,6 +151,9 @@ class NewAccount(Asked):
     api_key: ApiKey | None = None
     secret_key: SecretKey | None = None
     balance_usdt: BalanceUsdt | None = None
+    destination: Annotated[
+        NewDestination | None, Field(description="Of an account at the venue `webhook`, and of no other.")
+    ] = None
 
 
 class AccountChanges(Changes):
@@ -111,6 +168,7 @@ class AccountChanges(Changes):
     is_main: bool = unset()
     api_key: ApiKey = unset()
     secret_key: SecretKey = unset()
+    destination: DestinationChanges = unset()
 
 
 class AccountShown(Shown):
@@ -126,6 +184,9 @@ class AccountShown(Shown):
     is_active: bool
     is_main: bool
     has_credentials: bool
+    destination: Annotated[
+        DestinationShown | None, Field(description="Of an account at the venue `webhook`.")
+    ]
     light: Annotated[Light | None, Field(description="Its pre-flight in short; null while nothing is known.")]
     light_codes: Annotated[tuple[str, ...], Field(description="What is not as it should be.")]
     light_checked_at: datetime | None
@@ -170,6 +231,7 @@ async def post_account(body: NewAccount, desk: DeskGiven, who: Trader) -> Accoun
             "Only a paper account whose credentials the desk makes is opened with a balance.",
             field="balance_usdt",
         )
+    url = None if body.destination is None else body.destination.url.get_secret_value()
     account = spelled(
         Account(
             account_id=await desk.accounts.next_account_id(),
@@ -179,8 +241,12 @@ async def post_account(body: NewAccount, desk: DeskGiven, who: Trader) -> Accoun
             margin_mode=body.margin_mode,
             user_id=await _owner_of_new(body, who=who, desk=desk),
             is_main=body.is_main,
+            destination=await _destination_of_new(body.destination, desk=desk),
         )
     )
+    check_destination(account)
+    if url is not None:
+        credentials = credentials_of(url)
     if credentials is None:
         credentials = await _open_on_paper(account, balance_usdt=body.balance_usdt, desk=desk)
     sealed = desk.vault.seal(credentials, account_id=account.account_id)
@@ -209,8 +275,13 @@ async def patch_account(
     account_id: AccountId, body: AccountChanges, desk: DeskGiven, who: Trader
 ) -> AccountShown:
     """Change an account or replace its credentials."""
-    changes = body.model_dump(exclude_unset=True, exclude={"api_key", "secret_key"})
+    changes = body.model_dump(exclude_unset=True, exclude={"api_key", "secret_key", "destination"})
     credentials = _credentials_of(body.api_key, body.secret_key)
+    asked = (
+        body.destination.model_dump(exclude_unset=True) if "destination" in body.model_fields_set else None
+    )
+    if asked is not None:
+        await change_destination(account_id, asked, owner=who.owner, desk=desk)
     async with desk.accounts.open(owner=who.owner) as book:
         await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
         if credentials is not None:
@@ -230,6 +301,42 @@ async def delete_account(account_id: AccountId, desk: DeskGiven, who: Trader) ->
         changes = {"is_active": False}
         await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
     return _shown(await get_account_line(account_id, who=who, desk=desk))
+
+
+async def change_destination(
+    account_id: int, asked: Mapping[str, Any], *, owner: UUID | None, desk: Desk
+) -> None:
+    """
+    Change what is given of an account's destination; a new URL takes the place of the former one.
+
+    :raises SettingUnusableError: when a value cannot be used, or the account has no destination.
+    :raises UnknownError: when there is no such account.
+    """
+    changes = dict(asked)
+    secret: SecretStr | None = changes.pop("url", None)
+    url = None if secret is None else secret.get_secret_value()
+    if url is not None:
+        changes["host"] = (await desk.destinations.check(url)).host
+    async with desk.accounts.open(owner=owner) as book:
+        account = await get_account(account_id, book=book)
+        known = account.destination or Destination(host="")
+        changed = {"destination": replace(known, **changes)}
+        await book.append(await change_account(account_id, changed, book=book, now=desk.clock()))
+        if url is not None:
+            sealed = desk.vault.seal(credentials_of(url), account_id=account_id)
+            await book.keep_credentials(account_id, sealed)
+
+
+async def _destination_of_new(asked: NewDestination | None, *, desk: Desk) -> Destination | None:
+    if asked is None:
+        return None
+    checked = await desk.destinations.check(asked.url.get_secret_value())
+    return Destination(
+        host=checked.host,
+        timeout_seconds=asked.timeout_seconds,
+        honours_idempotency=asked.honours_idempotency,
+        body=asked.body,
+    )
 
 
 def _credentials_of(key: SecretStr | None, secret: SecretStr | None) -> Credentials | None:

@@ -148,9 +148,11 @@ WITH changed AS (
     SELECT (one).subscription_id, ((one).closed_at AT TIME ZONE 'UTC')::date, (one).symbol, (one).bot_id,
            (one).account_id, sum(times), sum(times * ((one).realized_pnl > 0)::int),
            sum(times * ((one).realized_pnl < 0)::int), sum(times * (one).realized_pnl),
-           sum(times * CASE (one).direction WHEN 'long' THEN (one).exit_notional - (one).entry_notional
+           sum(times * CASE WHEN (one).leverage = 0 THEN 0  -- forwarded: what it earns is not known
+                                            WHEN (one).direction = 'long' THEN (one).exit_notional - (one).entry_notional
                                             ELSE (one).entry_notional - (one).exit_notional END),
-           sum(times * (one).fees), sum(times * greatest(-(one).realized_pnl, 0)), sum(times * (one).entry_notional)
+           sum(times * (one).fees), sum(times * greatest(-(one).realized_pnl, 0)),
+           sum(times * CASE WHEN (one).leverage = 0 THEN 0 ELSE (one).entry_notional END)
     FROM changed CROSS JOIN LATERAL (VALUES (-1, before), (1, after)) AS counting (times, one)
     WHERE (one).status = 'closed'
     GROUP BY 1, 2, 3, 4, 5

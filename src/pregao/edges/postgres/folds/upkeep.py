@@ -10,7 +10,7 @@ from pregao.edges.postgres.folds.registry import folds
 
 # In the order in which they belong to each other: what belongs to a position goes before it, and that before its signal.
 OF_POSITIONS = ("stop_moves", "stop_claims", "protections", "stops", "fills", "orders", "positions")
-OF_SIGNALS = ("orders", "trades_by_hand", "screener_reprocessed", "signals")
+OF_SIGNALS = ("forwards", "orders", "trades_by_hand", "screener_reprocessed", "signals")
 
 
 @folds(facts.RetentionSet)
