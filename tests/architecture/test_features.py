@@ -15,6 +15,7 @@ PROMISED = {
     7,
     12,  # forwards in a minute
     13,
+    22,  # the server's side; the panel comes with the console
     24,
     *range(29, 33),  # the screener
     26,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pregao.accounts.principal import Principal
 from pregao.accounts.sealing import Credentials, SealedCredentials
-from pregao.accounts.sessions import ApiToken, Login, Session
+from pregao.accounts.sessions import ApiToken, Login, Session, Ticket
 from pregao.domain.account import Account
 from pregao.domain.facts import Fact
 from pregao.domain.instrument import Instrument
@@ -291,6 +291,18 @@ class Logins(Protocol):
 
     async def revoke_token(self, token_id: UUID, *, user_id: UUID, now: datetime) -> ApiToken | None:
         """Revoke one API token of the user; None when he has none such. Twice is once."""
+        ...
+
+
+class Tickets(Protocol):
+    """Where one-time tickets are kept until they are redeemed."""
+
+    async def issue(self, ticket: Ticket) -> None:
+        """Keep a ticket; those that were never redeemed in time are forgotten."""
+        ...
+
+    async def redeem(self, ticket_sha256: str, *, now: datetime) -> Ticket | None:
+        """Give a ticket and forget it; None where it was redeemed, is too old, or never was."""
         ...
 
 

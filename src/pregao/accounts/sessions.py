@@ -41,3 +41,16 @@ class ApiToken:
     expires_at: datetime | None  # None: until it is revoked
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """
+    What lets a browser open one websocket, which cannot send a header: once, within half a minute.
+
+    It was shown once and is kept as SHA-256, beside that of the token that asked for it.
+    """
+
+    ticket_sha256: str = field(repr=False)
+    token_sha256: str | None = field(repr=False)  # None: the admin token
+    expires_at: datetime

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from functools import partial
 
@@ -23,6 +23,7 @@ from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.intake import UVICORN_OPTIONS, Intake
+from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
@@ -39,6 +40,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
@@ -53,6 +55,7 @@ from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBoo
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
+from pregao.edges.postgres.tickets import PostgresTickets
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.upkeep import PostgresUpkeep
@@ -80,6 +83,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     book = PostgresBotBook(journal.pool)
     server_is_stopping = asyncio.Event()
     actions = PostgresActions(journal)
+    screener = PostgresScreener(journal.pool)
+    happenings = PostgresHappenings(journal.pool)
+    feed = Feed(happenings, look=partial(_look, happenings, screener))
     desk = Desk(
         clock=clock,
         version=__version__,
@@ -119,7 +125,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),
-        screener=PostgresScreener(journal.pool),
+        screener=screener,
         screener_books=PostgresScreenerBooks(
             journal, ring=partial(doorbell.ring, SCREENER), ring_signals=partial(doorbell.ring, "signals")
         ),
@@ -128,6 +134,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         destinations=CheckedDestinations(settings.destinations_allowed),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
+        feed=feed,
+        tickets=PostgresTickets(journal.pool),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,
@@ -154,10 +162,13 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     )
     doorbell.listen("bots", book.rung)
     doorbell.listen("receipts", intake.rung)
+    for bell in ("receipts", "signals", "bots", "accounts", STATES, FLATTENS, STOPS_BELL, SCREENER):
+        doorbell.listen(bell, feed.rung)
     await _ensure_forward_limit(settings, desk=desk)
     await doorbell.start()
     await book.start()
     await intake.start()
+    await feed.start()
     calm_collector()
     demo = asyncio.create_task(
         _make_demo(settings, journal, vault=vault, door=door, doorbell=doorbell, clock=clock)
@@ -167,10 +178,11 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             server = uvicorn.Server(
                 uvicorn.Config(intake, lifespan="off", log_config=None, **UVICORN_OPTIONS)
             )
-            await _serve_until_canceled(server, listener, server_is_stopping)
+            await _serve_until_canceled(server, listener, partial(_begin_stopping, server_is_stopping, feed))
     finally:
         demo.cancel()
         await asyncio.gather(demo, return_exceptions=True)
+        await feed.close()
         await intake.close()
         await commit.close()
         await arrivals.close()
@@ -202,15 +214,29 @@ async def _listening(settings: Settings) -> AsyncIterator[socket.socket]:
         listener.close()
 
 
+def _begin_stopping(is_stopping: asyncio.Event, feed: Feed) -> None:
+    """Say so, and end what would never end by itself."""
+    is_stopping.set()
+    feed.stop()
+
+
+async def _look(happenings: PostgresHappenings, screener: PostgresScreener) -> Look:
+    return Look(
+        figures=await happenings.figures(),
+        screener=await screener.status(),
+        sellable=tuple(await happenings.sellable()),
+    )
+
+
 async def _serve_until_canceled(
-    server: uvicorn.Server, listener: socket.socket, is_stopping: asyncio.Event
+    server: uvicorn.Server, listener: socket.socket, begin_stopping: Callable[[], None]
 ) -> None:
     """Let requests under way end before the server does."""
     serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001  # its signals are ours already
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
-        is_stopping.set()
+        begin_stopping()
         server.should_exit = True
         await serving
         raise

@@ -8,6 +8,7 @@ from typing import Protocol
 from pregao.domain.trading_state import TradingState
 
 LEASE_SECONDS = 10.0  # a worker that says nothing for so long is dead
+ROLES_NEEDED = frozenset({"trader", "monitor"})  # without one signals wait, or prices are not watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

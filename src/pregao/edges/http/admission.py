@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -63,6 +63,31 @@ class FindPrincipal(Protocol):
         ...
 
 
+class Tokens:
+    """Says whose a token is."""
+
+    def __init__(self, *, admin_token: str, find_principal: FindPrincipal, clock: Clock) -> None:
+        """An empty admin token is nobody's."""
+        self._admin_sha256 = hashlib.sha256(admin_token.encode()).digest() if admin_token else b""
+        self._find_principal = find_principal
+        self._clock = clock
+
+    async def owner_of(self, token: bytes) -> Principal | None:
+        """Give whose it is; the admin's needs no database, so that whoever has it can ask what is wrong with that."""
+        if self.is_admins(token):
+            return ADMIN_TOKEN
+        text = token.decode("latin-1")
+        return await self.owner_of_kept(sha256_of(text)) if is_of_ours(text) else None
+
+    async def owner_of_kept(self, token_sha256: str) -> Principal | None:
+        """Give whose the token with this SHA-256 is."""
+        return await self._find_principal(token_sha256, now=self._clock())
+
+    def is_admins(self, token: bytes) -> bool:
+        """Say whether it is the admin token."""
+        return hmac.compare_digest(hashlib.sha256(token).digest(), self._admin_sha256)
+
+
 class Admission:
     """Lets requests of people it knows through to ``app``, and answers the others itself."""
 
@@ -77,9 +102,7 @@ class Admission:
     ) -> None:
         """An empty admin token admits nobody."""
         self._app = app
-        self._admin_sha256 = hashlib.sha256(admin_token.encode()).digest() if admin_token else b""
-        self._find_principal = find_principal
-        self._clock = clock
+        self._tokens = Tokens(admin_token=admin_token, find_principal=find_principal, clock=clock)
         self._trusted = to_networks(trusted_proxies)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -96,9 +119,9 @@ class Admission:
                 receive = _again(read, receive)
                 sent = _token_in(read) or session_of(scope, headers)
             else:
-                sent = _token_of(headers) or session_of(scope, headers)
+                sent = token_of(headers) or session_of(scope, headers)
             try:
-                principal = None if sent is None else await self._principal(sent)
+                principal = None if sent is None else await self._tokens.owner_of(sent)
             except DATABASE_AWAY_ERRORS:
                 await _turn_away(scope, send, 503, error_body("DATABASE_AWAY", DATABASE_AWAY), RETRY)
                 return
@@ -116,13 +139,6 @@ class Admission:
             return
         await self._limited(scope, receive, send)
 
-    async def _principal(self, token: bytes) -> Principal | None:
-        # The admin token needs no database: whoever has it can ask what is wrong with it.
-        if hmac.compare_digest(hashlib.sha256(token).digest(), self._admin_sha256):
-            return ADMIN_TOKEN
-        text = token.decode("latin-1")
-        return await self._find_principal(sha256_of(text), now=self._clock()) if is_of_ours(text) else None
-
     async def _limited(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         size = 0
 
@@ -137,12 +153,13 @@ class Admission:
         await self._app(scope, receive_limited, send)
 
 
-def _token_of(headers: dict[bytes, bytes]) -> bytes | None:
+def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Give the bearer's token; None where none was sent."""
     scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
     return sent.strip() if scheme.lower() == b"bearer" else None
 
 
-def session_of(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bytes | None:
+def session_of(scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) -> bytes | None:
     """
     Give the session token a browser sent as a cookie.
 
@@ -159,7 +176,7 @@ def session_of(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> 
     return None
 
 
-def _is_from_our_page(headers: dict[bytes, bytes]) -> bool:
+def _is_from_our_page(headers: Mapping[bytes, bytes]) -> bool:
     origin = headers.get(b"origin", b"")
     return bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
 

@@ -10,6 +10,7 @@ from pregao.accounts.ports import (
     Logins,
     Passwords,
     RegisterPaperAccount,
+    Tickets,
     TradingStateBooks,
     UserBooks,
 )
@@ -19,6 +20,7 @@ from pregao.decisions.ports import ApprovalBooks
 from pregao.destinations.ports import Destinations, LimitBooks
 from pregao.domain.clock import Clock
 from pregao.edges.http.audit import RecordAction
+from pregao.edges.http.live.feed import Feed
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
 from pregao.positions.ports import DriftBooks
@@ -98,6 +100,8 @@ class Desk:
     destinations: Destinations
     forward_limits: ForwardLimits
     forward_limit_books: LimitBooks
+    feed: Feed
+    tickets: Tickets
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()

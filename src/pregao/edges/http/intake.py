@@ -56,6 +56,7 @@ from pregao.edges.http.gate import (
     secrets_in,
     to_networks,
 )
+from pregao.edges.http.live.lines import MESSAGE_BYTES_MAX, PING_SECONDS, PONG_SECONDS, websocket_protocol
 from pregao.edges.http.posts import Reply, WebhookProtocol
 from pregao.edges.http.waiting import Deadlines, Settlements
 from pregao.signals.formats import find_secret, parse, secrets_named
@@ -82,6 +83,11 @@ SIGNATURE_SECONDS_MAX = (
 UVICORN_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
     "http": WebhookProtocol,
+    "ws": websocket_protocol,
+    "ws_max_size": MESSAGE_BYTES_MAX,
+    "ws_ping_interval": PING_SECONDS,
+    "ws_ping_timeout": PONG_SECONDS,
+    "ws_per_message_deflate": False,  # the same bytes for all who watch, and no memory for each
     "access_log": False,
     "proxy_headers": False,  # the gate decides whose X-Forwarded-For is believed
     "server_header": False,

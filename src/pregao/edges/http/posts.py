@@ -7,12 +7,14 @@ than reading the alert. Everything else takes the long way, through uvicorn as i
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pregao.edges.http.answers import MASTER_PATH, QUEUE_PATH
 from pregao.edges.http.delivery import BODY_BYTES_MAX
+from pregao.edges.http.live.lines import DROP, drop_stream
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 Reply: TypeAlias = tuple[int, bytes, Headers]
@@ -38,6 +40,7 @@ class WebhookProtocol(HttpToolsProtocol):
         """Begin a request, whichever way it takes."""
         found = _PLAIN_WEBHOOK.fullmatch(self.url)
         if found is None or not self._is_usual():
+            self.scope["extensions"] = {DROP: partial(drop_stream, self.transport)}  # type: ignore[dict-item]
             super().on_headers_complete()
             return
         path, query = found.groups()

@@ -19,6 +19,7 @@ from pregao.domain.upkeep import Retention
 from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
+from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
@@ -29,6 +30,7 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.operations import PostgresOperations
@@ -40,6 +42,7 @@ from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBoo
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
+from pregao.edges.postgres.tickets import PostgresTickets
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.users import PostgresUserBooks
@@ -236,6 +239,8 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         destinations=CheckedDestinations(["127.0.0.1"]),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
+        feed=Feed(PostgresHappenings(journal.pool), look=no_look),
+        tickets=PostgresTickets(journal.pool),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )
@@ -248,6 +253,11 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
             yield desk
         finally:
             journal.pool.terminate()
+
+
+async def no_look() -> Look:
+    """Count nothing: nobody watches over a transport without a wire."""
+    raise AssertionError
 
 
 def client_of(ports: Desk, *, token: str = TOKEN) -> httpx.AsyncClient:

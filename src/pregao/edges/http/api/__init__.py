@@ -25,6 +25,7 @@ from pregao.edges.http.api import (
     drift,
     flatten,
     health,
+    live,
     metrics,
     operations,
     overview,
@@ -82,6 +83,8 @@ ROUTERS = (
     by_hand.trades.source_routes,
     stops.routes,
     upkeep.routes,
+    live.routes,
+    live.sockets,
 )
 
 

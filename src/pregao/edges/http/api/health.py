@@ -15,11 +15,10 @@ from pregao.edges.http.api.roles import Operator
 from pregao.edges.http.api.shapes import ERRORS, TOKEN, DeskGiven, Shown
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError, ErrorBody, Told
-from pregao.views.health import LEASE_SECONDS, TradingHealth, Waiting, Worker
+from pregao.views.health import LEASE_SECONDS, ROLES_NEEDED, TradingHealth, Waiting, Worker
 from pregao.views.screener import ScreenerLine
 
 ANSWER_SECONDS_MAX = 2.0  # whoever watches us waits no longer either
-ROLES_NEEDED = frozenset({"trader", "monitor"})  # without one signals wait, or prices are not watched
 
 routes = APIRouter(tags=["health"])
 worker_routes = APIRouter(tags=["health"], dependencies=[TOKEN], responses=ERRORS)
