@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # isort: off
 from pregao.domain.facts import (
-    AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven,
+    AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven, DatabaseCleared,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
     ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
@@ -42,6 +42,7 @@ ENTRANCES: Facts = (
     SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
     DailyLossForgiven, TradingStateSet,                        # an operator forgives, halts, resumes
     FlattenStarted, FlattenAccountSeen, FlattenEnded,          # a desk, or a part of it, is sold out
+    DatabaseCleared,                                           # or forgets what it did
     DeliveryTurnedAway, SignalReceived, SignalRepeated,        # somebody knocks
     ApprovalAnswered,                                          # a person answers, or the clock does
     ForwardBegun,                                              # an order is posted to somebody else's webhook

@@ -13,6 +13,7 @@ OVER_HTTP = (TESTS / "journeys", TESTS / "edges" / "http")
 PROMISED = {
     6,
     7,
+    19,  # clearing the database
     12,  # forwards in a minute
     13,
     22,  # the server's side; the panel comes with the console

@@ -12,6 +12,7 @@ from pregao.accounts.principal import Principal
 from pregao.accounts.sealing import Credentials, SealedCredentials
 from pregao.accounts.sessions import ApiToken, Login, Session, Ticket
 from pregao.domain.account import Account
+from pregao.domain.clearing import Forgotten, Standing
 from pregao.domain.facts import Fact
 from pregao.domain.instrument import Instrument
 from pregao.domain.order import PositionMode
@@ -195,6 +196,42 @@ class AccountVenue(Protocol):
 
     def is_streamed(self, account_id: int) -> bool | None:
         """Say whether the account's private stream is connected; None where this process does not follow it."""
+        ...
+
+
+class ClearBook(Protocol):
+    """Everything the desk did, in one transaction that nobody else writes beside."""
+
+    async def standing(self) -> Standing:
+        """Give what is held and what is on its way."""
+        ...
+
+    async def forget(self) -> Forgotten:
+        """Delete all that is not kept, events first, then positions, then signals; begin the journal's next epoch."""
+        ...
+
+    async def doubt_everything(self) -> None:
+        """Have every account compared before anything opens there, and every trader and monitor begin anew."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal the facts and fold them into the state."""
+        ...
+
+
+class ClearBooks(Protocol):
+    """Where such a book is opened."""
+
+    async def standing(self) -> Standing:
+        """Give what is held and what is on its way now; nobody waits for this."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[ClearBook]:
+        """
+        Open a transaction; it commits when the block ends, and leaves no trace when the block fails.
+
+        :raises ConflictError: when whoever writes does not let go in time.
+        """
         ...
 
 

@@ -31,6 +31,7 @@ from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresAppro
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
+from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.destinations import BELL as DESTINATIONS
@@ -109,6 +110,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=partial(doorbell.ring, STATES)),
         flatten_books=PostgresFlattenBooks(journal, ring=partial(_ring_both, doorbell)),
+        clear_books=PostgresClearBooks(journal, ring=partial(_ring_all, doorbell)),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
@@ -203,6 +205,12 @@ async def _ensure_forward_limit(settings: Settings, *, desk: Desk) -> None:
     )
     async with desk.forward_limit_books.open() as book:
         await book.append(await ensure_limit(limit, set_by="settings", book=book, now=desk.clock()))
+
+
+def _ring_all(doorbell: Doorbell) -> None:
+    """Nothing is left of what anybody remembers of positions, jobs and states."""
+    for bell in (STOPS_BELL, FLATTENS, STATES, "accounts"):
+        doorbell.ring(bell)
 
 
 @contextlib.asynccontextmanager

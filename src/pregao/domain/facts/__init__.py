@@ -13,6 +13,7 @@ from pregao.domain.facts.setup import (
 from pregao.domain.facts.halts import (
     FlattenAccountSeen, FlattenEnded, FlattenStarted, HeldPlace, TradingStateSet,
 )  # fmt: skip
+from pregao.domain.facts.clears import DatabaseCleared
 from pregao.domain.facts.signals import (
     DeliveryTurnedAway, SignalAccepted, SignalReceived, SignalRefused, SignalRepeated,
 )  # fmt: skip
@@ -43,7 +44,7 @@ FACTS: dict[str, type[Fact]] = {
     fact.__name__: fact
     for fact in (
         UserConfigured, AccountConfigured, BotConfigured, SubscriptionConfigured, BotForgotten, ActionTaken,
-        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded,
+        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded, DatabaseCleared,
         DeliveryTurnedAway, SignalReceived, SignalRepeated, SignalAccepted, SignalRefused,
         DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
         SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,

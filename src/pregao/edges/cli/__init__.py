@@ -18,6 +18,7 @@ from typer.main import get_group
 
 # name of the group: the file of this folder that has it as `app`
 GROUPS = {
+    "db": "database",
     "bot": "bots",
     "user": "users",
     "account": "accounts",
@@ -76,15 +77,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The database.", no_args_is_help=True)
-app.add_typer(db, name="db")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
-
-@db.callback()
-def database() -> None:
-    """The database."""
 
 
 @app.command()
@@ -124,71 +118,6 @@ def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs o
     except RehearsalRefusedError as refused:
         _fail(str(refused))
     raise typer.Exit(code)
-
-
-@db.command()
-def migrate(
-    *,
-    forgetful: Annotated[
-        bool, typer.Option("--forgetful", help="Accept a server that may forget commits: for trials only.")
-    ] = False,
-) -> None:
-    """Bring the database to this version's schema; refuse one that would forget commits in a crash."""
-    from pregao.edges.postgres.migrate import migrate as migrate_database
-    from pregao.edges.processes.doctor import examine_database
-
-    dsn = _database_url()
-    findings = asyncio.run(examine_database(dsn))
-    if wrong := [finding for finding in findings if not finding.is_fine and not forgetful]:
-        _fail("\n".join(f"DATABASE_UNSAFE: {f.subject}={f.found}. {f.remedy}" for f in wrong))
-    migrate_database(dsn)
-    typer.echo("The database has this version's schema.")
-
-
-@db.command()
-def cleanup(
-    *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would be forgotten; forget nothing.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Forget what is over and old now, as the desk does by itself every hour; it must be running."""
-    from pregao.edges.cli.desk import call
-    from pregao.edges.cli.shown import show_fields, show_json
-
-    forgotten = call("POST", "/cleanup", body={"dry_run": dry_run})
-    if as_json:
-        show_json(forgotten)
-    else:
-        show_fields(forgotten.items())
-
-
-@db.command()
-def retention(
-    *,
-    signal_days: Annotated[
-        int | None, typer.Option("--signal-days", min=1, max=3650, help="For finished signals and positions.")
-    ] = None,
-    metrics_days: Annotated[
-        int | None,
-        typer.Option(
-            "--metrics-days", min=1, max=3650, help="For deliveries turned away and the screener's runs."
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show for how many days what is over is remembered, or change it; fewer than seven act as seven."""
-    from pregao.edges.cli.desk import call
-    from pregao.edges.cli.shown import show_fields, show_json
-
-    asked = {"signal_days": signal_days, "metrics_days": metrics_days}
-    changes = {name: days for name, days in asked.items() if days is not None}
-    told = call("PATCH", "/retention", body=changes) if changes else call("GET", "/retention")
-    if as_json:
-        show_json(told)
-    else:
-        show_fields(told.items())
 
 
 @app.command()

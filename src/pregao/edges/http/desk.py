@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pregao.accounts.ports import (
     AccountBooks,
+    ClearBooks,
     CredentialStore,
     FlattenBooks,
     Logins,
@@ -77,6 +78,7 @@ class Desk:
     accounts: AccountBooks
     trading_state_books: TradingStateBooks
     flatten_books: FlattenBooks
+    clear_books: ClearBooks
     vault: Vault
     credentials: CredentialStore
     configured: Configured

@@ -66,7 +66,7 @@ SELECT (SELECT count(*)::int FROM cache_entries WHERE expires_at <= clock_timest
        (SELECT count(*)::int FROM workers WHERE lease_until < clock_timestamp() - $1::interval) AS workers,
        (SELECT count(*)::int FROM screener_runs WHERE run_at < $2) AS screener_runs
 """
-# Months before the cutoff in which nothing is of the present epoch: no rebuild reads them any more.
+# Months before the cutoff; a clear may have left nothing in them. What is there a rebuild reads.
 PARTITIONS = """
 SELECT c.relname AS name FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -212,9 +212,7 @@ class PostgresUpkeep:
         return [
             row["name"]
             for row in await pool.fetch(PARTITIONS, cutoffs.signals)
-            if not await pool.fetchval(
-                f"SELECT EXISTS (SELECT FROM {row['name']} WHERE epoch >= (SELECT epoch FROM desk))"
-            )
+            if not await pool.fetchval(f"SELECT EXISTS (SELECT FROM {row['name']})")
         ]
 
     async def _drop_former(self, cutoffs: Cutoffs) -> int:

@@ -25,6 +25,7 @@ from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
+from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
@@ -214,6 +215,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=lambda: rings.append("states")),
         flatten_books=PostgresFlattenBooks(journal, ring=lambda: rings.append("flattens")),
+        clear_books=PostgresClearBooks(journal, ring=lambda: rings.append("cleared")),
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),

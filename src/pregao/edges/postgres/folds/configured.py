@@ -133,3 +133,8 @@ async def _(connection: Any, group: Sequence[facts.TradingStateSet]) -> None:
         column(rows, "source_address"),
         column(rows, "happened_at"),
     )
+
+
+@folds(facts.DatabaseCleared)
+async def _(_connection: Any, _group: Sequence[facts.DatabaseCleared]) -> None:
+    """Nothing: what it deleted is in no fact any more."""
