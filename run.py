@@ -37,6 +37,8 @@ PYTHON = VENV / "bin" / "python"
 PYTHON_MIN = (3, 11)
 RUNTIME_LOCK = ROOT / "requirements.lock"
 TEST_LOCK = ROOT / "requirements-test.lock"
+NPM_LOCK = ROOT / "requirements-npm.lock"
+SCRIPT_LOCK = ROOT / "package-lock.json"
 PORT_DEFAULT = 8000
 
 HEALTH_TRIES = 30
@@ -159,6 +161,8 @@ def install(lock: Path) -> None:
         "--no-warn-script-location",
     ]
     run_stage("install", [*pip, "--require-hashes", "-r", str(lock)])
+    if shutil.which("npm") is None:  # the build brings the console's scripts from npm
+        run_stage("install npm", [*pip, "--require-hashes", "-r", str(NPM_LOCK)])
     # The build backend came with the lock, so that nothing unpinned is fetched for the build either.
     run_stage("install the project", [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     stamp.write_text(digest)
@@ -183,7 +187,7 @@ def make_environment() -> None:
 
 def installation_digest(lock: Path) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
-    for path in (lock, ROOT / "pyproject.toml"):
+    for path in (lock, ROOT / "pyproject.toml", SCRIPT_LOCK):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

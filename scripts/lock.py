@@ -1,5 +1,5 @@
 """
-Write requirements.lock and requirements-test.lock again, from pyproject.toml.
+Write the three locks again, from pyproject.toml.
 
 For developers: `uv` must be on the path or beside the running Python. The exports hold every hash and no address,
 so any index serves them; `uv.lock` holds addresses and stays out of git.
@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPORTS = {
     "requirements.lock": ["--group", "build"],
     "requirements-test.lock": ["--group", "build", "--group", "test"],
+    "requirements-npm.lock": ["--only-group", "npm"],
 }
 HEADER = "# Written by scripts/lock.py from pyproject.toml: every version and every hash, no address.\n"
 
