@@ -500,7 +500,12 @@ def url() -> str:
 
 
 def addresses() -> str:
-    rows = [("API", f"{url()}/api/v1"), ("API document", f"{url()}/docs"), ("health", f"{url()}/health")]
+    rows = [
+        ("console", f"{url()}/admin"),
+        ("API", f"{url()}/api/v1"),
+        ("API document", f"{url()}/docs"),
+        ("health", f"{url()}/health"),
+    ]
     return "\n".join(f"  {name:<13}{address}" for name, address in rows)
 
 

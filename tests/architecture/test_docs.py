@@ -36,7 +36,7 @@ ENDINGS = ("_UNCERTAIN",)
 
 
 def source_files():
-    return [*SOURCE.rglob("*.py"), ROOT / "run.py"]
+    return [*SOURCE.rglob("*.py"), ROOT / "run.py", ROOT / "hatch_build.py"]
 
 
 @cache
@@ -163,7 +163,7 @@ class TestDecisions:
             lines = path.read_text(encoding="utf-8").splitlines()
             assert path.name.startswith(f"{number:04}-"), path.name
             assert lines[0].startswith(f"# {number}. "), path.name
-            assert len(lines) <= 45, f"{path.name} has {len(lines)} lines"
+            assert len([line for line in lines if not line.startswith("| ")]) <= 45, f"{path.name} has {len(lines)} lines"
             for part in ("## Context", "## Decision", "## Consequences"):
                 assert part in lines, f"{path.name} lacks {part}"
 
@@ -171,7 +171,7 @@ class TestDecisions:
         page = (DOCS / "decisions" / "0010-dependencies.md").read_text(encoding="utf-8")
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         listed = project.partition("\ndependencies = [")[2].partition("\n]")[0]
-        for name in re.findall(r'^\s*"([a-z-]+)', listed, re.MULTILINE):
+        for name in re.findall(r'^\s*"([a-z0-9-]+)', listed, re.MULTILINE):
             assert f"| {name} |" in page, name
 
 

@@ -41,6 +41,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
@@ -121,6 +122,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
+        guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         preflights=PostgresPreflights(journal.pool, ring=partial(doorbell.ring, PREFLIGHT)),

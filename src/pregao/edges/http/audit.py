@@ -23,6 +23,9 @@ from pregao.edges.http.admission import CLOSED, SAFE_METHODS, App, Message, Rece
 from pregao.edges.http.login_limits import network_of
 from pregao.edges.ids import uuid7
 
+DOORS = frozenset(
+    {"/console/sign-in", "/console/sign-out", "/console/first-run"}
+)  # to the pages, which only read
 RECORD_SECONDS_MAX = 2.0  # a database this slow is as good as away: the caller has waited enough
 PATH_CHARACTERS_MAX = 300
 TARGET_CHARACTERS_MAX = 100
@@ -50,7 +53,7 @@ class Audit:
         self._strangers = Strangers()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        is_asked = scope["type"] == "http" and scope["path"].startswith(CLOSED)
+        is_asked = scope["type"] == "http" and (scope["path"].startswith(CLOSED) or scope["path"] in DOORS)
         if not is_asked or scope["method"] in SAFE_METHODS:
             await self._app(scope, receive, send)
             return

@@ -34,6 +34,7 @@ from pregao.views.configured import Configured
 from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
 from pregao.views.flatten import Flattens
+from pregao.views.guarded import Guarded
 from pregao.views.health import Health
 from pregao.views.operations import Operations
 from pregao.views.overview import Overview
@@ -89,6 +90,7 @@ class Desk:
     performances: Performances
     trading_states: TradingStateViews
     flattens: Flattens
+    guarded: Guarded
     health: Health
     breakers: BreakerStates
     preflights: Preflights

@@ -31,6 +31,7 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
@@ -173,6 +174,10 @@ class OwnDesk:
         stranger = await self.coming_with("", address=address)
         return await stranger.post(f"{AUTH}/login", json={"email": email, "password": password})
 
+    async def people_known(self) -> int:
+        """Count the users."""
+        return len(await self.ports.people.users(role=None, is_active=None, after=None, limit=100))
+
     async def everything_stored(self) -> str:
         """All that any table holds, as one text: what a dump would tell."""
         tables = await self.journal.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'pregao'")
@@ -226,6 +231,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
+        guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
         preflights=PostgresPreflights(journal.pool, ring=lambda: None),

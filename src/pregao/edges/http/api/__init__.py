@@ -43,6 +43,7 @@ from pregao.edges.http.api import (
 )
 from pregao.edges.http.api.roles import check_roles
 from pregao.edges.http.audit import Audit
+from pregao.edges.http.console import entrance, pages
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
 from pregao.edges.http.login_limits import LoginFailures
@@ -87,6 +88,8 @@ ROUTERS = (
     upkeep.routes,
     live.routes,
     live.sockets,
+    entrance.routes,
+    pages.routes,
 )
 
 
@@ -115,6 +118,8 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
     routes = [route for router in ROUTERS for route in router.routes]
     check_roles(routes)
     add_errors(app, routes=routes)
+    app.add_exception_handler(entrance.SignInNeeded, entrance.show_door)
+    app.add_exception_handler(pages.Forbidden, pages.show_forbidden)
     app.add_middleware(
         Admission,
         admin_token=desk.admin_token,

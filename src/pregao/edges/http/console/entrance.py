@@ -1,0 +1,203 @@
+"""How somebody comes in to the console, and goes out: the session is the API's, in a cookie no script can read."""
+
+import hmac
+from typing import Annotated
+from urllib.parse import parse_qsl, quote
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from pydantic import SecretStr
+
+from pregao.accounts.enroll import check_password, enroll_user
+from pregao.accounts.principal import Principal
+from pregao.accounts.refusals import ConflictError, SettingUnusableError
+from pregao.domain.user import Role, User
+from pregao.edges.http.admission import SESSION_COOKIE, session_of
+from pregao.edges.http.api.auth import LoginAsked, post_login
+from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.console.languages import LANGUAGES
+from pregao.edges.http.console.rendering import (
+    LANGUAGE_COOKIE,
+    STATIC,
+    STATIC_PATH,
+    THEME_COOKIE,
+    THEMES,
+    language_of,
+    render,
+)
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError
+from pregao.edges.http.tokens import sha256_of
+from pregao.edges.ids import uuid7
+
+SIGN_IN = "/console/sign-in"
+FORM_BYTES_MAX = 8 * 1024
+YEAR_SECONDS = 365 * 24 * 60 * 60
+KEPT_FOR_EVER = "public, max-age=31536000, immutable"
+STATIC_FILES = frozenset(
+    {"console.css", "console.js", "favicon.svg", "vendor/htmx.min.js", "vendor/lightweight-charts.js"}
+)
+
+routes = APIRouter(include_in_schema=False)
+
+
+class SignInNeeded(Exception):  # no error: whoever comes is shown the door
+    """Nobody the desk knows asked for a page."""
+
+
+async def seen(request: Request, desk: DeskGiven) -> Principal:
+    """Give who looks at a page."""
+    token = session_of(request.scope, dict(request.scope["headers"]))
+    principal = None
+    if token is not None:
+        sent = sha256_of(token.decode("latin-1"))
+        principal = await desk.logins.find_principal(sent, now=desk.clock())
+    if principal is None or principal.session_id is None:
+        raise SignInNeeded
+    return principal
+
+
+Seen = Annotated[Principal, Depends(seen)]
+
+
+def show_door(request: Request, _needed: Exception) -> Response:
+    """Lead to the sign-in, and from there back to the page."""
+    if (
+        "hx-request" in request.headers
+    ):  # a part of a page whose session has ended: the whole page goes to the door
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path + query)}", 303)
+
+
+@routes.get(SIGN_IN)
+async def get_sign_in(request: Request, desk: DeskGiven, next: str = "/admin") -> Response:  # noqa: A002  # the query's
+    """Show the door."""
+    return render(
+        request,
+        "sign_in.html",
+        {"next": _own(next), "mistake": "", "email": "", "is_first": await _is_first(desk)},
+        who=None,
+    )
+
+
+@routes.post(SIGN_IN)
+async def post_sign_in(request: Request, desk: DeskGiven) -> Response:
+    """Begin a session, as `POST /api/v1/auth/login` does."""
+    form = await _form(request)
+    email, next_page = form.get("email", ""), _own(form.get("next", ""))
+    try:
+        return await _begin(request, desk=desk, email=email, password=form.get("password", ""), to=next_page)
+    except ApiError as mistake:
+        told = language_of(request).say(mistake.message)
+        values = {"next": next_page, "mistake": told, "email": email, "is_first": await _is_first(desk)}
+        return render(request, "sign_in.html", values, who=None, status=mistake.status)
+
+
+@routes.get("/console/first-run")
+async def get_first_run(request: Request, desk: DeskGiven) -> Response:
+    """Ask for the first user; once there is one, the door is the only way in."""
+    if not await _is_first(desk):
+        return RedirectResponse(SIGN_IN, 303)
+    return render(request, "first_run.html", {"mistake": "", "email": "", "name": ""}, who=None)
+
+
+@routes.post("/console/first-run")
+async def post_first_run(request: Request, desk: DeskGiven) -> Response:
+    """Make the first admin, for whoever has the admin token, and sign him in."""
+    if not await _is_first(desk):
+        return RedirectResponse(SIGN_IN, 303)
+    form = await _form(request)
+    email, name, password = (form.get(field, "").strip() for field in ("email", "name", "password"))
+    said = language_of(request)
+    try:
+        token = form.get("token", "").strip().encode(errors="surrogatepass")
+        if not desk.admin_token or not hmac.compare_digest(token, desk.admin_token.encode()):
+            raise ApiError(403, "TOKEN_WRONG", "This is not the admin token.")
+        await _make_admin(desk, email=email, name=name, password=password)
+        return await _begin(request, desk=desk, email=email, password=password, to="/admin")
+    except (ApiError, SettingUnusableError, ConflictError) as mistake:
+        values = {"mistake": said.say(mistake.message), "email": email, "name": name}
+        return render(request, "first_run.html", values, who=None, status=getattr(mistake, "status", 422))
+
+
+@routes.post("/console/sign-out")
+async def post_sign_out(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """End the session."""
+    if who.session_id is not None and who.user_id is not None:
+        await desk.logins.end_session(who.session_id, user_id=who.user_id, now=desk.clock())
+    request.scope["principal"] = who  # for the audit log
+    answer = RedirectResponse(SIGN_IN, 303)
+    answer.delete_cookie(SESSION_COOKIE)
+    return answer
+
+
+@routes.post("/console/preferences")
+async def post_preferences(request: Request) -> Response:
+    """Keep the language or the theme somebody chose, in his browser."""
+    form = await _form(request)
+    answer = RedirectResponse(_own(form.get("back", "")), 303)
+    for cookie, value, known in (
+        (LANGUAGE_COOKIE, form.get("language"), LANGUAGES),
+        (THEME_COOKIE, form.get("theme"), THEMES),
+    ):
+        if value is not None and value in known:
+            answer.set_cookie(cookie, value, max_age=YEAR_SECONDS, samesite="lax", httponly=True)
+    return answer
+
+
+@routes.get(STATIC_PATH + "/{name:path}")
+async def get_static(name: str) -> Response:
+    """Give a style, a script or a picture."""
+    if name not in STATIC_FILES:
+        raise ApiError(404, "PATH_UNKNOWN", "Nothing is served here.")
+    headers = {"Cache-Control": KEPT_FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    return FileResponse(STATIC / name, headers=headers)
+
+
+async def _begin(request: Request, *, desk: Desk, email: str, password: str, to: str) -> Response:
+    asked = LoginAsked.model_construct(email=email, password=SecretStr(password))
+    login = await post_login(asked, desk, request)
+    answer = RedirectResponse(to, 303)
+    answer.set_cookie(
+        SESSION_COOKIE,
+        login.token,
+        max_age=int((login.expires_at - desk.clock()).total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=_is_https(request, desk),
+    )
+    return answer
+
+
+def _is_https(request: Request, desk: Desk) -> bool:
+    return request.url.scheme == "https" or desk.public_url.startswith("https://")
+
+
+async def _make_admin(desk: Desk, *, email: str, name: str, password: str) -> None:
+    now = desk.clock()
+    check_password(password, email=email)
+    user = User(user_id=uuid7(now), email=email.lower(), name=name, role=Role.ADMIN)
+    password_hash = await desk.passwords.hash(password)
+    async with desk.users.open() as book:
+        await book.append(await enroll_user(user, book=book, now=now))
+        await book.keep_password(user.user_id, password_hash, now=now)
+
+
+async def _is_first(desk: Desk) -> bool:
+    return not await desk.people.users(role=None, is_active=None, after=None, limit=1)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            raise ApiError(413, "BODY_TOO_LARGE", "The form is too large.", bytes_max=FORM_BYTES_MAX)
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=20))
+
+
+def _own(path: str) -> str:
+    """Give a page of ours to go on to; another's address leads home."""
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path
+    return path if is_own else "/admin"

@@ -1,0 +1,96 @@
+"""The console's languages: what is said in them, and how numbers and moments are written there."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from markupsafe import Markup
+
+CATALOGS = Path(__file__).parent / "languages"
+ENGLISH = "en"
+LANGUAGES = {"pt-BR": "Português", ENGLISH: "English"}
+NO_FIGURE = "–"
+THOUSANDTHS_MAX = 8  # decimals shown of a price or quantity; all of them stand in its title
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One of them."""
+
+    tag: str  # as HTML and browsers write it
+    locale: Locale
+    words: dict[str, str]
+
+    def say(self, text: str, **values: object) -> str:
+        """Give a text in this language, with its values; what has no translation stays English."""
+        said = self.words.get(text) or text
+        return said.format(**values) if values else said
+
+    def number(self, value: Decimal | int | None) -> str | Markup:
+        """Write a figure with the decimals it has, at most eight; more precisely in its title."""
+        if value is None:
+            return NO_FIGURE
+        shown = format_decimal(value, "#,##0." + "#" * THOUSANDTHS_MAX, locale=self.locale)
+        exact = f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return Markup('<data value="{0}" title="{0}">{1}</data>').format(exact, shown)
+
+    def money(self, value: Decimal | None) -> str | Markup:
+        """Write an amount in cents; exactly in its title."""
+        if value is None:
+            return NO_FIGURE
+        shown = format_decimal(value.quantize(CENT), "#,##0.00", locale=self.locale)
+        return Markup('<data value="{0}" title="{0}">{1}</data>').format(f"{value:f}", shown)
+
+    def result(self, value: Decimal | None) -> str | Markup:
+        """Write what was earned or lost: with its sign, and told apart by more than a color."""
+        if value is None:
+            return NO_FIGURE
+        kind = "gain" if value > 0 else "loss" if value < 0 else "even"
+        shown = format_decimal(value.quantize(CENT), "+#,##0.00;-#,##0.00", locale=self.locale)
+        return Markup('<data class="{2}" value="{0}" title="{0}">{1}</data>').format(
+            f"{value:f}", shown if value else shown.lstrip("+-"), kind
+        )
+
+    def moment(self, at: datetime | None) -> str | Markup:
+        """Write a moment in UTC; the page turns it into how long ago that is, and keeps this as its title."""
+        if at is None:
+            return NO_FIGURE
+        shown = format_datetime(at, "yyyy-MM-dd HH:mm:ss", locale=self.locale)
+        return Markup('<time datetime="{0}" title="{1} UTC">{1}</time>').format(at.isoformat(), shown)
+
+    def milliseconds(self, value: int | None) -> str:
+        """Write a duration in milliseconds."""
+        return NO_FIGURE if value is None else f"{format_decimal(value, locale=self.locale)} ms"
+
+
+@cache
+def language(tag: str) -> Language:
+    """Give a language by its tag; English where there is none such."""
+    if tag not in LANGUAGES:
+        tag = ENGLISH
+    locale = Locale.parse(tag, sep="-")
+    return Language(tag, locale, _words(CATALOGS / f"{tag}.po"))
+
+
+def preferred(accepted: str) -> str:
+    """Choose from a browser's `Accept-Language`; its order counts, its weights are in that order."""
+    for wish in accepted.lower().split(","):
+        primary = wish.split(";")[0].strip().split("-")[0]
+        for tag in LANGUAGES:
+            if tag.lower().split("-")[0] == primary:
+                return tag
+    return ENGLISH
+
+
+def _words(page: Path) -> dict[str, str]:
+    if not page.exists():
+        return {}
+    with page.open("rb") as file:
+        return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string}

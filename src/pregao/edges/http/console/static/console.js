@@ -1,0 +1,164 @@
+// What the pages do beyond HTML: live events, actions through the API, relative times, keys. No framework but htmx.
+"use strict";
+
+const words = JSON.parse(document.body.dataset.words);
+const say = (text, values = {}) =>
+  (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+const tag = document.documentElement.lang;
+
+// --- times ---------------------------------------------------------------------------------------------------
+
+const relative = new Intl.RelativeTimeFormat(tag, { numeric: "always", style: "short" });
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+function showTimes(within) {
+  for (const time of within.querySelectorAll("time:not([data-exact])")) {
+    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
+    const shown = relative.format(Math.trunc(seconds / size), unit);
+    if (time.textContent !== shown) time.textContent = shown;
+  }
+  for (const countdown of within.querySelectorAll("[data-until]")) {
+    const left = Math.max(0, Math.ceil((Date.parse(countdown.dataset.until) - Date.now()) / 1000));
+    countdown.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  }
+}
+
+// --- live events -----------------------------------------------------------------------------------------------
+// An event only says that something changed; the parts of the page that show it ask for themselves again.
+
+const NAMES = ["signal", "order", "fill", "position", "stop", "line", "execution", "guardrail", "unguarded", "drift",
+  "trading_state", "flatten", "screener", "health", "bot", "account", "subscription"];
+const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`desk:${name}`, { detail }));
+const fresh = new Set();
+
+function follow(address) {
+  const source = new EventSource(address);
+  const light = document.getElementById("live");
+  const show = (kind, text) => {
+    light.className = `state ${kind}`;
+    light.textContent = say(text);
+  };
+  source.onopen = () => show("good", "live");
+  source.onerror = () => show("warn", "reconnecting");
+  source.addEventListener("reset", () => location.reload());
+  for (const name of NAMES) {
+    source.addEventListener(name, (event) => {
+      const told = JSON.parse(event.data);
+      const row = { order: told.order_id, fill: told.order_id, signal: told.signal_id, position: told.position_id }[name];
+      if (row !== undefined) fresh.add(`${name === "fill" ? "order" : name}-${row}`);
+      if (name === "unguarded" && !told.is_over) alarm(say("Position {id} stands without a stop", { id: told.position_id }));
+      tell(name, told);
+    });
+  }
+  addEventListener("pagehide", () => source.close());
+}
+
+function alarm(text) {
+  toast(text, true);
+  if (!document.title.startsWith("⚠")) document.title = `⚠ ${document.title}`;
+}
+
+document.body.addEventListener("htmx:after:swap", (event) => {
+  const part = event.target instanceof Element ? event.target : document.body;
+  showTimes(document.body);
+  for (const id of fresh) {
+    const row = document.getElementById(id);
+    if (!row || !part.contains(row)) continue;
+    row.classList.remove("fresh");
+    void row.offsetWidth; // so that the animation begins again
+    row.classList.add("fresh");
+    fresh.delete(id);
+  }
+});
+
+// --- actions -----------------------------------------------------------------------------------------------------
+
+function toast(text, isBad = false) {
+  const box = document.createElement("div");
+  box.className = isBad ? "toast bad" : "toast";
+  box.textContent = text;
+  document.getElementById("toasts").append(box);
+  setTimeout(() => box.remove(), isBad ? 15000 : 5000);
+}
+
+const valueOf = (field) => {
+  if (field.dataset.kind === "number") return field.value === "" ? null : Number(field.value);
+  if (field.type === "checkbox") return field.checked;
+  return field.value;
+};
+
+async function ask(form) {
+  const [method, path] = form.dataset.api.split(" ");
+  const fields = [...form.elements].filter((field) => field.name && field.dataset.local === undefined && field.value !== "");
+  const body = Object.fromEntries(fields.map((field) => [field.name, valueOf(field)]));
+  const answer = await fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: method === "DELETE" ? undefined : JSON.stringify(body),
+  });
+  const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  throw new Error(told.error ? `${told.error.code}: ${told.error.message}` : (told.detail ?? [])
+    .map((one) => `${one.loc.at(-1)}: ${one.msg}`).join("; ") || say("The desk did not answer."));
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.api) return;
+  event.preventDefault();
+  if (form.dataset.word && form.elements.typed_word?.value.trim() !== form.dataset.word) {
+    toast(say("Type {word} to go on.", { word: form.dataset.word }), true);
+    return;
+  }
+  const buttons = form.querySelectorAll("button");
+  buttons.forEach((button) => { button.disabled = true; });
+  try {
+    const told = await ask(form);
+    if (form.dataset.stays === undefined) form.closest("dialog")?.close();
+    toast(say(form.dataset.done ?? "Done."));
+    if (form.dataset.shows) document.getElementById(form.dataset.shows).textContent = told[form.dataset.shows] ?? "";
+    tell("changed", told);
+  } catch (mistake) {
+    toast(mistake.message, true);
+  } finally {
+    buttons.forEach((button) => { button.disabled = false; });
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens).showModal();
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
+  const copied = event.target.closest("[data-copies]");
+  if (copied) {
+    navigator.clipboard.writeText(document.getElementById(copied.dataset.copies).textContent);
+    toast(say("Copied."));
+  }
+});
+
+// --- keys --------------------------------------------------------------------------------------------------------
+
+let waitsForPage = false;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+  if (waitsForPage) {
+    waitsForPage = false;
+    document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
+  } else if (event.key === "g") {
+    waitsForPage = true;
+    setTimeout(() => { waitsForPage = false; }, 1500);
+  } else if (event.key === "/") {
+    const field = document.querySelector("main form[data-filters] input, main form[data-filters] select");
+    if (field) {
+      event.preventDefault();
+      field.focus();
+    }
+  } else if (event.key === "?") {
+    document.getElementById("help")?.showModal();
+  }
+});
+
+showTimes(document.body);
+setInterval(() => showTimes(document.body), 1000);
+if (document.body.dataset.live) follow(document.body.dataset.live);

@@ -1,0 +1,32 @@
+"""What tests of the console share."""
+
+import httpx
+
+from tests.edges.http.api.own_desk import OwnDesk
+
+EMAIL = "ana@desk.test"
+PASSWORD = "correct horse battery"
+ORIGIN = "http://desk.test"
+PAGES = (
+    "/admin",
+    "/console/signals",
+    "/console/approvals",
+    "/console/orders",
+    "/console/positions",
+    "/console/sell-all",
+    "/console/bots",
+    "/console/accounts",
+    "/console/operations",
+)
+
+
+async def signed_in(desk: OwnDesk, name: str, role: str) -> httpx.AsyncClient:
+    """Give a browser of a new user."""
+    person = await desk.enroll(name, role)
+    client = await desk.coming_with("")
+    client.headers["Origin"] = ORIGIN
+    answer = await client.post(
+        "/console/sign-in", data={"email": person.email, "password": "correct horse battery"}
+    )
+    assert answer.status_code == 303, answer.text
+    return client

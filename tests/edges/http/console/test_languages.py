@@ -1,0 +1,105 @@
+"""Nothing the console says is missing in Portuguese, and figures are written as people there write them."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+
+from pregao.domain.order import Leg, OrderStatus, Side
+from pregao.domain.position import Direction, PositionStatus
+from pregao.domain.preflight import Check, Light, Result
+from pregao.domain.signal import Action
+from pregao.domain.trading_state import ScopeLevel, TradingState
+from pregao.edges.http.api.activity import SignalStatus
+from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
+from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
+
+TEMPLATES = sorted((HOME / "templates").glob("*.html"))
+
+
+def said_on_pages() -> set[str]:
+    said = set(WORDS) | {place.title for place in PLACES}
+    for page in TEMPLATES:
+        with page.open("rb") as file:
+            said |= {
+                text for _, _, text, _ in babel_extract(file, ["_", "said"], [], {}) if isinstance(text, str)
+            }
+        said |= set(re.findall(r'data-done="([^"]+)"', page.read_text(encoding="utf-8")))
+    return said
+
+
+def said_of_values() -> set[str]:
+    kinds = (
+        OrderStatus,
+        Side,
+        Leg,
+        PositionStatus,
+        Direction,
+        Light,
+        Check,
+        Result,
+        Action,
+        ScopeLevel,
+        TradingState,
+    )
+    return {str(one.value) for kind in kinds for one in kind} | set(SignalStatus.__args__)
+
+
+class TestCatalog:
+    def test_says_all_that_pages_say(self):
+        words = language("pt-BR").words
+
+        assert sorted((said_on_pages() | said_of_values()) - set(words)) == []
+
+    def test_says_nothing_twice_and_nothing_half(self):
+        with (CATALOGS / "pt-BR.po").open("rb") as file:
+            entries = [entry for entry in read_po(file) if entry.id]
+
+        assert [entry.id for entry in entries if not entry.string or entry.fuzzy] == []
+        values = [
+            (set(re.findall(r"{\w+}", entry.id)), set(re.findall(r"{\w+}", entry.string)))
+            for entry in entries
+        ]
+        assert [pair for pair in values if pair[0] != pair[1]] == []
+
+
+class TestLanguage:
+    @pytest.mark.parametrize(
+        ("tag", "shown"), [("pt-BR", ("1.234,5", "-1.234,50")), ("en", ("1,234.5", "-1,234.50"))]
+    )
+    def test_writes_figures_as_people_there_do_and_keeps_all_of_them(self, tag, shown):
+        said = language(tag)
+
+        number, result = said.number(Decimal("1234.5")), said.result(Decimal("-1234.4999"))
+
+        assert (f">{shown[0]}<" in number, f">{shown[1]}<" in result) == (True, True)
+        assert 'title="-1234.4999"' in result
+        assert 'class="loss"' in result
+
+    def test_says_nothing_of_what_is_not_known(self):
+        said = language("en")
+
+        assert {
+            said.number(None),
+            said.money(None),
+            said.result(None),
+            said.moment(None),
+            said.milliseconds(None),
+        } == {"–"}
+
+    def test_nothing_earned_is_neither_gain_nor_loss(self):
+        assert 'class="even"' in language("en").result(Decimal(0))
+
+    def test_gives_a_moment_in_utc_for_whoever_has_no_scripts(self):
+        shown = language("en").moment(datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC))
+
+        assert (
+            shown
+            == '<time datetime="2026-11-22T01:02:03+00:00" title="2026-11-22 01:02:03 UTC">2026-11-22 01:02:03</time>'
+        )
+
+    def test_there_is_a_catalog_for_every_language_but_english(self):
+        assert {page.stem for page in CATALOGS.glob("*.po")} == set(LANGUAGES) - {"en"}

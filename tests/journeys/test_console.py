@@ -1,0 +1,52 @@
+"""The console over a desk that trades: what people see of a signal, its orders, its position and what guards it."""
+
+import re
+
+import httpx
+
+from pregao.edges.paper.serve import PaperSettings
+from tests.journeys.whole_desk import TOKEN, running_desk
+
+FORM = {"token": TOKEN, "email": "ana@desk.test", "name": "Ana", "password": "correct horse battery"}
+
+
+def text_of(page: httpx.Response) -> str:
+    """Give what people read of a page."""
+    assert page.status_code == 200, page.text
+    return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
+
+
+class TestConsole:
+    async def test_shows_a_signal_from_its_bytes_to_its_guarded_position(self, database, tmp_path):
+        async with running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk:
+            account_id = await desk.open_account("Ana, paper")
+            bot = await desk.create_bot("EMA cross", default_leverage=5, default_margin_usd=100)
+            await desk.subscribe(bot, account_id)
+            answer = await desk.post(bot, '{"symbol": "LTCUSDT", "action": "buy"}')
+            signal_id = answer.json()["signal_id"]
+            receipt = await desk.receipt(signal_id)
+            [row] = receipt["rows"]
+
+            async with httpx.AsyncClient(
+                base_url=desk.client.base_url,
+                headers={"Origin": str(desk.client.base_url).rstrip("/"), "Accept-Language": "en"},
+                timeout=20,
+            ) as browser:
+                assert (await browser.post("/console/first-run", data=FORM)).status_code == 303
+                overview = text_of(await browser.get("/admin"))
+                signals = await browser.get("/console/signals")
+                page = text_of(await browser.get(f"/console/signals/{signal_id}"))
+                orders = text_of(await browser.get("/console/orders?status=filled"))
+                none = text_of(await browser.get("/console/orders?status=rejected"))
+                positions = text_of(await browser.get("/console/positions"))
+                sold = text_of(await browser.get("/console/sell-all"))
+
+        assert "Open positions 1" in overview
+        assert f'href="/console/signals/{signal_id}"' in signals.text
+        assert "entry buy LTCUSDT filled" in page
+        assert row["filled_quantity"] in page
+        assert "FillBooked" in page
+        assert "Ana, paper EMA cross entry buy LTCUSDT filled" in orders
+        assert "No order like that." in none
+        assert "long LTCUSDT 5× open" in positions
+        assert "Close 1 positions" in sold
