@@ -45,7 +45,7 @@ UNTOUCHED = frozenset(
     {
         "desk", "leases", "workers", "watches", "weights", "breakers", "account_checks", "preflights",
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
-        "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries",
+        "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
     }
 )  # fmt: skip
 """Neither: what proves people and accounts, whose turn it is, and how much was asked of others lately."""

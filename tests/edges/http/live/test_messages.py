@@ -59,7 +59,7 @@ OF_SYSTEM_A = [
     "admin_action_logged",
     "database_cleared",
 ]
-NOT_YET = {"metrics_reset", "webhook_config_update", "database_cleared"}
+NOT_YET = {"metrics_reset", "webhook_config_update"}
 
 ORDER = OrderIs(
     order_id="o1",

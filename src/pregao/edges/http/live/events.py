@@ -188,6 +188,8 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.FlattenAccountSeen: _event("flatten", "health", STAFF, "flatten_id account_id is_flat code reason",
                                      what="account_seen"),
     facts.FlattenEnded:     _event("flatten", "health alerts", STAFF, "flatten_id is_done ended_by reason", what="ended"),
+    facts.DatabaseCleared:  _event("cleared", "health alerts", STAFF, "signals events positions orders fills is_forced "
+                                   "reason cleared_by"),
     facts.HealthAlarmed:    _event("alarm", "health alerts", STAFF, "name severity is_on numbers"),
     facts.PastForgotten:    _event("upkeep", "health", STAFF, what="past_forgotten"),
     facts.RetentionSet:     _event("upkeep", "settings", STAFF, "set_by", what="retention_set"),

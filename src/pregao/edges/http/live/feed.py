@@ -319,7 +319,10 @@ class Feed:
     async def _check(self) -> None:
         """See whether this is still the database that was read: one that was put back has come less far."""
         present = await self.happenings.present()
-        if present.epoch != self._place.epoch or present.xid < self._place.xid:
+        if present.epoch != self._place.epoch:
+            self._place = Place(present.epoch, 0, 0)  # what began the epoch is told
+            self._reset(self._place)
+        elif present.xid < self._place.xid:
             self._place = present
             self._reset(present)
 

@@ -136,6 +136,16 @@ def _limiter(told: Told) -> dict[str, Any]:
     }
 
 
+def _cleared(told: Told) -> dict[str, Any]:
+    assert isinstance(told.fact, facts.DatabaseCleared)
+    return {
+        "deleted_signals": told.fact.signals,
+        "deleted_events": told.fact.events,
+        "deleted_positions": told.fact.positions,
+        "timestamp": told.fact.happened_at,
+    }
+
+
 FROM_FACTS: dict[type[facts.Fact], tuple[tuple[str, Makes], ...]] = {
     **dict.fromkeys((*AUDITED, *FORWARDED), (("new_audit_entry", audit_event),)),
     facts.PositionChanged: (("order_status_change", _order_status_change),),
@@ -144,6 +154,7 @@ FROM_FACTS: dict[type[facts.Fact], tuple[tuple[str, Makes], ...]] = {
     facts.StrategyForgotten: (("finviz_strategy_changed", _as_told),),
     facts.ForwardLimitSet: (("webhook_rate_limiter_update", _limiter),),
     facts.ActionTaken: (("admin_action_logged", _as_told),),
+    facts.DatabaseCleared: (("database_cleared", _cleared),),
 }
 """What a fact is told as; those of an action are for admins only."""
 
