@@ -82,6 +82,18 @@ class FanoutDesk:
         self._roles: dict[str, asyncio.subprocess.Process] = {}
         self._connection: asyncpg.Connection | None = None
 
+    @property
+    def web_port(self) -> int:
+        return self._web_port
+
+    @property
+    def database_url(self) -> str:
+        return self._database_url
+
+    @property
+    def admin_token(self) -> str:
+        return self._environment["PREGAO_ADMIN_TOKEN"]
+
     def pid_of(self, role: str) -> int:
         return self._roles[role].pid
 

@@ -24,6 +24,10 @@ class Names:
     def __hash__(self) -> int:
         return hash(self.kind)
 
+    @property
+    def is_looking(self) -> bool:
+        return False
+
     def told(self, told: Sequence[Told]) -> Sequence[bytes]:
         if self.asked is not None:
             self.asked.append(len(told))

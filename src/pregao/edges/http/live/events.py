@@ -4,9 +4,10 @@ Which fact makes which server-sent event, for whom, and what it tells: one table
 What is not in it is told to nobody: requests within the desk, and facts of rooms that have no event yet.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -76,7 +77,12 @@ class Event:
 
     def says(self, fact: facts.Fact) -> dict[str, Any]:
         """Give what the fact tells."""
-        return self.fixed | {path.rpartition(".")[2]: attrgetter(path)(fact) for path in self.paths}
+        return self.fixed | {word: get(fact) for word, get in map(_getter, self.paths)}
+
+
+@cache
+def _getter(path: str) -> tuple[str, Callable[[facts.Fact], Any]]:
+    return path.rpartition(".")[2], attrgetter(path)
 
 
 def _event(name: str, topics: str, seen: Seen, fields: str = "", **fixed: Any) -> Event:
@@ -227,6 +233,11 @@ class EventsView:
     eyes: Eyes
     topics: frozenset[Topic]
 
+    @property
+    def is_looking(self) -> bool:
+        """Say whether figures are told here."""
+        return Topic.HEALTH in self.topics
+
     def told(self, told: Sequence[Told]) -> Sequence[bytes]:
         """Give an event for each fact that is his; its id is its place."""
         return [_written(one, event) for one, event in self._seen(told)]
@@ -234,7 +245,7 @@ class EventsView:
     def looked(self, look: Look, *, before: Look | None) -> Sequence[bytes]:
         """Say how the desk is. It has no id: it is not kept, and nobody has to catch up on it."""
         del before
-        if Topic.HEALTH not in self.topics:
+        if not self.is_looking:
             return ()
         return (b"event: health\ndata: %b\n\n" % encode(_health(look, is_staff=self.eyes.role.is_staff)),)
 

@@ -48,6 +48,11 @@ class Look:
 class View(Protocol):
     """What one kind of watcher is told. Equal views are told the same, so that it is written once."""
 
+    @property
+    def is_looking(self) -> bool:
+        """Say whether figures are told here: where nobody looks, nothing is counted."""
+        ...
+
     def told(self, told: Sequence[Told]) -> Sequence[bytes]:
         """Give the messages that facts make here."""
         ...
@@ -354,9 +359,10 @@ class Feed:
             await self._somebody.wait()
             began = time.monotonic()
             try:
-                look = await self.look()
-                self._show(look, before)
-                before = look
+                if any(watcher.view.is_looking for watcher in self._watchers):
+                    look = await self.look()
+                    self._show(look, before)
+                    before = look
             except DATABASE_AWAY_ERRORS as away:
                 log.warning("live.figures.away", error=type(away).__name__)
             except Exception:

@@ -102,6 +102,11 @@ class OwnView:
     owner: UUID | None
     channels: frozenset[str]
 
+    @property
+    def is_looking(self) -> bool:
+        """Say that figures are not told here."""
+        return False
+
     def told(self, told: Sequence[Told]) -> Sequence[bytes]:
         """Give the messages of what happened there."""
         return list(self._messages(told))
