@@ -163,7 +163,9 @@ class TestDecisions:
             lines = path.read_text(encoding="utf-8").splitlines()
             assert path.name.startswith(f"{number:04}-"), path.name
             assert lines[0].startswith(f"# {number}. "), path.name
-            assert len([line for line in lines if not line.startswith("| ")]) <= 45, f"{path.name} has {len(lines)} lines"
+            assert len([line for line in lines if not line.startswith("| ")]) <= 45, (
+                f"{path.name} has {len(lines)} lines"
+            )
             for part in ("## Context", "## Decision", "## Consequences"):
                 assert part in lines, f"{path.name} lacks {part}"
 

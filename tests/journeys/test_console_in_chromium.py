@@ -1,0 +1,150 @@
+"""The console in a real browser: it moves with the desk, acts through the API, and breaks no rule of its own policy."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from pregao.edges.paper.serve import PaperSettings
+from tests.edges.http.console.signed_in import PAGES
+from tests.journeys.whole_desk import TOKEN, WholeDesk, running_desk
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--no-sandbox",  # as root there is none
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SECONDS_MAX = 30  # of one expectation, on a machine that does much else
+PHONE = {"width": 390, "height": 844}
+BUY = '{"symbol": "LTCUSDT", "action": "buy"}'
+CLOSE = '{"symbol": "LTCUSDT", "action": "close"}'
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install the system's package `chromium`"),
+]
+
+
+@asynccontextmanager
+async def browsing(desk: WholeDesk, *, locale: str = "en-US") -> AsyncIterator[Page]:
+    """Open a browser at the first user's sign-in; what it complains of at the end is the test's failure."""
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        context = await browser.new_context(base_url=str(desk.client.base_url), locale=locale)
+        context.set_default_timeout(SECONDS_MAX * 1000)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None,
+        )
+        try:
+            yield page
+        finally:
+            await browser.close()
+    assert [one for one in complaints if "ERR_INTERNET_DISCONNECTED" not in one] == []
+
+
+async def come_in(page: Page) -> None:
+    """Make the first user."""
+    await page.goto("/admin")
+    await page.get_by_role("link", name="first one").click()
+    await page.get_by_label("Admin token").fill(TOKEN)
+    await page.get_by_label("E-mail").fill("ana@desk.test")
+    await page.get_by_label("Name").fill("Ana")
+    await page.get_by_label("Password").fill("correct horse battery")
+    await page.get_by_role("button", name="Make the user").click()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+expect.set_options(timeout=SECONDS_MAX * 1000)
+
+
+class TestConsoleInChromium:
+    async def test_f022_moves_with_the_desk_without_a_reload(self, database, tmp_path):
+        """A bot made on a page, its alert, its orders as they fill, what was missed while offline, and the halt."""
+        async with (
+            running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk,
+            browsing(desk) as page,
+        ):
+            account_id = await desk.open_account("Ana, paper")
+            await come_in(page)
+
+            await page.keyboard.press("g")
+            await page.keyboard.press("b")
+            await page.get_by_role("button", name="New bot").click()
+            await page.get_by_label("Name").fill("EMA cross")
+            await page.get_by_role("button", name="Make", exact=True).click()
+            await expect(page.locator("#secret")).not_to_have_text("–")
+            secret = await page.locator("#secret").text_content()
+            await page.get_by_role("button", name="Close", exact=True).click()
+            await expect(page.get_by_role("heading", name="EMA cross")).to_be_visible()
+            bots = (await desk.ask("GET", "/api/v1/bots"))["items"]
+            bot = {**next(one for one in bots if one["name"] == "EMA cross"), "secret": secret}
+            await desk.subscribe(bot, account_id)
+
+            await page.goto("/console/orders")
+            await expect(page.locator("#live")).to_have_text("live")
+            bought = (await desk.post(bot, BUY)).json()["signal_id"]
+            await expect(page.locator("#list tbody tr")).to_have_count(1)
+            await expect(page.locator("#list tbody")).to_contain_text("filled")
+
+            await page.context.set_offline(True)
+            await desk.receipt(bought)
+            await desk.receipt((await desk.post(bot, CLOSE)).json()["signal_id"])
+            await page.context.set_offline(False)
+            await expect(page.locator("#list tbody tr")).to_have_count(2)
+            await expect(page.locator("#live")).to_have_text("live")
+
+            await page.goto("/console/operations")
+            await page.get_by_role("button", name="Halt the desk").click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_label("Reason").fill("a look at the brakes")
+            await dialog.get_by_label("Type HALT").fill("halt")
+            await dialog.get_by_role("button", name="Halt", exact=True).click()
+            await expect(page.locator(".toast.bad")).to_contain_text("Type HALT")
+            assert (await desk.ask("GET", "/api/v1/trading-state"))["state"] == "active"
+            await dialog.get_by_label("Type HALT").fill("HALT")
+            await dialog.get_by_role("button", name="Halt", exact=True).click()
+            await expect(page.locator("#health")).to_contain_text("Trading: halted")
+            await page.get_by_role("button", name="Resume the desk").click()
+            await expect(page.locator("#health")).to_contain_text("Trading: active")
+
+    async def test_fits_a_phone_in_both_languages_and_themes(self, database, tmp_path):
+        """No page scrolls sideways at 390 pixels, and none asks for anything its policy forbids."""
+        async with (
+            running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk,
+            browsing(desk) as page,
+        ):
+            account_id = await desk.open_account(
+                "A name that is as long as names of accounts may well become here"
+            )
+            bot = await desk.create_bot("EMA cross", default_leverage=5)
+            await desk.subscribe(bot, account_id)
+            signal_id = (await desk.post(bot, BUY)).json()["signal_id"]
+            await desk.receipt(signal_id)
+            await come_in(page)
+            await page.set_viewport_size(PHONE)
+
+            wide = []
+            for choice in ("Dark", "Português"):
+                await page.get_by_role("button", name=choice).click()
+                for path in (*PAGES, f"/console/signals/{signal_id}", f"/console/accounts/{account_id}"):
+                    await page.goto(path)
+                    width = await page.evaluate("document.documentElement.scrollWidth")
+                    if width > PHONE["width"]:
+                        wide.append((choice, path, width))
+
+            assert wide == []
+            await page.goto("/admin")
+            await expect(page.get_by_role("heading", name="Visão geral")).to_be_visible()
+            shown = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+            assert shown == "rgb(20, 22, 26)"
