@@ -13,8 +13,8 @@ from pregao.domain.facts import (
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
     ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
-    OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected, OrderUnresolved,
-    PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
+    HistoryImported, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
+    OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
     ProtectionUnresolved, RetentionSet, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
@@ -54,6 +54,7 @@ ENTRANCES: Facts = (
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
     ForwardLimitSet,                                           # somebody sets how many forwards leave
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
+    HistoryImported,                                           # what was elsewhere is shown, and never trades
 )  # fmt: skip
 
 JOURNEY = (

@@ -17,12 +17,13 @@ PROMISED = {
     12,  # forwards in a minute
     13,
     22,  # the server's side; the panel comes with the console
+    20,  # orders
     24,
     *range(29, 33),  # the screener
     26,
     27,
     28,
-    36,
+    *range(33, 37),  # the action log, CSV, histories, who may come in
     38,
     *range(40, 65),
     *range(80, 84),

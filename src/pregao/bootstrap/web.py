@@ -43,6 +43,7 @@ from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlatten
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
+from pregao.edges.postgres.history import PostgresHistory
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
@@ -60,6 +61,7 @@ from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.tickets import PostgresTickets
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
+from pregao.edges.postgres.trips import PostgresTrips
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
@@ -119,6 +121,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         stories=PostgresStories(journal.pool),
+        history=PostgresHistory(journal),
+        trips=PostgresTrips(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),

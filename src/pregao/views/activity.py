@@ -142,8 +142,9 @@ class Activity(Protocol):
         bot_id: UUID | None,
         status: str | None,
         live_only: bool,
+        symbol: str | None = None,
         before: int | None,
         limit: int,
     ) -> Sequence[PositionLine]:
-        """Give positions by the time they were begun."""
+        """Give positions by the time they were begun; ``symbol`` is contained in theirs, in capitals or not."""
         ...

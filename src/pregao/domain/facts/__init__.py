@@ -7,6 +7,7 @@ last decimal. Instants are aware and in UTC; ``happened_at`` is our clock unless
 
 # isort: off
 from pregao.domain.facts.fact import Fact
+from pregao.domain.facts.history import HistoryImported, ImportedEvent
 from pregao.domain.facts.setup import (
     AccountConfigured, ActionTaken, BotConfigured, BotForgotten, SubscriptionConfigured, UserConfigured,
 )  # fmt: skip
@@ -56,6 +57,7 @@ FACTS: dict[str, type[Fact]] = {
         StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
         ForwardLimitSet,
         RetentionSet, PastForgotten, HealthAlarmed,
+        HistoryImported,
         ExitRequested, EntryRequested,
     )
 }  # fmt: skip

@@ -41,6 +41,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 and its registry: what a websocket is closed with
 USER_AGENT_CHARACTERS_MAX = 200
 BODY_BYTES_MAX = 64 * 1024  # like a webhook's; the largest honest body has a few hundred
+FILE_BYTES_MAX = 32 * 1024 * 1024  # 100,000 events have some twenty million
+FILE_PATHS = frozenset({"/admin/import-csv", "/admin/database/import", "/api/v1/signals/events/import"})
 
 HOW_TO_COME_IN = (
     "Send the admin token, an API token or that of a session as `Authorization: Bearer …`. "
@@ -132,25 +134,29 @@ class Admission:
                 await _turn_away(scope, send, 403 if is_forbidden else 401, told, BEARER)
                 return
             scope["principal"] = principal
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-            body = error_body("BODY_TOO_LARGE", TOO_LARGE, {"bytes_max": BODY_BYTES_MAX})
+        length, bytes_max = headers.get(b"content-length", b"0"), _bytes_max(scope)
+        if not length.isdigit() or int(length) > bytes_max:
+            body = error_body("BODY_TOO_LARGE", TOO_LARGE, {"bytes_max": bytes_max})
             await _refuse(send, 413, body, (b"connection", b"close"))
             return
         await self._limited(scope, receive, send)
 
     async def _limited(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        size = 0
+        size, bytes_max = 0, _bytes_max(scope)
 
         async def receive_limited() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > BODY_BYTES_MAX:
+            if size > bytes_max:
                 raise HTTPException(413)  # FastAPI lets its own kind through while it reads a body
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+def _bytes_max(scope: MutableMapping[str, Any]) -> int:
+    return FILE_BYTES_MAX if scope["path"] in FILE_PATHS else BODY_BYTES_MAX
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -189,7 +195,7 @@ def _may_be_in_body(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]
         and scope["method"] != "GET"
         and b"authorization" not in headers
         and is_small
-        and int(headers.get(b"content-length", b"0")) <= BODY_BYTES_MAX
+        and int(headers.get(b"content-length", b"0")) <= _bytes_max(scope)
     )
 
 

@@ -1,5 +1,5 @@
 """
-What anybody asks the API to change is written down, with who, from where and what came of it; refused requests too.
+What anybody asks the API to change or takes away is written down: who, from where, what came of it; refused ones too.
 
 The action is committed before its answer goes out, so that what somebody was told is in the log. Bodies are never
 kept: there may be secrets in them. A database that is away costs the log a line, never the caller an answer.
@@ -26,6 +26,7 @@ from pregao.edges.ids import uuid7
 DOORS = frozenset(
     {"/console/sign-in", "/console/sign-out", "/console/first-run"}
 )  # to the pages, which only read
+EXPORTS = ("/export", "/export-csv")
 RECORD_SECONDS_MAX = 2.0  # a database this slow is as good as away: the caller has waited enough
 PATH_CHARACTERS_MAX = 300
 TARGET_CHARACTERS_MAX = 100
@@ -54,7 +55,7 @@ class Audit:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         is_asked = scope["type"] == "http" and (scope["path"].startswith(CLOSED) or scope["path"] in DOORS)
-        if not is_asked or scope["method"] in SAFE_METHODS:
+        if not is_asked or (scope["method"] in SAFE_METHODS and not _takes_away(scope)):
             await self._app(scope, receive, send)
             return
         answer = _Answer(send, written=lambda status, body: self._write(scope, status, body, began=began))
@@ -180,6 +181,13 @@ class _Answer:
                 await self._send(one)
             return
         await self._send(message)
+
+
+def _takes_away(scope: MutableMapping[str, Any]) -> bool:
+    """Say whether a whole list is asked for as a file: who took it is asked some day."""
+    return scope["method"] == "GET" and (
+        scope["path"].endswith(EXPORTS) or b"format=csv" in scope.get("query_string", b"")
+    )
 
 
 def _read(body: bytes) -> dict[str, Any]:

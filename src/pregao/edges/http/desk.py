@@ -36,6 +36,7 @@ from pregao.views.drift import Drifts
 from pregao.views.flatten import Flattens
 from pregao.views.guarded import Guarded
 from pregao.views.health import Health
+from pregao.views.history import History
 from pregao.views.operations import Operations
 from pregao.views.overview import Overview
 from pregao.views.people import People
@@ -46,6 +47,7 @@ from pregao.views.screener import ScreenerViews
 from pregao.views.stops import StopReports
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
+from pregao.views.trips import Trips
 from pregao.views.upkeep import Upkeep
 from pregao.views.weights import Weights
 
@@ -87,6 +89,8 @@ class Desk:
     approvals: Approvals
     receipts: Receipts
     stories: Stories
+    history: History
+    trips: Trips
     performances: Performances
     trading_states: TradingStateViews
     flattens: Flattens

@@ -46,6 +46,7 @@ STATE_TABLES = {
     "retentions": (),
     "health_alarms": (),
     "forward_limits": (),
+    "imported_events": (),
 }
 FACTS_PER_FETCH = 2_000
 

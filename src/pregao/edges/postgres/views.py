@@ -106,6 +106,7 @@ WHERE ($1::bigint IS NULL OR account_id = $1) AND ($2::uuid IS NULL OR bot_id = 
   AND ($3::text IS NULL OR status = $3) AND (NOT $4 OR status IN ('pending', 'open', 'closing'))
   AND ($5::bigint IS NULL OR position_id < $5)
   AND ($7::uuid IS NULL OR account_id IN (SELECT account_id FROM accounts WHERE user_id = $7))
+  AND ($8::text IS NULL OR strpos(upper(symbol), upper($8)) > 0)
 ORDER BY position_id DESC LIMIT $6
 """
 
@@ -211,10 +212,13 @@ class PostgresActivity:
         bot_id: UUID | None,
         status: str | None,
         live_only: bool,
+        symbol: str | None = None,
         before: int | None,
         limit: int,
     ) -> Sequence[PositionLine]:
-        rows = await self._pool.fetch(POSITIONS, account_id, bot_id, status, live_only, before, limit, owner)
+        rows = await self._pool.fetch(
+            POSITIONS, account_id, bot_id, status, live_only, before, limit, owner, symbol
+        )
         return [_position(row) for row in rows]
 
 

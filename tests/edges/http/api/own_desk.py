@@ -33,6 +33,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
+from pregao.edges.postgres.history import PostgresHistory
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.operations import PostgresOperations
@@ -46,6 +47,7 @@ from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.tickets import PostgresTickets
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
+from pregao.edges.postgres.trips import PostgresTrips
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.users import PostgresUserBooks
 from pregao.edges.postgres.views import PostgresActivity, PostgresHealth, PostgresReceipts
@@ -228,6 +230,8 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         stories=PostgresStories(journal.pool),
+        history=PostgresHistory(journal),
+        trips=PostgresTrips(journal.pool),
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),

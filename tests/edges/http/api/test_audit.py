@@ -76,6 +76,7 @@ class TestAudit:
             "method": "PATCH",
             "path": f"{BOTS}/{made['bot_id']}",
             "action": "patch_bot",
+            "action_type": "config_update",
             "targets": {"bot_id": made["bot_id"]},
             "status": 200,
             "error_code": None,

@@ -2,15 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
+from pregao.edges.http.api.cursors import Cursor, read_cursor, to_cursor
 from pregao.edges.http.api.roles import OPERATOR, Viewer
 from pregao.edges.http.api.shapes import (
     ERRORS,
@@ -25,8 +29,10 @@ from pregao.edges.http.api.shapes import (
     Shown,
     page_of,
 )
+from pregao.edges.http.api.sheets import SHEET_ITEMS, AsCsv, Format, sheet_of_shown
 from pregao.edges.http.errors import ApiError
-from pregao.views.activity import OrderLine, OrderPlace
+from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
+from pregao.views.trips import FillLine, FillPlace
 
 routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -195,7 +201,40 @@ class PositionShown(Shown):
     close_reason: str | None
 
 
-@routes.get("/signals")
+class PositionStatsShown(Shown):
+    """How many positions something was held in; today is the UTC day. `total_value` is of those still held."""
+
+    open: int
+    closing: int
+    closed: int
+    closed_today: int
+    total_value: Amount
+    timestamp: datetime
+
+
+class FillShown(Shown):
+    """One trade of an account, as the venue told it; without an order it was not ours."""
+
+    account_id: int
+    symbol: str
+    trade_id: str
+    exchange_order_id: str
+    order_id: str | None
+    signal_id: UUID | None
+    position_id: int | None
+    side: str
+    position_side: str
+    price: Amount
+    quantity: Amount
+    fee: Amount
+    commission: Amount
+    commission_asset: str
+    is_maker: bool
+    traded_at: datetime
+    booked_at: datetime
+
+
+@routes.get("/signals", response_model=Page[SignalShown], responses=AsCsv)
 async def list_signals(
     *,
     desk: DeskGiven,
@@ -204,8 +243,18 @@ async def list_signals(
     status: SignalStatus | None = None,
     cursor: UUID | None = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[SignalShown]:
+    kind: Format = "json",
+) -> Page[SignalShown] | Response:
     """Give the latest signals."""
+
+    async def fetch(last: SignalLine | None) -> Sequence[SignalLine]:
+        before = cursor if last is None else last.signal_id
+        return await desk.activity.signals(
+            owner=who.owner, bot_id=bot_id, status=status, before=before, limit=SHEET_ITEMS
+        )
+
+    if kind == "csv":
+        return await sheet_of_shown(fetch, shown=SignalShown, name="signals")
     lines = await desk.activity.signals(
         owner=who.owner, bot_id=bot_id, status=status, before=cursor, limit=limit
     )
@@ -250,7 +299,7 @@ async def get_story(
     return page_of(shown, limit=limit, cursor=lambda last: last.seq)
 
 
-@routes.get("/orders")
+@routes.get("/orders", response_model=Page[OrderShown], responses=AsCsv)
 async def list_orders(
     *,
     desk: DeskGiven,
@@ -261,21 +310,30 @@ async def list_orders(
     status: OrderStatus | None = None,
     cursor: Annotated[str | None, Query(json_schema_extra={"pattern": CURSOR_PATTERN})] = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[OrderShown]:
+    kind: Format = "json",
+) -> Page[OrderShown] | Response:
     """Give the orders of the latest signals."""
-    lines = await desk.activity.orders(
+    find = partial(
+        desk.activity.orders,
         owner=who.owner,
         account_id=account_id,
         subscription_id=subscription_id,
         signal_id=signal_id,
         status=status,
-        before=None if cursor is None else _to_place(cursor),
-        limit=limit,
     )
+    place = None if cursor is None else _to_place(cursor)
+
+    async def fetch(last: OrderLine | None) -> Sequence[OrderLine]:
+        before = place if last is None else OrderPlace(signal_id=last.signal_id, order_id=last.order_id)
+        return await find(before=before, limit=SHEET_ITEMS)
+
+    if kind == "csv":
+        return await sheet_of_shown(fetch, shown=OrderShown, name="orders")
+    lines = await find(before=place, limit=limit)
     return page_of(to_orders(lines), limit=limit, cursor=lambda last: f"{last.signal_id}.{last.order_id}")
 
 
-@routes.get("/positions")
+@routes.get("/positions", response_model=Page[PositionShown], responses=AsCsv)
 async def list_positions(
     *,
     desk: DeskGiven,
@@ -285,18 +343,30 @@ async def list_positions(
     status: PositionStatus | None = None,
     live_only: Annotated[bool, Query(description="Pending, open and closing ones only.")] = False,
     cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    symbol: Annotated[
+        str | None, Query(max_length=40, description="Contained in it, in capitals or not.")
+    ] = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[PositionShown]:
+    kind: Format = "json",
+) -> Page[PositionShown] | Response:
     """Give the latest positions."""
-    lines = await desk.activity.positions(
+    find = partial(
+        desk.activity.positions,
         owner=who.owner,
         account_id=account_id,
         bot_id=bot_id,
         status=status,
         live_only=live_only,
-        before=cursor,
-        limit=limit,
+        symbol=_printable(symbol),
     )
+
+    async def fetch(last: PositionLine | None) -> Sequence[PositionLine]:
+        before = cursor if last is None else last.position_id
+        return await find(before=before, limit=SHEET_ITEMS)
+
+    if kind == "csv":
+        return await sheet_of_shown(fetch, shown=PositionShown, name="positions")
+    lines = await find(before=cursor, limit=limit)
     return page_of(
         [PositionShown.model_validate(line) for line in lines],
         limit=limit,
@@ -304,9 +374,63 @@ async def list_positions(
     )
 
 
+@routes.get("/positions/stats")
+async def get_position_stats(desk: DeskGiven, who: Viewer) -> PositionStatsShown:
+    """Count the positions that something was held in."""
+    now = desk.clock()
+    stats = await desk.trips.stats(owner=who.owner, now=now)
+    return PositionStatsShown(
+        **stats.counts, closed_today=stats.closed_today, total_value=stats.total_value, timestamp=now
+    )
+
+
+@routes.get("/fills", response_model=Page[FillShown], responses=AsCsv)
+async def list_fills(
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    account_id: AccountFilter = None,
+    signal_id: UUID | None = None,
+    symbol: Annotated[str | None, Query(max_length=40, description="The whole of it.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[FillShown] | Response:
+    """Give the latest fills, by when they were booked."""
+    find = partial(
+        desk.trips.fills,
+        owner=who.owner,
+        account_id=account_id,
+        signal_id=signal_id,
+        symbol=_printable(symbol and symbol.strip().upper()),
+    )
+    place = None if cursor is None else FillPlace(*read_cursor(cursor, datetime, int, str, str, str))
+
+    async def fetch(last: FillLine | None) -> Sequence[FillLine]:
+        return await find(before=place if last is None else _fill_place(last), limit=SHEET_ITEMS)
+
+    if kind == "csv":
+        return await sheet_of_shown(fetch, shown=FillShown, name="fills")
+    lines = await find(before=place, limit=limit)
+    return page_of(
+        [FillShown.model_validate(line) for line in lines],
+        limit=limit,
+        cursor=lambda last: to_cursor(*astuple(_fill_place(last))),
+    )
+
+
 def to_orders(lines: Iterable[OrderLine]) -> list[OrderShown]:
     """Give orders as the API shows them."""
     return [OrderShown.model_validate(line) for line in lines]
+
+
+def _fill_place(last: FillLine | FillShown) -> FillPlace:
+    return FillPlace(last.booked_at, last.account_id, last.symbol, last.trade_id, last.exchange_order_id)
+
+
+def _printable(text: str | None) -> str | None:
+    # PostgreSQL holds no NUL: what has one is in no list.
+    return text.strip().replace("\x00", "\N{REPLACEMENT CHARACTER}") or None if text else None
 
 
 def _to_place(cursor: str) -> OrderPlace:

@@ -14,6 +14,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     destinations,
     flattens,
     forwards,
+    history,
     orders,
     positions,
     screener,
