@@ -22,7 +22,8 @@ from pregao.views.upkeep import Forgotten
 CONNECTIONS_MAX = 4
 LOOK_SECONDS = 1.0  # for the first strategy: a desk without one keeps half the memory free
 
-LOOK_AFTER_SECONDS = 5.0
+HOLD_SECONDS = 2.0
+LOOK_EVERY = timedelta(seconds=15)  # whether the desk is well: it counts what an hour sent
 FORGET_EVERY = timedelta(hours=1)
 LEASE = "upkeep"
 
@@ -56,12 +57,15 @@ async def _look_after(settings: Settings, *, journal: Journal, lease: Lease, clo
     """See every few seconds whether the desk is well, and forget every hour what is over and old; one process does."""
     upkeep = PostgresUpkeep(journal, standard=standard_retention(settings))
     workers = Workers(journal.pool)
+    looked_at: datetime | None = None
     forgotten_at: datetime | None = None
     while True:
         try:
             if await workers.hold(LEASE, lease):
                 now = clock()
-                tell_health(await upkeep.note_alarms(now=now))
+                if looked_at is None or now - looked_at >= LOOK_EVERY:
+                    tell_health(await upkeep.note_alarms(now=now))
+                    looked_at = now
                 if forgotten_at is None or now - forgotten_at >= FORGET_EVERY:
                     forgotten = await upkeep.forget(now=now)
                     forgotten_at = now
@@ -72,8 +76,8 @@ async def _look_after(settings: Settings, *, journal: Journal, lease: Lease, clo
         except Exception:
             # Nothing trades by this: the screener's list must not stop because of it.
             log.exception("jobs.upkeep.failed")
-            forgotten_at = clock()
-        await asyncio.sleep(LOOK_AFTER_SECONDS)
+            looked_at = forgotten_at = clock()
+        await asyncio.sleep(HOLD_SECONDS)
 
 
 async def _is_wanted(journal: Journal) -> bool:

@@ -255,10 +255,10 @@ class PostgresPace:
 
     async def wait(self) -> None:
         """Return when one more request may be made; it is counted."""
-        while (seconds := await self._take()) > 0:  # noqa: ASYNC110  # it is time that is waited for
+        while (seconds := await self._seconds_until_taken()) > 0:  # noqa: ASYNC110  # it is time that is waited for
             await asyncio.sleep(seconds)
 
-    async def _take(self) -> float:
+    async def _seconds_until_taken(self) -> float:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
                 "INSERT INTO screener_requests (name, asked_at) VALUES ($1, '{}') ON CONFLICT DO NOTHING",

@@ -275,6 +275,17 @@ class TestDocument:
                     assert {"401", "403", "422", "503"} <= operation["responses"].keys()
                     assert operation["x-needed-role"] in set(Role)
 
+    async def test_says_of_every_body_that_it_may_be_no_json(self, desk):
+        document = create_api(desk.ports).openapi()
+
+        silent = [
+            f"{method} {path}"
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+            if "requestBody" in operation and "400" not in operation["responses"]
+        ]
+        assert silent == []
+
     async def test_takes_in_routes_that_are_served_beside_it(self, desk):
         app = create_api(desk.ports, other_paths={"/webhook/in": {"post": {"summary": "Queue."}}})
 

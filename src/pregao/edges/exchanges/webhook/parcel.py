@@ -1,6 +1,7 @@
 """What is posted: one order as its destination is told of it, the same at every attempt."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ PASSED_ON = ("exchange", "interval", "strategy", "sentiment", "quantity", "order
 CHARACTERS_MAX = 64
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
+_read = msgspec.json.Decoder(float_hook=Decimal).decode  # a quantity is passed on to its last digit
 
 
 def body_of(parcel: Parcel) -> bytes:
@@ -59,7 +61,7 @@ def _traderspost(parcel: Parcel, told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _told(body: bytes) -> Mapping[str, Any]:
     try:
-        told = msgspec.json.decode(body)
+        told = _read(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}  # a text alert: what was read of it stands in the order
     return told if isinstance(told, dict) else {}
@@ -71,7 +73,7 @@ def _word(word: object, leg: Leg) -> str | None:
 
 
 def _short(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     return (
         None if isinstance(value, str) and (len(value) > CHARACTERS_MAX or not value.isprintable()) else value

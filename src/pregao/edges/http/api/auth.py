@@ -171,7 +171,7 @@ class TokensShown(Shown):
     items: list[TokenShown]
 
 
-@open_routes.post("/login", responses=LIMITED)
+@open_routes.post("/login", responses={**LIMITED, **UNREADABLE})
 async def post_login(body: LoginAsked, desk: DeskGiven, request: Request) -> LoginMade:
     """Begin a session. Its token is shown in this answer and never again."""
     now, email, address = desk.clock(), spelled(body.email), request.scope["source_address"]

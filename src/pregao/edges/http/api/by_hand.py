@@ -144,7 +144,7 @@ async def sell_risked(
     return await _trade(body, Side.SELL, request=request, response=response, desk=desk, who=who)
 
 
-@trades.get("/status", responses=UNKNOWN)
+@trades.get("/status", responses={**UNKNOWN, **UNREADABLE})
 async def get_risk_status(
     desk: DeskGiven,
     who: Viewer,

@@ -10,7 +10,16 @@ from pydantic import Field
 from pregao.domain.preflight import Check, Light, Result
 from pregao.edges.http.api.accounts import get_account_line
 from pregao.edges.http.api.roles import Trader, Viewer
-from pregao.edges.http.api.shapes import ERRORS, TOKEN, UNKNOWN, AccountId, Asked, DeskGiven, Shown
+from pregao.edges.http.api.shapes import (
+    ERRORS,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    AccountId,
+    Asked,
+    DeskGiven,
+    Shown,
+)
 from pregao.edges.http.preflight import look_over
 from pregao.views.preflight import Preflight
 
@@ -64,7 +73,7 @@ async def get_preflight(account_id: AccountId, desk: DeskGiven, who: Viewer) -> 
     return _shown(await desk.preflights.of(account_id), is_pending=False)
 
 
-@routes.post("/{account_id:int}/preflight", responses=UNKNOWN)
+@routes.post("/{account_id:int}/preflight", responses={**UNKNOWN, **UNREADABLE})
 async def post_preflight(
     account_id: AccountId, desk: DeskGiven, who: Trader, body: PreflightAsked | None = None
 ) -> PreflightShown:

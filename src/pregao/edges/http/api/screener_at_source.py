@@ -300,7 +300,7 @@ async def put_strategy_at_source(
     return Said(message="The strategy is changed.")
 
 
-@routes.delete(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **CONFLICT})
+@routes.delete(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def delete_strategy_at_source(
     strategy_id: UUID, desk: DeskGiven, _who: Operator, _body: ToldAtSource | None = None
 ) -> Said:
