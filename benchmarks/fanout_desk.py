@@ -31,7 +31,8 @@ from benchmarks.sink import SYMBOL, secret_of
 from pregao.accounts.sealing import Credentials
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import AccountConfigured, BotConfigured, Fact, SubscriptionConfigured
+from pregao.domain.facts import AccountConfigured, BotConfigured, Fact, SubscriptionConfigured, UserConfigured
+from pregao.domain.user import Role, User
 from pregao.edges.http.answers import MASTER_PATH
 from pregao.edges.postgres.credentials import KEEP
 from pregao.edges.postgres.journal import desk_id, open_journal
@@ -41,6 +42,7 @@ from pregao.edges.processes.sockets import find_free_port
 from pregao.edges.vault.envelope import EnvelopeVault
 
 BOT_ID = UUID("01930000-0000-7000-8000-0000000000fa")
+EXECUTIONS_MAX = 10_000
 WEBHOOK_PATH = "fanout-benchmark-1000"
 SECRET = "f4n0ut-Zk0qvHhY2mX8w5sT1uLr7pBd4"
 SETTLE_SECONDS_MAX = 30.0
@@ -290,6 +292,18 @@ def _remove_root_home(state_dir: Path) -> None:
         shutil.rmtree(marker.read_text().strip(), ignore_errors=True)
 
 
+def _unhurried(user_id: UUID) -> User:
+    """Give a user whose exits are never too many: rounds follow each other faster than his positions would."""
+    return User(
+        user_id=user_id,
+        email=f"{user_id.int}@benchmark.invalid",
+        name=f"user {user_id.int}",
+        role=Role.TRADER,
+        max_executions_per_minute=EXECUTIONS_MAX,
+        max_executions_per_hour=EXECUTIONS_MAX,
+    )
+
+
 async def _set_up(
     database_url: str, *, accounts: int, master_key: bytes, target_percent: Decimal, is_each_a_users: bool
 ) -> None:
@@ -309,6 +323,8 @@ async def _set_up(
     sealed: list[tuple[Any, ...]] = []
     for number in range(1, accounts + 1):
         user_id = UUID(int=number) if is_each_a_users else None
+        if user_id is not None:
+            facts.append(UserConfigured(happened_at=now, user=_unhurried(user_id)))
         account = Account(account_id=number, name=f"account {number}", venue=Venue.PAPER, user_id=user_id)
         follows = Subscription(subscription_id=UUID(int=number), bot_id=BOT_ID, account_id=number)
         facts.append(AccountConfigured(happened_at=now, account=account))

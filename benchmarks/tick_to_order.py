@@ -4,12 +4,13 @@ A level is reached: how long from the tick that leaves the venue to the exit ord
 A whole desk at the sink (`benchmarks.fanout_desk`), with a monitor. A signal opens one position on each account; when all are
 watched, one tick, less than one percent away, reaches the targets of all of them. Targets, because no order of the venue's stands for
 them: where one does, the software line waits 1.5 s for it by design. Each exit is claimed, looked at by the guardrails and committed
-before it leaves; every arrival is signed, one for each account. Each account is another user's: one user gets ten exits a
-minute and the rest later, so there are no more than eight rounds a minute.
+before it leaves; every arrival is signed, one for each account. Each account is another user's, who may exit as often as he
+likes: the standard is ten exits a minute and the rest later. Of one position, the 99th of a hundred is told beside the median.
 """
 
 import argparse
 import asyncio
+import math
 import sys
 import tempfile
 from decimal import Decimal
@@ -23,7 +24,9 @@ from benchmarks.sink import PRICE
 
 TARGET_PERCENT = Decimal("0.5")
 REACHED = f"{Decimal(PRICE) * Decimal('1.008'):.1f}"
-AIM_MS = 100  # F095: from the trigger to the order sent, in-process
+AIM_MS = (
+    10  # of 99 in 100, for one position; F095 asks for 100 from the trigger to the order sent, in-process
+)
 SETTLE_SECONDS_MAX = 60.0
 CALM_SECONDS = 2.0  # protective orders are placed, leases and prices told
 
@@ -102,7 +105,11 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
 
                 await until(followed, "not all accounts were followed")
                 rounds = [await one_round(desk, venue, accounts=accounts) for _ in range(options.rounds + 1)]
-                cases[accounts] = medians(rounds[1:])  # the first opens connections
+                firsts = sorted(one["first_ms"] for one in rounds[1:])  # the first round opens connections
+                cases[accounts] = medians(rounds[1:]) | {
+                    "first_p99_ms": firsts[math.ceil(0.99 * len(firsts)) - 1],
+                    "first_max_ms": firsts[-1],
+                }
     return {"machine": machine(), "aim_ms": AIM_MS, "rounds": options.rounds, "cases": cases}
 
 
@@ -118,8 +125,8 @@ def main() -> None:
         show_json(page)
         return
     show(
-        f"tick to exit order, medians of {options.rounds}; aim for one: {AIM_MS} ms",
-        ("positions", "first, ms", "middle, ms", "last, ms"),
+        f"tick to exit order, medians of {options.rounds}; aim for p99 of one: {AIM_MS} ms",
+        ("positions", "first, ms", "middle, ms", "last, ms", "first p99", "first max"),
         [(accounts, *figures.values()) for accounts, figures in page["cases"].items()],
     )
 

@@ -29,7 +29,8 @@ from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.venue import TradeReport
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.guards import to_armed
-from pregao.edges.postgres.journal import desk_id
+from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.postgres.work import Workers
@@ -120,10 +121,10 @@ class Guarded:
         )
         self.prices.move("BTCUSDT", ENTRY)
 
-    async def make_floor(self, name: str, *, role: str = "monitor"):
+    async def make_floor(self, name: str, *, role: str = "monitor", journal: Journal | None = None):
         lease = await Workers(self.desk.journal.pool).enter(worker_id=name, role=role)
         doorbell = Doorbell(self.desk.dsn)
-        self.store = Breakable(PostgresStore(self.desk.journal))
+        self.store = Breakable(PostgresStore(journal or self.desk.journal))
         floor = Floor(
             self.store,
             exchanges={Venue.PAPER: self.exchange},
@@ -420,6 +421,52 @@ class TestClaims:
 
         assert [why for _, why in taken.lost] == [Lost.SUPERSEDED]
         await floor.close()
+
+
+class TestReadiness:
+    """A stop fires seldom: what its exit asks of the database is prepared and planned before."""
+
+    async def test_a_claim_asks_nothing_that_its_connection_has_not_been_asked_before(self, guarded):
+        await guarded.hold()
+        journal = await open_journal(
+            guarded.desk.dsn, connections_max=1, on_connect=get_ready, connections_ready=1
+        )
+        floor, lease, _ = await guarded.make_floor("claimer", journal=journal)
+        watches = PostgresWatches(journal.pool, lease, leases=guarded.desk.journal.pool)
+        await watches.take_turns([Venue.PAPER], seconds=60)
+        [row] = await guarded.desk.rows("SELECT position_id FROM stops")
+        guarded.exchange.prices["BTCUSDT"] = STOP
+        asked = "SELECT statement FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared%'"
+        before = {one["statement"] for one in await journal.pool.fetch(asked)}
+        after = asyncio.get_running_loop().create_future()
+
+        async def look() -> None:
+            after.set_result({one["statement"] for one in await journal.pool.fetch(asked)})
+
+        floor.listen_to_commits(lambda _facts: None if after.done() else floor.spawn(look()))
+        now = guarded.exchange.clock()
+        await Claims(floor, claimed_by="claimer").take(
+            [reached(row["position_id"], source=Source.STREAM, now=now)], still_ours=watches.still_ours
+        )
+
+        assert len(before) >= 15
+        assert await after - before == set()
+        await guarded.closed()
+        await floor.close()
+        await journal.pool.close()
+
+    async def test_getting_ready_leaves_no_trace(self, guarded):
+        await guarded.hold()
+        facts = await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
+        stops = await guarded.desk.rows("SELECT * FROM stops")
+        orders = await guarded.desk.rows("SELECT * FROM orders")
+
+        async with guarded.desk.journal.pool.acquire() as connection:
+            await get_ready(connection)
+
+        assert facts == await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
+        assert stops == await guarded.desk.rows("SELECT * FROM stops")
+        assert orders == await guarded.desk.rows("SELECT * FROM orders")
 
 
 class TestHandOver:

@@ -17,11 +17,12 @@ from pregao.trading.memory_exits import MemoryExits
 from pregao.trading.monitor import Monitor
 
 ROLE = "monitor"
+CONNECTIONS_READY = 3  # one claims, one renews, one looks what has changed
 
 
 async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Watch, claim, exit; until canceled or the lease is lost."""
-    async with open_sender(settings, role=ROLE, clock=clock) as sender:
+    async with open_sender(settings, role=ROLE, clock=clock, connections_ready=CONNECTIONS_READY) as sender:
         floor = build_floor(settings, sender, clock=clock)
         monitor = Monitor(
             floor,

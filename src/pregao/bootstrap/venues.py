@@ -27,6 +27,7 @@ from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.high_water import DatabaseRestoredError, Guard, HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers
@@ -69,13 +70,26 @@ class Sender:
 
 
 @asynccontextmanager
-async def open_sender(settings: Settings, *, role: str, clock: Clock) -> AsyncIterator[Sender]:
-    """Take a lease and build what sends; whoever has it starts the doorbell when all have said what they listen to."""
+async def open_sender(
+    settings: Settings, *, role: str, clock: Clock, connections_ready: int = 0
+) -> AsyncIterator[Sender]:
+    """
+    Take a lease and build what sends; whoever has it starts the doorbell when all have said what they listen to.
+
+    So many ``connections_ready`` have every statement of an exit prepared.
+    """
     guard = Guard()
+
+    async def connected(connection: asyncpg.Connection) -> None:
+        await guard.look(connection)
+        if connections_ready:
+            await get_ready(connection)
+
     journal = await open_journal(
         settings.database_url,
-        on_connect=guard.look,
+        on_connect=connected,
         idle_seconds_max=IDLE_SECONDS_MAX,
+        connections_ready=connections_ready,
         worker=worker_name(role),
     )
     high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)

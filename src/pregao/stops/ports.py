@@ -146,7 +146,7 @@ class Guard:
     """All that guards one position."""
 
     armed: ArmedStop | None
-    asked: Asked
+    asked: Asked  # of what is armed: what it was armed by
     venue: Venue
     lines: Sequence[Line] = ()  # that may still trade
     lines_made: int = 0  # ever, for this position: the next one's version is one more

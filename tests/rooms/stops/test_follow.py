@@ -517,7 +517,7 @@ class TestAMistakeOfOurs:
     async def test_about_one_position_keeps_no_other_from_being_guarded(self):
         """A position without an entry price is impossible; its neighbour is armed all the same."""
         impossible = replace(
-            held("0.005"), position_id=2, entered_quantity=Decimal(0), status=PositionStatus.OPEN
+            held("0.005", price="0"), position_id=2, entered_quantity=Decimal(0), status=PositionStatus.OPEN
         )
         mistakes = []
         changes = [PositionChanged(happened_at=NOON, position=one) for one in (impossible, held("0.005"))]

@@ -24,6 +24,7 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import exits, guards, screener
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.seen import Seen
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
     NOT_BEGUN,
@@ -255,11 +256,23 @@ class KnownMembers:
 class PostgresBooks:
     """The ports of orders, fills, positions and decisions, over one open transaction."""
 
-    def __init__(self, connection: Connection, *, known_members: "KnownMembers | None" = None) -> None:
-        """Use the transaction open on ``connection``; ``known_members`` outlive it."""
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        known_members: "KnownMembers | None" = None,
+        seen: Seen | None = None,
+    ) -> None:
+        """Use the transaction open on ``connection``; ``known_members`` outlive it, what was ``seen`` ends with it."""
         self._connection = connection
+        self._seen_in = seen
         self._known_members = known_members or KnownMembers()
         self._limited_users: dict[UUID, User] | None = None
+
+    @property
+    def _seen(self) -> Seen:
+        # Outside a transaction nothing stays as it was read.
+        return Seen() if self._seen_in is None else self._seen_in
 
     # --- decisions and orders ---
 
@@ -281,8 +294,11 @@ class PostgresBooks:
 
     async def trading_states(self) -> TradingStates:
         """Give all states that are not active, and keep others from changing one until the transaction ends."""
-        rows = await self._connection.fetch("SELECT * FROM lock_trading_states()")
-        return TradingStates(to_values(rows, ScopeState))
+        seen = self._seen
+        if seen.states is None:
+            rows = await self._connection.fetch("SELECT * FROM lock_trading_states()")
+            seen.states = TradingStates(to_values(rows, ScopeState))
+        return seen.states
 
     async def lock_bot(self, bot_id: UUID) -> Bot:
         """Lock the bot's row, and give it as it stands then: before any account, as planning locks those."""
@@ -529,10 +545,13 @@ class PostgresBooks:
 
     async def accounts(self, account_ids: Sequence[int]) -> dict[int, Account]:
         """Give accounts by id."""
-        rows = await self._connection.fetch(
-            "SELECT * FROM accounts WHERE account_id = ANY($1::bigint[])", account_ids
-        )
-        return {row["account_id"]: to_value(row, Account) for row in rows}
+        known = self._seen.accounts
+        if any(number not in known for number in account_ids):
+            rows = await self._connection.fetch(
+                "SELECT * FROM accounts WHERE account_id = ANY($1::bigint[])", account_ids
+            )
+            known.update({row["account_id"]: to_value(row, Account) for row in rows})
+        return {number: known[number] for number in account_ids if number in known}
 
     async def untold_trades(
         self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
@@ -658,8 +677,8 @@ class PostgresBooks:
         return await guards.read_guards(
             self._connection,
             positions,
-            members=await self._known({one.subscription_id for one in positions}),
-            bots={bot_id: await self.get_bot(bot_id) for bot_id in {one.bot_id for one in positions}},
+            members_of=self._known,
+            bot_of=self.get_bot,
         )
 
     async def lines(self, protection_ids: Sequence[str]) -> dict[str, tuple[Line, ArmedStop]]:
@@ -688,11 +707,16 @@ class PostgresBooks:
 
     async def lock_positions(self, position_ids: Sequence[int]) -> dict[int, Position]:
         """Lock and give positions by id, in the order of their ids."""
+        known = self._seen.locked
+        if all(number in known for number in position_ids):
+            return {number: known[number] for number in sorted(set(position_ids))}
         rows = await self._connection.fetch(
             "SELECT * FROM positions WHERE position_id = ANY($1::bigint[]) ORDER BY position_id FOR NO KEY UPDATE",
             position_ids,
         )
-        return {row["position_id"]: to_value(row, Position) for row in rows}
+        locked = {row["position_id"]: to_value(row, Position) for row in rows}
+        known.update(locked)
+        return locked
 
     async def waiting_exits(self, position_ids: Sequence[int]) -> dict[int, WaitingExit]:
         """Give the oldest exit that waits, of each of these positions that has one; their rows must be locked."""

@@ -10,13 +10,17 @@ from pregao.edges.postgres.rows import to_value, to_values
 from pregao.stops.limits import TenantLimits, limits_of
 from pregao.stops.ports import DueExit
 
-# A tenant is a user with all his accounts, or an account that is no user's.
-TENANTS = "SELECT account_id, user_id FROM accounts WHERE account_id = ANY($1::bigint[])"
+# A tenant is a user with all his accounts, or an account that is no user's. The accounts asked for come as rows without
+# an instant.
 EXECUTIONS = """
-SELECT a.account_id, a.user_id, o.planned_at FROM accounts AS a JOIN orders AS o USING (account_id)
-WHERE (a.account_id = ANY($1::bigint[]) OR a.user_id = ANY($2::uuid[]))
-  AND o.execution IS NOT NULL AND o.planned_at >= $3
-ORDER BY o.planned_at
+WITH asked AS MATERIALIZED (SELECT account_id, user_id FROM accounts WHERE account_id = ANY($1::bigint[]))
+SELECT account_id, user_id, NULL::timestamptz AS planned_at FROM asked
+UNION ALL
+(SELECT a.account_id, a.user_id, o.planned_at FROM accounts AS a JOIN orders AS o USING (account_id)
+ WHERE (a.account_id IN (SELECT account_id FROM asked WHERE user_id IS NULL)
+        OR a.user_id IN (SELECT user_id FROM asked WHERE user_id IS NOT NULL))
+   AND o.execution IS NOT NULL AND o.planned_at >= $2
+ ORDER BY o.planned_at)
 """
 
 DUE = "status IN ('pending', 'failed', 'blocked') AND again_at <= $1"
@@ -35,22 +39,15 @@ async def executions(
     connection: Connection, account_ids: Collection[int], *, since: datetime
 ) -> dict[int, list[datetime]]:
     """Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first."""
-    asked = await connection.fetch(TENANTS, list(account_ids))
-    users = {row["user_id"] for row in asked if row["user_id"] is not None}
-    of_user: dict[UUID, list[datetime]] = {}
-    of_account: dict[int, list[datetime]] = {}
-    for row in await connection.fetch(EXECUTIONS, list(account_ids), list(users), since):
-        if row["user_id"] is not None:
-            of_user.setdefault(row["user_id"], []).append(row["planned_at"])
+    asked: dict[int, UUID | int] = {}
+    planned: dict[UUID | int, list[datetime]] = {}
+    for row in await connection.fetch(EXECUTIONS, list(account_ids), since):
+        tenant = row["user_id"] or row["account_id"]
+        if row["planned_at"] is None:
+            asked[row["account_id"]] = tenant
         else:
-            of_account.setdefault(row["account_id"], []).append(row["planned_at"])
-    planned = {
-        row["account_id"]: of_account.get(row["account_id"])
-        if row["user_id"] is None
-        else of_user.get(row["user_id"])
-        for row in asked
-    }
-    return {account_id: at for account_id, at in planned.items() if at}
+            planned.setdefault(tenant, []).append(row["planned_at"])
+    return {account_id: planned[tenant] for account_id, tenant in asked.items() if tenant in planned}
 
 
 async def tenant_limits(connection: Connection, users: Collection[UUID]) -> dict[UUID, TenantLimits]:

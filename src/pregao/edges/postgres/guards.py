@@ -1,7 +1,7 @@
 """The guards of positions, as their steps need them: whoever reads them has locked the positions they belong to."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,69 +17,100 @@ from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_value
 from pregao.orders.ports import Member
 from pregao.stops.asked import asked_of, said_by_hand
-from pregao.stops.ports import ArmedStop, Claimed, Guard, Line
+from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
 
 STANDING = [status.value for status in sorted(MAY_TRADE)]
 
-LINES = """
-SELECT made.position_id, made.lines_made, p.protection_id, p.account_id, p.signal_id, p.venue, p.symbol, p.kind,
-       p.number, p.version, p.stop_version, p.trigger_price, p.quantity, p.status, p.signed_at_ms, p.recv_window_ms,
-       p.checks
-FROM (SELECT position_id, max(version) AS lines_made FROM protections WHERE position_id = ANY($1::bigint[])
-      GROUP BY position_id) AS made
-LEFT JOIN protections AS p ON p.position_id = made.position_id AND p.status = ANY($2::text[])
-ORDER BY p.version
-"""
-# A target that did not come to its bound is watched again: its claim is over.
-CLAIMS = """
-SELECT c.*, o.status AS order_status, coalesce(o.filled_quantity, 0) AS filled_quantity,
-       coalesce(o.filled_notional, 0) AS filled_notional
+# All that guards positions in one round trip, for whoever exits asks this twice; joined to nothing, because a plan that is
+# made once knows nothing of how many there are. A target that did not come to its bound is watched again: its claim is over.
+GUARDS = """
+SELECT 'armed' AS kind, position_id, to_jsonb(s) || jsonb_build_object('stop', to_jsonb(s)) AS told
+FROM stops AS s WHERE position_id = ANY($1::bigint[])
+UNION ALL
+SELECT 'line', position_id, to_jsonb(p) FROM protections AS p
+WHERE position_id = ANY($1::bigint[]) AND status = ANY($2::text[])
+UNION ALL
+SELECT 'made', position_id, to_jsonb(max(version)) FROM protections
+WHERE position_id = ANY($1::bigint[]) GROUP BY position_id
+UNION ALL
+SELECT 'claim', c.position_id, to_jsonb(c) || jsonb_build_object(
+           'order_status', o.status, 'filled_quantity', coalesce(o.filled_quantity, 0),
+           'filled_notional', coalesce(o.filled_notional, 0))
 FROM stop_claims AS c LEFT JOIN orders AS o USING (order_id)
 WHERE c.position_id = ANY($1::bigint[]) AND c.status <> 'executed' AND NOT (c.status = 'failed' AND c.again_at IS NULL)
-ORDER BY c.seen_at, c.token, c.kind, c.number
-"""
-ENTERING = """
-SELECT DISTINCT position_id FROM orders
+UNION ALL
+SELECT 'entering', position_id, NULL FROM orders
 WHERE position_id = ANY($1::bigint[]) AND leg = 'entry'
   AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
 """
+
+# Read as their types, so that a number of JSON is the decimal it was.
+_armed = msgspec.json.Decoder(ArmedStop)
+_line = msgspec.json.Decoder(Line)
+_claim = msgspec.json.Decoder(Claimed)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What of the books guards one position."""
+
+    armed: ArmedStop | None = None
+    lines: list[Line] = field(default_factory=list)
+    lines_made: int = 0
+    claims: list[Claimed] = field(default_factory=list)
+    is_entering: bool = False
+
+    def add(self, kind: str, told: str) -> None:
+        match kind:
+            case "armed":
+                self.armed = _armed.decode(told)
+            case "line":
+                self.lines.append(_line.decode(told))
+            case "made":
+                self.lines_made = int(told)
+            case "claim":
+                self.claims.append(_claim.decode(told))
+            case _:
+                self.is_entering = True
 
 
 async def read_guards(
     connection: Connection,
     positions: Sequence[Position],
     *,
-    members: Mapping[UUID, Member],
-    bots: Mapping[UUID, Bot],
+    members_of: Callable[[Collection[UUID]], Awaitable[Mapping[UUID, Member]]],
+    bot_of: Callable[[UUID], Awaitable[Bot]],
 ) -> dict[int, Guard]:
-    """Give what guards each of the positions, by id; ``members`` by subscription, ``bots`` by id are theirs."""
-    ids = sorted(position.position_id for position in positions)
-    armed = await read_armed(connection, ids)
-    risks = await _risks(connection, positions, armed=armed, bots=bots)
-    entering = {row["position_id"] for row in await connection.fetch(ENTERING, ids)}
-    lines: dict[int, list[Line]] = defaultdict(list)
-    made: dict[int, int] = {}
-    claims: dict[int, list[Claimed]] = defaultdict(list)
-    if armed:  # nothing else is there before a stop is
-        for row in await connection.fetch(LINES, sorted(armed), STANDING):
-            made[row["position_id"]] = row["lines_made"]
-            if row["protection_id"] is not None:
-                lines[row["position_id"]].append(to_value(row, Line))
-        for row in await connection.fetch(CLAIMS, sorted(armed)):
-            claims[row["position_id"]].append(to_value(row, Claimed))
+    """Give what guards each of the positions, by id; the settings are read for those that are not armed yet."""
+    found = {position.position_id: _Found() for position in positions}
+    for row in await connection.fetch(GUARDS, sorted(found), STANDING):
+        found[row["position_id"]].add(row["kind"], row["told"])
+    bare = [one for one in positions if found[one.position_id].armed is None]
+    members = await members_of({one.subscription_id for one in bare}) if bare else {}
+    bots = {bot_id: await bot_of(bot_id) for bot_id in {one.bot_id for one in bare}}
+    risks = await _risks(connection, bare, bots=bots)
     guards = {}
     for one in positions:
-        number, member = one.position_id, members[one.subscription_id]
-        asked = asked_of(bots[one.bot_id], member.subscription, symbol=one.symbol)
-        risk = risks.get(one.signal_id)
-        guards[number] = Guard(
-            armed=armed.get(number),
-            asked=asked if risk is None else said_by_hand(asked, risk),
-            venue=member.account.venue,
-            lines=tuple(lines[number]),
-            lines_made=made.get(number, 0),
-            claims=tuple(claims[number]),
-            is_entering=number in entering,
+        known = found[one.position_id]
+        if known.armed is not None:
+            asked = Asked(rule=known.armed.stop.rule, is_required=known.armed.is_required)
+            venue = known.armed.venue
+        else:
+            member, risk = members[one.subscription_id], risks.get(one.signal_id)
+            asked = asked_of(bots[one.bot_id], member.subscription, symbol=one.symbol)
+            asked = asked if risk is None else said_by_hand(asked, risk)
+            venue = member.account.venue
+            known = _Found(is_entering=known.is_entering)  # nothing else is there before a stop is
+        guards[one.position_id] = Guard(
+            armed=known.armed,
+            asked=asked,
+            venue=venue,
+            lines=tuple(sorted(known.lines, key=lambda line: line.version)),
+            lines_made=known.lines_made,
+            claims=tuple(
+                sorted(known.claims, key=lambda one: (one.seen_at, one.token, one.kind, one.number))
+            ),
+            is_entering=known.is_entering,
         )
     return guards
 
@@ -88,15 +119,10 @@ async def _risks(
     connection: Connection,
     positions: Sequence[Position],
     *,
-    armed: Mapping[int, ArmedStop],
     bots: Mapping[UUID, Bot],
 ) -> dict[UUID, Risked]:
-    """Give what people risked with those of the positions that are to be armed, by the signal that opened them."""
-    by_hand = [
-        one.signal_id
-        for one in positions
-        if one.position_id not in armed and bots[one.bot_id].webhook_path == BY_HAND_PATH
-    ]
+    """Give what people risked with positions that are to be armed, by the signal that opened them."""
+    by_hand = [one.signal_id for one in positions if bots[one.bot_id].webhook_path == BY_HAND_PATH]
     if not by_hand:
         return {}
     rows = await connection.fetch(

@@ -14,6 +14,7 @@ import msgspec
 from pregao.domain.facts import FACTS, Fact
 from pregao.edges.postgres.folds import fold
 from pregao.edges.postgres.rows import encode_json, to_json
+from pregao.edges.postgres.seen import Seen
 
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection | asyncpg.Pool
 
@@ -81,6 +82,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         """Use an already open transaction of ``connection``."""
         self.connection = connection
+        self.seen = Seen()
 
     async def append(self, facts: Iterable[Fact]) -> None:
         """
@@ -92,6 +94,7 @@ class Transaction:
         kept = [fact for fact in facts if fact.is_journaled]
         if not kept:
             return
+        self.seen.after(kept)
         if len(kept) < COPY_FACTS_MIN:
             await self._fold(kept)
             # Whose fact it is need not be a field of it: a changed position knows the signal that opened it.
@@ -157,6 +160,7 @@ async def open_journal(
     idle_seconds_max: float | None = None,
     on_connect: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
     worker: str = "pregao",
+    connections_ready: int = 0,
 ) -> Journal:
     """
     Connect to a migrated database and open its journal; the caller closes ``journal.pool``.
@@ -165,14 +169,21 @@ async def open_journal(
     each new connection before it is used; what it raises, whoever wanted the connection gets. A transaction that says
     nothing for ``idle_seconds_max`` is ended by the server, with what it had locked. Each fact bears the name of the
     ``worker`` that wrote it.
+
+    ``connections_ready`` are opened at once and never closed for being idle; statements are prepared for good and planned
+    once: for whoever seldom asks, always the same, and must not wait then.
     """
     settings = {"search_path": "pregao", "jit": "off", "application_name": worker}
     if idle_seconds_max is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_seconds_max * 1_000:.0f}"
+    if connections_ready:
+        settings["plan_cache_mode"] = "force_generic_plan"
+    for_good: dict[str, Any] = {"max_cached_statement_lifetime": 0, "max_inactive_connection_lifetime": 0}
     pool = await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=max(1, connections_ready),
         max_size=connections_max,
+        **(for_good if connections_ready else {}),
         init=on_connect,
         reset=_leave_as_it_is,
         command_timeout=COMMAND_SECONDS_MAX,

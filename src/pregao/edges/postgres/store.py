@@ -1,7 +1,7 @@
 """What the trader's loops ask of PostgreSQL, over one journal: the port `trading.store.Store`."""
 
-from collections.abc import Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -32,13 +32,19 @@ class PostgresStore:
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self._journal.transaction()
 
-    def savepoint(self, transaction: Transaction) -> AbstractAsyncContextManager[object]:
-        savepoint: AbstractAsyncContextManager[object] = transaction.connection.transaction()
-        return savepoint
+    @asynccontextmanager
+    async def savepoint(self, transaction: Transaction) -> AsyncIterator[None]:
+        try:
+            async with transaction.connection.transaction():
+                yield
+        except BaseException:
+            transaction.seen.forget()  # what was locked in here is not any more
+            raise
 
     def books(self, transaction: Transaction | None = None) -> PostgresBooks:
-        connection = self._pool if transaction is None else transaction.connection
-        return PostgresBooks(connection, known_members=self._known_members)
+        if transaction is None:
+            return PostgresBooks(self._pool, known_members=self._known_members)
+        return PostgresBooks(transaction.connection, known_members=self._known_members, seen=transaction.seen)
 
     # --- what waits ---
 

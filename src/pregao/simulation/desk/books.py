@@ -42,7 +42,7 @@ from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
 from pregao.stops.asked import asked_of
 from pregao.stops.limits import TenantLimits, limits_of
-from pregao.stops.ports import ArmedStop, Claimed, Guard, Line
+from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
 
 TRADED = ("approved", "planned", "settled")
 
@@ -491,7 +491,9 @@ class MemoryBooks:
         subscription = state.subscriptions[position.subscription_id]
         return Guard(
             armed=None if stop is None else stop.armed,
-            asked=asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol),
+            asked=asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol)
+            if stop is None
+            else Asked(rule=stop.armed.stop.rule, is_required=stop.armed.is_required),
             venue=state.accounts[subscription.account_id].venue,
             lines=tuple(line for line in own if line.status in MAY_TRADE),
             lines_made=own[-1].version if own else 0,

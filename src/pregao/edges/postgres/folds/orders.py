@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pregao.domain import facts
 from pregao.edges.postgres.folds.registry import column, firsts, folds
-from pregao.edges.postgres.folds.stops import submit_claims
+from pregao.edges.postgres.folds.stops import close_for_claims
 from pregao.edges.postgres.rows import encode_json
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
@@ -100,12 +100,15 @@ ALIKE_COLUMNS = (
     "margin_mode", "margin_usd", "decision_price", "send_before", "happened_at", "signed_at_ms", "recv_window_ms",
     "owner", "lease_epoch", "execution",
 )  # fmt: skip
+ORDERS_COLUMNS = len(OWN_COLUMNS) + 1 + len(ALIKE_COLUMNS) - 1  # with the number of the run, and not the last
 
 
 @folds(facts.OrderPlanned)
 async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
     """Mark the position an exit closes; then reserve that of each entry, and write the orders."""
-    exits = [fact for fact in group if fact.leg == "exit"]
+    if claimed := [fact for fact in group if fact.execution is not None]:
+        await close_for_claims(connection, claimed)
+    exits = [fact for fact in group if fact.leg == "exit" and fact.execution is None]
     if exits:
         await connection.execute(
             """
@@ -117,7 +120,6 @@ async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
             column(exits, "signal_id"),
             column(exits, "happened_at"),
         )
-        await submit_claims(connection, exits)
     runs, (*alike, executions) = _runs(group, ALIKE_COLUMNS)
     await connection.execute(
         INSERT_ORDERS,

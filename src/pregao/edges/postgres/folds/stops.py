@@ -62,7 +62,22 @@ async def _(connection: Any, group: Sequence[facts.StopArmed]) -> None:
     await connection.execute(INSERT_STOPS, to_json(rows))
 
 
+WRITE_STOPS = """
+UPDATE stops SET status = new.status, version = new.version, stop_price = new.stop_price,
+                 initial_stop = coalesce(stops.initial_stop, new.initial_stop),
+                 targets = new.targets, updated_at = new.at
+FROM jsonb_to_recordset($1::jsonb)
+     AS new (position_id bigint, status text, version int, stop_price numeric, initial_stop numeric,
+             targets jsonb, at timestamptz)
+WHERE stops.position_id = new.position_id
+"""
+
+
 async def _write_stops(connection: Any, stops: Sequence[tuple[Stop, datetime]]) -> None:
+    await connection.execute(WRITE_STOPS, _standing(stops))
+
+
+def _standing(stops: Sequence[tuple[Stop, datetime]]) -> str:
     """Write each stop as it stands after its last fact."""
     last = {stop.position_id: (stop, at) for stop, at in stops}
     rows = [
@@ -77,18 +92,7 @@ async def _write_stops(connection: Any, stops: Sequence[tuple[Stop, datetime]]) 
         }
         for number, (stop, at) in sorted(last.items())
     ]
-    await connection.execute(
-        """
-        UPDATE stops SET status = new.status, version = new.version, stop_price = new.stop_price,
-                         initial_stop = coalesce(stops.initial_stop, new.initial_stop),
-                         targets = new.targets, updated_at = new.at
-        FROM jsonb_to_recordset($1::jsonb)
-             AS new (position_id bigint, status text, version int, stop_price numeric, initial_stop numeric,
-                     targets jsonb, at timestamptz)
-        WHERE stops.position_id = new.position_id
-        """,
-        to_json(rows),
-    )
+    return to_json(rows)
 
 
 @folds(facts.StopRaised)
@@ -178,10 +182,27 @@ async def _(_connection: Any, _group: Sequence[facts.PositionGuarded]) -> None:
 # --- claims -----------------------------------------------------------------------------------------------
 
 
+# The stops and the claims in one round trip.
+CLAIM = f"""
+WITH claimed AS (
+    INSERT INTO stop_claims (
+        token, kind, number, position_id, account_id, signal_id, venue, symbol, version, level, price, price_at,
+        estimated_price, source, claimed_by, seen_at, is_from_memory, status, again_at, updated_at)
+    SELECT token, kind, number, position_id, account_id, signal_id, venue, symbol, version, level, price, price_at,
+           estimated_price, source, claimed_by, seen_at, is_from_memory, 'pending', again_at, happened_at
+    FROM jsonb_to_recordset($2::jsonb) AS new (
+        token text, kind text, number int, position_id bigint, account_id bigint, signal_id uuid, venue text,
+        symbol text, version int, level numeric, price numeric, price_at timestamptz, estimated_price numeric,
+        source text, claimed_by text, seen_at timestamptz, is_from_memory boolean, again_at timestamptz,
+        happened_at timestamptz)
+)
+{WRITE_STOPS}
+"""
+
+
 @folds(facts.StopTriggered)
 async def _(connection: Any, group: Sequence[facts.StopTriggered]) -> None:
     """Write the claims; a second one on the same level breaks the key, and with it the whole transaction."""
-    await _write_stops(connection, [(fact.stop, fact.happened_at) for fact in group])
     rows = [
         {
             "position_id": fact.stop.position_id,
@@ -201,19 +222,7 @@ async def _(connection: Any, group: Sequence[facts.StopTriggered]) -> None:
         for fact in group
     ]  # fmt: skip
     await connection.execute(
-        """
-        INSERT INTO stop_claims (
-            token, kind, number, position_id, account_id, signal_id, venue, symbol, version, level, price, price_at,
-            estimated_price, source, claimed_by, seen_at, is_from_memory, status, again_at, updated_at)
-        SELECT token, kind, number, position_id, account_id, signal_id, venue, symbol, version, level, price, price_at,
-               estimated_price, source, claimed_by, seen_at, is_from_memory, 'pending', again_at, happened_at
-        FROM jsonb_to_recordset($1::jsonb) AS new (
-            token text, kind text, number int, position_id bigint, account_id bigint, signal_id uuid, venue text,
-            symbol text, version int, level numeric, price numeric, price_at timestamptz, estimated_price numeric,
-            source text, claimed_by text, seen_at timestamptz, is_from_memory boolean, again_at timestamptz,
-            happened_at timestamptz)
-        """,
-        to_json(rows),
+        CLAIM, _standing([(fact.stop, fact.happened_at) for fact in group]), to_json(rows)
     )
 
 
@@ -239,8 +248,29 @@ async def _(connection: Any, group: Sequence[facts.GuardrailBlocked]) -> None:
         )
 
 
-async def submit_claims(connection: Any, exits: Sequence[facts.OrderPlanned]) -> None:
-    """Note that claims have an order on its way; it counts among those of the signal that opened the position."""
+CLOSE_FOR_CLAIMS = """
+WITH new AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::jsonb)
+    AS new (token text, kind text, number int, attempt int, is_bounded boolean, order_id text,
+            position_id bigint, signal_id uuid, is_new boolean, at timestamptz)
+), closing AS (
+    UPDATE positions SET status = 'closing', exit_signal_id = last.signal_id, updated_at = last.at
+    FROM (SELECT DISTINCT ON (position_id) position_id, signal_id, at FROM new ORDER BY position_id, at DESC) AS last
+    WHERE positions.position_id = last.position_id AND positions.status IN ('open', 'closing')
+), counted AS (
+    UPDATE signals SET orders_live = coalesce(orders_live, 0) + more.orders
+    FROM (SELECT signal_id, count(*)::int AS orders FROM new WHERE is_new GROUP BY signal_id) AS more
+    WHERE signals.signal_id = more.signal_id
+)
+UPDATE stop_claims AS c
+SET status = 'submitted', attempts = new.attempt, order_id = new.order_id, is_bounded = new.is_bounded,
+    again_at = NULL, updated_at = new.at
+FROM new WHERE (c.token, c.kind, c.number) = (new.token, new.kind, new.number) AND c.status <> 'executed'
+"""
+
+
+async def close_for_claims(connection: Any, exits: Sequence[facts.OrderPlanned]) -> None:
+    """Note that claims have an order on its way that closes; it counts among those of the signal that opened the position."""
     rows = [
         {
             "token": fact.execution.token,
@@ -249,6 +279,7 @@ async def submit_claims(connection: Any, exits: Sequence[facts.OrderPlanned]) ->
             "attempt": fact.execution.attempt,
             "is_bounded": fact.execution.limit_price is not None,
             "order_id": fact.order_id,
+            "position_id": fact.position_id,
             "signal_id": fact.signal_id,
             "is_new": fact.attempt == 1,
             "at": fact.happened_at,
@@ -256,26 +287,7 @@ async def submit_claims(connection: Any, exits: Sequence[facts.OrderPlanned]) ->
         for fact in exits
         if fact.execution is not None
     ]
-    if not rows:
-        return
-    await connection.execute(
-        """
-        WITH new AS MATERIALIZED (
-            SELECT * FROM jsonb_to_recordset($1::jsonb)
-            AS new (token text, kind text, number int, attempt int, is_bounded boolean, order_id text, signal_id uuid,
-                    is_new boolean, at timestamptz)
-        ), counted AS (
-            UPDATE signals SET orders_live = coalesce(orders_live, 0) + more.orders
-            FROM (SELECT signal_id, count(*)::int AS orders FROM new WHERE is_new GROUP BY signal_id) AS more
-            WHERE signals.signal_id = more.signal_id
-        )
-        UPDATE stop_claims AS c
-        SET status = 'submitted', attempts = new.attempt, order_id = new.order_id, is_bounded = new.is_bounded,
-            again_at = NULL, updated_at = new.at
-        FROM new WHERE (c.token, c.kind, c.number) = (new.token, new.kind, new.number) AND c.status <> 'executed'
-        """,
-        to_json(rows),
-    )
+    await connection.execute(CLOSE_FOR_CLAIMS, to_json(rows))
 
 
 @folds(facts.ExecutionMoved)

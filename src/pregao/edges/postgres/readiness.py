@@ -1,0 +1,41 @@
+"""
+What an exit asks of the database, asked once about nothing: the first real one finds each statement prepared and planned.
+
+Stops fire seldom. A statement that is new to its connection costs as much again as it takes.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.folds.orders import INSERT_ORDERS, ORDERS_COLUMNS
+from pregao.edges.postgres.folds.stops import CLAIM, CLOSE_FOR_CLAIMS, WRITE_STOPS
+from pregao.edges.postgres.guards import GUARDS
+from pregao.edges.postgres.journal import APPEND
+from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
+
+NOBODY, NOTHING = 0, UUID(int=0)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+async def get_ready(connection: asyncpg.Connection) -> None:
+    """Ask and write nothing, with every statement between a level that is reached and its exit."""
+    async with connection.transaction():
+        await connection.fetch(STILL_OURS, [], "", 0)
+        await connection.fetch(GUARDS, [], [])
+        await connection.fetch(ARMED_OF, [])
+        books = PostgresBooks(connection)
+        await books.lock_positions([NOBODY])
+        await books.accounts([NOBODY])
+        await books.executions([NOBODY], since=LONG_AGO)
+        await books.tenant_limits([NOTHING])
+        await books.open_attempts([""])
+        await books.on_the_way([NOBODY])
+        await books.trading_states()
+        await connection.execute(CLAIM, "[]", "[]")
+        await connection.execute(WRITE_STOPS, "[]")
+        await connection.execute(CLOSE_FOR_CLAIMS, "[]")
+        await connection.execute(INSERT_ORDERS, *([[]] * ORDERS_COLUMNS), timedelta(0), [])
+        await connection.execute(APPEND, [], [], [], "[]")
