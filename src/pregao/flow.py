@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 # isort: off
 from pregao.domain.facts import (
-    AccountConfigured, ActionTaken, ApprovalAnswered, BotConfigured, BotForgotten, BuyReprocessed, DailyLossForgiven, DatabaseCleared,
+    AccountConfigured, ActionTaken, ApprovalAnswered, BookedByHand, BotConfigured, BotForgotten, BuyReprocessed,
+    DailyLossForgiven, DatabaseCleared,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
     ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
     HistoryImported, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
     OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
-    ProtectionUnresolved, RetentionSet, ScreenerPaused, SignalAccepted, SignalPlanned, SignalReceived, SignalRefused,
+    ProtectionUnresolved, RetentionSet, ScreenerPaused, SellListConfigured, SignalAccepted, SignalPlanned,
+    SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
     StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
 )  # fmt: skip
@@ -47,10 +49,11 @@ ENTRANCES: Facts = (
     ApprovalAnswered,                                          # a person answers, or the clock does
     ForwardBegun,                                              # an order is posted to somebody else's webhook
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
-    DriftSettled,                                              # an operator says what that is
+    DriftSettled, BookedByHand,                                # an operator says what that is, or books by hand
     StopRaised, StopChanged, StopTriggered,                    # a price goes with a position, or comes to its stop
     ProtectionReported, PositionUnguarded, PositionGuarded,    # a venue tells of its line, our watch of both
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
+    SellListConfigured,                                        # or how long the list of what can be sold keeps
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
     ForwardLimitSet,                                           # somebody sets how many forwards leave
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
@@ -74,6 +77,7 @@ JOURNEY = (
     Step(OrderEnded,       "positions.update.release_rest",   (PositionChanged, ExitRequested)),
     Step(FillReported,     "fills.book.book_fill",            (FillBooked,)),
     Step(DriftSettled,     "positions.settle.settle_drift",   (FillBooked, ForeignPositionSeen)),
+    Step(BookedByHand,     "positions.by_hand.book_by_hand",  (FillBooked,)),
     Step(FillBooked,       "positions.update.update_position", (PositionChanged, ExitRequested)),
     Step(PositionChanged,  "stops.follow.follow_position",    (StopArmed, StopUnusable, StopTriggered, StopChanged,
                                                                ExecutionMoved, ProtectionPlanned, StopDisarmed,

@@ -209,6 +209,18 @@ class Settings(MasterKeySettings):
     finviz_export_token: SecretStr = _setting(
         SecretStr(""), "FINVIZ_EXPORT_TOKEN", "Token that Finviz's paid export is asked with."
     )
+    sell_list_cleanup: bool = _setting(
+        True,
+        "SELL_ALL_LIST_CLEANUP_ENABLED",
+        "Take what was entered by hand off the list of what can be sold when its time is over.",
+    )
+    sell_list_lifetime_hours: int = _setting(
+        72,
+        "SELL_ALL_LIST_TICKER_LIFETIME_HOURS",
+        "How long what was entered by hand stays on that list.",
+        ge=1,
+        le=8_784,
+    )
     lab_cache_url: SecretStr = _setting(
         SecretStr(""),
         "PREGAO_LAB_CACHE_URL",

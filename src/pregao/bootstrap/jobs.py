@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from pregao.bootstrap.alarms import tell_health
+from pregao.bootstrap.cleaning import clean_sell_list
 from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
 from pregao.bootstrap.shared import standard_retention
 from pregao.domain.clock import Clock
@@ -40,6 +41,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(until_lost(workers, lease))
             tasks.create_task(_screen(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
+            tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))
     finally:
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)

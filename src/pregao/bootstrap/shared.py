@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from pregao.domain.sell_list import SellListRule
 from pregao.domain.upkeep import Retention
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.key_file import KeyFile, keys_of
@@ -33,3 +34,10 @@ def screener_limits(settings: Settings) -> ScreenerLimits:
 def standard_retention(settings: Settings) -> Retention:
     """Give how long the desk remembers until somebody says otherwise."""
     return Retention(signal_days=settings.signal_retention_days, metrics_days=settings.metrics_retention_days)
+
+
+def sell_list_rule(settings: Settings) -> SellListRule:
+    """Give how long what was entered by hand stays on the list of what can be sold, until somebody says otherwise."""
+    return SellListRule(
+        is_cleaned=settings.sell_list_cleanup, lifetime_hours=settings.sell_list_lifetime_hours
+    )

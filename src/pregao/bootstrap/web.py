@@ -12,7 +12,7 @@ import uvicorn
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker_name
-from pregao.bootstrap.shared import build_vault, screener_limits, standard_retention
+from pregao.bootstrap.shared import build_vault, screener_limits, sell_list_rule, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.destinations.limit import ensure_limit
 from pregao.domain.clock import Clock
@@ -31,6 +31,7 @@ from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresAppro
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
+from pregao.edges.postgres.by_hand import PostgresPositionBooks, PostgresSellList
 from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
@@ -133,6 +134,11 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),
+        position_books=PostgresPositionBooks(
+            journal, clock=clock, ring_signals=partial(doorbell.ring, "signals")
+        ),
+        sell_list=PostgresSellList(journal.pool),
+        sell_list_rule=sell_list_rule(settings),
         screener=screener,
         screener_books=PostgresScreenerBooks(
             journal, ring=partial(doorbell.ring, SCREENER), ring_signals=partial(doorbell.ring, "signals")

@@ -13,6 +13,7 @@ from pregao.domain.facts import (
     ForwardLimitSet,
     RetentionSet,
     ScreenerPaused,
+    SellListConfigured,
     StrategyConfigured,
     StrategyForgotten,
     SubscriptionConfigured,
@@ -37,6 +38,7 @@ KEPT: frozenset[type[Fact]] = frozenset(
         TickersListed,
         ForwardLimitSet,
         RetentionSet,
+        SellListConfigured,
         DatabaseCleared,
     }
 )

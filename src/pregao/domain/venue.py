@@ -80,6 +80,7 @@ class OutsideClose(StrEnum):
 
 WRITTEN_OFF_ID = "written-off"
 ADOPTED_ID = "adopted"
+BOOKED_ID = "by-hand"
 """Where a venue's client order id stands: fills that an operator booked."""
 
 VENUE_ORDERS = {

@@ -1,6 +1,6 @@
 """What this room needs from outside: positions, locked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +8,12 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from pregao.domain.facts import DriftSettled
+from pregao.domain.account import Venue
+from pregao.domain.facts import BookedByHand, DriftSettled, Fact
+from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
+from pregao.domain.sell_list import SellListRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,90 @@ class DriftBooks(Protocol):
     """Opens drift books."""
 
     def open(self) -> AbstractAsyncContextManager[DriftBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """A subscription that is not canceled, and where its account is."""
+
+    subscription_id: UUID
+    bot_id: UUID
+    account_id: int
+    venue: Venue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A position under its lock, where it is held, and whether an order of it is on its way."""
+
+    position: Position
+    venue: Venue
+    is_busy: bool
+
+    @property
+    def is_closable_in_books(self) -> bool:
+        """Whether it may be closed without an order: at a webhook, and nothing of it is on its way."""
+        return self.venue is Venue.WEBHOOK and not self.is_busy and self.position.quantity > ZERO
+
+
+class PositionBook(Protocol):
+    """
+    Positions and the signals that stand for what is done with them by hand, in one open transaction.
+
+    What is not the owner's is not there.
+    """
+
+    async def lock_follower(self, subscription_id: UUID) -> Follower | None:
+        """Give a subscription, and keep others from entering anything on its account meanwhile."""
+        ...
+
+    async def find_live(self, account_id: int, *, symbol: str) -> Position | None:
+        """Lock and give the live position of a symbol on an account."""
+        ...
+
+    async def new_position_id(self) -> int:
+        """Give a fresh position id."""
+        ...
+
+    async def lock_held(self, position_ids: Sequence[int]) -> Sequence[Held]:
+        """Lock and give positions by id, in the order of their ids; closed ones too."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal facts as they stand."""
+        ...
+
+    async def book(self, booked: Sequence[BookedByHand], *, source_address: str) -> None:
+        """Journal what was booked, with the signals that stand for it and all that follows."""
+        ...
+
+    async def listed(self) -> Sequence[Held]:
+        """Lock and give what the bot behind `/webhook/in` holds, open or closing, in the order of their ids."""
+        ...
+
+    async def default_bot(self) -> UUID | None:
+        """Give the bot behind `/webhook/in`; None where there is none."""
+        ...
+
+    async def destinations_of(self, bot_id: UUID) -> Sequence[UUID]:
+        """Give the subscriptions of a bot whose accounts are at a webhook, canceled ones left out."""
+        ...
+
+    async def entered_before(self, instant: datetime) -> Sequence[Held]:
+        """Lock and give what was entered by hand before then and is still open."""
+        ...
+
+    async def rule(self) -> SellListRule | None:
+        """Give the list's rule; None where nobody has said one."""
+        ...
+
+
+class PositionBooks(Protocol):
+    """Opens such books."""
+
+    def open(self, *, owner: UUID | None) -> AbstractAsyncContextManager[PositionBook]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         ...
 

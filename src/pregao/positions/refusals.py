@@ -1,10 +1,10 @@
-"""Why a difference is not settled as asked; grouped by what the asker can do about it."""
+"""Why a difference is not settled, or nothing booked by hand, as asked; grouped by what the asker can do about it."""
 
 from collections.abc import Mapping
 
 
 class DriftError(Exception):
-    """A difference was not settled; nothing changed."""
+    """A difference was not settled, or nothing was booked; nothing changed."""
 
     def __init__(self, code: str, message: str, **details: object) -> None:
         """Keep the stable ``code``, the sentence with its remedy, and the values it talks about."""
@@ -15,7 +15,7 @@ class DriftError(Exception):
 
 
 class UnknownError(DriftError):
-    """There is no such account or subscription."""
+    """There is no such account, subscription or position."""
 
 
 class ConflictError(DriftError):

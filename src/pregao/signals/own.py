@@ -9,6 +9,7 @@ from pregao.domain.bot import Subscription
 from pregao.domain.facts import Fact, SignalAccepted, SignalReceived
 from pregao.domain.money import to_text
 from pregao.domain.order import Side
+from pregao.domain.sell_list import ByHand
 from pregao.domain.signal import Action, Instruction, Risked
 
 SOURCE = "desk"
@@ -47,6 +48,33 @@ def close_now(
         subscription_id=subscription_id,
     )
     return _taken(asked, instruction, signal_id=signal_id, bot_id=bot_id, address="local", now=now)
+
+
+def booked_by_hand(
+    kind: ByHand,
+    *,
+    signal_id: UUID,
+    bot_id: UUID,
+    subscription_id: UUID,
+    symbol: str,
+    asked_by: str,
+    reason: str,
+    source_address: str,
+    now: datetime,
+) -> list[Fact]:
+    """Stand for what somebody enters in the books or closes there: received, and accepted as it stands."""
+    is_entry = kind is ByHand.ENTER
+    asked = {"type": kind.value, "ticker": symbol, "asked_by": asked_by, "reason": reason}
+    instruction = Instruction(
+        action=Action.ENTER if is_entry else Action.CLOSE,
+        symbol=symbol,
+        side=Side.BUY if is_entry else Side.SELL,
+        share=None,
+        price=None,
+        send_before=now,
+        subscription_id=subscription_id,
+    )
+    return _taken(asked, instruction, signal_id=signal_id, bot_id=bot_id, address=source_address, now=now)
 
 
 def trade_by_hand(

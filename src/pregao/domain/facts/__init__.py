@@ -29,6 +29,7 @@ from pregao.domain.facts.forwards import ForwardAnswered, ForwardBegun
 from pregao.domain.facts.fills import (
     DailyLossForgiven, DriftSettled, FillBooked, FillReported, ForeignPositionSeen, PositionChanged,
 )  # fmt: skip
+from pregao.domain.facts.by_hand import BookedByHand, SellListConfigured
 from pregao.domain.facts.stops import (
     ExecutionMoved, GuardrailBlocked, PositionGuarded, PositionLeft, PositionUnguarded, ProtectionAccepted,
     ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported, ProtectionUnresolved,
@@ -45,12 +46,13 @@ FACTS: dict[str, type[Fact]] = {
     fact.__name__: fact
     for fact in (
         UserConfigured, AccountConfigured, BotConfigured, SubscriptionConfigured, BotForgotten, ActionTaken,
-        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded, DatabaseCleared,
+        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded, DatabaseCleared, SellListConfigured,
         DeliveryTurnedAway, SignalReceived, SignalRepeated, SignalAccepted, SignalRefused,
         DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
         SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,
         OrderUnresolved, OrderEnded, ForwardBegun, ForwardAnswered,
-        FillReported, FillBooked, ForeignPositionSeen, DriftSettled, PositionChanged, DailyLossForgiven,
+        FillReported, FillBooked, ForeignPositionSeen, DriftSettled, BookedByHand, PositionChanged,
+        DailyLossForgiven,
         StopArmed, StopUnusable, StopRaised, StopChanged, ProtectionPlanned, ProtectionAccepted,
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,
         GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,

@@ -28,6 +28,7 @@ GROUPS = {
     "drift": "drift",
     "flatten": "flattens",
     "operation": "operations",
+    "position": "positions",
     "screener": "screener",
     "destination": "destinations",
     "stops": "stops",

@@ -20,11 +20,12 @@ from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
 from pregao.destinations.ports import Destinations, LimitBooks
 from pregao.domain.clock import Clock
+from pregao.domain.sell_list import SellListRule
 from pregao.edges.http.audit import RecordAction
 from pregao.edges.http.live.feed import Feed
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
-from pregao.positions.ports import DriftBooks
+from pregao.positions.ports import DriftBooks, PositionBooks
 from pregao.stops.by_hand import HandBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
@@ -44,6 +45,7 @@ from pregao.views.performance import Performances
 from pregao.views.preflight import Preflights
 from pregao.views.receipts import Receipts
 from pregao.views.screener import ScreenerViews
+from pregao.views.sell_list import SellList
 from pregao.views.stops import StopReports
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
@@ -101,6 +103,8 @@ class Desk:
     drifts: Drifts
     weights: Weights
     drift_books: DriftBooks
+    position_books: PositionBooks
+    sell_list: SellList
     screener: ScreenerViews
     screener_books: ScreenerBooks
     screener_limits: ScreenerLimits
@@ -114,5 +118,6 @@ class Desk:
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()
     signal_age_seconds_max: int = 60
+    sell_list_rule: SellListRule = field(default_factory=SellListRule)  # until somebody says another
     is_trading_by_hand: bool = True  # else only dry runs
     is_stopping: Callable[[], bool] = _never

@@ -36,6 +36,7 @@ KEPT_TABLES = frozenset(
         "screener_tickers",
         "forward_limits",
         "retentions",
+        "sell_list_rules",
     }
 )
 """State that only kept facts have made."""
@@ -62,7 +63,7 @@ SELECT (SELECT count(*)::int FROM positions JOIN accounts USING (account_id)
         WHERE status IN ('planned', 'unresolved', 'accepted', 'triggering', 'triggered')) AS lines
 """
 COUNTS = """
-SELECT (SELECT count(*) FROM journal WHERE signal_id IS NOT NULL) AS events,
+SELECT (SELECT count(*) FROM journal WHERE signal_id IS NOT NULL) + (SELECT count(*) FROM imported_events) AS events,
        (SELECT count(*) FROM positions) AS positions, (SELECT count(*) FROM signals) AS signals,
        (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM fills) AS fills
 """

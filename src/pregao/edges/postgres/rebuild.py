@@ -38,6 +38,7 @@ STATE_TABLES = {
     "stop_moves": (),
     "stop_claims": ("again_at",),
     "protections": ("check_at", "checks"),
+    "sell_list_rules": (),
     "screener_strategies": (),
     "screener_states": (),
     "screener_lists": (),

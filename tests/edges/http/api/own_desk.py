@@ -25,6 +25,7 @@ from pregao.edges.postgres.actions import PostgresActions
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
+from pregao.edges.postgres.by_hand import PostgresPositionBooks, PostgresSellList
 from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
@@ -242,6 +243,10 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),
+        position_books=PostgresPositionBooks(
+            journal, clock=lambda: desk.now, ring_signals=lambda: rings.append("signals")
+        ),
+        sell_list=PostgresSellList(journal.pool),
         screener=PostgresScreener(journal.pool),
         screener_books=PostgresScreenerBooks(
             journal, ring=lambda: rings.append("screener"), ring_signals=lambda: rings.append("signals")

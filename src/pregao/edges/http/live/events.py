@@ -160,6 +160,8 @@ EVENTS: dict[type[facts.Fact], Event] = {
     # --- positions
     facts.PositionChanged:  _event("position", "positions", OWNER, POSITION),
     facts.DriftSettled:     _event("drift", "positions", OWNER, "position.position_id position.symbol reason"),
+    facts.BookedByHand:     _event("by_hand", "positions", OWNER, "account_id position.position_id position.symbol signal_id "
+                                   "close_reason booked_by reason"),
     facts.ForeignPositionSeen: _event("drift", "positions alerts", OWNER, "account_id symbol position_side quantity"),
     facts.DailyLossForgiven: _event("loss_forgiven", "positions", STAFF, "subscription_id day symbol amount_usd reason"),
     # --- stops
@@ -214,6 +216,7 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.SubscriptionConfigured: _event("subscription", "settings", OWNER,
                                          "subscription.subscription_id subscription.bot_id subscription.account_id "
                                          "subscription.status"),
+    facts.SellListConfigured: _event("sell_list", "settings", STAFF, "rule.is_cleaned rule.lifetime_hours set_by"),
     facts.ForwardLimitSet:  _event("forward_limit", "settings", STAFF, "max_per_minute is_enabled set_by"),
     facts.ActionTaken:      _event("action", "actions", ADMIN, "action_id user_id principal source_address method path "
                                    "action targets status error_code duration_ms"),

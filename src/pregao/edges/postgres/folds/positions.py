@@ -1,7 +1,7 @@
 """Folds of fills, and of the positions that are their sums."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -112,18 +112,23 @@ async def _(connection: Any, group: Sequence[facts.ForeignPositionSeen]) -> None
 async def _(connection: Any, group: Sequence[facts.DriftSettled]) -> None:
     """Reserve the position where it is new; its fill and what is left are facts of their own."""
     for fact in group:
-        await connection.execute(
-            """
-            INSERT INTO positions (
-                position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
-                leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl,
-                created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, 0, 0, 0, 0, 0, 0, $10, $10)
-            ON CONFLICT (position_id) DO NOTHING
-            """,
-            *(getattr(fact.position, name) for name in RESERVED),
-            fact.happened_at,
-        )
+        await reserve(connection, fact.position, at=fact.happened_at)
+
+
+async def reserve(connection: Any, position: Position, *, at: datetime) -> None:
+    """Keep the place of a position that nothing has filled yet, unless it is there."""
+    await connection.execute(
+        """
+        INSERT INTO positions (
+            position_id, account_id, bot_id, subscription_id, signal_id, symbol, position_side, direction, status,
+            leverage, entered_quantity, exited_quantity, entry_notional, exit_notional, fees, realized_pnl,
+            created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, 0, 0, 0, 0, 0, 0, $10, $10)
+        ON CONFLICT (position_id) DO NOTHING
+        """,
+        *(getattr(position, name) for name in RESERVED),
+        at,
+    )
 
 
 # A position counts on the UTC day it closed: as it stood before is taken off its day, as it stands now is put on its

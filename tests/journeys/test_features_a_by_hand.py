@@ -1,0 +1,76 @@
+"""Selling by hand at system A's paths, on a running desk: each ends with closed positions, and the counts are right."""
+
+import asyncio
+import itertools
+
+import httpx
+
+from pregao.edges.paper.serve import PaperSettings
+from pregao.edges.postgres.journal import open_journal
+from pregao.edges.postgres.rebuild import compare_with_journal
+from tests.journeys.whole_desk import DEMO_SECRET, running_desk
+
+LIST = "/admin/sell-all-queue"
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "LTCUSDT")
+SOON = 20.0
+numbers = itertools.count(1)
+
+
+async def buy(desk, symbol):
+    body = {"ticker": symbol, "action": "buy", "secret": DEMO_SECRET, "alert_id": f"{symbol} {next(numbers)}"}
+    taken = await desk.ask("POST", "/webhook/in", json=body)
+    receipt = await desk.receipt(taken["signal_id"])
+    assert [row["outcome"] for row in receipt["rows"]] == ["filled"], receipt["rows"]
+
+
+async def listed(desk, tickers):
+    """Wait until the list is these."""
+    async with asyncio.timeout(SOON):
+        while (await desk.ask("GET", LIST))["tickers"] != sorted(tickers):
+            await asyncio.sleep(0.05)
+
+
+async def positions(desk):
+    shown = (await desk.ask("GET", "/api/v1/positions"))["items"]
+    return {one["symbol"]: one for one in shown}
+
+
+class TestByHand:
+    async def test_sells_closes_and_sells_out_and_each_ends_closed(self, database, tmp_path):
+        """F018, F021: sell one, close one, close one by its id with an exit, sell the rest: all are flat at the venue."""
+        async with running_desk(
+            database, tmp_path, paper=PaperSettings(still=True), is_watched=False
+        ) as desk:
+            async with asyncio.timeout(SOON):
+                while not (await desk.ask("GET", "/api/v1/bots"))["items"]:
+                    await asyncio.sleep(0.05)
+            async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as paper:
+                for symbol in SYMBOLS:
+                    await paper.post("/paper/prices", json={"symbol": symbol, "price": "100"})
+            for symbol in SYMBOLS:
+                await buy(desk, symbol)
+            assert (await desk.ask("GET", LIST))["tickers"] == sorted(SYMBOLS)
+
+            sold = await desk.ask("POST", "/admin/order/sell-individual", json={"ticker": "btcusdt"})
+            closed = await desk.ask("POST", "/admin/order/close-position", json={"ticker": "ETHUSDT"})
+            number = (await positions(desk))["LTCUSDT"]["position_id"]
+            path = f"/admin/orders/{number}/close"
+            in_books = await desk.client.post(path, json={})
+            sent = await desk.ask("POST", path, params={"forward": True}, json={})
+            await listed(desk, [])
+            for symbol in SYMBOLS[:2]:
+                await buy(desk, symbol)
+            rest = await desk.ask("POST", "/admin/order/sell-all", json={})
+            await listed(desk, [])
+
+            for told in (sold, closed, sent):
+                [row] = (await desk.receipt(told["signal_id"]))["rows"]
+                assert (row["leg"], row["outcome"]) == ("exit", "filled")
+            assert (in_books.status_code, in_books.json()["error"]["code"]) == (409, "BOOKS_FOLLOW_FILLS")
+            assert (rest["tickers_processed"], rest["total_requested"]) == (2, 2)
+            shown = (await desk.ask("GET", "/api/v1/positions"))["items"]
+            assert [one["status"] for one in shown] == ["closed"] * 5
+            assert [len(books["orders"]) for books in (await desk.paper_books()).values()] == [10]
+            journal = await open_journal(database)
+            assert (await compare_with_journal(journal)).differences == ()
+            await journal.pool.close()
