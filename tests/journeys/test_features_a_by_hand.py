@@ -1,4 +1,4 @@
-"""Selling by hand at system A's paths, on a running desk: each ends with closed positions, and the counts are right."""
+"""System A's work by hand, on a running desk: each sale ends with closed positions, and the counts are right (F017, F018, F021)."""
 
 import asyncio
 import itertools
@@ -8,12 +8,24 @@ import httpx
 from pregao.edges.paper.serve import PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.rebuild import compare_with_journal
+from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.whole_desk import DEMO_SECRET, running_desk
 
 LIST = "/admin/sell-all-queue"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "LTCUSDT")
 SOON = 20.0
+ACCOUNTS = "/api/v1/exchange-accounts"
 numbers = itertools.count(1)
+
+
+async def default_bot(desk):
+    """Wait until the desk has made its bot behind `/webhook/in`."""
+    async with asyncio.timeout(SOON):
+        while True:
+            for bot in (await desk.ask("GET", "/api/v1/bots"))["items"]:
+                if bot["name"] == "default":
+                    return bot
+            await asyncio.sleep(0.05)
 
 
 async def buy(desk, symbol):
@@ -41,9 +53,7 @@ class TestByHand:
         async with running_desk(
             database, tmp_path, paper=PaperSettings(still=True), is_watched=False
         ) as desk:
-            async with asyncio.timeout(SOON):
-                while not (await desk.ask("GET", "/api/v1/bots"))["items"]:
-                    await asyncio.sleep(0.05)
+            await default_bot(desk)
             async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as paper:
                 for symbol in SYMBOLS:
                     await paper.post("/paper/prices", json={"symbol": symbol, "price": "100"})
@@ -73,4 +83,56 @@ class TestByHand:
             assert [len(books["orders"]) for books in (await desk.paper_books()).values()] == [10]
             journal = await open_journal(database)
             assert (await compare_with_journal(journal)).differences == ()
+            await journal.pool.close()
+
+    async def test_sells_at_a_destination_what_the_desk_never_bought(self, database, tmp_path):
+        """F017, F018, F021: entered in the books it is sold by one post; what is closed in the books is not posted at all."""
+        async with (
+            scripted_destination() as site,
+            running_desk(
+                database,
+                tmp_path,
+                paper=PaperSettings(still=True),
+                destinations_allowed=("127.0.0.1",),
+                is_watched=False,
+            ) as desk,
+        ):
+            bot = await default_bot(desk)
+            account = {"name": "Destination", "venue": "webhook", "destination": {"url": site.url}}
+            await desk.subscribe(bot, (await desk.ask("POST", ACCOUNTS, json=account))["account_id"])
+
+            entered = [
+                await desk.ask("POST", LIST, json={"ticker": ticker})
+                for ticker in ("AAPL", "MSFT", "NVDA", "TSLA", "AMZN")
+            ]
+            closed = await desk.ask("POST", f"/admin/orders/{entered[0]['position_id']}/close", json={})
+            sold = await desk.ask("POST", "/admin/order/sell-individual", json={"ticker": "MSFT"})
+            taken = await desk.ask(
+                "POST", "/webhook/in", json={"ticker": "NVDA", "action": "sell", "secret": DEMO_SECRET}
+            )
+            await listed(desk, ["TSLA", "AMZN"])
+            for signal_id in (sold["signal_id"], taken["signal_id"]):
+                rows = {row["account"]: row for row in (await desk.receipt(signal_id))["rows"]}
+                assert rows["Destination"]["outcome"] == "filled"
+            posted = [(post["ticker"], post["side"]) for post in site.posts]
+            rest = await desk.ask("POST", "/admin/order/sell-all", json={})
+            await listed(desk, [])
+            cleared = await desk.ask("POST", f"{LIST}/clear", json={})
+
+            assert (closed["status"], closed["forwarded"]) == ("closed", False)
+            assert sorted(posted) == [("MSFT", "sell"), ("NVDA", "sell")]
+            assert (rest["tickers_processed"], rest["total_requested"]) == (2, 2)
+            assert (cleared["cleared_count"], cleared["original_count"]) == (0, 0)
+            assert len(site.posts) == 4
+            shown = (await desk.ask("GET", "/api/v1/positions"))["items"]
+            assert {one["symbol"]: one["status"] for one in shown} == dict.fromkeys(
+                ("AAPL", "MSFT", "NVDA", "TSLA", "AMZN"), "closed"
+            )
+            journal = await open_journal(database)
+            assert (await compare_with_journal(journal)).differences == ()
+            rows = await journal.pool.fetch(
+                "SELECT signal_type, count(*)::int FROM public.signals GROUP BY 1"
+            )
+            assert dict(rows)["manual_sell_entry"] == 5
+            assert dict(rows)["manual_sell"] == 1
             await journal.pool.close()
