@@ -64,8 +64,8 @@ CROSS JOIN LATERAL (SELECT * FROM public.signal_events AS one
 """
 OF_SIGNAL = "LEFT JOIN signals AS s ON s.signal_id = k.signal_id"
 OWN_COLUMNS = f"""
-k.seq AS number, k.happened_at, k.signal_id, s.symbol AS ticker, signal_type_of(s.action, s.side) AS signal_type, e.status,
-e.location, e.worker_id, {DETAILS} AS details, e.http_status
+k.seq AS number, k.happened_at, k.signal_id, s.symbol AS ticker, signal_type_of(s.action, s.side, s.source, s.body) AS signal_type,
+e.status, e.location, e.worker_id, {DETAILS} AS details, e.http_status
 """
 BROUGHT_IN_COLUMNS = """
 e.number, e.happened_at, e.signal_id, e.ticker, e.signal_type, e.status, e.location, e.worker_id, e.details, e.http_status
@@ -73,7 +73,7 @@ e.number, e.happened_at, e.signal_id, e.ticker, e.signal_type, e.status, e.locat
 # A type or ticker is its signal's. The first few say whether they are few.
 SIGNALS_MEANT = f"""
 SELECT signal_id FROM signals
-WHERE ($1::text IS NULL OR symbol = $1) AND ($2::text IS NULL OR signal_type_of(action, side) = $2)
+WHERE ($1::text IS NULL OR symbol = $1) AND ($2::text IS NULL OR signal_type_of(action, side, source, body) = $2)
 LIMIT {FEW_SIGNALS + 1}
 """
 
@@ -254,7 +254,7 @@ def _conditions(asked: EventFilter, *, signal_ids: Sequence[UUID] | None) -> tup
         ("k.signal_id = {}", "e.signal_id = {}", asked.signal_id),
         ("s.symbol = {}" if of_signal else TOLD_TEXT, "e.ticker = {}", asked.ticker),
         (
-            "signal_type_of(s.action, s.side) = {}" if of_signal else TOLD_TEXT,
+            "signal_type_of(s.action, s.side, s.source, s.body) = {}" if of_signal else TOLD_TEXT,
             "e.signal_type = {}",
             asked.signal_type,
         ),

@@ -7,12 +7,16 @@ CREATE TABLE pregao.sell_list_rules (
     set_at         timestamptz NOT NULL
 );
 
--- What somebody asked for by hand is called so.
+-- What somebody asked for by hand is called so: a body of the desk's own says what it was.
+CREATE FUNCTION pregao.signal_type_of(action text, side text, source text, body bytea) RETURNS text LANGUAGE sql IMMUTABLE
+AS $$
+SELECT coalesce(CASE WHEN source = 'desk' THEN pregao.body_as_json(body) ->> 'type' END,
+                pregao.signal_type_of(action, side))
+$$;
+
 CREATE OR REPLACE VIEW public.signals AS
 SELECT s.signal_id, s.symbol AS ticker, s.symbol AS normalised_ticker, s.side, s.price, now_at.status,
-       coalesce(CASE WHEN s.source = 'desk' THEN pregao.body_as_json(s.body) ->> 'type' END,
-                CASE WHEN s.action = 'close' THEN 'position_close' WHEN s.action = 'close_all' THEN 'sell_all'
-                     ELSE s.side END) AS signal_type,
+       pregao.signal_type_of(s.action, s.side, s.source, s.body) AS signal_type,
        s.received_at AS created_at,
        greatest(coalesce(s.settled_at, s.planned_at, s.decided_at, s.answered_at, s.approval_asked_at, s.read_at, s.received_at),
                 forwarded.at) AS updated_at,
