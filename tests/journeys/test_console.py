@@ -40,6 +40,9 @@ class TestConsole:
                 none = text_of(await browser.get("/console/orders?status=rejected"))
                 positions = text_of(await browser.get("/console/positions"))
                 sold = text_of(await browser.get("/console/sell-all"))
+                closed = await desk.post(bot, '{"symbol": "LTCUSDT", "action": "close"}')
+                await desk.receipt(closed.json()["signal_id"])
+                earned = text_of(await browser.get(f"/console/performance?of=bot.{bot['bot_id']}"))
 
         assert "Open positions 1" in overview
         assert f'href="/console/signals/{signal_id}"' in signals.text
@@ -50,3 +53,5 @@ class TestConsole:
         assert "No order like that." in none
         assert "long LTCUSDT 5× open" in positions
         assert "Close 1 positions" in sold
+        assert "Positions closed 1" in earned
+        assert "By subscriber" in earned

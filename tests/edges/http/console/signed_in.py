@@ -13,6 +13,7 @@ PAGES = (
     "/console/approvals",
     "/console/orders",
     "/console/positions",
+    "/console/performance",
     "/console/sell-all",
     "/console/bots",
     "/console/accounts",

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,11 +24,13 @@ from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError
 from pregao.views.activity import OrderPlace
 from pregao.views.configured import AccountLine, BotLine
 from pregao.views.health import ROLES_NEEDED
+from pregao.views.performance import BotPerformance, Period, SubscriptionPerformance
 
 ROWS = 50  # of a page of a list
 CHOICES_MAX = 500  # bots and accounts to choose from in a filter
 STORY_MAX = 1_000  # facts of one signal
 JOBS = 20
+SPANS = (7, 30, 90, 365)  # days that performance is shown of
 PLACE = re.compile(r"([0-9a-f-]{36})[.]([a-z0-9]{1,64})")
 SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
 
@@ -186,6 +189,29 @@ async def show_positions(
     return await _page(request, "positions.html", values, desk=desk, who=who)
 
 
+@routes.get("/console/performance")
+async def show_performance(
+    *, request: Request, desk: DeskGiven, who: Seen, of: str = "", days: int = SPANS[1]
+) -> Response:
+    """Show what a bot or one subscription earned and lost; to who is not staff his own subscriptions."""
+    choices = await _performers(desk, who)
+    known = {choice["value"] for choice in choices}
+    of = of if of in known else next(iter(choice["value"] for choice in choices), "")
+    days = days if days in SPANS else SPANS[1]
+    found = await _find_performance(desk, who, of=of, days=days) if of else None
+    values = {
+        "choices": choices,
+        "spans": SPANS,
+        "chosen": {"of": of, "days": days},
+        "found": found,
+        "curve": [] if found is None else _curve(found.period),
+        "days": [] if found is None else [one for one in found.period.daily[::-1] if one.results.closed],
+        "subscribers": found.top_subscribers if isinstance(found, BotPerformance) else (),
+        "average": found.average if isinstance(found, BotPerformance) else None,
+    }
+    return await _page(request, "performance.html", values, desk=desk, who=who)
+
+
 @routes.get("/console/sell-all")
 async def show_sell_all(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show what a job would close, and how the latest jobs went."""
@@ -310,6 +336,42 @@ async def _names(desk: Desk, who: Principal) -> dict[str, Any]:
         "bot_names": _called(bots),
         "account_names": _called(accounts),
     }
+
+
+async def _performers(desk: Desk, who: Principal) -> list[dict[str, str]]:
+    bots = await desk.configured.bots(status=None, market_type=None, after=None, limit=CHOICES_MAX)
+    subscriptions = await desk.configured.subscriptions(
+        owner=who.owner, bot_id=None, account_id=None, status=None, after=None, limit=CHOICES_MAX
+    )
+    whole = (
+        [{"value": f"bot.{one.bot.bot_id}", "name": one.bot.name} for one in bots]
+        if who.role.is_staff
+        else []
+    )
+    return whole + [
+        {"value": f"sub.{one.subscription.subscription_id}", "name": f"{one.bot.name} / {one.account.name}"}
+        for one in subscriptions
+    ]
+
+
+async def _find_performance(
+    desk: Desk, who: Principal, *, of: str, days: int
+) -> BotPerformance | SubscriptionPerformance | None:
+    last_day = desk.clock().date()
+    first_day = last_day - timedelta(days=days - 1)
+    kind, _, subject = of.partition(".")
+    if kind == "bot":
+        return await desk.performances.find_bot_performance(
+            UUID(subject), first_day=first_day, last_day=last_day
+        )
+    return await desk.performances.find_subscription_performance(
+        UUID(subject), owner=who.owner, first_day=first_day, last_day=last_day
+    )
+
+
+def _curve(period: Period) -> list[dict[str, str]]:
+    """Give the points of a chart."""
+    return [{"time": one.day.isoformat(), "value": str(one.cumulative.pnl_usd)} for one in period.daily]
 
 
 def _called(lines: Iterable[BotLine | AccountLine]) -> dict[UUID | int, str]:

@@ -159,6 +159,36 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// --- charts ------------------------------------------------------------------------------------------------------
+
+const colorOf = (name) => {
+  const probe = document.createElement("span");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const color = getComputedStyle(probe).color;
+  probe.remove();
+  return color;
+};
+
+function drawCharts() {
+  for (const box of document.querySelectorAll("[data-chart]")) {
+    const chart = LightweightCharts.createChart(box, {
+      autoSize: true,
+      layout: { background: { color: "transparent" }, textColor: colorOf("faint") },
+      grid: { vertLines: { visible: false }, horzLines: { color: colorOf("line") } },
+      rightPriceScale: { borderVisible: false },
+      timeScale: { borderVisible: false },
+      localization: { locale: tag },
+    });
+    const line = chart.addSeries(LightweightCharts.BaselineSeries, {
+      topLineColor: colorOf("good"), bottomLineColor: colorOf("bad"), baseValue: { type: "price", price: 0 }, lineWidth: 2,
+    });
+    line.setData(JSON.parse(box.dataset.chart).map(({ time, value }) => ({ time, value: Number(value) })));
+    chart.timeScale().fitContent();
+  }
+}
+
+if (window.LightweightCharts) drawCharts();
 showTimes(document.body);
 setInterval(() => showTimes(document.body), 1000);
 if (document.body.dataset.live) follow(document.body.dataset.live);
