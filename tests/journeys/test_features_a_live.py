@@ -207,16 +207,27 @@ class TestGoingOn:
         """A web process of its own ends in the middle, and another answers at the same address."""
         settings = desk.settings.model_copy(update={"server_port": free_port()})
         url = f"http://127.0.0.1:{settings.server_port}"
-        async with web(settings, url), reading(url, token=TOKEN, topics="screener") as reader:
+        async with (
+            web(settings, url) as process,
+            reading(url, token=TOKEN, topics="screener") as reader,
+            watching(url, NOTIFICATIONS, token=TOKEN) as owner,
+        ):
             await put(journal, "1", "2", "3")
-            before = names_of(await reader.facts(2))
+            before = names_of(await reader.facts(3))
+            process.cancel()
+            end = await reader.until(lambda event: event["event"] == "end")
+            with pytest.raises(ConnectionClosed) as closed:
+                await until_told(owner, "nothing is called so")
+            async with asyncio.timeout(SOON):
+                await asyncio.wait([process])
+        assert (end["data"]["code"], closed.value.rcvd.code) == ("STOPPING", 1012)
         await put(journal, "4", "5")
         async with (
             web(settings, url),
             reading(url, token=TOKEN, place=reader.place, topics="screener") as later,
         ):
             await put(journal, "6")
-            after = names_of(await later.facts(4))
+            after = names_of(await later.facts(3))
         assert before + after == ["1", "2", "3", "4", "5", "6"]
 
     async def test_what_is_committed_late_is_told_once_too(self, desk, journal):
@@ -291,7 +302,7 @@ async def last_word(raw: sockets.socket) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def web(settings: Any, url: str) -> AsyncIterator[None]:
+async def web(settings: Any, url: str) -> AsyncIterator[asyncio.Task[None]]:
     """Run a web process's main of its own."""
     task = asyncio.create_task(serve_web(settings))
     try:
@@ -302,7 +313,7 @@ async def web(settings: Any, url: str) -> AsyncIterator[None]:
                         break
                 assert not task.done(), task
                 await asyncio.sleep(0.05)
-        yield
+        yield task
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

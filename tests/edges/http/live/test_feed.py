@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pregao.edges.http.live.feed import LEFT, SLOW, STOPPING, Ended, Feed, Look, Watcher
+from pregao.edges.http.live.feed import FULL, LEFT, SLOW, STOPPING, Ended, Feed, Look, Watcher
 from pregao.views.live import Place, Told, to_place
 from tests.edges.http.live.happenings import ListedHappenings, look
 
@@ -162,6 +162,15 @@ class TestFeed:
             with pytest.raises(Ended, match=STOPPING):
                 async with feed.watch(Names()):
                     pass
+
+    async def test_lets_no_more_in_than_it_can_hold(self, journal):
+        async with running(journal, watchers_max=1) as feed:
+            async with feed.watch(Names()):
+                with pytest.raises(Ended, match=FULL):
+                    async with feed.watch(Names()):
+                        pass
+            async with feed.watch(Names()):
+                assert feed.watchers == 1
 
     async def test_goes_on_where_it_was_when_the_database_comes_back(self, journal):
         read = journal.read

@@ -10,6 +10,7 @@ import pytest
 
 from pregao.domain import facts
 from pregao.domain.account import Venue
+from pregao.domain.forward import Destination
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.user import Role
 from pregao.edges.http.live import notifications, updates
@@ -19,6 +20,7 @@ from pregao.views.live import OrderIs, SignalIs
 from tests.builders import (
     BOT_ID,
     NOON,
+    account,
     arrival,
     booked,
     bot,
@@ -59,7 +61,7 @@ OF_SYSTEM_A = [
     "admin_action_logged",
     "database_cleared",
 ]
-NOT_YET = {"metrics_reset", "webhook_config_update"}
+NOT_YET = {"metrics_reset"}
 
 ORDER = OrderIs(
     order_id="o1",
@@ -236,6 +238,16 @@ class TestAdminUpdates:
         )  # fmt: skip
         assert (entry["worker_id"], seen[1][1]["event_type"]) == ("trader-1", "forwarded_timeout")
         assert seen[2][1]["count"] == 2
+
+    def test_tells_where_signals_are_forwarded_to_and_not_the_whole_address(self):
+        view = UpdatesView(ADMIN, "1", lambda: NOON)
+        there = Destination(host="hooks.example", timeout_seconds=7)
+        changed = account(venue=Venue.WEBHOOK, destination=there)
+
+        [(kind, data)] = messages(view, told(facts.AccountConfigured(happened_at=NOON, account=changed)))
+
+        assert (kind, data["host"], data["timeout"]) == ("webhook_config_update", "hooks.example", 7)
+        assert messages(view, told(facts.AccountConfigured(happened_at=NOON, account=account()))) == []
 
     def test_tells_actions_to_admins_only(self):
         action = facts.ActionTaken(

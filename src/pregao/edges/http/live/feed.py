@@ -27,6 +27,7 @@ FACTS_PER_READ = 1_000
 WAITING_MAX = 2_000  # messages given and not taken: ten seconds of 200 a second
 WAITING_BYTES_MAX = 4 * 1024 * 1024
 GAP_FACTS_MAX = 5_000  # what a reader may have missed; a page with more to catch up on is loaded anew
+WATCHERS_MAX = 1_000  # at one process: each may hold some megabytes
 CATCHING_UP_MAX = 4  # readers that read what they have missed at once
 
 FIGURES_SECONDS = 5.0  # spec A3.2
@@ -72,6 +73,7 @@ class Ended(Exception):
 
 SLOW = "TOO_SLOW"
 STOPPING = "STOPPING"
+FULL = "WATCHERS_FULL"
 LEFT = "LEFT"  # the other end did
 
 
@@ -166,12 +168,14 @@ class Feed:
         look: Callable[[], Awaitable[Look]],
         waiting_max: int = WAITING_MAX,
         gap_facts_max: int = GAP_FACTS_MAX,
+        watchers_max: int = WATCHERS_MAX,
     ) -> None:
         """``look`` counts what is not told."""
         self.happenings = happenings
         self._look = look
         self._waiting_max = waiting_max
         self._gap_facts_max = gap_facts_max
+        self._watchers_max = watchers_max
         self._watchers: set[Watcher] = set()
         self._somebody = asyncio.Event()
         self._rung = asyncio.Event()
@@ -215,7 +219,7 @@ class Feed:
         """
         Give who is told what happens from now on, or from behind ``after`` on.
 
-        :raises Ended: when the process is stopping
+        :raises Ended: when the process is stopping, or too many watch already
         """
         watcher = await self._enter(view)
         try:
@@ -238,6 +242,8 @@ class Feed:
         async with self._entering:
             if self._is_stopping:
                 raise Ended(STOPPING)
+            if len(self._watchers) >= self._watchers_max:
+                raise Ended(FULL)
             if not self._watchers:
                 await self.happenings.forget()
                 self._place = await self.happenings.present()

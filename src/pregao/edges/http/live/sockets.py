@@ -22,7 +22,7 @@ from pregao.domain.user import Role
 from pregao.edges.http.admission import HOW_TO_COME_IN, Tokens, session_of, token_of
 from pregao.edges.http.answers import encode
 from pregao.edges.http.errors import DATABASE_AWAY, DATABASE_AWAY_ERRORS, error_body
-from pregao.edges.http.live.feed import LEFT, SLOW, STOPPING, Ended, Feed, View, Watcher
+from pregao.edges.http.live.feed import FULL, LEFT, SLOW, STOPPING, Ended, Feed, View, Watcher
 from pregao.edges.http.live.lines import drop_of
 from pregao.edges.http.tokens import sha256_of
 
@@ -33,7 +33,7 @@ ASKED_PER_SECOND_MAX = 5  # what a client asks for; more is read later, so that 
 
 NOT_LET_IN, ROLE_TOO_SMALL = 4401, 4403  # 4000 to 4999 are an application's own: HTTP's statuses behind the 4
 RESTARTING, AWAY = 1012, 1013
-CLOSE_CODES = {SLOW: AWAY, STOPPING: RESTARTING}
+CLOSE_CODES = {SLOW: AWAY, STOPPING: RESTARTING, FULL: AWAY}
 
 log = structlog.get_logger()
 

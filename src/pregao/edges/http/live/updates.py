@@ -136,6 +136,21 @@ def _limiter(told: Told) -> dict[str, Any]:
     }
 
 
+def _destination(told: Told) -> dict[str, Any] | None:
+    assert isinstance(told.fact, facts.AccountConfigured)
+    account = told.fact.account
+    if account.destination is None:
+        return None
+    return {
+        "account_id": account.account_id,
+        "name": account.name,
+        "host": account.destination.host,  # the whole address is a secret
+        "timeout": account.destination.timeout_seconds,
+        "is_active": account.is_active,
+        "timestamp": told.fact.happened_at,
+    }
+
+
 def _cleared(told: Told) -> dict[str, Any]:
     assert isinstance(told.fact, facts.DatabaseCleared)
     return {
@@ -152,6 +167,7 @@ FROM_FACTS: dict[type[facts.Fact], tuple[tuple[str, Makes], ...]] = {
     facts.TickersListed: (("top_n_tickers_update", _top_n), ("ticker_list_update", _tickers)),
     facts.StrategyConfigured: (("finviz_strategy_changed", _as_told),),
     facts.StrategyForgotten: (("finviz_strategy_changed", _as_told),),
+    facts.AccountConfigured: (("webhook_config_update", _destination),),
     facts.ForwardLimitSet: (("webhook_rate_limiter_update", _limiter),),
     facts.ActionTaken: (("admin_action_logged", _as_told),),
     facts.DatabaseCleared: (("database_cleared", _cleared),),
