@@ -42,6 +42,9 @@ GROUPS = {
 ALONE = {
     "orders": "trading",
     "positions": "trading",
+    "fills": "trading",
+    "top": "summaries",
+    "summary": "summaries",
     "halt": "states",
     "resume": "states",
     "state": "states",

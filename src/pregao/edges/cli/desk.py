@@ -1,7 +1,8 @@
 """Speaks with the running desk over HTTP, as its admin or as PREGAO_TOKEN; says in one line why something was not done."""
 
 import sys
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, NoReturn
 from uuid import UUID
 
 import typer
@@ -12,12 +13,57 @@ PAGE_ITEMS = 1_000
 STAFF = frozenset({"operator", "admin"})  # who sees bots with the addresses their signals come in by
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Csv = Annotated[
+    bool,
+    typer.Option("--csv", help="Print all that is meant as CSV for spreadsheets; --limit does not count."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=PAGE_ITEMS, help="How many, the latest first.")]
 
 
 def call(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
     """Ask the desk's API and give its answer; say why and end the command when there is none."""
     answer = send(method, f"{API}{path}", json=body, params=_named(query), headers=_token())
+    if not answer.is_success:
+        fail("\n".join(reasons(answer)))
+    return answer.json()
+
+
+def take(path: str, *, to: BinaryIO, **query: Any) -> int:
+    """Write what the desk's API gives as a file, as it comes; give how many bytes these were."""
+    import httpx
+
+    address = _address()
+    taken = 0
+    try:
+        with (
+            httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False) as client,
+            client.stream("GET", f"{API}{path}", params=_named(query), headers=_token()) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                fail("\n".join(reasons(answer)))
+            for part in answer.iter_bytes():
+                to.write(part)
+                taken += len(part)
+    except httpx.TransportError as error:
+        away(address, error)
+    return taken
+
+
+def show_csv(path: str, **query: Any) -> None:
+    """Print a list of the desk's API as CSV, all of it."""
+    take(path, to=sys.stdout.buffer, format="csv", **query)
+    sys.stdout.buffer.flush()
+
+
+def bring(path: str, file: Path, **query: Any) -> Any:
+    """Send a file to the desk's API as a form, and give its answer."""
+    try:
+        with file.open("rb") as content:
+            form = {"file": (file.name, content, "text/csv")}
+            answer = send("POST", f"{API}{path}", files=form, params=_named(query), headers=_token())
+    except OSError as error:
+        fail(f"FILE_UNREADABLE: file={file} reason={error.strerror}.", code=2)
     if not answer.is_success:
         fail("\n".join(reasons(answer)))
     return answer.json()
@@ -55,10 +101,15 @@ def send(method: str, path: str, **options: Any) -> Any:
         with httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False) as client:
             return client.request(method, path, **options)
     except httpx.TransportError as error:
-        fail(
-            f"DESK_AWAY: address={address} reason={type(error).__name__}. "
-            "The desk does not answer; start it with `python run.py`, or see why with `python run.py --logs`."
-        )
+        away(address, error)
+
+
+def away(address: str, error: Exception) -> NoReturn:
+    """Say that nobody answers there, and end the command."""
+    fail(
+        f"DESK_AWAY: address={address} reason={type(error).__name__}. "
+        "The desk does not answer; start it with `python run.py`, or see why with `python run.py --logs`."
+    )
 
 
 def reasons(answer: Any) -> list[str]:

@@ -3,11 +3,24 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from pregao.edges.cli.desk import Json, Limit, call, call_all, fail, find_bot_id, reasons, send
+from pregao.edges.cli.desk import (
+    Csv,
+    Json,
+    Limit,
+    bring,
+    call,
+    call_all,
+    fail,
+    find_bot_id,
+    reasons,
+    send,
+    show_csv,
+    take,
+)
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="Signals: read, send, list, trace.", no_args_is_help=True)
@@ -19,7 +32,7 @@ File = Annotated[
     Path | None, typer.Option("--file", help="The file with the alert's body; - is standard input.")
 ]
 
-STANDARD_INPUT = Path("-")
+STANDARD_INPUT = STANDARD_OUTPUT = Path("-")
 
 READING = ("symbol", "venue_symbol", "side", "intent", "quantity", "quantity_kind", "price", "refusal")
 
@@ -50,6 +63,26 @@ RECEIPT_COLUMNS = {
     "acknowledged_ms": "answered\nms",
     "filled_ms": "filled\nms",
     "booked_ms": "booked\nms",
+}
+EVENT_COLUMNS = {
+    "happened_at": "when",
+    "signal_id": "signal",
+    "ticker": "ticker",
+    "signal_type": "type",
+    "status": "status",
+    "location": "where",
+    "worker_id": "worker",
+    "http_status": "http",
+    "details": "details",
+}
+HOUR_COLUMNS = {
+    "begins_at": "hour",
+    "received": "received",
+    "approved": "approved",
+    "rejected": "rejected",
+    "forwarded": "forwarded",
+    "forward_errors": "errors",
+    "approval_rate_pct": "approved %",
 }
 FACT_COLUMNS = {"happened_at": "happened", "kind": "fact", "account_id": "account", "what": "what"}
 TELLING = (
@@ -100,9 +133,13 @@ def list_signals(
     ] = None,
     limit: Limit = 20,
     as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """List the latest signals."""
     bot_id = None if bot is None else find_bot_id(bot)
+    if as_csv:
+        show_csv("/signals", bot_id=bot_id, status=status)
+        return
     signals = call("GET", "/signals", bot_id=bot_id, status=status, limit=limit)["items"]
     if as_json:
         show_json(signals)
@@ -192,6 +229,92 @@ def facts(
         return
     rows = [{**one, "what": _what(one["fact"])} for one in found]
     show_rows(rows, FACT_COLUMNS, empty="Nothing happened.")
+
+
+@app.command()
+def events(
+    *,
+    status: Annotated[
+        str | None, typer.Option(help="For example received, approved, forwarded_success.")
+    ] = None,
+    ticker: Annotated[str | None, typer.Option(help="Of this ticker only.")] = None,
+    signal: Annotated[str | None, typer.Option(help="Of this signal only: its id.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="For example buy, sell, position_close.")] = None,
+    hours: Annotated[int | None, typer.Option(min=1, help="Of so many hours only.")] = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """List what happened to signals step by step, the newest first."""
+    query = {"status": status, "ticker": ticker, "signal_id": signal, "signal_type": kind, "hours": hours}
+    if as_csv:
+        show_csv("/signals/events", **query)
+        return
+    found = call("GET", "/signals/events", limit=limit, **query)["items"]
+    if as_json:
+        show_json(found)
+        return
+    rows = [{name: _plain(value) for name, value in one.items()} for one in found]
+    show_rows(rows, EVENT_COLUMNS, empty="Nothing happened.")
+
+
+@app.command()
+def history(
+    *,
+    hours: Annotated[int, typer.Option(min=1, max=2_208, help="How many, the present one the last.")] = 24,
+    as_json: Json = False,
+) -> None:
+    """Count hour by hour what was received, approved, rejected and forwarded."""
+    found = call("GET", "/signals/history", hours=hours)
+    if as_json:
+        show_json(found)
+        return
+    show_rows(found["hours"], HOUR_COLUMNS, empty="")
+
+
+@app.command(name="export")
+def export_events(
+    file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
+) -> None:
+    """Write all that happened to signals to a file, as CSV that can be brought in again."""
+    if file == STANDARD_OUTPUT:
+        show_csv("/signals/events")
+        return
+    try:
+        with file.open("xb") as content:
+            size = _take_to(content, file)
+    except FileExistsError:
+        fail(f"FILE_EXISTS: file={file}. Name another, or remove it.", code=2)
+    except OSError as error:
+        fail(f"FILE_UNWRITABLE: file={file} reason={error.strerror}.", code=2)
+    print(f"{file}: {size} bytes.")
+
+
+@app.command(name="import")
+def import_events(
+    file: Annotated[Path, typer.Argument(help="The CSV, of this desk, of another, or of system A.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be, and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring in what happened elsewhere: it is shown and counted, and never trades. Exit 1 where rows were left out."""
+    came = bring("/signals/events/import", file, dry_run="true" if dry_run else None)
+    if as_json:
+        show_json(came)
+    else:
+        print(came["message"])
+        for error in came["errors"]:
+            print(_plain(error["message"]), file=sys.stderr)
+    if came["refused_count"]:
+        raise typer.Exit(1)
+
+
+def _take_to(content: BinaryIO, file: Path) -> int:
+    try:
+        return take("/signals/events", to=content, format="csv")
+    except BaseException:
+        file.unlink(missing_ok=True)  # half of it would look like all of it
+        raise
 
 
 def _what(fact: dict[str, Any]) -> str:
