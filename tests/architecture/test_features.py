@@ -20,6 +20,7 @@ PROMISED = {
     12,  # forwards in a minute
     13,
     22,  # the server's side; the panel comes with the console
+    16,  # the audit trail
     20,  # orders
     24,
     *range(29, 33),  # the screener
