@@ -77,17 +77,29 @@ WHERE ($1::text IS NULL OR symbol = $1) AND ($2::text IS NULL OR signal_type_of(
 LIMIT {FEW_SIGNALS + 1}
 """
 
-# A signal of many accounts has its orders taken many times, and counts once.
-BUCKETS = """
+# What is a step for certain the index alone counts. A signal of many accounts has its orders taken many times, and counts
+# once; what was brought in is counted likewise.
+PLAIN = {status: sorted(set(KINDS[status]) & CERTAIN) for status in ("received", "approved", "rejected")}
+STATUS_OF_KIND = " ".join(
+    f"WHEN '{kind}' THEN '{status}'" for status, kinds in PLAIN.items() for kind in kinds
+)
+PLAIN_KINDS = ", ".join(f"'{kind}'" for kinds in PLAIN.values() for kind in kinds)
+BUCKETS = f"""
 SELECT bucket, status, count(*)::int AS signals
 FROM (
+    SELECT width_bucket(happened_at, $1::timestamptz[]) AS bucket, CASE kind {STATUS_OF_KIND} END AS status FROM journal
+    WHERE signal_id IS NOT NULL AND kind IN ({PLAIN_KINDS}) AND happened_at >= $2 AND happened_at < $3
+) AS own GROUP BY bucket, status
+UNION ALL
+SELECT bucket, status, count(*)::int
+FROM (
     SELECT width_bucket(timestamp, $1::timestamptz[]) AS bucket, status, signal_id FROM public.signal_events
-    WHERE timestamp >= $2 AND timestamp < $3 AND status = ANY($4::text[]) AND kind = ANY($5::text[])
+    WHERE timestamp >= $2 AND timestamp < $3 AND status = ANY($4::text[])
+      AND kind IN ('OrderAccepted', 'OrderRejected', 'OrderDenied')
     UNION
     SELECT width_bucket(happened_at, $1::timestamptz[]), status, signal_id FROM imported_events
     WHERE happened_at >= $2 AND happened_at < $3 AND status = ANY($4::text[])
-) AS each_signal_once
-GROUP BY bucket, status
+) AS each_signal_once GROUP BY bucket, status
 """
 
 OPENED = """
@@ -320,10 +332,10 @@ def _page(
 async def _buckets(
     connection: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy, begins: Sequence[datetime]
 ) -> list[Bucket]:
-    rows = await connection.fetch(BUCKETS, list(begins), begins[0], begins[-1], COUNTED, _kinds(*COUNTED))
-    counts: dict[int, dict[str, int]] = {}
-    for row in rows:
-        counts.setdefault(row["bucket"], {})[row["status"]] = row["signals"]
+    rows = await connection.fetch(BUCKETS, list(begins), begins[0], begins[-1], COUNTED)
+    counts: dict[int, Counter[str]] = {}
+    for row in rows:  # a status may come from both halves
+        counts.setdefault(row["bucket"], Counter())[row["status"]] += row["signals"]
     return [to_bucket(begin, counts.get(number, {})) for number, begin in enumerate(begins[:-1], start=1)]
 
 
