@@ -164,6 +164,22 @@ class Settings(MasterKeySettings):
         "Accepted signals that may wait; beyond it webhooks answer 503.",
         ge=1,
     )
+    destination_url: SecretStr = _setting(
+        SecretStr(""),
+        "DEST_WEBHOOK_URL",
+        "Webhook that the bot behind /webhook/in forwards to from the first start on; empty: a paper account.",
+    )
+    destination_timeout_seconds: int = _setting(
+        5, "DEST_WEBHOOK_TIMEOUT", "Longest wait for that webhook's answer.", ge=1, le=60
+    )
+    destination_honours_idempotency: bool = _setting(
+        False,
+        "DEST_WEBHOOK_HONOURS_IDEMPOTENCY",
+        "Whether that webhook takes one Idempotency-Key once, so that an order may be posted again.",
+    )
+    destination_traderspost: bool = _setting(
+        False, "MAP_SIDE_TO_ACTION_TRADERSPOST", "Write what is forwarded there as TradersPost reads it."
+    )
     forwards_per_minute_max: int = _setting(
         60,
         "DEST_WEBHOOK_MAX_REQ_PER_MIN",

@@ -1,16 +1,22 @@
 """System A over HTTP: what its bot lets through is forwarded to a destination that misbehaves (F005, F008 to F011, F015)."""
 
+import asyncio
 import itertools
 import json
 
 import pytest
 
+from pregao.bootstrap.jobs import serve_jobs
 from pregao.edges.paper.serve import PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.rebuild import compare_with_journal
 from tests.edges.exchanges.scripted_destination import scripted_destination
-from tests.journeys.whole_desk import running_desk
+from tests.journeys.whole_desk import DEMO_SECRET, running_desk
 
+SELL_WORDS, BUY_WORDS = ("sell", "exit", "close"), ("buy", "long", "enter")
+PAIRS = [
+    pair for pair in itertools.product((None, *SELL_WORDS, *BUY_WORDS), repeat=2) if pair != (None, None)
+]
 ORDER_OF_STATUS = ["received", "processing", "approved", "queued_forwarding", "forwarding"]
 numbers = itertools.count(1)
 
@@ -115,3 +121,145 @@ class TestForwarding:
         assert (shown["destination"]["host"], shown["destination"]["timeout_seconds"]) == ("127.0.0.1", 5)
         assert "s3cr3t" not in json.dumps(shown)
         assert (await compare_with_journal(journal)).differences == ()
+
+    async def test_f010_f011_what_fails_for_good_leaves_no_position_and_keeps_what_was_said(
+        self, desk, site, journal
+    ):
+        """A refusal is final at once; 429 and 5xx are posted again under one key, with back-off, a bounded number of times."""
+        bot, _ = await forwarding_bot(desk, site, "strict")
+        site.by_ticker = {
+            "REFUSED": 422,
+            "MOVED": "redirect",
+            "MUTE": "silence",
+            "CUT": "reset",
+            "NOISE": "garbage",
+        }
+        ends = {}
+
+        async def buy(ticker):
+            receipt = await forwarded(desk, bot, ticker, action="buy")
+            ends[ticker] = (await status(journal, receipt["signal_id"])) | {
+                "position": await position(journal, ticker), "code": receipt["rows"][0]["code"],
+                "posts": len(site.of(ticker)), "keys": len(set(site.keys_of(ticker))),
+            }  # fmt: skip
+
+        site.troubles.extend([503, (429, {"Retry-After": "1"})])
+        await buy("BUSY")
+        await asyncio.gather(*(buy(ticker) for ticker in site.by_ticker))
+
+        def told(ticker, *names):
+            return tuple(ends[ticker][name] for name in names)
+
+        how = ("status", "http_status", "position", "posts", "keys")
+        assert told("BUSY", *how) == ("forwarded_success", 200, "open", 3, 1)
+        assert told("REFUSED", *how) == ("forwarded_http_error", 422, "abandoned", 1, 1)
+        assert told("MOVED", *how) == ("forwarded_http_error", 302, "abandoned", 1, 1)
+        for ticker in ("MUTE", "CUT", "NOISE"):
+            assert told(ticker, *how) == ("forwarded_timeout", None, "abandoned", 1, 1), ticker
+        assert len(ends["REFUSED"]["answer"]) == 500
+        assert ends["REFUSED"]["answer"].startswith("no: 422")
+
+    async def test_f010_f011_where_the_key_is_honoured_a_lost_answer_is_asked_for_again(
+        self, desk, site, journal
+    ):
+        bot, _ = await forwarding_bot(desk, site, "idempotent", honours_idempotency=True, timeout_seconds=1)
+        site.troubles.extend(["silence", "reset"])
+
+        bought = await forwarded(desk, bot, "LOST", action="buy")
+        site.by_ticker = {"LOST": 400}
+        refused = await forwarded(desk, bot, "LOST", action="sell")
+        still = await position(journal, "LOST")
+        site.by_ticker = {}
+        sold = await forwarded(desk, bot, "LOST", action="exit")
+
+        assert (await status(journal, bought["signal_id"]))["status"] == "forwarded_success"
+        assert len(site.keys_of("LOST")) == 3 + 2
+        assert len(set(site.keys_of("LOST")[:3])) == 1
+        assert site.taken[bought["signal_id"]] == 1
+        assert (refused["rows"][0]["code"], still) == ("FORWARD_HTTP_ERROR", "open")
+        assert (await status(journal, sold["signal_id"]))["status"] == "forwarded_success"
+        assert await position(journal, "LOST") == "closed"
+        seen = [one for one, _, _ in await events(journal, bought["signal_id"])]
+        assert seen == [*ORDER_OF_STATUS, "forwarded_success"]
+        assert (await compare_with_journal(journal)).differences == ()
+
+    async def test_f008_two_buys_at_once_make_one_position(self, desk, site, journal):
+        bot, _ = await forwarding_bot(desk, site, "single")
+
+        receipts = await asyncio.gather(*(forwarded(desk, bot, "TWICE", action="buy") for _ in range(2)))
+        nothing = await forwarded(desk, bot, "NEVER", action="sell")
+
+        codes = sorted(receipt["rows"][0]["code"] or "" for receipt in receipts)
+        rows = await journal.pool.fetch("SELECT status FROM pregao.positions WHERE symbol = 'TWICE'")
+        assert (codes, [row["status"] for row in rows]) == (["", "SAME_SIDE_OPEN"], ["open"])
+        assert [post["ticker"] for post in site.posts] == ["TWICE"]
+        assert (await status(journal, nothing["signal_id"]))["status"] == "rejected"
+
+
+def said(side, action):
+    """Give the words of a pair as a body has them."""
+    return {name: word for name, word in (("side", side), ("action", action)) if word}
+
+
+class TestTheSourcesDesk:
+    """With DEST_WEBHOOK_URL set, what comes in at /webhook/in is what system A makes of it."""
+
+    @pytest.fixture
+    async def desk(self, database, tmp_path, site):
+        async with running_desk(
+            database, tmp_path, paper=PaperSettings(still=True), destinations_allowed=("127.0.0.1",),
+            destination_url=site.url, destination_honours_idempotency=True, forward_limit_enabled=False,
+            webhook_in_open=True, is_watched=False,
+        ) as running:  # fmt: skip
+            yield running
+
+    async def come_in(self, desk, ticker, **words):
+        body = {"ticker": ticker, "alert_id": f"alert {next(numbers)}", "secret": DEMO_SECRET, **words}
+        answer = await desk.client.post("/webhook/in", json=body)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["signal_id"]
+
+    async def receipt(self, desk, ticker, **words):
+        return await desk.receipt(await self.come_in(desk, ticker, **words))
+
+    async def test_f005_f006_f007_f015_filters_by_list_and_position_and_forwards(self, desk, site, journal):
+        async with asyncio.timeout(20):
+            while not (await desk.ask("GET", "/api/v1/exchange-accounts"))["items"]:
+                await asyncio.sleep(0.05)
+        unlisted = await self.receipt(desk, "T0", action="buy")
+        listed = [f"T{number}" for number in range(len(PAIRS))]
+        strategy = await desk.ask(
+            "POST", "/api/v1/screener/strategies", json={"name": "all", "source": "static", "tickers": listed}
+        )
+        await desk.ask("POST", f"/api/v1/screener/strategies/{strategy['strategy_id']}/activate")
+        jobs = asyncio.create_task(serve_jobs(desk.settings))
+        async with asyncio.timeout(20):
+            while not (await desk.ask("GET", "/api/v1/screener"))["size"]:
+                await asyncio.sleep(0.05)
+        jobs.cancel()
+        await asyncio.gather(jobs, return_exceptions=True)
+
+        arrived = [
+            await self.come_in(desk, ticker, **said(*pair))
+            for ticker, pair in zip(listed, PAIRS, strict=True)
+        ]
+        receipts = [await desk.receipt(signal_id) for signal_id in arrived]
+        unknown = [
+            await desk.client.post("/webhook/in", json={"ticker": "T0", "secret": DEMO_SECRET, **said(*pair)})
+            for pair in (("up", "up"), (None, "up"))
+        ]
+        open_desk = await desk.client.post("/webhook/in", json={"ticker": "T1", "action": "buy"})
+
+        bought = {post["ticker"] for post in site.posts}
+        assert [ticker in bought for ticker in listed] == [
+            all(word in {None, *BUY_WORDS} for word in pair) for pair in PAIRS
+        ]
+        shown = [(await status(journal, receipt["signal_id"]))["status"] for receipt in receipts]
+        assert shown == ["forwarded_success" if ticker in bought else "rejected" for ticker in listed]
+        assert {post["side"] for post in site.posts} == {"buy"}
+        assert (unlisted["code"], {one.status_code for one in unknown}) == ("SCREENER_DECLINED", {422})
+        assert open_desk.status_code == 401
+        held = next(iter(sorted(bought)))
+        sold = await self.receipt(desk, held, side="buy", action="exit")
+        assert (await status(journal, sold["signal_id"]))["status"] == "forwarded_success"
+        assert await position(journal, held) == "closed"

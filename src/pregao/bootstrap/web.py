@@ -11,6 +11,7 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
+from pregao.bootstrap.forwarding import ensure_forwarding
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker_name
 from pregao.bootstrap.shared import build_vault, screener_limits, sell_list_rule, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
@@ -274,12 +275,17 @@ async def _make_demo(
     settings: Settings, journal: Journal, *, vault: Vault, door: PaperDoor, doorbell: Doorbell, clock: Clock
 ) -> None:
     """Make the demo desk as soon as the paper exchange answers; the desk serves meanwhile."""
+    await ensure_forwarding(settings, journal, vault=vault, now=clock())
+    doorbell.ring("bots")
+    doorbell.ring(SCREENER)
     await door.wait_until_up()
     desk = DemoDesk(journal, vault=vault, register=partial(_register_on_paper, door))
     secret = settings.demo_secret.get_secret_value()
-    default = default_bot(secret=secret, is_open=settings.webhook_in_open, now=clock())
+    # Whoever forwards may reach real money: then nobody signals without the secret.
+    is_open = settings.webhook_in_open and not settings.destination_url.get_secret_value()
+    default = default_bot(secret=secret, is_open=is_open, now=clock())
     await desk.ensure_bot(default, followers=DEFAULT_FOLLOWERS, now=clock())
-    await desk.ensure_open(default.webhook_path, is_open=settings.webhook_in_open, now=clock())
+    await desk.ensure_open(default.webhook_path, is_open=is_open, now=clock())
     if settings.demo:
         await desk.ensure_bot(demo_bot(secret=secret, now=clock()), followers=DEMO_FOLLOWERS, now=clock())
         host = "127.0.0.1" if settings.server_host in EVERY_ADDRESS else settings.server_host
