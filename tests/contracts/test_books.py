@@ -33,12 +33,11 @@ BATCHES = 200
 COMPARED_EVERY = 20
 FORGOTTEN_AFTER, KNOWN_AFTER = 90, 150
 NOT_FOLDED = {
-    "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
+    "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "HistoryImported", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
     "PositionGuarded",
     "StrategyConfigured", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
-    "RetentionSet", "PastForgotten", "HealthAlarmed", "DatabaseCleared", "BookedByHand", "HistoryImported",
-    "SellListConfigured",
+    "RetentionSet", "PastForgotten", "HealthAlarmed", "DatabaseCleared", "BookedByHand", "SellListConfigured",
 }  # fmt: skip
 """Memory knows no people, no jobs that sell out, and of the screener only its list; others change no state in PostgreSQL either."""
 
