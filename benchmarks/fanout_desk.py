@@ -336,6 +336,8 @@ async def _set_up(
         await transaction.append(facts)
         await transaction.connection.executemany(KEEP, sealed)
         # The web role makes an account of its own at its first start: it takes the next number.
-        await transaction.connection.execute("SELECT setval('account_ids', $1)", accounts)
+        await transaction.connection.execute(
+            "SELECT setval('account_ids', greatest($1, 1), $1 > 0)", accounts
+        )
     await journal.pool.execute("ANALYZE")
     await journal.pool.close()

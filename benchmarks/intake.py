@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.intake_servers import PATHS, SECRET, STATUS, add_bot, serve
-from benchmarks.load import post
+from benchmarks.posting import post
 from benchmarks.report import cpu_seconds, cpu_seconds_of_tree, machine, medians, show, show_json
 from pregao.edges.postgres.migrate import migrate
 from pregao.edges.processes.postgres import EmbeddedPostgres, wheel_binaries

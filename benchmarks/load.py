@@ -1,130 +1,295 @@
 """
-A load of HTTP posts over kept-alive connections, from a process of its own: `post` starts it and gives its figures.
+The whole path under load: signals to `/webhook/in` at a fixed rate, each forwarded to a destination of somebody else's.
 
-Plain sockets and epoll: a request costs it some microseconds, so that the server is what is measured.
+    python -m benchmarks.load                  100 a second for a minute, then the highest rate the machine sustains
+    python -m benchmarks.load --seconds 10 --no-ceiling
+
+Wholeness is judged after the rate that was asked; what comes after it is to find where the desk falls behind.
+A signal leaves when its time has come, whether the last one was answered or not, and its latency counts from then: a desk
+that stalls cannot hide it. Nothing may be lost: every signal that was answered 202 is settled in the end, and what the
+desk says it forwarded is what the destination took, each once by its Idempotency-Key.
 """
 
 import argparse
+import asyncio
 import json
-import select
-import socket
-import subprocess
-import sys
+import tempfile
 import time
-from array import array
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-ANSWER_SECONDS_MAX = 30.0  # for what is still on its way when the time is over
+import aiohttp
+import asyncpg
+from aiohttp import web
+
+from benchmarks.fanout_desk import FanoutDesk, running_desk
+from benchmarks.report import machine, show, show_json
+from pregao.edges.processes.sockets import find_free_port
+
+TICKERS = 3_000  # bought in turn, then sold in turn: half a minute later at the rate that is asked
+ROLES = ("web", "trader")
+CONNECTIONS_MAX = 256
+ANSWER_SECONDS_MAX = 30.0
+SETTLE_SECONDS_MAX = 120.0
+START_SECONDS_MAX = 60.0
+RATE_ASKED = 100.0  # F128
+CEILING_SECONDS = 10.0
+CEILING_STEP = 1.5
+SUSTAINED_P99_MS = 1_000.0  # a third of what TradingView waits
+
+UNSETTLED = "SELECT count(*) FROM signals WHERE settled_at IS NULL"
+OUTCOMES = """
+SELECT count(*) AS signals, count(settled_at) AS settled,
+       (SELECT count(*) FROM orders WHERE status = 'filled') AS forwarded,
+       percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
+           ORDER BY extract(epoch FROM settled_at - received_at) * 1000) AS settle_ms
+FROM signals
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What came back."""
+@dataclass
+class Destination:
+    """A webhook that takes everything, each key once."""
 
-    answered: int  # with the status that was hoped for
-    failed: int
-    seconds: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float  # of the load itself, per request
+    keys: Counter[str] = field(default_factory=Counter)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.keys[request.headers["Idempotency-Key"]] += 1
+        return web.json_response({"accepted": True})
+
+
+@dataclass
+class Run:
+    """What came back at one rate."""
+
+    rate: float
+    sent: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)  # 0: no answer
+    took_ms: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
-    def per_second(self) -> float:
-        return self.answered / self.seconds
+    def accepted(self) -> int:
+        return self.statuses[202]
+
+    @property
+    def is_sustained(self) -> bool:
+        """Say whether all were taken, in time."""
+        return self.accepted == self.sent and self.at(0.99) <= SUSTAINED_P99_MS
+
+    def at(self, share: float) -> float:
+        ranked = sorted(self.took_ms) or [0.0]
+        return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "rate_asked": self.rate,
+            "sent": self.sent,
+            "accepted": self.accepted,
+            "per_second": self.accepted / self.seconds if self.seconds else 0.0,
+            **{f"p{share}_ms": self.at(share / 100) for share in (50, 95, 99)},
+            "statuses": dict(self.statuses),
+        }
 
 
-def post(port: int, path: str, body: str, *, seconds: float, connections: int, run: int, status: int) -> Load:
-    """Post ``body`` (its ``{n}`` becomes a number used once) for some seconds, and wait for every answer."""
-    command = [sys.executable, "-m", "benchmarks.load", f"--port={port}", f"--path={path}", f"--body={body}"]
-    command += [f"--seconds={seconds}", f"--connections={connections}", f"--run={run}", f"--status={status}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Load(**json.loads(done.stdout))
+class Sender:
+    """Sends signals at a rate, on kept-alive connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, url: str, secret: str) -> None:
+        self._session = session
+        self._url = url
+        self._secret = secret
+        self._number = 0
+
+    async def run(self, *, rate: float, seconds: float) -> Run:
+        done = Run(rate)
+        began = time.perf_counter()
+        under_way = []
+        for index in range(int(rate * seconds)):
+            due = began + index / rate
+            if (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            under_way.append(asyncio.create_task(self._post(done, due=due)))
+        await asyncio.gather(*under_way)
+        done.seconds = time.perf_counter() - began
+        return done
+
+    async def _post(self, done: Run, *, due: float) -> None:
+        number, self._number = self._number, self._number + 1
+        is_buy = number // TICKERS % 2 == 0
+        body = {
+            "ticker": f"T{number % TICKERS:04d}",
+            "action": "buy" if is_buy else "sell",
+            "secret": self._secret,
+            "alert_id": f"load {number}",
+        }
+        done.sent += 1
+        try:
+            async with self._session.post(self._url, json=body) as answer:
+                await answer.read()
+                done.statuses[answer.status] += 1
+        except (aiohttp.ClientError, TimeoutError):
+            done.statuses[0] += 1
+        done.took_ms.append((time.perf_counter() - due) * 1_000)
 
 
-class _Connection:
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sent_at = 0.0
-        self.rest = b""
+async def measure(*, rate: float, seconds: float, with_ceiling: bool) -> dict[str, Any]:
+    """Carry it out on a desk of its own."""
+    destination = Destination()
+    with tempfile.TemporaryDirectory(prefix="pregao-load-") as folder:
+        async with (
+            Serving(destination),
+            running_desk(Path(folder), venue_url=f"http://127.0.0.1:{find_free_port()}", accounts=0) as desk,
+        ):
+            for role in ROLES:
+                await desk.start_role(role, PREGAO_DESTINATIONS_ALLOWED="127.0.0.1")
+            await desk.wait_for_web()
+            timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
+            async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+                secret = await _set_up(desk, destination, session=session)
+                sender = Sender(session, url=f"http://127.0.0.1:{desk.web_port}/webhook/in", secret=secret)
+                await sender.run(rate=20, seconds=2)  # warm
+                page: dict[str, Any] = {
+                    "machine": machine(),
+                    "durability": await desk.durability(),
+                    "run": (await sender.run(rate=rate, seconds=seconds)).figures(),
+                }
+                await _settled(desk)
+                page["path"] = await _outcomes(desk, destination)
+                if with_ceiling:
+                    page["ceiling"] = [one.figures() for one in await _ceiling(sender, desk, above=rate)]
+                    page["path_after_ceiling"] = await _outcomes(desk, destination)
+    return page
 
 
-def _is_whole(answer: bytes) -> bool:
-    end = answer.find(b"\r\n\r\n")
-    if end < 0:
-        return False
-    at = answer.find(b"content-length: ", 0, end) + 16
-    return len(answer) >= end + 4 + int(answer[at : answer.find(b"\r", at)])
+class Serving:
+    """Serve a destination while the block runs."""
+
+    def __init__(self, destination: Destination) -> None:
+        """Serve this one."""
+        app = web.Application()
+        app.router.add_post("/hook", destination.answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._destination = destination
+
+    async def __aenter__(self) -> None:
+        port = find_free_port()
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self._destination.url = f"http://127.0.0.1:{port}/hook"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
 
 
-def _drive(args: argparse.Namespace) -> Load:
-    before, after = args.body.encode().split(b"{n}")
-    length = len(before) + 12 + len(after)
-    head = f"POST {args.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-    head = f"{head}content-length: {length}\r\n\r\n"
-    form = (head.encode() + before).replace(b"%", b"%%") + b"%012d" + after.replace(b"%", b"%%")
-    hoped = b"HTTP/1.1 %d" % args.status
-    number = args.run * 10**9
-    poll = select.epoll()
-    byfd = {}
-    for _ in range(args.connections):
-        connection = _Connection(args.port)
-        byfd[connection.socket.fileno()] = connection
-        poll.register(connection.socket, select.EPOLLIN)
-    clock = time.perf_counter
-    took = array("d")
-    failed = 0
-    began, cpu_began = clock(), time.process_time()
-    until = began + args.seconds
-    for connection in byfd.values():
-        connection.sent_at = clock()
-        connection.socket.send(form % number)
-        number += 1
-    on_the_way = args.connections
-    while on_the_way and clock() < until + ANSWER_SECONDS_MAX:
-        for fd, _ in poll.poll(1):
-            connection = byfd[fd]
-            answer = connection.rest + connection.socket.recv(65536)
-            if not answer:
-                raise ConnectionError("The server closed a connection.")
-            if not _is_whole(answer):
-                connection.rest = answer
-                continue
-            connection.rest = b""
-            now = clock()
-            if answer.startswith(hoped):
-                took.append(now - connection.sent_at)
-            else:
-                failed += 1
-            if now >= until:
-                on_the_way -= 1
-                continue
-            connection.sent_at = now
-            connection.socket.send(form % number)
-            number += 1
-    seconds, cpu = clock() - began, time.process_time() - cpu_began
-    ranked = sorted(took) or [0.0]
-    return Load(
-        answered=len(took),
-        failed=failed + on_the_way,
-        seconds=seconds,
-        p50_ms=ranked[len(ranked) // 2] * 1e3,
-        p99_ms=ranked[len(ranked) * 99 // 100] * 1e3,
-        cpu_us=cpu / max(1, len(took)) * 1e6,
+async def _set_up(desk: FanoutDesk, destination: Destination, *, session: aiohttp.ClientSession) -> str:
+    """Make the bot `default` with one account that forwards, and give the bot's secret."""
+    api = f"http://127.0.0.1:{desk.web_port}/api/v1"
+
+    async def ask(path: str, **body: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {desk.admin_token}"}
+        async with session.post(f"{api}{path}", json=body, headers=headers) as answer:
+            assert answer.status < 400, f"{path}: {answer.status} {await answer.text()}"
+            told: dict[str, Any] = await answer.json()
+            return told
+
+    bot = await ask("/bots", name="default", allowed_directions="buy_only", signals_per_minute_max=1_000_000)
+    account = await ask(
+        "/exchange-accounts", name="load", venue="webhook", destination={"url": destination.url}
+    )
+    await ask(
+        "/bot-subscriptions",
+        bot_id=bot["bot_id"],
+        account_id=account["account_id"],
+    )
+    await ask("/destinations/limit/pause")
+    secret: str = bot["secret"]
+    return secret
+
+
+async def _ceiling(sender: Sender, desk: FanoutDesk, *, above: float) -> list[Run]:
+    """Raise the rate until it is not sustained any more, by answers and by what the trader keeps up with."""
+    runs: list[Run] = []
+    rate = above
+    while True:
+        rate *= CEILING_STEP
+        began = time.perf_counter()
+        run = await sender.run(rate=rate, seconds=CEILING_SECONDS)
+        await _settled(desk)
+        # What waits when the sending is over must not take as long again.
+        run.seconds = max(run.seconds, time.perf_counter() - began - 1.0)
+        runs.append(run)
+        if not run.is_sustained or run.seconds > 1.5 * CEILING_SECONDS:
+            return runs
+
+
+async def _settled(desk: FanoutDesk) -> None:
+    connection = await desk.connection()
+    async with asyncio.timeout(SETTLE_SECONDS_MAX):
+        while await connection.fetchval(UNSETTLED):  # noqa: ASYNC110  # the database tells nobody
+            await asyncio.sleep(0.1)
+
+
+async def _outcomes(desk: FanoutDesk, destination: Destination) -> dict[str, Any]:
+    connection = await desk.connection()
+    row = await connection.fetchrow(OUTCOMES)
+    assert row is not None, "counting always gives a row"
+    denied: list[asyncpg.Record] = await connection.fetch(
+        "SELECT coalesce(code, status) AS why, count(*) AS n FROM orders WHERE status <> 'filled' GROUP BY 1"
+    )
+    p50, p95, p99 = (float(one) for one in row["settle_ms"])
+    return {
+        "signals": row["signals"],
+        "settled": row["settled"],
+        "forwarded": row["forwarded"],
+        "taken_by_the_destination": len(destination.keys),
+        "taken_twice": sum(times > 1 for times in destination.keys.values()),
+        "not_forwarded": {one["why"]: one["n"] for one in denied},
+        "settle_p50_ms": p50,
+        "settle_p95_ms": p95,
+        "settle_p99_ms": p99,
+    }
+
+
+def is_whole(page: dict[str, Any]) -> bool:
+    """Say whether nothing was lost: all was taken, is settled, and arrived once."""
+    run, path = page["run"], page["path"]
+    return (
+        run["accepted"] == run["sent"]
+        and path["settled"] == path["signals"] == path["forwarded"]  # none expired on the way, either
+        and path["forwarded"] == path["taken_by_the_destination"]
+        and path["taken_twice"] == 0
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--path", required=True)
-    parser.add_argument("--body", required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--connections", type=int, required=True)
-    parser.add_argument("--run", type=int, required=True)
-    parser.add_argument("--status", type=int, required=True)
-    load = _drive(parser.parse_args())
-    print(json.dumps({name: getattr(load, name) for name in Load.__slots__}))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0] if __doc__ else None)
+    parser.add_argument("--rate", type=float, default=RATE_ASKED)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--no-ceiling", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    page = asyncio.run(measure(rate=args.rate, seconds=args.seconds, with_ceiling=not args.no_ceiling))
+    page["is_whole"] = is_whole(page)
+    if args.json:
+        show_json(page)
+    else:
+        runs = [page["run"], *page.get("ceiling", ())]
+        columns = ("rate asked", "sent", "accepted", "per second", "p50 ms", "p95 ms", "p99 ms")
+        names = ("rate_asked", "sent", "accepted", "per_second", "p50_ms", "p95_ms", "p99_ms")
+        show("Answers of /webhook/in", columns, [[run[name] for name in names] for run in runs])
+        show(
+            "The whole path",
+            ("figure", "value"),
+            [[name, str(value)] for name, value in page["path"].items()],
+        )
+        print(json.dumps({name: page[name] for name in ("durability", "machine", "is_whole")}))
+    raise SystemExit(0 if page["is_whole"] else 1)
 
 
 if __name__ == "__main__":
