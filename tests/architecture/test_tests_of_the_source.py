@@ -15,8 +15,10 @@ TESTS = Path(__file__).parents[1]
 COVERED_BY = {
     "test_backfill_stop_price_calculates_correctly": (
         "rooms/stops/test_backfill.py::TestBackfill::test_computes_the_price_for_each_side",
-        "edges/http/api/test_stops.py::TestBackfill::"
-        "test_gives_each_the_stop_its_settings_ask_for_in_batches_and_the_second_run_nothing",
+        (
+            "edges/http/api/test_stops.py::TestBackfill::"
+            "test_gives_each_the_stop_its_settings_ask_for_in_batches_and_the_second_run_nothing"
+        ),
     ),
     "test_backfill_validates_stop_direction": (
         "rooms/stops/test_backfill.py::TestBackfill::test_skips_a_stop_in_the_wrong_direction",
@@ -70,8 +72,8 @@ def has(node: str) -> bool:
     if names == ["*"]:
         return "def test_" in text
     of_class, name = names
-    body = re.split(rf"^class {of_class}\b", text, flags=re.M)
-    return len(body) == 2 and f"def {name}(" in re.split(r"^class ", body[1], flags=re.M)[0]
+    body = re.split(rf"^class {of_class}\b", text, flags=re.MULTILINE)
+    return len(body) == 2 and f"def {name}(" in re.split(r"^class ", body[1], flags=re.MULTILINE)[0]
 
 
 class TestTestsOfTheSource:

@@ -186,6 +186,27 @@ class TestUnguarded:
         [row] = await story.desk.rows("SELECT fact FROM journal WHERE kind = 'PositionGuarded'")
         assert "seconds" in row["fact"]
 
+    async def test_is_not_told_again_by_the_next_trader_who_tells_its_end(self, story):
+        """The one that told it has died, and with it what it knew."""
+        [stands] = story.protections.standing()
+        await story.protections.cancel_protection(account_id=1, protection_id=stands.protection_id)
+        await story.trader.lines._look_through(1)
+        assert await self.look(story, seconds=30.0) == ["PositionUnguarded"]
+        [told] = await story.desk.rows(
+            "SELECT fact ->> 'since' AS since FROM journal WHERE kind = 'PositionUnguarded'"
+        )
+
+        story.trader, _ = await story.desk.make_trader("trader-2")
+        assert await self.look(story, seconds=1.0) == ["PositionUnguarded"]
+        story.trader, _ = await story.desk.make_trader("trader-3")
+        await keep(story)
+
+        assert await self.look(story) == ["PositionUnguarded", "PositionGuarded"]
+        [over] = await story.desk.rows(
+            "SELECT fact ->> 'since' AS since FROM journal WHERE kind = 'PositionGuarded'"
+        )
+        assert over == told
+
     async def test_is_not_told_where_the_venue_s_line_stands(self, story):
         assert await self.look(story, seconds=30.0) == []
 

@@ -212,6 +212,10 @@ class Store(Protocol[Tx]):
         """Give what is held, must be guarded, and has neither a line at the venue for all of it nor a monitor that watches."""
         ...
 
+    async def peek_told_open(self, venues: Collection[Venue]) -> Sequence[LeftOpen]:
+        """Give what was told to stand open, and whose end nobody has told; ``since`` is as it was told."""
+        ...
+
     async def is_watched(self, venue: Venue, symbol: str) -> bool:
         """Say whether a monitor watches the symbol's price now."""
         ...

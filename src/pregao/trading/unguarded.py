@@ -38,14 +38,18 @@ class Unguarded:
         self._floor = floor
         self._venues: set[Venue] = set()
         self._spans: Mapping[int, Span] = {}
+        self._taken_over: set[Venue] = set()  # what was told of their positions before is not known here yet
 
     def go_round(self, venue: Venue) -> None:
         """Look at the venue's positions."""
+        if venue not in self._venues:
+            self._taken_over.add(venue)
         self._venues.add(venue)
 
     def leave(self, venue: Venue) -> None:
         """Leave the venue's positions to another trader."""
         self._venues.discard(venue)
+        self._taken_over.discard(venue)
 
     async def look(self) -> None:
         """Look once, a second after the last time."""
@@ -56,6 +60,7 @@ class Unguarded:
         """Look at what stands open, and tell of spans that have become too long, and of told ones that are over."""
         if not self._venues and not self._spans:
             return
+        await self._recall()
         found = await self._floor.store.peek_open(self._venues, limit=OPEN_PER_LOOK)
         now = self._floor.clock()
         spans = {one.position_id: _seen(self._spans.get(one.position_id), one, now=now) for one in found}
@@ -68,6 +73,16 @@ class Unguarded:
             number: Span(span.position, span.watch, is_told=span.is_told or number in told)
             for number, span in spans.items()
         }
+
+    async def _recall(self) -> None:
+        """Know what another trader has told to stand open: it is not told twice, and its end is told by us."""
+        if not self._taken_over:
+            return
+        venues = set(self._taken_over)
+        told = await self._floor.store.peek_told_open(venues)
+        before = {one.position_id: Span(one, Watch(unguarded_since=one.since), is_told=True) for one in told}
+        self._spans = {**before, **self._spans}
+        self._taken_over -= venues
 
 
 def _seen(before: Span | None, position: LeftOpen, *, now: datetime) -> Span:

@@ -14,6 +14,7 @@ from pregao.edges.postgres.rows import to_values
 from pregao.stops.ports import LeftOpen, Line
 
 ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)
+TOLD_DAYS = 7  # an alarm that is older than this has been heard
 TOLD_SECONDS_MAX = (
     5.0  # a monitor says each second what it watches; one that is silent for longer is not counted on
 )
@@ -139,6 +140,26 @@ async def peek_open(pool: asyncpg.Pool, venues: Collection[Venue], *, limit: int
         limit,
         timedelta(seconds=TOLD_SECONDS_MAX),
         timedelta(seconds=PRICE_AGE_SECONDS_MAX),
+    )
+    return to_values(rows, LeftOpen)
+
+
+async def peek_told_open(pool: asyncpg.Pool, venues: Collection[Venue]) -> list[LeftOpen]:
+    """Give what was told to stand open, and whose end nobody has told; ``since`` is as it was told."""
+    rows = await pool.fetch(
+        """
+        SELECT s.position_id, s.account_id, s.signal_id, told.since FROM (
+            SELECT DISTINCT ON (position_id) position_id, kind, since FROM (
+                SELECT (fact ->> 'position_id')::bigint AS position_id, kind, (fact ->> 'since')::timestamptz AS since, seq
+                FROM journal WHERE kind IN ('PositionUnguarded', 'PositionGuarded')
+                               AND happened_at > clock_timestamp() - $2::interval) AS alarms
+            ORDER BY position_id, seq DESC) AS told
+        JOIN stops AS s USING (position_id)
+        WHERE told.kind = 'PositionUnguarded' AND s.venue = ANY($1::text[])
+        ORDER BY s.position_id
+        """,
+        sorted(venues),
+        timedelta(days=TOLD_DAYS),
     )
     return to_values(rows, LeftOpen)
 

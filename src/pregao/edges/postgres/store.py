@@ -157,6 +157,9 @@ class PostgresStore:
     async def peek_open(self, venues: Collection[Venue], *, limit: int) -> list[LeftOpen]:
         return await lines.peek_open(self._pool, venues, limit=limit)
 
+    async def peek_told_open(self, venues: Collection[Venue]) -> list[LeftOpen]:
+        return await lines.peek_told_open(self._pool, venues)
+
     async def is_watched(self, venue: Venue, symbol: str) -> bool:
         return await lines.is_watched(self._pool, venue=venue, symbol=symbol)
 

@@ -16,6 +16,8 @@ from pregao.domain.facts import (
     DecisionApproved,
     DecisionPending,
     Fact,
+    PositionGuarded,
+    PositionUnguarded,
     SignalAccepted,
     StopDisarmed,
 )
@@ -488,6 +490,22 @@ class MemoryStore:
                 )
             )
         return found[:limit]
+
+    async def peek_told_open(self, venues: Collection[Venue]) -> list[LeftOpen]:
+        state = await self._read()
+        told: dict[int, PositionUnguarded] = {}
+        for fact in state.journal:
+            if isinstance(fact, PositionUnguarded):
+                told[fact.position_id] = fact
+            elif isinstance(fact, PositionGuarded):
+                told.pop(fact.position_id, None)
+        return [
+            LeftOpen(
+                position_id=number, account_id=fact.account_id, signal_id=fact.signal_id, since=fact.since
+            )
+            for number, fact in sorted(told.items())
+            if number in state.stops and state.stops[number].armed.venue in venues
+        ]
 
     async def is_watched(self, venue: Venue, symbol: str) -> bool:
         """No: a history has no monitors."""
