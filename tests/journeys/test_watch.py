@@ -195,7 +195,7 @@ class Guarded:
         """Start a monitor; give it when it watches."""
         floor, lease, doorbell = await self.make_floor(name)
         self.watches = Breakable(PostgresWatches(self.desk.journal.pool, lease))
-        memory = None if kept is None else MemoryExits(floor, claimed_by=name, path=kept)
+        memory = None if kept is None else MemoryExits(floor, claimed_by=name, folder=kept)
         monitor = Monitor(
             floor,
             watches=self.watches,
@@ -787,7 +787,7 @@ class TestDatabaseAway:
 
     async def test_a_reached_stop_is_exited_without_it_and_written_down_once(self, guarded, tmp_path):
         await guarded.hold()
-        await guarded.watch(kept=tmp_path / "kept.jsonl")
+        await guarded.watch(kept=tmp_path)
         await guarded.watched()
         guarded.exchange.stream_is_down = True  # the trader's database is the same one
         guarded.break_off()
@@ -798,7 +798,7 @@ class TestDatabaseAway:
             while not guarded.exits():
                 await asyncio.sleep(0.02)
         waited = time.monotonic() - began
-        left = (tmp_path / "kept.jsonl").read_text()
+        left = (tmp_path / "memory_exits.monitor-1.jsonl").read_text()
         guarded.break_off(is_away=False)
         await guarded.desk.until("SELECT count(*) = 1 FROM stop_claims WHERE status = 'submitted'")
         await guarded.desk.until("SELECT count(*) = 1 FROM orders WHERE leg = 'exit' AND status = 'accepted'")
@@ -810,11 +810,11 @@ class TestDatabaseAway:
         assert claim["token"] in left
         assert (claim["status"], claim["is_from_memory"]) == ("executed", True)
         assert len(guarded.exchange.orders) == 2  # the entry and one exit
-        assert (tmp_path / "kept.jsonl").read_text() == ""
+        assert (tmp_path / "memory_exits.monitor-1.jsonl").read_text() == ""
 
     async def test_one_that_dies_before_it_is_back_leaves_a_word_of_it(self, guarded, tmp_path):
         await guarded.hold()
-        await guarded.watch(kept=tmp_path / "kept.jsonl")
+        await guarded.watch(kept=tmp_path)
         await guarded.watched()
         guarded.exchange.stream_is_down = True
         guarded.break_off()
@@ -824,9 +824,27 @@ class TestDatabaseAway:
                 await asyncio.sleep(0.02)
         await guarded.kill_monitors()
 
-        await guarded.watch("monitor-2", kept=tmp_path / "kept.jsonl")
+        await guarded.watch("monitor-2", kept=tmp_path)
         await guarded.desk.until("SELECT count(*) = 1 FROM stop_claims WHERE is_from_memory")
         guarded.exchange.clock.forward(10)  # nobody heard the venue's answer: it is asked
         await guarded.closed()
 
         assert len(guarded.exchange.orders) == 2
+        assert [one.name for one in tmp_path.iterdir()] == ["memory_exits.monitor-2.jsonl"]
+
+    async def test_two_monitors_of_one_folder_keep_theirs_apart(self, guarded, tmp_path):
+        """What one has kept is nobody else's while it lives; once it is gone, the next to start has it."""
+        floor, _, _ = await guarded.make_floor("monitor-1")
+        first = MemoryExits(floor, claimed_by="monitor-1", folder=tmp_path)
+        second = MemoryExits(floor, claimed_by="monitor-2", folder=tmp_path)
+
+        apart = sorted(one.name for one in tmp_path.iterdir())
+        first.close()
+        second.close()
+        (tmp_path / "memory_exits.jsonl").write_text("cut off")
+        third = MemoryExits(floor, claimed_by="monitor-3", folder=tmp_path)
+
+        assert apart == ["memory_exits.monitor-1.jsonl", "memory_exits.monitor-2.jsonl"]
+        assert [one.name for one in tmp_path.iterdir()] == ["memory_exits.monitor-3.jsonl"]
+        third.close()
+        await floor.close()

@@ -32,9 +32,7 @@ async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
             monotonic=time.monotonic,
             start_venue=lambda venue: sender.exchanges[venue].start(),
             open_accounts=sender.keys.open_all,
-            memory=MemoryExits(
-                floor, claimed_by=sender.lease.worker_id, path=settings.state_dir / "memory_exits.jsonl"
-            ),
+            memory=MemoryExits(floor, claimed_by=sender.lease.worker_id, folder=settings.state_dir),
         )
         watch_exits(floor, sender.journal, join=monitor.join)
         await sender.doorbell.start()

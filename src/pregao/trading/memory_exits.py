@@ -1,17 +1,20 @@
 """
 Exits while the database is away: sent under the id they would have had, kept in a file, and written down when it is back.
 
-The file is synced before the order leaves, so that a process that dies meanwhile leaves a word of it.
+The file is synced before the order leaves, so that a process that dies meanwhile leaves a word of it. Each process has a
+file of its own and holds its lock; what lies in a file whose lock nobody holds is whoever's starts next.
 """
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
@@ -39,6 +42,7 @@ from pregao.trading.claims import HELD, Reached
 from pregao.trading.floor import Floor
 
 LOOK_SECONDS = 0.5
+FILES = "memory_exits*.jsonl"  # in the state folder; the star is a point and the process
 
 log = structlog.get_logger()
 
@@ -55,15 +59,20 @@ class Kept:
 class MemoryExits:
     """Exits of one monitor that nobody could write down."""
 
-    def __init__(self, floor: Floor, *, claimed_by: str, path: Path) -> None:
-        """Read from ``path`` what another process before this one has left there."""
+    def __init__(self, floor: Floor, *, claimed_by: str, folder: Path) -> None:
+        """Keep them in ``folder``, with what processes that are gone have left there."""
         self._floor = floor
         self._claimed_by = claimed_by
-        self._path = path
-        self._kept: dict[str, Kept] = {}  # by order
         self._sending: set[int] = set()  # positions
-        for one in _read(path):
-            self._kept[one.order.order_id] = one
+        left = [one for path in sorted(folder.glob(FILES)) if (one := KeptFile.find(path)) is not None]
+        self._kept = {kept.order.order_id: kept for one in left for kept in one.read()}  # by order
+        self._file = KeptFile.make(folder / FILES.replace("*", f".{claimed_by}"), self._kept.values())
+        for one in left:
+            one.remove()
+
+    def close(self) -> None:
+        """Let whoever starts next have what is left."""
+        self._file.close()
 
     def begin(self, one: Reached, armed: ArmedStop, position: Position, account: Account) -> bool:
         """Exit a position whose stop is reached, beside whatever else is done; False where that is under way already."""
@@ -85,7 +94,7 @@ class MemoryExits:
             kept.order = replace(kept.order, quantity=min(held, kept.order.quantity))
             if self._floor.gate.stopped(kept.order) is not None:
                 return
-            await asyncio.to_thread(_append, self._path, kept)
+            await asyncio.to_thread(self._file.append, kept)
             self._kept[kept.order.order_id] = kept
             log.critical(
                 "stops.exit.from_memory", position_id=one.position_id, order_id=kept.order.order_id,
@@ -190,7 +199,7 @@ class MemoryExits:
             await self._floor.record(outcomes)
         for name in kept:
             del self._kept[name]
-        await asyncio.to_thread(_write, self._path, list(self._kept.values()))
+        await asyncio.to_thread(self._file.write, list(self._kept.values()))
         log.warning("stops.exits.written_down", orders=len(kept))
 
 
@@ -198,31 +207,89 @@ def _line(one: Kept) -> str:
     return json.dumps({"triggered": encode(one.triggered), "order": encode(one.order)}) + "\n"
 
 
-def _append(path: Path, one: Kept) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(one))
-        file.flush()
-        os.fsync(file.fileno())
+class KeptFile:
+    """One process's file, locked while it lives: the lock is the system's, and ends with the process however it ends."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        """Have an open file that is locked."""
+        self._path = path
+        self._file = file
+
+    @classmethod
+    def find(cls, path: Path) -> "KeptFile | None":
+        """Take a file that is there; None while another process holds it."""
+        one = cls(path, path.open("r+", encoding="utf-8"))
+        if _is_locked(one._file) and one._is_there():
+            return one
+        one._file.close()
+        return None
+
+    @classmethod
+    def make(cls, path: Path, kept: Iterable[Kept]) -> "KeptFile":
+        """Make a file of one's own; one of this name is replaced, and what it held must be among ``kept``."""
+        return cls(path, _written(path, kept))
+
+    def read(self) -> list[Kept]:
+        """Give what is kept here, but for a line that was cut off: its order never left."""
+        found = []
+        for text in self._file.read().splitlines():
+            with contextlib.suppress(ValueError):
+                page: Mapping[str, str] = json.loads(text)
+                told, order = (
+                    decode("StopTriggered", page["triggered"]),
+                    decode("OrderPlanned", page["order"]),
+                )
+                assert isinstance(told, StopTriggered)
+                assert isinstance(order, OrderPlanned)
+                found.append(Kept(triggered=told, order=order))
+        return found
+
+    def append(self, one: Kept) -> None:
+        """Keep one more, and return when it is on the disk."""
+        self._file.write(_line(one))
+        _sync(self._file)
+
+    def write(self, kept: Iterable[Kept]) -> None:
+        """Keep these and no others."""
+        before, self._file = self._file, _written(self._path, kept)
+        before.close()
+
+    def remove(self) -> None:
+        """Take it away: it is kept elsewhere."""
+        if self._is_there():
+            self._path.unlink()
+        self._file.close()
+
+    def close(self) -> None:
+        """Give up the lock, and the file where nothing is kept in it."""
+        if self._is_there() and self._path.stat().st_size == 0:
+            self._path.unlink()
+        self._file.close()
+
+    def _is_there(self) -> bool:
+        """Say whether the name still means this file: it is replaced whenever something in it was written down."""
+        return self._path.exists() and os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
 
 
-def _write(path: Path, kept: list[Kept]) -> None:
+def _written(path: Path, kept: Iterable[Kept]) -> TextIO:
+    """Write a file beside, locked before it has the name."""
     fresh = path.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.writelines(_line(one) for one in kept)
-        file.flush()
-        os.fsync(file.fileno())
+    file = fresh.open("w", encoding="utf-8")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.writelines(_line(one) for one in kept)
+    _sync(file)
     fresh.replace(path)
+    return file
 
 
-def _read(path: Path) -> list[Kept]:
-    if not path.exists():
-        return []
-    found = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):  # a line that was cut off: its order never left
-            page: Mapping[str, str] = json.loads(text)
-            told, order = decode("StopTriggered", page["triggered"]), decode("OrderPlanned", page["order"])
-            assert isinstance(told, StopTriggered)
-            assert isinstance(order, OrderPlanned)
-            found.append(Kept(triggered=told, order=order))
-    return found
+def _is_locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync(file: TextIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -140,9 +140,13 @@ class Monitor:
                 for work_once in loops:
                     tasks.create_task(keep(work_once))
         finally:
-            with contextlib.suppress(*AWAY):  # a lease that is not given up runs out
-                await self._watches.give_up()
-            await self._floor.close()
+            try:
+                with contextlib.suppress(*AWAY):  # a lease that is not given up runs out
+                    await self._watches.give_up()
+                await self._floor.close()
+            finally:
+                if self._memory is not None:
+                    self._memory.close()
 
     @property
     def watched(self) -> Collection[Pair]:
