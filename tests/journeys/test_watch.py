@@ -653,6 +653,31 @@ class TestGuardrails:
         assert (state["level"], state["subject"], state["set_by"]) == ("account", "1", "desk")
         assert state["reason"].startswith("SLIPPAGE_BREACH")
 
+    async def test_f090_a_process_that_died_before_it_paused_leaves_it_to_the_next(self, guarded):
+        """What an exit has slipped by is found in the state, until somebody has said something of the tenant."""
+        await guarded.hold()
+        floor, _, _ = await guarded.make_floor("claimer")
+        [row] = await guarded.desk.rows("SELECT position_id FROM stops")
+        guarded.exchange.prices["BTCUSDT"] = Decimal(83000)
+        now = guarded.exchange.clock()
+        await Claims(floor, claimed_by="claimer").take(
+            [reached(row["position_id"], source=Source.STREAM, now=now, price=Decimal(92000))]
+        )
+        await guarded.closed()
+        assert await guarded.desk.rows("SELECT * FROM trading_states") == []
+
+        for name in ("second", "third"):
+            next_floor, _, _ = await guarded.make_floor(name)
+            looks = []
+            watch_exits(next_floor, guarded.desk.journal, join=looks.append)
+            await looks[0]()
+            states = await guarded.desk.rows("SELECT level, subject, state FROM trading_states")
+            assert [tuple(one.values()) for one in states] == [("account", "1", "reducing")]
+            await next_floor.close()
+
+        assert await guarded.desk.facts("TradingStateSet") == ["TradingStateSet"]
+        await floor.close()
+
     async def test_f092_whoever_blocks_exits_keeps_them_until_he_lets_go(self, guarded):
         await guarded.hold()
         await guarded.watch()

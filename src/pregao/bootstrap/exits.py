@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -20,12 +21,16 @@ from pregao.domain.money import ZERO
 from pregao.domain.stop import ExecutionStatus
 from pregao.domain.trading_state import Scope, TradingState, scope_of_account, scope_of_user
 from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.exits import Slipped, slipped_since
 from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.trading_states import BELL, PostgresTradingStateBooks
 from pregao.stops.guardrails import pauses_entries
 from pregao.stops.limits import STANDARD
 from pregao.trading.floor import Floor
 
+RECALLED = timedelta(
+    hours=1
+)  # so far back exits are looked at that slipped while nobody was there to pause their tenant
 BY_DESK = Asker(name="desk", user_id=None, is_staff=True, source_address="")
 
 log = structlog.get_logger()
@@ -78,27 +83,40 @@ class Pauses:
         self._books_of_accounts = PostgresBooks(journal.pool)
         self._floor = floor
         self._books = PostgresTradingStateBooks(journal, ring=partial(floor.doorbell.ring, BELL))
-        self._noted: deque[tuple[ExecutionMoved | GuardrailBlocked, Decimal | None]] = deque()
+        self._pool = journal.pool
+        self._noted: deque[Slipped] = deque()
+        self._is_recalled = False
         self._came = asyncio.Event()
 
     def note(self, done: Sequence[Fact]) -> None:
         """Note whose entries may have to pause by these facts; what is allowed to whom is looked up then."""
         for fact in done:
             if isinstance(fact, ExecutionMoved) and fact.slippage_percent and fact.slippage_percent > ZERO:
-                self._noted.append((fact, fact.slippage_percent))
+                self._noted.append(
+                    Slipped(
+                        token=fact.token, account_id=fact.account_id, slippage_percent=fact.slippage_percent
+                    )
+                )
             elif isinstance(fact, GuardrailBlocked) and fact.pauses_entries:
-                self._noted.append((fact, None))
+                self._noted.append(
+                    Slipped(token=fact.token, account_id=fact.account_id, slippage_percent=None)
+                )
         if self._noted:
             self._came.set()
 
     async def pause_next(self) -> None:
         """Pause the tenants that were noted; one that an operator has stopped already stays as he said."""
-        await self._came.wait()
+        if not self._is_recalled:
+            # Whoever noted these may have died before he paused anybody.
+            self._noted.extend(await slipped_since(self._pool, since=self._floor.clock() - RECALLED))
+            self._is_recalled = True
+        else:
+            await self._came.wait()
         while self._noted:
-            fact, slippage = self._noted[0]
-            account = (await self._books_of_accounts.accounts([fact.account_id]))[fact.account_id]
-            if slippage is None or await self._is_too_far(slippage, account):
-                await self._pause(account, reason=f"SLIPPAGE_BREACH: token={fact.token}")
+            one = self._noted[0]
+            account = (await self._books_of_accounts.accounts([one.account_id]))[one.account_id]
+            if one.slippage_percent is None or await self._is_too_far(one.slippage_percent, account):
+                await self._pause(account, reason=f"SLIPPAGE_BREACH: token={one.token}")
             self._noted.popleft()
         self._came.clear()
 

@@ -1,7 +1,9 @@
 """What is due of claimed exits, and what the guardrails ask for beside the books."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.user import User
@@ -23,6 +25,16 @@ UNION ALL
  ORDER BY o.planned_at)
 """
 
+# What somebody has said of the tenant since then stands: a pause, or that he may go on.
+SLIPPED = """
+SELECT c.token, c.account_id, c.slippage_percent FROM stop_claims AS c JOIN accounts AS a USING (account_id)
+WHERE c.status = 'executed' AND c.slippage_percent > 0 AND c.executed_at > $1 AND NOT EXISTS (
+    SELECT FROM trading_states AS t
+    WHERE (t.level, t.subject) = (CASE WHEN a.user_id IS NULL THEN 'account' ELSE 'user' END,
+                                  coalesce(a.user_id::text, a.account_id::text)) AND t.set_at >= c.executed_at)
+ORDER BY c.executed_at
+"""
+
 DUE = "status IN ('pending', 'failed', 'blocked') AND again_at <= $1"
 PEEK = f"""
 SELECT position_id, venue, symbol FROM stop_claims WHERE status <> 'executed' AND {DUE} ORDER BY again_at LIMIT $2
@@ -33,6 +45,20 @@ SELECT position_id FROM positions WHERE position_id = ANY($1::bigint[])
 ORDER BY position_id FOR NO KEY UPDATE SKIP LOCKED
 """
 PUT_OFF = f"UPDATE stop_claims SET again_at = $3 WHERE position_id = ANY($2::bigint[]) AND {DUE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slipped:
+    """An exit that filled worse than its level."""
+
+    token: str
+    account_id: int
+    slippage_percent: Decimal | None  # None: it was estimated, and is too much
+
+
+async def slipped_since(connection: Connection, *, since: datetime) -> list[Slipped]:
+    """Give the exits that have slipped since an instant, and about whose tenant nobody has said anything since."""
+    return to_values(await connection.fetch(SLIPPED, since), Slipped)
 
 
 async def executions(
