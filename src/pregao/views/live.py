@@ -58,9 +58,8 @@ class SignalIs:
     signal_id: UUID
     bot_id: UUID
     is_desks_own: bool  # asked for by the desk itself, perhaps for one subscription only
-    action: str | None
     symbol: str | None
-    side: str | None
+    signal_type: str | None  # in system A's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +107,6 @@ class Happenings(Protocol):
 
     async def read(self, after: Place, *, limit: int) -> tuple[Sequence[Told], Place]:
         """Give what stands behind a place, in order, and how far that is; never skips a late commit."""
-        ...
-
-    async def latest(self, kinds: Sequence[type[Fact]], *, limit: int) -> Sequence[Told]:
-        """Give the latest facts of these kinds, oldest first."""
         ...
 
     async def forget(self) -> None:

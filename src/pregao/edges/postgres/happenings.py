@@ -43,19 +43,14 @@ WHERE (epoch, xid, seq) > ($1, $2::text::xid8, $3)
   AND (xid < pg_snapshot_xmin(pg_current_snapshot()) OR epoch < (SELECT epoch FROM desk))
 ORDER BY epoch, xid, seq LIMIT $4
 """
-LATEST = """
-SELECT epoch, xid::text::bigint AS xid, seq, kind, signal_id, account_id, worker, fact::text AS fact
-FROM journal
-WHERE kind = ANY($1::text[]) AND epoch = (SELECT epoch FROM desk)
-ORDER BY epoch DESC, xid DESC, seq DESC LIMIT $2
-"""
 
 ORDERS = """
 SELECT order_id, signal_id, bot_id, subscription_id, account_id, position_id, leg, symbol, side
 FROM orders WHERE order_id = ANY($1::text[])
 """
 SIGNALS = """
-SELECT signal_id, bot_id, source = $2 AS is_desks_own, action, symbol, side
+SELECT signal_id, bot_id, source = $2 AS is_desks_own, symbol,
+       signal_type_of(action, side, source, body) AS signal_type
 FROM signals WHERE signal_id = ANY($1::uuid[])
 """
 ACCOUNTS = "SELECT account_id, user_id, venue FROM accounts WHERE account_id = ANY($1::bigint[])"
@@ -108,10 +103,6 @@ class PostgresHappenings:
     async def read(self, after: Place, *, limit: int) -> tuple[Sequence[Told], Place]:
         rows = await self._pool.fetch(READ, after.epoch, str(after.xid), after.seq, limit)
         return await self._told(rows), _place_of(rows[-1]) if rows else after
-
-    async def latest(self, kinds: Sequence[type[Fact]], *, limit: int) -> Sequence[Told]:
-        rows = await self._pool.fetch(LATEST, [kind.__name__ for kind in kinds], limit)
-        return await self._told(rows[::-1])
 
     async def forget(self) -> None:
         self._accounts.clear()

@@ -53,9 +53,6 @@ class ListedHappenings:
         found = [one for one in self.facts if one.place > after][:limit]
         return found, found[-1].place if found else after
 
-    async def latest(self, kinds, *, limit: int) -> Sequence[Told]:
-        return [one for one in self.facts if type(one.fact) in kinds][-limit:]
-
     async def forget(self) -> None:
         self.forgotten += 1
 

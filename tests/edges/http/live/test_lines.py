@@ -12,18 +12,19 @@ from pregao.domain.user import Role
 from pregao.edges.http.intake import UVICORN_OPTIONS
 from pregao.edges.http.live.events import EventsView, Eyes, Topic
 from pregao.edges.http.live.feed import Feed
+from pregao.edges.http.live.lines import drop_of
 from pregao.edges.http.live.stream import EventStream
 from tests.edges.http.api.own_desk import TOKEN, own_desk
 from tests.edges.http.live.happenings import ListedHappenings, look
 
 SOON = 20.0
-PING_SECONDS = 0.2
+PING_SECONDS, PONG_SECONDS = 0.2, 3.0  # whoever answers has time to, on a busy machine too
 
 
 @contextlib.asynccontextmanager
 async def served(app) -> AsyncIterator[int]:
     """Serve an application as the desk does, with pings that come soon; give the port."""
-    options = {**UVICORN_OPTIONS, "ws_ping_interval": PING_SECONDS, "ws_ping_timeout": PING_SECONDS}
+    options = {**UVICORN_OPTIONS, "ws_ping_interval": PING_SECONDS, "ws_ping_timeout": PONG_SECONDS}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, **options))
         serving = asyncio.create_task(server._serve(sockets=[listener]))
@@ -70,6 +71,31 @@ class TestPings:
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
+
+
+class TestTheLastWord:
+    async def test_is_told_on_either_wire_to_who_still_reads(self):
+        async with served(dropping) as port, asyncio.timeout(SOON):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n")
+            assert (await reader.read()).endswith(b"8\r\nTOO_SLOW\r\n0\r\n\r\n")
+            writer.close()
+            reader, writer = await opened(port)
+            opcode, told = await frame(reader)
+            assert (opcode, int.from_bytes(told[:2]), told[2:]) == (CLOSE, 1013, b"TOO_SLOW")
+            writer.close()
+
+
+async def dropping(scope, receive, send) -> None:
+    """Answer, and end the line at once."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+    drop_of(scope)(b"TOO_SLOW")
+    if scope["type"] == "http":
+        await send({"type": "http.response.body", "body": b""})
 
 
 class TestStreams:

@@ -74,9 +74,7 @@ ORDER = OrderIs(
     symbol="BTCUSDT",
     side=Side.BUY,
 )
-SIGNAL = SignalIs(
-    signal_id=SIGNAL_ID, bot_id=BOT_ID, is_desks_own=False, action="enter", symbol="BTCUSDT", side="buy"
-)
+SIGNAL = SignalIs(signal_id=SIGNAL_ID, bot_id=BOT_ID, is_desks_own=False, symbol="BTCUSDT", signal_type="buy")
 
 
 def events(eyes, *facts_told, topics=ALL):

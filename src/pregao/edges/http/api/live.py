@@ -89,7 +89,9 @@ async def admin_updates(socket: WebSocket) -> None:
     desk: Desk = socket.app.state.desk
 
     def made(guest: Guest) -> Talk:
-        return UpdatesTalk(guest, feed=desk.feed, version=desk.version, clock=desk.clock)
+        return UpdatesTalk(
+            guest, feed=desk.feed, history=desk.history, version=desk.version, clock=desk.clock
+        )
 
     await talk(socket, door=_door(desk), feed=desk.feed, needed=Role.OPERATOR, made=made)
 

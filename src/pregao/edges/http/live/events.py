@@ -53,8 +53,8 @@ class Eyes:
 
     @classmethod
     def of(cls, principal: Principal) -> "Eyes":
-        """Give those of somebody the desk knows."""
-        return cls(principal.role, principal.user_id)
+        """Give those of somebody the desk knows; all staff of one role sees the same."""
+        return cls(principal.role, None if principal.role.is_staff else principal.user_id)
 
     def may_see(self, seen: Seen, told: Told) -> bool:
         """Say whether something is shown to them."""
@@ -143,6 +143,7 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.DecisionDeclined: _event("signal", "signals", FOLLOWERS, "signal_id bot_id code reason", status="declined"),
     facts.SignalPlanned:    _event("signal", "signals", STAFF, "signal_id bot_id accounts orders part is_whole",
                                    status="planned"),
+    facts.HistoryImported:  _event("imported", "signals", STAFF, "imported_by first_number"),
     facts.BuyReprocessed:   _event("reprocessed", "screener", STAFF, "signal_id bot_id ticker outcome again_as"),
     # --- orders and fills
     facts.OrderPlanned:     _event("order", "orders", OWNER, "quantity attempt client_order_id", status="planned"),

@@ -19,6 +19,7 @@ from pregao.domain.user import Role
 from pregao.edges.http.live.events import EVENTS, Eyes, says
 from pregao.edges.http.live.feed import Feed, Look, View
 from pregao.edges.http.live.sockets import Guest, message
+from pregao.views.history import EventFilter, EventLine, History
 from pregao.views.live import Told
 
 AUDIT_LOG_EVENTS = 100  # spec A3.2
@@ -79,7 +80,7 @@ def audit_event(told: Told) -> dict[str, Any] | None:
         "http_status": told.about.http_status
         if type(fact) in (facts.OrderAccepted, facts.OrderRejected)
         else None,
-        "signal_type": None if signal is None else _signal_type(signal.action, signal.side),
+        "signal_type": None if signal is None else signal.signal_type,
     }
 
 
@@ -95,10 +96,6 @@ def _forwarded(told: Told) -> str | None:
         case facts.OrderDenied() | facts.OrderRejected():
             return FAILED.get(fact.code, FORWARDED[type(fact)])
     return FORWARDED.get(type(fact))
-
-
-def _signal_type(action: str | None, side: str | None) -> str | None:
-    return {"close": "position_close", "close_all": "sell_all"}.get(action or "", side)
 
 
 def _order_status_change(told: Told) -> dict[str, Any]:
@@ -323,9 +320,10 @@ FROM_FIGURES = (
 class UpdatesTalk:
     """One websocket of staff."""
 
-    def __init__(self, guest: Guest, *, feed: Feed, version: str, clock: Clock) -> None:
+    def __init__(self, guest: Guest, *, feed: Feed, history: History, version: str, clock: Clock) -> None:
         self._guest = guest
         self._feed = feed
+        self._history = history
         self._view = UpdatesView(Eyes.of(guest.principal), version, clock)
 
     def view(self) -> View:
@@ -336,7 +334,7 @@ class UpdatesTalk:
         """Say who was let in, and how everything stands."""
         who = self._guest.principal
         let_in = {"authenticated": True, "role": who.role, "came_by": who.label}
-        return (message("auth_status_update", let_in), *await _figures(self._feed, self._view))
+        return (message("auth_status_update", let_in), *await self.figures())
 
     async def answer(self, asked: Mapping[str, Any]) -> Sequence[bytes]:
         """Answer what is asked for by its type."""
@@ -344,38 +342,46 @@ class UpdatesTalk:
         if answers is None:
             known = ", ".join(("ping", *ANSWERS))
             return (message("error", {"code": "MESSAGE_UNKNOWN", "message": f"Ask for one of: {known}."}),)
-        return await answers(self._feed, self._view)
+        return await answers(self)
 
     def quiet(self) -> Sequence[bytes]:
         """Say nothing: pings are the protocol's."""
         return ()
 
+    async def figures(self) -> Sequence[bytes]:
+        """Give all figures."""
+        return self._view.looked(await self._feed.look(), before=None)
 
-async def _figures(feed: Feed, view: UpdatesView) -> Sequence[bytes]:
-    return view.looked(await feed.look(), before=None)
+    async def audit_log(self) -> Sequence[bytes]:
+        """Give the latest events of the audit trail."""
+        return (message("audit_log_data", {"events": await self._audited(AUDIT_LOG_EVENTS)}),)
 
+    async def audit_trail(self) -> Sequence[bytes]:
+        """Give its first page."""
+        return (message("audit_trail_update", {"events": await self._audited(AUDIT_TRAIL_EVENTS)}),)
 
-async def _audit_log(feed: Feed, _view: UpdatesView) -> Sequence[bytes]:
-    return (message("audit_log_data", {"events": await _audited(feed, AUDIT_LOG_EVENTS)}),)
-
-
-async def _audit_trail(feed: Feed, _view: UpdatesView) -> Sequence[bytes]:
-    return (message("audit_trail_update", {"events": await _audited(feed, AUDIT_TRAIL_EVENTS)}),)
-
-
-async def _audited(feed: Feed, limit: int) -> list[dict[str, Any]]:
-    # Orders at other venues are among them, and fall out: a few more are read, and no more than that.
-    latest = await feed.happenings.latest(AUDIT_KINDS, limit=limit * READ_FOR_ONE)
-    return [event for one in reversed(latest) if (event := audit_event(one)) is not None][:limit]
+    async def _audited(self, limit: int) -> list[dict[str, Any]]:
+        return [_audited(line) for line in await self._history.events(EventFilter(), limit=limit)]
 
 
-AUDIT_KINDS = (*AUDITED, *FORWARDED, facts.ForwardAnswered)
-READ_FOR_ONE = 5
+def _audited(line: EventLine) -> dict[str, Any]:
+    return {
+        "timestamp": line.happened_at,
+        "signal_id": line.signal_id,
+        "ticker": line.ticker,
+        "event_type": line.status,
+        "location": line.location,
+        "details": line.details,
+        "worker_id": line.worker_id,
+        "http_status": line.http_status,
+        "signal_type": line.signal_type,
+    }
 
-ANSWERS: dict[str, Callable[[Feed, UpdatesView], Awaitable[Sequence[bytes]]]] = {
-    "get_status": _figures,
-    "get_audit_log": _audit_log,
-    "get_audit_trail": _audit_trail,
+
+ANSWERS: dict[str, Callable[[UpdatesTalk], Awaitable[Sequence[bytes]]]] = {
+    "get_status": UpdatesTalk.figures,
+    "get_audit_log": UpdatesTalk.audit_log,
+    "get_audit_trail": UpdatesTalk.audit_trail,
 }
 ANSWERED = ("auth_status_update", "audit_log_data", "audit_trail_update")
 """The types that a client is sent when it comes in or asks."""
