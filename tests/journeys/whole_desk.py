@@ -83,9 +83,15 @@ class WholeDesk:
 
 @contextlib.asynccontextmanager
 async def running_desk(
-    database: str, state_dir: Path, *, paper: PaperSettings, is_watched: bool = True, **changes: Any
+    database: str,
+    state_dir: Path,
+    *,
+    paper: PaperSettings,
+    is_watched: bool = True,
+    is_traded: bool = True,
+    **changes: Any,
 ) -> AsyncIterator[WholeDesk]:
-    """Start everything, give it when healthy, stop everything; without a monitor where it is not watched."""
+    """Start everything, give it when healthy, stop everything; without a monitor, or a trader, where it is said so."""
     server = PaperServer(paper)
     await server.start()
     given = {
@@ -100,13 +106,17 @@ async def running_desk(
         **changes,
     }
     settings = Settings(**given)
-    roles = (serve_web, serve_trader, *((serve_monitor,) if is_watched else ()))
+    roles = (
+        serve_web,
+        *((serve_trader,) if is_traded else ()),
+        *((serve_monitor,) if is_watched and is_traded else ()),
+    )
     tasks = [asyncio.create_task(serve(settings)) for serve in roles]
     base_url = f"http://127.0.0.1:{settings.server_port}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:
         async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20, verify=False) as client:
-            await _healthy(client, tasks)
+            await _healthy(client, tasks, role="trader" if is_traded else "paper")
             yield WholeDesk(client, server, settings)
     finally:
         for task in tasks:
@@ -117,12 +127,12 @@ async def running_desk(
         assert not failures, failures
 
 
-async def _healthy(client: httpx.AsyncClient, tasks: list[asyncio.Task[None]]) -> None:
+async def _healthy(client: httpx.AsyncClient, tasks: list[asyncio.Task[None]], *, role: str) -> None:
     async with asyncio.timeout(START_SECONDS_MAX):
         while True:
             assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
             with contextlib.suppress(httpx.TransportError):
                 detailed = await client.get("/health/detailed")
-                if detailed.status_code == 200 and "trader" in json.dumps(detailed.json()):
+                if detailed.status_code == 200 and role in json.dumps(detailed.json()):
                     return
             await asyncio.sleep(0.05)
