@@ -20,6 +20,7 @@ PROMISED = {
     *range(8, 12),  # forwarding
     12,  # forwards in a minute
     13,
+    14,  # whenever a trader is killed
     15,
     22,  # the server's side; the panel comes with the console
     16,  # the audit trail
