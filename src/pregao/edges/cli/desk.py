@@ -9,6 +9,7 @@ import typer
 
 API = "/api/v1"
 ANSWER_SECONDS_MAX = 30.0  # opening a paper account asks the paper exchange first
+FILE_SECONDS_MAX = 600.0  # a hundred thousand events are compared with what is there, and written
 PAGE_ITEMS = 1_000
 STAFF = frozenset({"operator", "admin"})  # who sees bots with the addresses their signals come in by
 
@@ -61,7 +62,14 @@ def bring(path: str, file: Path, **query: Any) -> Any:
     try:
         with file.open("rb") as content:
             form = {"file": (file.name, content, "text/csv")}
-            answer = send("POST", f"{API}{path}", files=form, params=_named(query), headers=_token())
+            answer = send(
+                "POST",
+                f"{API}{path}",
+                files=form,
+                params=_named(query),
+                headers=_token(),
+                timeout=FILE_SECONDS_MAX,
+            )
     except OSError as error:
         fail(f"FILE_UNREADABLE: file={file} reason={error.strerror}.", code=2)
     if not answer.is_success:

@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.routing import BaseRoute, Match
@@ -185,9 +186,8 @@ class _Answer:
 
 def _takes_away(scope: MutableMapping[str, Any]) -> bool:
     """Say whether a whole list is asked for as a file: who took it is asked some day."""
-    return scope["method"] == "GET" and (
-        scope["path"].endswith(EXPORTS) or b"format=csv" in scope.get("query_string", b"")
-    )
+    asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    return scope["method"] == "GET" and (scope["path"].endswith(EXPORTS) or "csv" in asked.get("format", ()))
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from pregao.views.history import (
 from pregao.views.performance import Results
 
 EVENTS_PER_FACT = 1_000  # a fact is one row of the journal: some hundred kilobytes
-TURN_EVENTS = 20_000  # what is compared before others have their turn
+TURN_EVENTS = 5_000  # what is compared before others have their turn
 COUNTED = ("received", "approved", "rejected", FORWARDED, *FORWARD_ERRORS)
 FEW_SIGNALS = 1_000  # so few are looked up one by one; of more, some are found soon on the way back in time
 

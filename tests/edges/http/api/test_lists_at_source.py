@@ -466,8 +466,11 @@ class TestCsv:
         assert [one["realized_pnl"] for one in await rows("positions")] == ["-7"]
         assert await rows("fills") == []
         assert len(await rows("signals/events")) == 9
+        await desk.client.get("/api/v1/positions/stats")
+        await desk.client.get("/api/v1/orders?format=%63sv")  # whichever way it is written
         taken = {one["action"] for one in await rows("admin/actions")}
         assert taken == {"list_signals", "list_orders", "list_positions", "list_fills", "list_events"}
+        assert [one["action"] for one in await desk.actions()].count("list_orders") == 2
 
 
 class TestActionsLog:
