@@ -3,7 +3,7 @@
 import pytest
 
 from pregao.proof.plan import PlanError, read_faults, read_trials
-from pregao.proof.stops_plan import LEGS, STOP_ACTS, STOP_FAULTS, Scenario, make_stops_plan
+from pregao.proof.stops_plan import LEGS, ONCE_OPEN, STOP_ACTS, STOP_FAULTS, Scenario, make_stops_plan
 from pregao.rehearsal import POINTS
 
 TRIALS = read_trials("all", known=STOP_ACTS)
@@ -54,6 +54,10 @@ class TestMakeStopsPlan:
         assert {(made.scenarios[one.number], one.action) for one in made.signals} == {
             (scenario, action) for scenario in Scenario for action in ("buy", "sell")
         }
+
+    def test_begins_what_keeps_from_opening_when_all_is_open(self):
+        assert set(STOP_FAULTS) >= ONCE_OPEN
+        assert {"stick", "lose", "drop"}.isdisjoint(ONCE_OPEN)
 
     def test_refuses_too_few_alerts(self):
         with pytest.raises(PlanError, match="SIGNALS_TOO_FEW: signals=3 minimum=36"):

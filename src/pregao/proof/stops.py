@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from pregao.proof.plan import Act, Chapter
 from pregao.proof.prove import AWAY, WEIGHT_MAX, Tell, kept, settle, title_of
 from pregao.proof.report import Guarded, Report
 from pregao.proof.signals import Sender
-from pregao.proof.stops_plan import LEGS, STOP_FAULTS, Scenario, StopsPlan
+from pregao.proof.stops_plan import LEGS, ONCE_OPEN, STOP_FAULTS, Scenario, StopsPlan
 from pregao.proof.trouble import Faults, Traps, now_ms
 from pregao.proof.unguarded import Naked, find_naked, too_long
 from pregao.simulation.instruments import LISTINGS
@@ -183,10 +184,12 @@ class _Proof:
         for chapter in self._plan.chapters:
             tell(title_of(chapter), chapter.signals[0].number - 1, len(self._plan.signals))
             await self._desk.followed()
-            await self._faults.let(chapter)
+            await self._faults.let(replace(chapter, faults=tuple(set(chapter.faults) - ONCE_OPEN)))
             if chapter.trial is not None:
                 self._traps.set(chapter.trial)
             await self._open(chapter, sender)
+            if ONCE_OPEN.intersection(chapter.faults):
+                await self._faults.let(chapter)
             await asyncio.gather(*(self._close(signal.number, bot=signal.bot) for signal in chapter.signals))
             await self.until_flat(seconds_max=self._flat_seconds_max)
             await self._until_sprung(chapter)

@@ -31,6 +31,9 @@ STOP_FAULTS: dict[str, Trouble] = {
     "unfilled": Trouble(told="unfilled:count=1;unfilled:probability=0.4"),
     "defer": Trouble(told="defer:ms=1500,probability=0.5"),
     "freeze": Trouble(told="freeze:count=1", seconds=8, quick_seconds=4),  # prices and orders, pongs go on
+    "down": Trouble(
+        told="down:count=1", seconds=20, quick_seconds=3
+    ),  # shorter than a blind watch takes to ring
     "late": Trouble(
         told=f"late:ms=1500,probability=0.3,within=4,{ORDER};late:ms=1500,probability=0.3,within=4,{LINE}"
     ),
@@ -51,6 +54,9 @@ STOP_FAULTS: dict[str, Trouble] = {
     "lag": Trouble(told="lag:ms=2000,probability=0.3,endpoint=GET"),
 }
 """The faults that a proof of the stops knows."""
+
+ONCE_OPEN = frozenset({"down"})
+"""Those that would keep anything from being opened: they begin when all that a round opens is guarded."""
 
 STOP_ACTS: dict[str, tuple[Act, ...]] = {
     point: tuple(Act)
