@@ -14,7 +14,7 @@ from pregao.domain.facts import (
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
     ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
-    HistoryImported, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
+    HistoryImported, MetricsReset, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
     OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
     ProtectionUnresolved, RetentionSet, ScreenerPaused, SellListConfigured, SignalAccepted, SignalPlanned,
@@ -55,9 +55,9 @@ ENTRANCES: Facts = (
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener
     SellListConfigured,                                        # or how long the list of what can be sold keeps
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
-    ForwardLimitSet,                                           # somebody sets how many forwards leave
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
     HistoryImported,                                           # what was elsewhere is shown, and never trades
+    ForwardLimitSet, MetricsReset,                             # somebody sets how many forwards leave, or counters to zero
 )  # fmt: skip
 
 JOURNEY = (

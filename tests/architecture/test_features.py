@@ -25,7 +25,9 @@ PROMISED = {
     22,  # the server's side; the panel comes with the console
     16,  # the audit trail
     20,  # orders
+    23,
     24,
+    25,
     *range(29, 33),  # the screener
     26,
     27,

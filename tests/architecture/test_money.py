@@ -39,6 +39,9 @@ PAGES_WITHOUT_MONEY = {
     "edges/exchanges/binance/errors.py": "seconds to wait after each code, beside words about margin",
     "edges/exchanges/binance/limits.py": "shares of the weight of requests",
     "edges/http/api/metrics.py": "Prometheus knows nothing else",
+    "domain/figures.py": "bounds of its histograms",
+    "views/figures.py": "its samples, and seconds",
+    "views/dashboards.py": "the same bounds, written for people",
     "edges/http/api/shapes.py": "ranges in the document; what is sent is read as decimals",
     "domain/weight.py": "shares of the weight of requests",
 }

@@ -1,13 +1,12 @@
 """A destination's host is looked at before the connection, and the connection goes to what was looked at."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
 from pregao.destinations.refusals import SettingUnusableError
 from pregao.edges.destinations import CheckedDestinations
-from pregao.edges.exchanges.wire import NotSent, Priority, Wire
+from pregao.edges.exchanges.webhook.post import Post, Posts
 
 
 class Names:
@@ -43,21 +42,19 @@ async def server():
 
 
 @pytest.fixture
-async def wire_to():
-    wires = []
-
-    def make(destinations):
-        wire = Wire(clock=lambda: datetime.now(UTC), addresses=destinations.addresses)
-        wires.append(wire)
-        return wire
-
-    yield make
-    await asyncio.gather(*(wire.close() for wire in wires))
+async def posts():
+    posts = Posts()
+    yield posts
+    await posts.close()
 
 
-async def post(line):
-    payload = f"POST /in HTTP/1.1\r\nHost: {line.host_header}\r\nContent-Length: 0\r\n\r\n".encode()
-    return await line.ask(payload, priority=Priority.ENTRY)
+async def posted(posts, destinations, url):
+    """Check an address as whoever forwards does, and post there."""
+    checked = await destinations.check(url)
+    post = Post(
+        url=url, addresses=checked.addresses, key="one", body=b"{}", timeout_seconds=5, keeps_connection=False
+    )
+    return await posts.send(post)
 
 
 class TestDestinations:
@@ -85,30 +82,26 @@ class TestDestinations:
 
 
 class TestConnection:
-    async def test_goes_to_what_was_checked_under_the_name_and_follows_no_redirect(self, server, wire_to):
+    async def test_goes_to_what_was_checked_under_the_name_and_follows_no_redirect(self, server, posts):
         names = Names(["127.0.0.1"])
-        wire = wire_to(CheckedDestinations(["hooks.example"], resolve=names))
-        line = wire.line(f"http://hooks.example:{server}")
+        destinations = CheckedDestinations(["hooks.example"], resolve=names)
 
-        answered = await post(line)
+        answered = await posted(posts, destinations, f"http://hooks.example:{server}/in")
 
-        assert answered.status == 307
-        assert answered.body == f"Host: hooks.example:{server}".encode()
+        assert (answered.status, answered.answer.text) == (307, f"Host: hooks.example:{server}")
         assert names.asked == [("hooks.example", server)]
 
-    async def test_is_not_made_when_the_name_has_another_address_by_then(self, server, wire_to):
+    async def test_is_not_made_when_the_name_has_another_address_by_then(self, server, posts):
         """It was public when it was set; its name server says 127.0.0.1 when a signal comes."""
-        names = Names(["8.8.8.8"], ["127.0.0.1"])
-        destinations = CheckedDestinations((), resolve=names)
+        destinations = CheckedDestinations((), resolve=Names(["8.8.8.8"], ["127.0.0.1"]))
         await destinations.check(f"http://rebinding.example:{server}/in")
 
-        with pytest.raises(NotSent) as refused:
-            await post(wire_to(destinations).line(f"http://rebinding.example:{server}"))
+        with pytest.raises(SettingUnusableError) as refused:
+            await posted(posts, destinations, f"http://rebinding.example:{server}/in")
 
-        assert isinstance(refused.value.__cause__, SettingUnusableError)
+        assert refused.value.code == "DESTINATION_FORBIDDEN"
 
-    async def test_tries_the_next_address_when_one_does_not_answer(self, server, wire_to):
-        names = Names(["127.0.0.9", "127.0.0.1"])
-        wire = wire_to(CheckedDestinations(["hooks.example"], resolve=names))
+    async def test_tries_the_next_address_when_one_does_not_answer(self, server, posts):
+        destinations = CheckedDestinations(["hooks.example"], resolve=Names(["127.0.0.9", "127.0.0.1"]))
 
-        assert (await post(wire.line(f"http://hooks.example:{server}"))).status == 307
+        assert (await posted(posts, destinations, f"http://hooks.example:{server}/in")).status == 307

@@ -13,6 +13,7 @@ from pregao.bootstrap.cleaning import clean_sell_list
 from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
 from pregao.bootstrap.shared import standard_retention
 from pregao.domain.clock import Clock
+from pregao.edges.postgres.figures import PostgresTally, keep_rolling
 from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
@@ -39,6 +40,8 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(until_lost(workers, lease))
+            tasks.create_task(keep_rolling(journal.pool))
+            tasks.create_task(PostgresTally(journal.pool, worker_id=lease.worker_id).run())
             tasks.create_task(_screen(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))

@@ -25,6 +25,7 @@ from pregao.edges.postgres.breakers import BELL as BREAKERS_BELL
 from pregao.edges.postgres.breakers import SharedBreakers
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.figures import PostgresTally
 from pregao.edges.postgres.high_water import DatabaseRestoredError, Guard, HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.readiness import get_ready
@@ -66,6 +67,7 @@ class Sender:
             tasks.create_task(self.shared_breakers.run())
             tasks.create_task(self.high_water.watch())
             tasks.create_task(self.weights.run())
+            tasks.create_task(PostgresTally(self.leases, worker_id=self.lease.worker_id).run())
             tasks.create_task(until_lost(self.workers, self.lease))
 
 

@@ -40,6 +40,7 @@ from pregao.edges.postgres.destinations import BELL as DESTINATIONS
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
+from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures, PostgresTally
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.group_commit import GroupCommit
@@ -147,6 +148,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         screener_limits=screener_limits(settings),
         upkeep=PostgresUpkeep(journal, standard=standard_retention(settings)),
         destinations=CheckedDestinations(settings.destinations_allowed),
+        figures=PostgresFigures(journal.pool),
+        counter_books=PostgresCounterBooks(journal),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
         feed=feed,
@@ -188,6 +191,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     demo = asyncio.create_task(
         _make_demo(settings, journal, vault=vault, door=door, doorbell=doorbell, clock=clock)
     )
+    telling = asyncio.create_task(PostgresTally(journal.pool, worker_id=worker_name("web")).run())
     try:
         async with _listening(settings) as listener:
             server = uvicorn.Server(
@@ -196,7 +200,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             await _serve_until_canceled(server, listener, partial(_begin_stopping, server_is_stopping, feed))
     finally:
         demo.cancel()
-        await asyncio.gather(demo, return_exceptions=True)
+        telling.cancel()
+        await asyncio.gather(demo, telling, return_exceptions=True)
         await feed.close()
         await intake.close()
         await commit.close()

@@ -38,16 +38,6 @@ class CheckedDestinations:
 
     async def check(self, url: str) -> CheckedAddress:
         read = read_url(url)
-        return CheckedAddress(
-            host=read.host, port=read.port, addresses=await self.addresses(read.host, read.port)
-        )
-
-    async def addresses(self, host: str, port: int) -> tuple[str, ...]:
-        """
-        Give where a connection to a host may go, for whoever makes one.
-
-        :raises SettingUnusableError: when one of its addresses is not public, or it has none.
-        """
-        found = tuple(await self._resolve(host, port))
-        check_addresses(host, found, allowed=self._allowed)
-        return found
+        found = tuple(await self._resolve(read.host, read.port))
+        check_addresses(read.host, found, allowed=self._allowed)
+        return CheckedAddress(host=read.host, port=read.port, addresses=found)

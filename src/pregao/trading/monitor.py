@@ -17,11 +17,12 @@ from typing import TypeAlias
 
 import structlog
 
+from pregao import tally
 from pregao.domain.account import Account, Venue
 from pregao.domain.guarding import VENUE_FIRST_SECONDS, exits_from_memory
 from pregao.domain.position import Position
 from pregao.domain.stop import DUPLICATE, Source, Stop, StopStatus, TriggerKind
-from pregao.stops.book import Fired, StopBook
+from pregao.stops.book import Fired, Happened, StopBook
 from pregao.stops.feed import Feed, is_blind, watcher_of
 from pregao.stops.listen import Listening
 from pregao.stops.ports import ArmedStop, Prices
@@ -338,11 +339,18 @@ class Monitor:
             return
         if self._monotonic() >= watch.until and self._away_since is None:
             return
+        began = self._monotonic()
         watch.price = bid, ask
         happened = watch.book.tick(bid, ask)
-        if not happened:
-            return
-        seen_at = self._floor.clock()
+        if happened:
+            self._reach(watch, happened, source, price_at=price_at)
+        tally.count("deriv_bot_ticks_processed_total", watch.pair[1])
+        tally.observe("deriv_bot_tick_processing_milliseconds", value=(self._monotonic() - began) * 1_000)
+
+    def _reach(
+        self, watch: SymbolWatch, happened: Iterable[Happened], source: Source, *, price_at: datetime | None
+    ) -> None:
+        (bid, ask), seen_at = watch.price, self._floor.clock()
         for event in happened:
             if isinstance(event, Fired):
                 key = _key(event)

@@ -40,6 +40,7 @@ from pregao.domain.facts.screener import (
 )  # fmt: skip
 from pregao.domain.facts.destinations import ForwardLimitSet
 from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
+from pregao.domain.facts.figures import MetricsReset
 # isort: on
 
 FACTS: dict[str, type[Fact]] = {
@@ -57,9 +58,9 @@ FACTS: dict[str, type[Fact]] = {
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,
         GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,
         StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
-        ForwardLimitSet,
         RetentionSet, PastForgotten, HealthAlarmed,
         HistoryImported,
+        ForwardLimitSet, MetricsReset,
         ExitRequested, EntryRequested,
     )
 }  # fmt: skip

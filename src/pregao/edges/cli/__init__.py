@@ -31,6 +31,7 @@ GROUPS = {
     "position": "positions",
     "screener": "screener",
     "destination": "destinations",
+    "metrics": "metrics",
     "stops": "stops",
     "trade": "trades",
     "paper": "paper",

@@ -8,7 +8,6 @@ never sent again, except a read that met a kept connection the other side had ju
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -20,10 +19,6 @@ import httptools
 from pregao.domain.clock import Clock
 
 BODY_BYTES_MAX = 32 * 1024 * 1024  # the largest real answer, exchangeInfo, has about 2 MB
-
-
-Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives where connections to a host and port may go."""
 
 
 class WireError(Exception):
@@ -101,20 +96,9 @@ class Wire:
     """All lines of one process; every adapter and account shares them."""
 
     def __init__(
-        self,
-        *,
-        clock: Clock,
-        limits: WireLimits | None = None,
-        tls: ssl.SSLContext | None = None,
-        addresses: Addresses | None = None,
+        self, *, clock: Clock, limits: WireLimits | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        """
-        Take the clock for the answers' instants; ``tls`` replaces the system's certificate authorities.
-
-        Each connection goes to one of what ``addresses`` gives for its host, and nowhere where that raises; else to
-        what the system finds.
-        """
-        self._addresses = addresses
+        """Take the clock for the answers' instants; ``tls`` replaces the system's certificate authorities."""
         self._clock = clock
         self._limits = limits or WireLimits()
         self._tls = tls
@@ -133,13 +117,7 @@ class Wire:
                 self._tls = ssl.create_default_context()
             tls = self._tls if parts.scheme == "https" else None
             self._lines[address] = Line(
-                parts.hostname,
-                port,
-                limits=self._limits,
-                clock=self._clock,
-                tls=tls,
-                quiet=self.quiet,
-                addresses=self._addresses,
+                parts.hostname, port, limits=self._limits, clock=self._clock, tls=tls, quiet=self.quiet
             )
         return self._lines[address]
 
@@ -190,11 +168,9 @@ class Line:
         clock: Clock,
         tls: ssl.SSLContext | None,
         quiet: Quiet,
-        addresses: Addresses | None = None,
     ) -> None:
         """Open nothing yet; connections come with the first requests or with ``warm``."""
         self.clock = clock
-        self._addresses = addresses
         self._quiet = quiet
         self._host = host
         self._port = port
@@ -365,7 +341,9 @@ class Line:
         connection = _Connection(self)
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
-                transport = await self._connected(connection)
+                transport, _ = await self._loop.create_connection(
+                    lambda: connection, self._host, self._port, ssl=self._tls
+                )
         except Exception as cause:
             connection.close()
             self._not_opened(cause)
@@ -379,28 +357,6 @@ class Line:
         connection.is_open = True
         self._open.add(connection)
         self.freed(connection)
-
-    async def _connected(self, connection: "_Connection") -> asyncio.Transport:
-        if self._addresses is None:
-            transport, _ = await self._loop.create_connection(
-                lambda: connection, self._host, self._port, ssl=self._tls
-            )
-            return transport
-        failure: OSError = OSError("no address")
-        for address in await self._addresses(self._host, self._port):
-            try:
-                transport, _ = await self._loop.create_connection(
-                    lambda: connection,
-                    address,
-                    self._port,
-                    ssl=self._tls,
-                    server_hostname=None if self._tls is None else self._host,
-                )
-            except OSError as refused:
-                failure = refused
-            else:
-                return transport
-        raise failure
 
     def _not_opened(self, cause: Exception) -> None:
         self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))

@@ -34,6 +34,7 @@ from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
 from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
+from pregao.views.figures import CounterBooks, Figures
 from pregao.views.flatten import Flattens
 from pregao.views.guarded import Guarded
 from pregao.views.health import Health
@@ -110,6 +111,8 @@ class Desk:
     screener_limits: ScreenerLimits
     upkeep: Upkeep
     destinations: Destinations
+    figures: Figures
+    counter_books: CounterBooks
     forward_limits: ForwardLimits
     forward_limit_books: LimitBooks
     feed: Feed

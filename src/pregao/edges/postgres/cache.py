@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from pregao import tally
 from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import encode_json
 
@@ -31,11 +32,13 @@ class PostgresCache:
             "SELECT cache_value::text FROM cache_entries WHERE cache_key = $1 AND expires_at > clock_timestamp()",
             key,
         )
+        tally.count("deriv_bot_cache_operations_total", "get", "miss" if found is None else "hit")
         return None if found is None else msgspec.json.decode(found)
 
     async def put(self, key: str, value: Any, *, seconds: float) -> None:
         """Remember a value that JSON can hold; of two at once the later stands, whole."""
         await self._connection.execute(PUT, key, encode_json(value).decode(), timedelta(seconds=seconds))
+        tally.count("deriv_bot_cache_operations_total", "set", "ok")
 
     async def purge(self) -> int:
         """Remove what has expired, some at a time; say how many."""

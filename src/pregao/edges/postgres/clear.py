@@ -40,13 +40,14 @@ KEPT_TABLES = frozenset(
     }
 )
 """State that only kept facts have made."""
-COUNTERS = ("screener_runs",)
+COUNTERS = ("screener_runs", "tallies")
 """Not the journal's, and about nothing but what is deleted."""
 UNTOUCHED = frozenset(
     {
         "desk", "leases", "workers", "watches", "weights", "breakers", "account_checks", "preflights",
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
+        "tally_cursors", "process_gauges",
     }
 )  # fmt: skip
 """Neither: what proves people and accounts, whose turn it is, and how much was asked of others lately."""

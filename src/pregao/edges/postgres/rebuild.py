@@ -48,6 +48,7 @@ STATE_TABLES = {
     "health_alarms": (),
     "forward_limits": (),
     "imported_events": (),
+    "metric_zeros": (),
 }
 FACTS_PER_FETCH = 2_000
 

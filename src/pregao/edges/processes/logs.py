@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from pregao import tally
 from pregao.edges.processes.lines import rotating_file
 
 MASK = "***"
@@ -23,6 +24,14 @@ SECRET_KEYS = (
     "master_key",
     "listen_key",
 )
+SEVERITIES = {
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "exception": "error",
+    "critical": "critical",
+    "fatal": "critical",
+}
 QUIET = (
     "asyncio",
     "uvicorn.access",
@@ -52,6 +61,7 @@ def configure_logs(role: str, *, log_dir: Path, level: str, secrets: Sequence[st
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        counted,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _mask_keys,
         structlog.processors.format_exc_info,
@@ -83,6 +93,15 @@ def configure_logs(role: str, *, log_dir: Path, level: str, secrets: Sequence[st
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
+
+
+def counted(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Count a line from a warning up: by its event where it is ours, by its logger where it is a library's."""
+    severity = SEVERITIES.get(method)
+    if severity is not None:
+        record = event.get("_record")
+        tally.count("deriv_bot_errors_total", event["event"] if record is None else record.name, severity)
+    return event
 
 
 def _mask_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -31,6 +31,7 @@ from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
+from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
@@ -254,6 +255,8 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         screener_limits=ScreenerLimits(),
         upkeep=PostgresUpkeep(journal, standard=Retention()),
         destinations=CheckedDestinations(["127.0.0.1"]),
+        figures=PostgresFigures(journal.pool),
+        counter_books=PostgresCounterBooks(journal),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
         feed=Feed(PostgresHappenings(journal.pool), look=no_look),

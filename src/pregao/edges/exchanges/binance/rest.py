@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from pregao import tally
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OperatorNeeded, OutcomeUnknown, RetryLater, VenueError
 from pregao.domain.weight import Importance, importance_of
@@ -29,7 +30,7 @@ from pregao.edges.exchanges.binance.outcomes import (
 from pregao.edges.exchanges.binance.passage import Passages
 from pregao.edges.exchanges.binance.signing import ApiKey, Credentials, Value, query_of, signed
 from pregao.edges.exchanges.binance.venue_clock import VenueClock
-from pregao.edges.exchanges.wire import Answer, Line, Priority, WireError
+from pregao.edges.exchanges.wire import Answer, Line, NotSent, Priority, WireError
 
 T = TypeVar("T")
 
@@ -209,7 +210,13 @@ class BinanceRest:
                 payload, priority=priority, is_repeatable=is_repeatable, is_patient=is_patient
             )
         except WireError as failure:
+            tally.count(
+                "deriv_bot_api_calls_total", what, "not_sent" if isinstance(failure, NotSent) else "lost"
+            )
             raise unanswered(failure, what=what) from failure
+        tally.count("deriv_bot_api_calls_total", what, str(answer.status))
+        took = answer.answered_at - answer.sent_at
+        tally.observe("deriv_bot_api_latency_milliseconds", what, value=took.total_seconds() * 1_000)
         now_ms = self.clock.now_ms()
         self.limits.note(answer, account_id=account_id, now_ms=now_ms)
         if answer.status == 200:

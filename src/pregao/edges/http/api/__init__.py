@@ -58,6 +58,7 @@ ROUTERS = (
     health.routes,
     health.worker_routes,
     metrics.routes,
+    metrics.counter_routes,
     auth.open_routes,
     auth.routes,
     users.routes,

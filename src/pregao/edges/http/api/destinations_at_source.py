@@ -51,6 +51,12 @@ async def resume_limiter_at_source(desk: DeskGiven, who: Operator) -> None:
     await _set(desk, {"is_enabled": True}, by=await name_of(who, desk=desk))
 
 
+@routes.post("/admin/metrics/reset", status_code=204, responses=UNUSABLE)
+async def reset_metrics_at_source(desk: DeskGiven, who: Operator) -> None:
+    """Have the counters begin at zero now."""
+    await desk.counter_books.reset(set_by=await name_of(who, desk=desk), clock=desk.clock)
+
+
 def limiter_changes(body: LimiterAsked) -> dict[str, Any]:
     """Give what was sent, in our words."""
     ours = {"max_req_per_min": "max_per_minute", "rate_limiting_enabled": "is_enabled"}

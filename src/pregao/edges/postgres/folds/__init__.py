@@ -13,6 +13,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     by_hand,
     configured,
     destinations,
+    figures,
     flattens,
     forwards,
     history,

@@ -1,0 +1,62 @@
+"""
+What this process counts that is in no fact: prices, questions to venues, lines in its log.
+
+One tally per process, as there is one log: whoever counts need not be handed one. It is written down every two seconds
+(`edges/postgres/figures.py`); what was counted since is lost with a process that is killed.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from threading import Lock
+
+from pregao.domain.figures import FIGURES, bound_of
+
+Key = tuple[str, tuple[str, ...]]
+
+LABEL_CHARACTERS_MAX = 100
+KEYS_MAX = 5_000  # of one process: labels are few by their nature, and a mistake must not fill the memory
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums since they were last taken."""
+
+    sums: defaultdict[Key, float] = field(default_factory=lambda: defaultdict(float))
+    lock: Lock = field(default_factory=Lock)  # a line may be logged in any thread
+
+    def count(self, name: str, *labels: str, by: float = 1.0) -> None:
+        """Add to a counter."""
+        with self.lock:
+            self._add(name, labels, by)
+
+    def observe(self, name: str, *labels: str, value: float) -> None:
+        """Add a value to a histogram."""
+        bound = bound_of(value, FIGURES[name].buckets)
+        with self.lock:
+            self._add(f"{name}_bucket", (*labels, bound), 1.0)
+            self._add(f"{name}_sum", labels, value)
+            self._add(f"{name}_count", labels, 1.0)
+
+    def take(self) -> dict[Key, float]:
+        """Give what was counted since the last time."""
+        with self.lock:
+            taken, self.sums = dict(self.sums), defaultdict(float)
+        return taken
+
+    def give_back(self, taken: dict[Key, float]) -> None:
+        """Count again what could not be written down."""
+        with self.lock:
+            for key, value in taken.items():
+                self.sums[key] += value
+
+    def _add(self, name: str, labels: tuple[str, ...], by: float) -> None:
+        key = (name, tuple(label[:LABEL_CHARACTERS_MAX] for label in labels))
+        if key in self.sums or len(self.sums) < KEYS_MAX:
+            self.sums[key] += by
+
+
+OWN = Tally()
+"""The tally of this process."""
+
+count = OWN.count
+observe = OWN.observe

@@ -1,0 +1,146 @@
+"""F115, F023, F025 on a whole desk: what it did is at `/metrics`, and every figure that is fed has moved."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+
+from pregao.bootstrap.jobs import serve_jobs
+from pregao.domain.figures import FIGURES, Kind, Told
+from pregao.edges.processes.logs import counted
+from tests.edges.exchanges.scripted_destination import scripted_destination
+from tests.journeys.test_features_a_forwarding import forwarded, forwarding_bot
+from tests.journeys.test_features_b_trading import PAPER, alert, bot_with, misbehave, say, set_price
+from tests.journeys.test_lines import FAR
+from tests.journeys.whole_desk import running_desk
+
+SCRAPER = "words-of-the-scraper"
+SOON = 30.0
+TROUBLE_ONLY = {
+    "pregao_unguarded_total",  # nothing stands unguarded: tests/edges/postgres/test_figures.py
+    "pregao_unguarded_seconds_total",
+    "pregao_destination_waits_total",  # the limit is not reached: there too
+    "pregao_breaker_state",  # nothing is open: tests/edges/http/api/test_breakers.py
+    "pregao_weight_paused_seconds",  # no venue asks for silence: there too
+    "pregao_screener_failures",  # the list is made: tests/edges/http/api/test_screener.py
+    "pregao_queue_depth",  # nothing has to wait: tests/edges/http/api/test_health.py
+    "pregao_journal_lag_seconds",  # all is counted by the scrape itself, unless somebody still writes
+    "deriv_bot_win_rate",  # a trade may be lost: tests/edges/postgres/test_figures.py
+}
+"""Shown by a desk that is well, and 0; that they move is shown where the trouble is made."""
+
+
+@pytest.fixture
+def _lines_are_counted():
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[counted, *before])
+    yield
+    structlog.configure(processors=before)
+
+
+@pytest.fixture
+async def site():
+    async with scripted_destination() as site:
+        yield site
+
+
+@pytest.fixture
+async def desk(database, tmp_path, site, _lines_are_counted):
+    async with running_desk(
+        database, tmp_path, paper=PAPER, metrics_token=SCRAPER, destinations_allowed=("127.0.0.1",)
+    ) as running:
+        jobs = asyncio.create_task(serve_jobs(running.settings))
+        yield running
+        jobs.cancel()
+        await asyncio.gather(jobs, return_exceptions=True)
+
+
+async def scraped(desk):
+    answer = await desk.client.get("/metrics", headers={"Authorization": f"Bearer {SCRAPER}"})
+    assert answer.status_code == 200, answer.text
+    return list(text_string_to_metric_families(answer.text))
+
+
+def names_of(families):
+    return {
+        f"{family.name}_total"
+        if family.type == "counter"
+        else f"{family.name}_info"
+        if family.type == "info"
+        else family.name
+        for family in families
+    }
+
+
+def moved(families):
+    """Give the names with a sample that is not 0."""
+    told = {sample.name for family in families for sample in family.samples if sample.value != 0}
+    return {
+        name
+        for name, figure in FIGURES.items()
+        if (f"{name}_count" if figure.kind is Kind.HISTOGRAM else name) in told
+    }
+
+
+def value(families, name, **labels):
+    samples = [one for family in families for one in family.samples if one.name == name]
+    return sum(one.value for one in samples if labels.items() <= one.labels.items())
+
+
+class TestMetrics:
+    async def test_f115_f023_f025_each_figure_that_is_fed_moves_with_what_a_desk_does(self, desk, site):
+        first = await scraped(desk)
+        most_traded = {"name": "mine", "source": "most_traded", "address": "paper", "refresh_seconds": 5}
+        await desk.ask("POST", "/api/v1/screener/strategies", json=most_traded)
+        bot, [follower] = await bot_with(desk, **FAR)
+        await say(desk, bot, "buy")
+        await set_price(desk, "ETHUSDT", "3010")
+        await say(desk, bot, "close")
+        await follower.until_closed(reason="signal")
+        await say(desk, bot, "buy")  # is held, so that its price is watched
+        forwarder, _ = await forwarding_bot(desk, site)
+        await forwarded(desk, forwarder, "AAPL", action="buy", price=101.5)
+        traded = await scraped(desk)
+        counters = (await desk.ask("GET", "/api/v1/metrics"))["counters"]
+        assert (counters["signals_received"], counters["signals_forwarded_success"]) == (4, 4)
+        await misbehave(desk, {"kind": "throttle", "status": 429, "count": 1})
+        await desk.post(bot, alert("close"))  # meets it, and the log says so
+
+        wanted = {name for name, figure in FIGURES.items() if figure.told is not Told.NOBODY} - TROUBLE_ONLY
+        missing, price = wanted - moved(traded), 3010
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                while missing:
+                    await asyncio.sleep(0.2)
+                    price += 1
+                    await set_price(desk, "ETHUSDT", str(price))
+                    families = await scraped(desk)
+                    missing -= moved(families)
+        assert missing == set()
+
+        unfed = {name for name, figure in FIGURES.items() if figure.told is Told.NOBODY}
+        for seen in (first, families):
+            samples = {sample.name for family in seen for sample in family.samples}
+            assert not [name for name in unfed if any(sample.startswith(name) for sample in samples)]
+        assert {"deriv_bot_trades_total", "deriv_bot_win_rate", "pregao_unguarded_seconds_total"} <= {
+            sample.name for family in first for sample in family.samples
+        }  # zeros appear
+        assert value(traded, "deriv_bot_trades_total", signal_type="buy") == 1
+        assert value(traded, "pregao_signals_total", outcome="approved") == 4
+        assert value(traded, "pregao_orders_total", venue="webhook", outcome="filled") == 1
+        assert value(traded, "pregao_destination_slots_left") == 59
+        reset = await desk.client.post("/admin/metrics/reset", json={})
+        after = await desk.ask("GET", "/api/v1/metrics")
+        assert (reset.status_code, reset.content) == (204, b"")
+        assert after["counters"]["signals_received"] == after["counters"]["signals_approved"] == 0
+        assert value(await scraped(desk), "pregao_signals_total", outcome="received") == 5
+        assert json.dumps(after["gauges"]).count("webhook_") == 3
+
+    async def test_f115_names_are_those_of_the_table_and_the_sources_22(self, desk):
+        families = [one for one in await scraped(desk) if not one.name.startswith(("process_", "python_"))]
+
+        assert names_of(families) == set(FIGURES)
+        assert len([name for name in FIGURES if name.startswith("deriv_bot_")]) == 22
