@@ -232,6 +232,30 @@ class TestAccount:
         assert SECRET not in result.output
         assert (kept.key, kept.secret) == ("the-key", SECRET)
 
+    async def test_asks_for_a_webhooks_url_without_showing_it(self, shell):
+        desk, here = shell
+        url = f"http://127.0.0.1:9/hook/{SECRET}"
+        told = (
+            "--venue",
+            "webhook",
+            "--timeout-seconds",
+            "9",
+            "--honours-idempotency",
+            "--body",
+            "traderspost",
+        )
+
+        result = await here.run(accounts.app, "add", "out", *told, input=f"{url}\n")
+
+        shown = await here.read(accounts.app, "show", "out")
+        kept = await desk.ports.credentials.find_credentials(shown["account_id"])
+        assert result.exit_code == 0, result.stderr
+        assert SECRET not in result.output
+        assert kept.secret == url
+        assert shown["destination"] == {
+            "host": "127.0.0.1", "timeout_seconds": 9, "honours_idempotency": True, "body": "traderspost",
+        }  # fmt: skip
+
     async def test_rewraps(self, shell):
         desk, here = shell
         await desk.make_account()

@@ -216,3 +216,58 @@ class TestRewrap:
         assert {answer.headers["retry-after"] for answer in answers} == {"1"}
         assert [one["name"] for one in (await desk.client.get(ACCOUNTS)).json()["items"]] == [made["name"]]
         assert (await desk.ports.credentials.find_credentials(made["account_id"])).key == KEY
+
+
+HOOK = "http://127.0.0.1:9/hook/s3cr3t"  # own_desk allows this host by name
+
+
+def webhook(**destination):
+    return {"name": "out", "venue": "webhook", "destination": {"url": HOOK, **destination}}
+
+
+class TestDestinations:
+    async def test_shows_the_host_and_keeps_the_url_sealed(self, desk):
+        made = await desk.made(
+            ACCOUNTS, **webhook(timeout_seconds=7, honours_idempotency=True, body="traderspost")
+        )
+        account = f"{ACCOUNTS}/{made['account_id']}"
+
+        changed = await desk.client.patch(account, json={"destination": {"timeout_seconds": 9}})
+        moved = await desk.client.patch(account, json={"destination": {"url": f"{HOOK}/second"}})
+
+        kept = await desk.ports.credentials.find_credentials(made["account_id"])
+        assert made["destination"] == {
+            "host": "127.0.0.1", "timeout_seconds": 7, "honours_idempotency": True, "body": "traderspost",
+        }  # fmt: skip
+        assert changed.json()["destination"] == {**made["destination"], "timeout_seconds": 9}
+        assert moved.json()["destination"] == changed.json()["destination"]
+        assert kept.secret == f"{HOOK}/second"
+        assert "s3cr3t" not in await desk.everything_stored() + moved.text
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ({"name": "out", "venue": "webhook"}, "DESTINATION_MISSING"),
+            ({"name": "out", "destination": {"url": HOOK}}, "DESTINATION_NOT_HERE"),
+            ({**binance(venue="webhook"), "destination": {"url": HOOK}}, "CREDENTIALS_NOT_HERE"),
+            (webhook(timeout_seconds=61), "SETTING_OUT_OF_RANGE"),
+            (webhook(timeout_seconds=0), "SETTING_OUT_OF_RANGE"),
+            (webhook(url="http://10.0.0.1/s3cr3t"), "DESTINATION_FORBIDDEN"),
+            (webhook(url="ftp://127.0.0.1/s3cr3t"), "DESTINATION_URL_UNUSABLE"),
+        ],
+    )
+    async def test_refuses_what_cannot_be_posted_to(self, desk, body, code):
+        answer = await desk.client.post(ACCOUNTS, json=body)
+
+        assert (answer.status_code, code_of(answer)) == (422, code)
+        assert "s3cr3t" not in answer.text
+        assert (await desk.client.get(ACCOUNTS)).json()["items"] == []
+
+    async def test_an_exchanges_account_has_none_to_change(self, desk):
+        made = await desk.made(ACCOUNTS, **binance())
+
+        answer = await desk.client.patch(
+            f"{ACCOUNTS}/{made['account_id']}", json={"destination": {"timeout_seconds": 9}}
+        )
+
+        assert (answer.status_code, code_of(answer)) == (422, "DESTINATION_NOT_HERE")
