@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -79,9 +79,11 @@ async def reading(
 
 
 @contextlib.asynccontextmanager
-async def watching(base_url: str, path: str, *, token: str = "") -> AsyncIterator[ClientConnection]:
+async def watching(
+    base_url: str, path: str, *, token: str = "", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[ClientConnection]:
     """Open a websocket, with a bearer's header where there is a token."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {token}"} if token else {**(headers or {})}
     address = base_url.replace("http://", "ws://") + path
     async with connect(address, additional_headers=headers, open_timeout=SOON, proxy=None) as socket:
         yield socket

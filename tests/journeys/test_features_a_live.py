@@ -182,6 +182,18 @@ class TestComingIn:
         _, trader = await somebody(desk)
         assert await closed_with(desk, json.dumps({"type": "auth", "token": trader})) == 4403
 
+    async def test_by_a_sessions_cookie_from_a_page_of_ours_only(self, desk):
+        user_id, token = await somebody(desk)
+        cookie = {"Cookie": f"pregao_session={token}"}
+        ours = {**cookie, "Origin": url_of(desk)}
+        async with watching(url_of(desk), NOTIFICATIONS, headers=ours) as owner:
+            assert (await until_told(owner, "connected"))["user_id"] == user_id
+        async with watching(
+            url_of(desk), NOTIFICATIONS, headers={**cookie, "Origin": "http://evil.test"}
+        ) as other:
+            await other.send(json.dumps({"type": "get_status"}))
+            assert (await until_told(other, "auth_status_update"))["authenticated"] is False
+
     async def test_by_a_ticket_once(self, desk):
         ticket = (await desk.ask("POST", "/api/v1/live/tickets"))["ticket"]
         async with watching(url_of(desk), f"{UPDATES}?ticket={ticket}") as staff:
