@@ -218,6 +218,7 @@ EVENTS: dict[type[facts.Fact], Event] = {
                                          "subscription.subscription_id subscription.bot_id subscription.account_id "
                                          "subscription.status"),
     facts.SellListConfigured: _event("sell_list", "settings", STAFF, "rule.is_cleaned rule.lifetime_hours set_by"),
+    facts.MetricsReset:     _event("metrics", "health", STAFF, "counted set_by", what="reset"),
     facts.ForwardLimitSet:  _event("forward_limit", "settings", STAFF, "max_per_minute is_enabled set_by"),
     facts.ActionTaken:      _event("action", "actions", ADMIN, "action_id user_id principal source_address method path "
                                    "action targets status error_code duration_ms"),

@@ -148,6 +148,11 @@ def _destination(told: Told) -> dict[str, Any] | None:
     }
 
 
+def _metrics_reset(told: Told) -> dict[str, Any]:
+    assert isinstance(told.fact, facts.MetricsReset)
+    return {"counted": told.fact.counted, "reset_by": told.fact.set_by, "timestamp": told.fact.happened_at}
+
+
 def _cleared(told: Told) -> dict[str, Any]:
     assert isinstance(told.fact, facts.DatabaseCleared)
     return {
@@ -166,6 +171,7 @@ FROM_FACTS: dict[type[facts.Fact], tuple[tuple[str, Makes], ...]] = {
     facts.StrategyForgotten: (("finviz_strategy_changed", _as_told),),
     facts.AccountConfigured: (("webhook_config_update", _destination),),
     facts.ForwardLimitSet: (("webhook_rate_limiter_update", _limiter),),
+    facts.MetricsReset: (("metrics_reset", _metrics_reset),),
     facts.ActionTaken: (("admin_action_logged", _as_told),),
     facts.DatabaseCleared: (("database_cleared", _cleared),),
 }
