@@ -70,7 +70,7 @@ class TestEveryPage:
 
 
 class TestWhoSees:
-    @pytest.mark.parametrize("page", ["/console/approvals", "/console/operations"])
+    @pytest.mark.parametrize("page", ["/console/approvals", "/console/screener", "/console/operations"])
     async def test_a_subscriber_is_told_what_is_not_his(self, desk, page):
         client = await signed_in(desk, "bruno", "trader")
 

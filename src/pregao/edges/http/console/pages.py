@@ -184,6 +184,7 @@ async def show_positions(
         "chosen": {"account": account, "status": status},
         "statuses": ["live", *(one.value for one in PositionStatus)],
         "guards": await desk.guarded.guarded([one.position_id for one in lines]),
+        "can_close": who.role.is_staff,
         **await _names(desk, who),
     }
     return await _page(request, "positions.html", values, desk=desk, who=who)
@@ -262,6 +263,18 @@ async def show_account(account_id: int, request: Request, desk: DeskGiven, who: 
         return await _missing(request, desk=desk, who=who)
     values = {"line": line, "preflight": await desk.preflights.of(account_id)}
     return await _page(request, "account.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/screener")
+async def show_screener(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show the screener's list, how it is made, and whether it is fresh."""
+    _needs(Role.OPERATOR, who)
+    values = {
+        "screener": await desk.screener.status(),
+        "strategies": await desk.screener.strategies(),
+        "tickers": await desk.screener.tickers(),
+    }
+    return await _page(request, "screener.html", values, desk=desk, who=who)
 
 
 @routes.get("/console/operations")

@@ -30,7 +30,11 @@ function showTimes(within) {
 const NAMES = ["signal", "order", "fill", "position", "stop", "line", "execution", "guardrail", "unguarded", "drift",
   "trading_state", "flatten", "screener", "health", "bot", "account", "subscription"];
 const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`desk:${name}`, { detail }));
+const lookAgain = () => NAMES.forEach((name) => tell(name, {}));
 const fresh = new Set();
+const RETRY_MS = 3000;
+let isLost = false; // the stream
+let isBehind = false; // a part asked and got no answer: it shows what was
 
 function follow(address) {
   const source = new EventSource(address);
@@ -39,8 +43,17 @@ function follow(address) {
     light.className = `state ${kind}`;
     light.textContent = say(text);
   };
-  source.onopen = () => show("good", "live");
-  source.onerror = () => show("warn", "reconnecting");
+  source.onopen = () => {
+    show("good", "live");
+    // What was missed is told again; a part that waited for none of it looks once all the same.
+    if (isLost) lookAgain();
+    isLost = false;
+  };
+  source.onerror = () => {
+    show("warn", "reconnecting");
+    isLost = true;
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(address), RETRY_MS); // it was answered with an error
+  };
   source.addEventListener("reset", () => location.reload());
   for (const name of NAMES) {
     source.addEventListener(name, (event) => {
@@ -53,6 +66,15 @@ function follow(address) {
   }
   addEventListener("pagehide", () => source.close());
 }
+
+for (const mishap of ["htmx:error", "htmx:response:error"]) {
+  document.body.addEventListener(mishap, () => { isBehind = true; });
+}
+setInterval(() => {
+  if (!isBehind) return;
+  isBehind = false;
+  lookAgain();
+}, RETRY_MS);
 
 function alarm(text) {
   toast(text, true);
@@ -117,7 +139,7 @@ document.addEventListener("submit", async (event) => {
     const told = await ask(form);
     if (form.dataset.stays === undefined) form.closest("dialog")?.close();
     toast(say(form.dataset.done ?? "Done."));
-    if (form.dataset.shows) document.getElementById(form.dataset.shows).textContent = told[form.dataset.shows] ?? "";
+    if (form.dataset.shows) document.getElementById(form.dataset.shown).textContent = told[form.dataset.shows] ?? "";
     tell("changed", told);
   } catch (mistake) {
     toast(mistake.message, true);
@@ -126,9 +148,17 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+function openDialog(dialog, { acts, what }) {
+  const form = dialog.querySelector("form");
+  if (acts) form.dataset.api = acts; // one dialog serves every row
+  const named = dialog.querySelector("[data-what]");
+  if (named) named.textContent = what ?? "";
+  dialog.showModal();
+}
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
-  if (opener) document.getElementById(opener.dataset.opens).showModal();
+  if (opener) openDialog(document.getElementById(opener.dataset.opens), opener.dataset);
   if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
   const copied = event.target.closest("[data-copies]");
   if (copied) {
