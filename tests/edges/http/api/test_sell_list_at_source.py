@@ -107,8 +107,10 @@ class TestEnter:
         missing = await default.client.post(LIST, json={"ticker": "  "})
         stranger = await default.coming_with("")
         wrong = await stranger.post(LIST, json={"ticker": "AAPL", "token": "nobody's"})
+        unwritable = await default.client.post(LIST, json={"ticker": "AAPL", "reason": "a\x00b"})
 
         assert (missing.status_code, code_of(missing)) == (400, "TICKER_MISSING")
+        assert unwritable.status_code == 422
         assert (wrong.status_code, code_of(wrong)) == (403, "TOKEN_WRONG")
         assert await tickers(default) == []
 

@@ -35,6 +35,7 @@ from pregao.edges.http.api.shapes import (
     ToldAtSource,
     unset,
 )
+from pregao.edges.http.api.trading_state import REASON_PATTERN
 from pregao.edges.http.errors import ApiError
 from pregao.positions.by_hand import BOOKS_FOLLOW
 from pregao.positions.refusals import ConflictError
@@ -51,7 +52,7 @@ Told = Annotated[str | None, Field(description="A ticker, as `AAPL`.")]
 class TokenAsked(ToldAtSource):
     """Nothing but the token, and why."""
 
-    reason: Annotated[str, Field(max_length=500)] = WHY
+    reason: Annotated[str, Field(max_length=500, pattern=REASON_PATTERN)] = WHY
 
 
 class TickerAsked(TokenAsked):
