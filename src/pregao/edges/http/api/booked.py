@@ -32,7 +32,10 @@ from pregao.edges.http.api.trading_state import Reason
 
 routes = APIRouter(prefix="/api/v1/positions", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
-Price = Annotated[Decimal | None, NUMBER, Field(gt=0, description="Where it is known; else none is shown.")]
+Price = Annotated[
+    Annotated[Decimal, NUMBER, Field(gt=0)] | None,
+    Field(description="Where it is known; else none is shown."),
+]
 
 
 class BookedAsked(Asked):
