@@ -1,6 +1,7 @@
 """System A over HTTP: what its bot lets through is forwarded to a destination that misbehaves (F005, F008 to F011, F015)."""
 
 import asyncio
+import base64
 import itertools
 import json
 
@@ -263,3 +264,30 @@ class TestTheSourcesDesk:
         sold = await self.receipt(desk, held, side="buy", action="exit")
         assert (await status(journal, sold["signal_id"]))["status"] == "forwarded_success"
         assert await position(journal, held) == "closed"
+
+
+class TestATurnThatHasNotCome:
+    async def test_f014_is_left_behind_by_a_trader_that_ends_and_taken_by_the_next(
+        self, database, tmp_path, site, journal
+    ):
+        """Who waits for the limiter keeps no trader from ending, has not left, and leaves once when it may."""
+        how = {
+            "paper": PaperSettings(still=True), "destinations_allowed": ("127.0.0.1",), "forwards_per_minute_max": 1,
+            "master_key": base64.b64encode(bytes(32)).decode(), "is_watched": False, "signal_age_seconds_max": 600,
+        }  # fmt: skip
+        async with asyncio.timeout(50):  # the turn comes a minute after the first
+            async with running_desk(database, tmp_path, **how) as desk:
+                bot, _ = await forwarding_bot(desk, site)
+                await forwarded(desk, bot, "FIRST", action="buy")
+                waiting = await post(desk, bot, "SECOND", action="buy")
+                while (before := (await status(journal, waiting))["status"]) != "queued_forwarding":
+                    await asyncio.sleep(0.05)
+        posted = [one["ticker"] for one in site.posts]
+        async with running_desk(database, tmp_path, **how) as desk:
+            limiter = "/admin/webhook-rate-limiter/pause"
+            assert (await desk.client.post(limiter, json={})).status_code == 204
+            await desk.receipt(waiting, seconds_max=60)
+
+        assert (before, posted) == ("queued_forwarding", ["FIRST"])
+        assert [one["ticker"] for one in site.posts] == ["FIRST", "SECOND"]
+        assert (await status(journal, waiting))["status"] == "forwarded_success"
