@@ -32,7 +32,7 @@ PROMISED = {
     26,
     27,
     28,
-    *range(33, 37),  # the action log, CSV, histories, who may come in
+    *range(33, 38),  # the action log, CSV, histories, who may come in, settings kept
     38,
     *range(40, 65),
     *range(80, 84),

@@ -29,11 +29,24 @@ class SlotsLine:
     is_full: bool  # the next forward has to wait
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationLine:
+    """An account that forwards, and where to; of its URL only the host."""
+
+    account_id: int
+    host: str
+    timeout_seconds: int
+
+
 class ForwardLimits(Protocol):
     """Where it is fetched."""
 
     async def limit(self) -> LimitLine:
         """Give the limit."""
+        ...
+
+    async def find_first(self) -> DestinationLine | None:
+        """Give the desk's own first destination: the one that system A's paths are about."""
         ...
 
     async def slots(self) -> Sequence[SlotsLine]:

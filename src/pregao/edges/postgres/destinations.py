@@ -24,10 +24,14 @@ from pregao.domain.facts import Fact
 from pregao.domain.pace import last_minute
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value
-from pregao.views.destinations import LimitLine, SlotsLine
+from pregao.views.destinations import DestinationLine, LimitLine, SlotsLine
 
 BELL = "destinations"
 LOOK_SECONDS_MAX = 1.0  # the limit may be raised meanwhile, and a bell be missed
+FIRST = """
+SELECT account_id, destination ->> 'host' AS host, (destination ->> 'timeout_seconds')::int AS timeout_seconds
+FROM accounts WHERE venue = 'webhook' AND user_id IS NULL AND is_active ORDER BY account_id LIMIT 1
+"""
 CHANGE_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(7234009)"
 
 
@@ -138,6 +142,10 @@ class PostgresForwardLimits:
             set_by=None if row is None else row["set_by"],
             set_at=None if row is None else row["set_at"],
         )
+
+    async def find_first(self) -> DestinationLine | None:
+        row = await self._pool.fetchrow(FIRST)
+        return None if row is None else to_value(row, DestinationLine)
 
     async def slots(self) -> Sequence[SlotsLine]:
         limit = await find_limit(self._pool)
