@@ -37,7 +37,7 @@ NOT_FOLDED = {
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
     "PositionGuarded",
     "StrategyConfigured", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
-    "RetentionSet", "PastForgotten", "HealthAlarmed", "DatabaseCleared", "BookedByHand", "SellListConfigured",
+    "RetentionSet", "PastForgotten", "HealthAlarmed", "MetricsReset", "DatabaseCleared", "BookedByHand", "SellListConfigured",
 }  # fmt: skip
 """Memory knows no people, no jobs that sell out, and of the screener only its list; others change no state in PostgreSQL either."""
 
