@@ -15,6 +15,9 @@ class ReceiptRow:
     ``outcome`` is filled, partially_filled, pending, unresolved, denied, rejected, canceled or expired. Prices are
     in the quote asset, quantities in base units. ``slippage_bps`` compares the average price with the price at the
     decision: positive is worse for the account. The ``_ms`` fields count from the signal's arrival.
+
+    ``stop`` says how what an entry opened is guarded, once something has filled: required, optional, or none, where
+    its settings ask for no stop; ``stop_price`` is where the stop was first.
     """
 
     account_id: int
@@ -41,6 +44,8 @@ class ReceiptRow:
     acknowledged_ms: int | None
     filled_ms: int | None
     booked_ms: int | None
+    stop: str | None
+    stop_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

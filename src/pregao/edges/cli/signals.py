@@ -118,6 +118,8 @@ def trace(signal_id: Annotated[str, typer.Argument(metavar="SIGNAL")], *, as_jso
     for row in rows:
         if row["reason"]:
             print(f"{row['account']}: {row['code']}: {row['reason']}")
+    if bare := [row["account"] for row in rows if row["stop"] == "none"]:
+        print(f"Open without a stop, as the settings ask: {', '.join(bare)}.")
     if receipt["status"] == "pending":
         print("It waits for a person: `pregao approval approve` or `decline`.")
     elif not receipt["is_complete"]:

@@ -66,12 +66,16 @@ SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS sign
        s.approval_expires_at, s.approval_venue, s.approval_price, s.answered_at, s.answered_by, s.is_approved,
        s.answer_reason,
        CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN s.verdicts::text END AS verdicts,
-       o.account, {ORDER}
+       o.account, o.stop, o.stop_price, {ORDER}
 FROM signals AS s
 LEFT JOIN bots AS b ON b.bot_id = s.bot_id
 {OWN}
 LEFT JOIN LATERAL (
-    SELECT o.*, a.name AS account FROM orders AS o LEFT JOIN accounts AS a ON a.account_id = o.account_id
+    SELECT o.*, a.name AS account, t.initial_stop AS stop_price,
+           CASE WHEN t.position_id IS NULL THEN NULL WHEN t.initial_stop IS NULL THEN 'none'
+                WHEN t.is_required THEN 'required' ELSE 'optional' END AS stop
+    FROM orders AS o LEFT JOIN accounts AS a ON a.account_id = o.account_id
+    LEFT JOIN stops AS t ON o.leg = 'entry' AND o.filled_quantity > 0 AND t.position_id = o.position_id
     WHERE o.signal_id = s.signal_id AND ($1::uuid IS NULL OR a.user_id = $1)
 ) AS o ON true
 WHERE s.signal_id = $2 AND {IS_OWN}
@@ -281,6 +285,8 @@ def _receipt_row(row: Any) -> ReceiptRow:
         acknowledged_ms=_ms_since(row, "acknowledged_at"),
         filled_ms=_ms_since(row, "filled_at"),  # by the venue's clock: it may run a little before ours
         booked_ms=_ms_since(row, "booked_at"),
+        stop=row["stop"],
+        stop_price=row["stop_price"],
         **_prices(row),
     )
 

@@ -22,7 +22,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.order import Leg, PositionSide, Side
 from pregao.domain.venue import MarginMode, VenueTrade
-from tests.builders import BOT_ID, NOON, arrival, configured, held, instruction
+from tests.builders import BOT_ID, NOON, armed, arrival, configured, held, instruction, stop_armed
 from tests.edges.http.api.own_desk import SUBSCRIPTIONS, code_of
 
 SIGNAL_ID = UUID("01930000-0000-7000-8000-00000000abcd")
@@ -220,6 +220,34 @@ class TestReceipt:
         (row,) = (await receipt_of(desk))["rows"]
 
         assert row["slippage_bps"] == slippage_bps
+
+    @pytest.mark.parametrize(
+        ("changes", "stop", "price"),
+        [
+            ({}, "required", "93296"),
+            ({"is_required": False}, "optional", "93296"),
+            ({"is_required": False, "stop": {"initial_stop": None, "stop_price": None}}, "none", None),
+        ],
+    )
+    async def test_says_how_an_entry_is_guarded(self, desk, changes, stop, price):
+        """Whoever trades without a stop is told so where he reads what was traded."""
+        await desk.append(
+            *approved(accounts=1, orders=1),
+            planned(1),
+            filled(1, price="95200"),
+            stop_armed(armed(1, **changes)),
+        )
+
+        (row,) = (await receipt_of(desk))["rows"]
+
+        assert (row["stop"], row["stop_price"]) == (stop, price)
+
+    async def test_says_nothing_of_a_stop_before_anything_filled(self, desk):
+        await desk.append(*approved(accounts=1, orders=1), planned(1))
+
+        (row,) = (await receipt_of(desk))["rows"]
+
+        assert (row["stop"], row["stop_price"]) == (None, None)
 
     async def test_averages_several_fills(self, desk):
         await desk.append(

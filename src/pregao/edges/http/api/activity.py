@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from pregao.domain.order import OrderStatus
@@ -92,6 +93,13 @@ class ReceiptRowShown(Shown):
     acknowledged_ms: int | None
     filled_ms: int | None
     booked_ms: int | None
+    stop: Annotated[
+        str | None,
+        Field(
+            description="Of an entry that filled: required, optional, or none, where its settings ask for no stop."
+        ),
+    ]
+    stop_price: Annotated[Amount | None, Field(description="Where the stop stood first.")]
 
 
 class FactShown(Shown):
