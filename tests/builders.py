@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 from pregao.domain.account import Account, Venue
+from pregao.domain.alert import Alert, AlertKind, AlertLevel, Channel, ChannelKind
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import (
     AccountConfigured,
@@ -14,6 +15,7 @@ from pregao.domain.facts import (
     FillBooked,
     FillReported,
     FlattenStarted,
+    PositionUnguarded,
     ProtectionPlanned,
     SignalAccepted,
     SignalReceived,
@@ -355,3 +357,42 @@ def line_planned(one: ArmedStop, *, version: int = 1, now: datetime = NOON, **ch
         "lease_epoch": 1,
     }
     return ProtectionPlanned(**{**given, **changes})
+
+
+def unguarded(
+    position_id: int = 1, *, account_id: int = 1, now: datetime = NOON, **changes
+) -> PositionUnguarded:
+    given = {
+        "happened_at": now,
+        "position_id": position_id,
+        "account_id": account_id,
+        "signal_id": UUID(int=position_id),
+        "since": now - timedelta(seconds=6),
+        "seconds": Decimal("6.1"),
+    }
+    return PositionUnguarded(**{**given, **changes})
+
+
+def channel(channel_id: int = 1, **changes) -> Channel:
+    given = {
+        "channel_id": channel_id,
+        "name": f"channel {channel_id}",
+        "kind": ChannelKind.DISCORD,
+        "shown": {},
+        "place": channel_id,
+    }
+    return Channel(**{**given, **changes})
+
+
+def alert(number: int = 1, **changes) -> Alert:
+    given = {
+        "alert_id": UUID(int=number),
+        "kind": AlertKind.SYSTEM_ERROR,
+        "level": AlertLevel.ERROR,
+        "title": f"alert {number}",
+        "text": "Look at it.",
+        "numbers": {},
+        "dedupe_key": f"key {number}",
+        "subject": f"subject {number}",
+    }
+    return Alert(**{**given, **changes})

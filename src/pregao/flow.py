@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 # isort: off
 from pregao.domain.facts import (
-    AccountConfigured, ActionTaken, ApprovalAnswered, BookedByHand, BotConfigured, BotForgotten, BuyReprocessed,
+    AccountConfigured, ActionTaken, AlertAcknowledged, AlertLevelSet, AlertRaised, AlertsMuted, AlertsUnmuted,
+    ApprovalAnswered, BookedByHand, BotConfigured, BotForgotten, BuyReprocessed, ChannelConfigured, ChannelForgotten,
     DailyLossForgiven, DatabaseCleared,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
@@ -58,6 +59,8 @@ ENTRANCES: Facts = (
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
     HistoryImported,                                           # what was elsewhere is shown, and never trades
     ForwardLimitSet, MetricsReset,                             # somebody sets how many forwards leave, or counters to zero
+    ChannelConfigured, ChannelForgotten, AlertLevelSet,        # somebody says how people are reached,
+    AlertRaised, AlertAcknowledged, AlertsMuted, AlertsUnmuted,  # who reads the journal tells them, and they answer
 )  # fmt: skip
 
 JOURNEY = (

@@ -237,6 +237,37 @@ class Settings(MasterKeySettings):
         ge=1,
         le=8_784,
     )
+    alert_min_level: Literal["INFO", "WARNING", "ERROR", "CRITICAL"] = _setting(
+        "WARNING", "ALERT_MIN_LEVEL", "Least level that is told, until somebody says another over the API."
+    )
+    discord_webhook_url: SecretStr = _setting(
+        SecretStr(""), "DISCORD_WEBHOOK_URL", "Discord webhook that alerts go to, until channels are set up."
+    )
+    discord_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        ("discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"),
+        "PREGAO_DISCORD_HOSTS",
+        "Hosts, comma separated, that Discord webhooks may be at.",
+    )
+    telegram_bot_token: SecretStr = _setting(
+        SecretStr(""), "TELEGRAM_BOT_TOKEN", "Telegram bot that alerts go out by, until channels are set up."
+    )
+    telegram_chat_id: str = _setting("", "TELEGRAM_CHAT_ID", "Telegram chat that alerts go to.")
+    telegram_url: str = _setting(
+        "https://api.telegram.org",
+        "PREGAO_TELEGRAM_URL",
+        "Address of the Bot API: Telegram's, or one's own server.",
+    )
+    smtp_server: str = _setting("", "SMTP_SERVER", "Mail server of the desk; empty: it sends no mail.")
+    smtp_port: int = _setting(587, "SMTP_PORT", "Its port; 465 speaks TLS at once.", ge=1, le=65535)
+    smtp_username: str = _setting("", "SMTP_USERNAME", "Login at the mail server; empty: it asks for none.")
+    smtp_password: SecretStr = _setting(SecretStr(""), "SMTP_PASSWORD", "Password of that login.")
+    smtp_security: Literal["starttls", "none"] = _setting(
+        "starttls", "SMTP_SECURITY", "How the mail server is spoken to; none takes no login."
+    )
+    email_from: str = _setting("", "EMAIL_FROM", "Sender of mails; empty: the login at the mail server.")
+    email_to: str = _setting(
+        "", "EMAIL_TO", "Addresses, comma separated, that alerts go to, until channels are set up."
+    )
     lab_cache_url: SecretStr = _setting(
         SecretStr(""),
         "PREGAO_LAB_CACHE_URL",
@@ -249,12 +280,14 @@ class Settings(MasterKeySettings):
         True, "PREGAO_DEMO", "Create the demo bot with its paper accounts at the first start."
     )
 
-    @field_validator("trusted_proxies", "finviz_hosts", "destinations_allowed", mode="before")
+    @field_validator(
+        "trusted_proxies", "finviz_hosts", "discord_hosts", "destinations_allowed", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         return _parts(value)
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "alert_min_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value

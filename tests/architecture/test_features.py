@@ -40,8 +40,9 @@ PROMISED = {
     100,
     101,
     102,
+    107,
     119,
-    120,
+    *range(120, 125),  # alerts, and what opens one
     140,
     141,
     143,

@@ -1,18 +1,24 @@
-"""The process for what nobody waits for and nothing trades by: it loads the screener with the first strategy."""
+"""The process for what nobody waits for and nothing trades by: it loads what a desk needs with the first that needs it."""
 
 import asyncio
 import contextlib
 import importlib
+import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import structlog
 
+from pregao.alerts.tell import Telling
 from pregao.bootstrap.alarms import tell_health
+from pregao.bootstrap.channels import environment_channels
 from pregao.bootstrap.cleaning import clean_sell_list
-from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
+from pregao.bootstrap.process import again_and_again, close_pool, now_utc, until_lost, worker_name
 from pregao.bootstrap.shared import standard_retention
+from pregao.domain.alert import AlertLevel
 from pregao.domain.clock import Clock
+from pregao.edges.ids import uuid7
+from pregao.edges.postgres.alert_work import PostgresTelling
 from pregao.edges.postgres.figures import PostgresTally, keep_rolling
 from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.upkeep import PostgresUpkeep
@@ -22,7 +28,7 @@ from pregao.trading.trouble import AWAY
 from pregao.views.upkeep import Forgotten
 
 CONNECTIONS_MAX = 4
-LOOK_SECONDS = 1.0  # for the first strategy: a desk without one keeps half the memory free
+LOOK_SECONDS = 1.0  # for the first strategy, the first channel: a desk without one keeps half the memory free
 
 HOLD_SECONDS = 2.0
 LOOK_EVERY = timedelta(seconds=15)  # whether the desk is well: it counts what an hour sent
@@ -45,6 +51,8 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(_screen(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))
+            tasks.create_task(_tell(settings, journal=journal, lease=lease, clock=clock))
+            tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
     finally:
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)
@@ -52,8 +60,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
 
 
 async def _screen(settings: Settings, *, journal: Journal, lease: Lease, clock: Clock) -> None:
-    while not await _is_wanted(journal):  # noqa: ASYNC110  # the table is looked at, nobody rings
-        await asyncio.sleep(LOOK_SECONDS)
+    await _until_there_is("screener_strategies", journal)
     screening = importlib.import_module("pregao.bootstrap.screening")
     await screening.serve_screener(settings, journal=journal, lease=lease, clock=clock)
 
@@ -85,9 +92,34 @@ async def _look_after(settings: Settings, *, journal: Journal, lease: Lease, clo
         await asyncio.sleep(HOLD_SECONDS)
 
 
-async def _is_wanted(journal: Journal) -> bool:
+async def _tell(settings: Settings, *, journal: Journal, lease: Lease, clock: Clock) -> None:
+    """Raise alerts, whether or not anybody carries them: they are looked at, too."""
+    telling = Telling(
+        PostgresTelling(journal, lease, level=AlertLevel(settings.alert_min_level)),
+        new_id=uuid7,
+        clock=clock,
+        monotonic=time.monotonic,
+    )
+    await again_and_again(telling.follow, survives_mistakes=True)
+
+
+async def _deliver(settings: Settings, *, journal: Journal, lease: Lease, clock: Clock) -> None:
+    if environment_channels(settings):
+        alerting = importlib.import_module("pregao.bootstrap.alerting")
+        await alerting.take_environment(settings, journal=journal, clock=clock)
+    await _until_there_is("alert_channels", journal)
+    alerting = importlib.import_module("pregao.bootstrap.alerting")
+    await alerting.serve_delivery(settings, journal=journal, lease=lease, clock=clock)
+
+
+async def _until_there_is(table: str, journal: Journal) -> None:
+    while not await _has_rows(table, journal):  # noqa: ASYNC110  # the table is looked at, nobody rings
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _has_rows(table: str, journal: Journal) -> bool:
     try:
-        return bool(await journal.pool.fetchval("SELECT EXISTS (SELECT FROM screener_strategies)"))
+        return bool(await journal.pool.fetchval(f"SELECT EXISTS (SELECT FROM {table})"))
     except AWAY as away:
         log.warning("jobs.work.away", error=type(away).__name__)
         return False

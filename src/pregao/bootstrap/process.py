@@ -1,17 +1,24 @@
 """What every process needs: the clock, a calm collector, a name and a lease, and a way to end in peace."""
 
+import asyncio
 import gc
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import asyncpg
+import structlog
 
 from pregao import rehearsal
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.trading.trouble import AWAY
 
+AWAY_SECONDS = 1.0
+MISTAKE_SECONDS = 5.0
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a look through everything stops the process for up to 50 ms
+
+log = structlog.get_logger()
 
 
 class LeaseLostError(RuntimeError):
@@ -36,6 +43,27 @@ async def until_lost(workers: Workers, lease: Lease) -> None:
     """
     await workers.renew_until_lost(lease)
     raise LeaseLostError(f"LEASE_LOST: worker={lease.worker_id}. It was away too long; starting anew.")
+
+
+async def again_and_again(
+    work_once: Callable[[], Awaitable[None]], *, survives_mistakes: bool = False
+) -> None:
+    """
+    Do it again and again until canceled; a database that is away is waited for.
+
+    With ``survives_mistakes`` whatever else happens is logged: the process has other work to do.
+    """
+    while True:
+        try:
+            await work_once()
+        except AWAY as away:
+            log.warning("jobs.work.away", error=type(away).__name__)
+            await asyncio.sleep(AWAY_SECONDS)
+        except Exception:
+            if not survives_mistakes:
+                raise
+            log.exception("jobs.work.failed")
+            await asyncio.sleep(MISTAKE_SECONDS)
 
 
 def calm_collector() -> None:

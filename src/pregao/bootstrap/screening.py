@@ -1,13 +1,13 @@
 """Keep the screener's list fresh: loaded by the first strategy, and by none before."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 
 import structlog
 
-from pregao.bootstrap.process import calm_collector
+from pregao.bootstrap.process import again_and_again, calm_collector
 from pregao.bootstrap.shared import screener_limits
 from pregao.bootstrap.venues import venue_addresses
 from pregao.domain.account import Venue
@@ -30,9 +30,7 @@ from pregao.edges.screeners.most_traded import MostTraded
 from pregao.market.ports import Cache, Screen
 from pregao.market.refresh import Refreshing
 from pregao.settings import Settings
-from pregao.trading.trouble import AWAY
 
-AWAY_SECONDS = 1.0
 VOLUMES_SECONDS = (
     60.0  # of 24 hours: a restart, or another strategy, need not ask a venue for 500 symbols again
 )
@@ -66,7 +64,7 @@ async def serve_screener(settings: Settings, *, journal: Journal, lease: Lease, 
     calm_collector()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_again_and_again(refreshing.follow))
+            tasks.create_task(again_and_again(refreshing.follow))
             tasks.create_task(weights.run())
     finally:
         await doorbell.close()
@@ -127,12 +125,3 @@ def _finviz_access(settings: Settings) -> FinvizAccess:
 
 async def _no_key(account_id: int) -> ApiKey:
     raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")
-
-
-async def _again_and_again(work_once: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await work_once()
-        except AWAY as away:
-            log.warning("jobs.work.away", error=type(away).__name__)
-            await asyncio.sleep(AWAY_SECONDS)

@@ -11,11 +11,13 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
+from pregao.bootstrap.channels import channel_rules
 from pregao.bootstrap.forwarding import ensure_forwarding
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker_name
 from pregao.bootstrap.shared import build_vault, screener_limits, sell_list_rule, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.destinations.limit import ensure_limit
+from pregao.domain.alert import AlertLevel
 from pregao.domain.clock import Clock
 from pregao.domain.destination import ForwardLimit
 from pregao.domain.order import PositionMode
@@ -28,6 +30,8 @@ from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.alerts import BELL as ALERTS
+from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bot_book import PostgresBotBook
 from pregao.edges.postgres.bots import PostgresBotBooks
@@ -154,6 +158,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
         feed=feed,
         tickets=PostgresTickets(journal.pool),
+        alerts=PostgresAlerts(journal.pool, level=AlertLevel(settings.alert_min_level)),
+        alert_books=PostgresAlertBooks(journal, vault=vault, ring=partial(doorbell.ring, ALERTS)),
+        channel_rules=channel_rules(settings),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         trusted_proxies=settings.trusted_proxies,

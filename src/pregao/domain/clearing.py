@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from pregao.domain.facts import (
     AccountConfigured,
     ActionTaken,
+    AlertLevelSet,
+    AlertsMuted,
+    AlertsUnmuted,
     BotConfigured,
     BotForgotten,
+    ChannelConfigured,
+    ChannelForgotten,
     DatabaseCleared,
     Fact,
     ForeignPositionSeen,
@@ -39,6 +44,11 @@ KEPT: frozenset[type[Fact]] = frozenset(
         ForwardLimitSet,
         RetentionSet,
         SellListConfigured,
+        ChannelConfigured,
+        ChannelForgotten,
+        AlertLevelSet,
+        AlertsMuted,
+        AlertsUnmuted,
         DatabaseCleared,
     }
 )

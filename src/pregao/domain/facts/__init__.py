@@ -41,6 +41,9 @@ from pregao.domain.facts.screener import (
 from pregao.domain.facts.destinations import ForwardLimitSet
 from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
 from pregao.domain.facts.figures import MetricsReset
+from pregao.domain.facts.alerts import (
+    AlertAcknowledged, AlertLevelSet, AlertRaised, AlertsMuted, AlertsUnmuted, ChannelConfigured, ChannelForgotten,
+)  # fmt: skip
 # isort: on
 
 FACTS: dict[str, type[Fact]] = {
@@ -61,6 +64,7 @@ FACTS: dict[str, type[Fact]] = {
         RetentionSet, PastForgotten, HealthAlarmed,
         HistoryImported,
         ForwardLimitSet, MetricsReset,
+        AlertRaised, AlertAcknowledged, AlertsMuted, AlertsUnmuted, ChannelConfigured, ChannelForgotten, AlertLevelSet,
         ExitRequested, EntryRequested,
     )
 }  # fmt: skip

@@ -29,6 +29,7 @@ GROUPS = {
     "flatten": "flattens",
     "operation": "operations",
     "position": "positions",
+    "alerts": "alerts",
     "screener": "screener",
     "destination": "destinations",
     "metrics": "metrics",

@@ -16,6 +16,8 @@ from pregao.accounts.ports import (
     UserBooks,
 )
 from pregao.accounts.sealing import Vault
+from pregao.alerts.channels import ChannelRules
+from pregao.alerts.ports import AlertBooks
 from pregao.bots.ports import BotBooks
 from pregao.decisions.ports import ApprovalBooks
 from pregao.destinations.ports import Destinations, LimitBooks
@@ -29,6 +31,7 @@ from pregao.positions.ports import DriftBooks, PositionBooks
 from pregao.stops.by_hand import HandBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
+from pregao.views.alerts import Alerts
 from pregao.views.approvals import Approvals
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
@@ -117,10 +120,14 @@ class Desk:
     forward_limit_books: LimitBooks
     feed: Feed
     tickets: Tickets
+    alerts: Alerts
+    alert_books: AlertBooks
+    channel_rules: ChannelRules
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     trusted_proxies: Sequence[str] = ()
     signal_age_seconds_max: int = 60
     sell_list_rule: SellListRule = field(default_factory=SellListRule)  # until somebody says another
     is_trading_by_hand: bool = True  # else only dry runs
+    alert_test_seconds_max: float = 12.0  # how long a test of channels is waited for
     is_stopping: Callable[[], bool] = _never

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Match
 
 from pregao.accounts import refusals as accounts
 from pregao.accounts.sealing import KeyRetiredError, SealError
+from pregao.alerts import refusals as alerts
 from pregao.bots import refusals as bots
 from pregao.decisions import refusals as decisions
 from pregao.destinations import refusals as destinations
@@ -40,6 +41,9 @@ STATUSES: dict[type[Exception], int] = {
     destinations.SettingUnusableError: 422,
     positions.UnknownError: 404,
     positions.ConflictError: 409,
+    alerts.SettingUnusableError: 422,
+    alerts.UnknownError: 404,
+    alerts.ConflictError: 409,
 }
 
 DATABASE_AWAY_ERRORS: tuple[type[Exception], ...] = (

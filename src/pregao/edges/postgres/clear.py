@@ -37,10 +37,13 @@ KEPT_TABLES = frozenset(
         "forward_limits",
         "retentions",
         "sell_list_rules",
+        "alert_channels",
+        "alert_mutes",
+        "alert_levels",
     }
 )
 """State that only kept facts have made."""
-COUNTERS = ("screener_runs", "tallies")
+COUNTERS = ("screener_runs", "tallies", "alert_deliveries", "alert_windows")
 """Not the journal's, and about nothing but what is deleted."""
 UNTOUCHED = frozenset(
     {
@@ -48,6 +51,7 @@ UNTOUCHED = frozenset(
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
         "tally_cursors", "process_gauges",
+        "alert_cursor", "alert_conditions",
     }
 )  # fmt: skip
 """Neither: what proves people and accounts, whose turn it is, and how much was asked of others lately."""

@@ -49,6 +49,10 @@ STATE_TABLES = {
     "forward_limits": (),
     "imported_events": (),
     "metric_zeros": (),
+    "alerts": (),
+    "alert_channels": (),
+    "alert_mutes": (),
+    "alert_levels": (),
 }
 FACTS_PER_FETCH = 2_000
 

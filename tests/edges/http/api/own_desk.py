@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pregao.accounts.sealing import Credentials
+from pregao.alerts.channels import ChannelRules
+from pregao.domain.alert import LEAST_LEVEL
 from pregao.domain.order import PositionMode
 from pregao.domain.upkeep import Retention
 from pregao.edges.destinations import CheckedDestinations
@@ -22,6 +24,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
 from pregao.edges.postgres.breakers import PostgresBreakerStates
@@ -261,6 +264,9 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
         feed=Feed(PostgresHappenings(journal.pool), look=no_look),
         tickets=PostgresTickets(journal.pool),
+        alerts=PostgresAlerts(journal.pool, level=LEAST_LEVEL),
+        alert_books=PostgresAlertBooks(journal, vault=vault, ring=lambda: rings.append("alerts")),
+        channel_rules=ChannelRules(),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
     )

@@ -12,14 +12,33 @@ from uuid import UUID
 
 import pytest
 
+from pregao.domain.alert import Mute
 from pregao.domain.bot import SymbolSettings
-from pregao.domain.facts import AccountConfigured, BotConfigured, SignalPlanned, SubscriptionConfigured
+from pregao.domain.facts import (
+    AccountConfigured,
+    AlertRaised,
+    AlertsMuted,
+    BotConfigured,
+    ChannelConfigured,
+    SignalPlanned,
+    SubscriptionConfigured,
+)
 from pregao.domain.trading_state import scope_of_account
 from pregao.domain.user import Role
 from pregao.edges.http.answers import intake_openapi
 from pregao.edges.http.api import create_api
 from pregao.signals.own import close_now
-from tests.builders import BOT_ID, account, arrival, bot, flatten_started, instruction, subscription
+from tests.builders import (
+    BOT_ID,
+    account,
+    alert,
+    arrival,
+    bot,
+    channel,
+    flatten_started,
+    instruction,
+    subscription,
+)
 from tests.edges.http.api.own_desk import (
     ACCOUNTS,
     AUTH,
@@ -58,7 +77,12 @@ OWN_SIGNAL = UUID("0b0b0b0b-0000-7000-8000-000000000002")
 OWN_SUBSCRIPTION = UUID("0b0b0b0b-0000-7000-8000-000000000003")
 OWN_CLOSE = UUID("0b0b0b0b-0000-7000-8000-000000000004")
 ACCOUNT_OF_A, ACCOUNT_OF_B = 111_222_333, 987_654_321
-NEVER = {"account_id": "555666777", "operation_id": "555666778", "symbol": "NEVERUSDT"}
+NEVER = {
+    "account_id": "555666777",
+    "channel_id": "555666779",
+    "operation_id": "555666778",
+    "symbol": "NEVERUSDT",
+}
 """Ids that never were; the others are UUIDs."""
 
 
@@ -98,6 +122,17 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
             position_id=account_id + 1,
         ),
     )
+    told = alert(account_id + 4, user_id=own.user_id)
+    reached = channel(account_id + 2, user_id=own.user_id, name=f"{name}-channel")
+    quiet = Mute(
+        mute_id=UUID(int=account_id + 3), user_id=own.user_id, kind=None, level_max=told.level,
+        until=after(3_600_000), reason="", muted_by=name,
+    )  # fmt: skip
+    await desk.append(
+        AlertRaised(happened_at=after(0), alert=told),
+        ChannelConfigured(happened_at=after(0), channel=reached),
+        AlertsMuted(happened_at=after(0), mute=quiet),
+    )
     selling_out = flatten_started(scope_of_account(account_id), flatten_id=UUID(int=account_id))
     await desk.append(selling_out)
     ids = {
@@ -110,6 +145,9 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
         "token_id": token["token_id"],
         "signal_id": str(SIGNAL_ID),
         "symbol": symbol,
+        "alert_id": str(told.alert_id),
+        "channel_id": str(reached.channel_id),
+        "mute_id": str(quiet.mute_id),
     }
     words = [f"p{name}", str(account_id + 1), f"{name}-account", f"{name}@", session["session_id"]]
     return Tenant(person, ids, words)
@@ -186,6 +224,10 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         "preview_flatten": {"level": "account", "account_id": account_id, "user_id": None},
         "stop_one_flatten": {"reason": "mine"},
         "post_kill_switch": {"tenant_id": whose.ids["user_id"], "reason": "mine"},
+        "post_alert_test": {"channel": whose.ids["channel_id"]},
+        "post_alert_channel": {"name": "mine", "kind": "email", "address": {"to": "nobody@desk.test"}},
+        "patch_alert_channel": {"place": 7},
+        "post_alert_mute": {"seconds": 60},
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
         **at_both_paths("calculate_size", {"capital": 1000, "entry_price": 100, "stop_price": 99}),
         **at_both_paths("create_operation", {**by_hand, "entry_price": 100, "side": "BUY", "execute": True}),

@@ -10,6 +10,7 @@ from typing import Any
 
 from pregao.domain.facts import Fact
 from pregao.edges.postgres.folds import (  # noqa: F401  # they register themselves
+    alerts,
     by_hand,
     configured,
     destinations,

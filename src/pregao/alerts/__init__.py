@@ -1,0 +1,1 @@
+"""Takes what happened and what stands in the state; gives alerts, and carries each to whoever should hear of it."""
