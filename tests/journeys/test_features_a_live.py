@@ -8,15 +8,16 @@ import socket as sockets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pregao.bootstrap.web import serve_web
-from pregao.domain.facts import Fact, ScreenerPaused
+from pregao.domain.facts import AlertRaised, Fact, ScreenerPaused
 from pregao.edges.postgres.journal import Journal, open_journal
-from tests.builders import listed
+from tests.builders import alert, listed
 from tests.fresh_database import fresh_database
 from tests.journeys.live_client import EVENTS, SOON, reading, until_told, watching
 from tests.journeys.test_features_b_trading import PAPER, bot_with, follow, numbers, say
@@ -59,6 +60,12 @@ async def somebody(desk: WholeDesk) -> tuple[str, str]:
 
 def paused(by: str) -> ScreenerPaused:
     return ScreenerPaused(happened_at=datetime.now(UTC), is_paused=True, set_by=by)
+
+
+def raised(title: str, user_id: str | None) -> AlertRaised:
+    to = None if user_id is None else UUID(user_id)
+    told = alert(title=title, dedupe_key=title, alert_id=uuid4(), user_id=to)
+    return AlertRaised(happened_at=datetime.now(UTC), alert=told)
 
 
 async def put(journal: Journal, *told: Fact | str) -> None:
@@ -145,6 +152,23 @@ class TestWhoSeesWhat:
             assert accounts == {followers[token].account_id}
             assert {"signal", "order", "fill", "position"} <= {event["event"] for event in reader.seen}
             assert "SignalPlanned" not in {event["data"].get("kind") for event in reader.seen}
+
+    async def test_an_alert_is_told_to_whom_it_is_raised_for_and_to_staff(self, desk, journal):
+        (his, token), (hers, stranger) = await somebody(desk), await somebody(desk)
+        async with (
+            reading(url_of(desk), token=token, topics="alerts") as owner,
+            reading(url_of(desk), token=stranger, topics="alerts") as other,
+            reading(url_of(desk), token=TOKEN, topics="alerts") as staff,
+        ):
+            await put(journal, raised("his", his), raised("the desk's", None), raised("hers", hers))
+
+            for reader, titles in (
+                (owner, ["his"]),
+                (other, ["hers"]),
+                (staff, ["his", "the desk's", "hers"]),
+            ):
+                told = await reader.facts(len(titles))
+                assert [event["data"]["title"] for event in told] == titles
 
     async def test_a_session_comes_in_with_its_cookie_and_topics_are_chosen(self, desk, journal):
         _, token = await somebody(desk)

@@ -18,6 +18,7 @@ from pregao.domain.account import Venue
 from pregao.domain.facts import (
     FACTS,
     AccountConfigured,
+    AlertRaised,
     DriftSettled,
     Fact,
     ForwardAnswered,
@@ -174,6 +175,8 @@ class PostgresHappenings:
         if signal is not None and not signal.is_desks_own:
             followers = self._followers.get(signal.bot_id) or followers
         owner, venue = (None if account_id is None else self._accounts.get(account_id)) or (None, None)
+        if isinstance(fact, AlertRaised):
+            owner = fact.alert.user_id  # an alert about an account may be the desk's own business
         return About(
             order=order,
             signal=signal,

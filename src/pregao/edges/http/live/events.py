@@ -200,6 +200,15 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.DatabaseCleared:  _event("cleared", "health alerts", STAFF, "signals events positions orders fills is_forced "
                                    "reason cleared_by"),
     facts.HealthAlarmed:    _event("alarm", "health alerts", STAFF, "name severity is_on numbers"),
+    facts.AlertRaised:      _event("alert", "alerts", OWNER, "alert.alert_id alert.kind alert.level alert.title alert.text "
+                                   "alert.account_id alert.bot_id alert.repeats", what="raised"),
+    facts.AlertAcknowledged: _event("alert", "alerts", STAFF, "alert_id acknowledged_by", what="acknowledged"),
+    facts.AlertsMuted:      _event("alert", "alerts", STAFF, "mute.mute_id mute.kind mute.until mute.reason",
+                                   what="muted"),
+    facts.AlertsUnmuted:    _event("alert", "alerts", STAFF, "mute_id unmuted_by", what="unmuted"),
+    facts.ChannelConfigured: _event("channel", "settings", STAFF, "channel.channel_id channel.name channel.is_active"),
+    facts.ChannelForgotten: _event("channel", "settings", STAFF, "channel_id", what="forgotten"),
+    facts.AlertLevelSet:    _event("channel", "settings", STAFF, "level set_by", what="level_set"),
     facts.PastForgotten:    _event("upkeep", "health", STAFF, what="past_forgotten"),
     facts.RetentionSet:     _event("upkeep", "settings", STAFF, "set_by", what="retention_set"),
     facts.ScreenerPaused:   _event("screener", "screener", STAFF, "is_paused set_by", what="paused"),
