@@ -55,7 +55,7 @@ SELECT signal_id, '{BOT}', 'settled', at, convert_to(repeat('x', 200), 'UTF8'), 
 INSERT INTO pregao.journal (kind, happened_at, recorded_at, signal_id, account_id, fact)
 SELECT kind, at + step * interval '1 ms', at, signal_id, 1,
        jsonb_build_object('happened_at', at, 'signal_id', signal_id, 'order_id', 'p' || md5(n::text), 'attempt', 1,
-                          'account_id', 1, 'owner', 'trader-1', 'source', 'webhook', 'body', repeat('x', 200))
+                          'account_id', 1, 'venue', 'webhook', 'exchange_order_id', 'p' || md5(n::text), 'owner', 'trader-1', 'source', 'webhook', 'body', repeat('x', 200))
 FROM told CROSS JOIN LATERAL (VALUES (1, 'SignalReceived'), (2, 'SignalAccepted'), (3, 'DecisionApproved'),
                                      (4, 'OrderPlanned'),
                                      (5, CASE n % 997 WHEN 0 THEN 'OrderRejected' ELSE 'OrderAccepted' END))
