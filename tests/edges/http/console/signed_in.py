@@ -17,6 +17,7 @@ PAGES = (
     "/console/sell-all",
     "/console/bots",
     "/console/accounts",
+    "/console/alerts",
     "/console/screener",
     "/console/operations",
 )

@@ -8,6 +8,7 @@ import pytest
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
+from pregao.domain.alert import AlertLevel
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.preflight import Check, Light, Result
@@ -33,6 +34,7 @@ def said_on_pages() -> set[str]:
 
 def said_of_values() -> set[str]:
     kinds = (
+        AlertLevel,
         OrderStatus,
         Side,
         Leg,

@@ -265,6 +265,22 @@ async def show_account(account_id: int, request: Request, desk: DeskGiven, who: 
     return await _page(request, "account.html", values, desk=desk, who=who)
 
 
+@routes.get("/console/alerts")
+async def show_alerts(request: Request, desk: DeskGiven, who: Seen, before: UUID | None = None) -> Response:
+    """Show what a person should know, whom it was told, and who takes care of it."""
+    lines = await desk.alerts.alerts(
+        owner=who.owner, level=None, kind=None, is_acknowledged=None, before=before, limit=ROWS + 1
+    )
+    values = {
+        "lines": lines[:ROWS],
+        "older": {"before": lines[ROWS - 1].alert.alert_id} if len(lines) > ROWS else None,
+        "channels": await desk.alerts.channels(owner=who.owner),
+        "least": await desk.alerts.level(),
+        "can_act": who.role.includes(Role.TRADER),
+    }
+    return await _page(request, "alerts.html", values, desk=desk, who=who)
+
+
 @routes.get("/console/screener")
 async def show_screener(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the screener's list, how it is made, and whether it is fresh."""

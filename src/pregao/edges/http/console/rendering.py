@@ -67,6 +67,7 @@ PLACES = (
     Place("/console/sell-all", "Sell all", "x", Role.TRADER),
     Place("/console/bots", "Bots", "b"),
     Place("/console/accounts", "Accounts", "c"),
+    Place("/console/alerts", "Alerts", "l"),
     Place("/console/screener", "Screener", "n", Role.OPERATOR),
     Place("/console/operations", "Operations", "w", Role.OPERATOR),
 )

@@ -28,7 +28,7 @@ function showTimes(within) {
 // An event only says that something changed; the parts of the page that show it ask for themselves again.
 
 const NAMES = ["signal", "order", "fill", "position", "stop", "line", "execution", "guardrail", "unguarded", "drift",
-  "trading_state", "flatten", "screener", "health", "bot", "account", "subscription"];
+  "trading_state", "flatten", "screener", "health", "bot", "account", "subscription", "alert", "channel"];
 const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`desk:${name}`, { detail }));
 const lookAgain = () => NAMES.forEach((name) => tell(name, {}));
 const fresh = new Set();
@@ -61,6 +61,7 @@ function follow(address) {
       const row = { order: told.order_id, fill: told.order_id, signal: told.signal_id, position: told.position_id }[name];
       if (row !== undefined) fresh.add(`${name === "fill" ? "order" : name}-${row}`);
       if (name === "unguarded" && !told.is_over) alarm(say("Position {id} stands without a stop", { id: told.position_id }));
+      if (name === "alert" && told.level === "CRITICAL") alarm(told.title);
       tell(name, told);
     });
   }
