@@ -58,7 +58,13 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = _free_port()
-        for name in ("run.py", "pyproject.toml", "requirements.lock", "requirements-test.lock"):
+        for name in (
+            "run.py",
+            "pyproject.toml",
+            "package-lock.json",
+            "requirements.lock",
+            "requirements-test.lock",
+        ):
             shutil.copy(ROOT / name, folder)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -75,6 +75,7 @@ class TestTwoPeople:
         assert {path for (path, _), status in answers.items() if status != 401} == {
             "/health",
             "/health/detailed",
+            "/health/ready",
             "/api/v1/bots/health",
             "/api/v1/auth/login",
             "/api/v1/bots/webhook/master/{webhook_path}",  # 404: no bot has the path; else it takes the secret

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import json
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -116,7 +115,9 @@ async def running_desk(
     headers = {"Authorization": f"Bearer {TOKEN}"}
     try:
         async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20, verify=False) as client:
-            await _healthy(client, tasks, role="trader" if is_traded else "paper")
+            await _healthy(
+                client, tasks, roles={serve.__name__.removeprefix("serve_") for serve in roles} - {"web"}
+            )
             yield WholeDesk(client, server, settings)
     finally:
         for task in tasks:
@@ -127,12 +128,14 @@ async def running_desk(
         assert not failures, failures
 
 
-async def _healthy(client: httpx.AsyncClient, tasks: list[asyncio.Task[None]], *, role: str) -> None:
+async def _healthy(client: httpx.AsyncClient, tasks: list[asyncio.Task[None]], *, roles: set[str]) -> None:
     async with asyncio.timeout(START_SECONDS_MAX):
         while True:
             assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
             with contextlib.suppress(httpx.TransportError):
                 detailed = await client.get("/health/detailed")
-                if detailed.status_code == 200 and role in json.dumps(detailed.json()):
+                if detailed.status_code == 200 and roles <= {
+                    worker["role"] for worker in detailed.json()["workers"]
+                }:
                     return
             await asyncio.sleep(0.05)
