@@ -69,7 +69,7 @@ TEST_CHECKS = (
     ),
 )
 # More workers than cores: tests wait more than they compute.
-TESTS = ["pytest", "-n", "4", "--dist", "worksteal"]
+TESTS = ["pytest", "-n", "4", "--dist", "worksteal", "-m", "not extra"]
 
 
 class StageError(Exception):
@@ -109,7 +109,7 @@ def parse_arguments() -> Callable[[], int]:
         ("--stop", "stop the desk in order; data stays"),
         ("--logs", "print the last lines of every log"),
         ("--follow-logs", "print the logs as they grow, until Ctrl-C"),
-        ("--test", "static checks and the whole suite; the exit code is the first failure's"),
+        ("--test", "static checks and the tests; the exit code is the first failure's"),
     ):
         one.add_argument(flag, action="store_true", help=meaning)
     chosen = parser.parse_args()

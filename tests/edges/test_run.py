@@ -278,7 +278,7 @@ class TestTests:
             "ruff check .",
             "ruff format --check .",
         ]
-        assert ran[-1] == "pytest -n 4 --dist worksteal"
+        assert ran[-1] == "pytest -n 4 --dist worksteal -m not extra"
 
     def test_keep_what_they_compile_and_are_told_nothing_of_a_desk(self, checkout):
         checkout.pretend_tools()

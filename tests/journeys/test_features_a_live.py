@@ -288,6 +288,7 @@ class TestGoingOn:
             assert names_of(await reader.facts(1)) == ["next"]
 
 
+@pytest.mark.extra
 class TestSlowOnes:
     async def test_f022_who_never_reads_is_dropped_and_the_others_go_on(self, desk, journal):
         """More than any line holds: two that read nothing, one on either wire, and two that read all of it."""

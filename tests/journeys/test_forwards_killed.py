@@ -25,7 +25,7 @@ ENDED_SECONDS_MAX = 60.0
 SETTLED_SECONDS_MAX = 60.0
 AGE_SECONDS_MAX = 600.0  # four starts of a process take longer than a minute on a busy machine
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.extra
 
 
 class Traders:

@@ -72,7 +72,7 @@ async def paste(desk: WholeDesk, page: str, *, instead: tuple[str, str] = ("", "
     return printed
 
 
-@pytest.mark.long
+@pytest.mark.extra
 class TestRunASignalService:
     async def test_ends_with_subscribers_that_have_traded(self, desk):
         """Four stand for the twenty: each costs three commands."""
@@ -90,7 +90,7 @@ class TestRunASignalService:
         assert sorted(one["status"] for one in followed) == ["active", "active", "canceled", "paused"]
 
 
-@pytest.mark.long
+@pytest.mark.extra
 class TestGiveABotItsRules:
     async def test_ends_with_one_entry_declined_by_a_person_and_one_traded_and_closed(self, desk):
         await paste(desk, "give-a-bot-its-rules.md")

@@ -160,7 +160,7 @@ ACCOUNTS = 24
 SCARCE = PaperSettings(still=True, weight_max=300)  # a thousand accounts at Binance have a fifth of this each
 
 
-@pytest.mark.long
+@pytest.mark.extra
 class TestReconnection:
     async def test_of_many_accounts_that_hold_something_leaves_exits_what_they_need(self, database, tmp_path):
         """Their streams break again and again and answers are lost: exits end, and the venue has nothing to complain of."""

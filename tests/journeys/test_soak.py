@@ -115,7 +115,7 @@ async def quiet(desk) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.long
+@pytest.mark.extra
 class TestSoak:
     async def test_ends_with_every_signal_settled_and_the_books_of_the_venue(self, desk, capsys):
         seed = int(os.environ.get("PREGAO_TEST_SEED", random.randrange(10_000)))

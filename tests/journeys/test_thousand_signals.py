@@ -113,6 +113,7 @@ class Sender:
             action,
             side=chance.choice(list(Side)),
             now=now,
+            send_before=now + timedelta(minutes=10),  # a busy machine may be far behind
             symbol=None if action is Action.CLOSE_ALL else symbol,
             share=share,
         )

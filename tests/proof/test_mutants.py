@@ -234,7 +234,7 @@ class TestMutants:
     def test_have_a_place_in_the_source(self, mutant, tmp_path):
         plant(mutant, tmp_path)
 
-    @pytest.mark.long
+    @pytest.mark.extra
     @pytest.mark.parametrize("mutant", planted(), ids=lambda mutant: mutant.name)
     def test_are_found(self, mutant, tmp_path):
         source = plant(mutant, tmp_path)

@@ -47,7 +47,7 @@ class TestProve:
         assert all(page["faults"].values())
         assert all(page["kills"].values())
 
-    @pytest.mark.long
+    @pytest.mark.extra
     def test_ends_all_it_started_when_it_is_told_to_end(self, tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "pregao", "prove", *SHORT],

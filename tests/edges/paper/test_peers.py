@@ -16,7 +16,7 @@ from pregao.edges.paper.serve import PaperServer, PaperSettings
 
 REPOSITORY = Path(__file__).parents[3]
 SCRIPTS = Path(__file__).parent / "peers"
-pytestmark = [pytest.mark.peers, pytest.mark.long]
+pytestmark = [pytest.mark.peers, pytest.mark.extra]
 
 
 def python_with(name, requirement):
