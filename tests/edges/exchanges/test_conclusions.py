@@ -24,12 +24,20 @@ def misdeed(dice):
     return dice.choice(
         [
             Misdeed(), Misdeed(), Misdeed(), Misdeed(),
-            Misdeed(closes=True), Misdeed(executes=False, closes=True), Misdeed(delay_seconds=0.6),
+            Misdeed(closes=True), Misdeed(executes=False, closes=True), Misdeed(delay_seconds=3),
             Misdeed(answer=HALF, closes=True), Misdeed(answer=UNKNOWN), Misdeed(executes=False, answer=UNKNOWN),
             Misdeed(executes=False, answer=REFUSAL), Misdeed(executes=False, answer=NOT_DONE),
             Misdeed(answer=b"\x00\x01garbage\r\n\r\n"), Misdeed(delay_seconds=dice.random() / 5),
         ]
     )  # fmt: skip
+
+
+@pytest.fixture
+async def wire(clock):
+    """Give a wire that is patient: on a busy machine three hundred connections take a while to be made."""
+    one = Wire(clock=clock, limits=WireLimits(connections_max=20, timeout_seconds=2))
+    yield one
+    await one.close()
 
 
 class TestConclusions:
