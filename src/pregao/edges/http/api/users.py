@@ -133,12 +133,17 @@ async def post_user(body: NewUser, desk: DeskGiven) -> UserWithPassword:
     user = User(user_id=uuid7(now), **settings)
     made = None if body.password is not None else new_token("")
     password = body.password.get_secret_value() if body.password is not None else str(made)
+    await enroll(user, password, desk=desk, now=now)
+    return _with_password(await _get_line(user.user_id, desk=desk), made)
+
+
+async def enroll(user: User, password: str, *, desk: Desk, now: datetime) -> None:
+    """Make a user known, with what he comes in by."""
     check_password(password, email=user.email)
     password_hash = await desk.passwords.hash(password)
     async with desk.users.open() as book:
         await book.append(await enroll_user(user, book=book, now=now))
         await book.keep_password(user.user_id, password_hash, now=now)
-    return _with_password(await _get_line(user.user_id, desk=desk), made)
 
 
 @routes.get("/{user_id:uuid}", responses=UNKNOWN)

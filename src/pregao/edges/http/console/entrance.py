@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import SecretStr
 
-from pregao.accounts.enroll import check_password, enroll_user
 from pregao.accounts.principal import Principal
 from pregao.accounts.refusals import ConflictError, SettingUnusableError
 from pregao.domain.user import Role, User
 from pregao.edges.http.admission import SESSION_COOKIE, session_of
 from pregao.edges.http.api.auth import LoginAsked, post_login
 from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.api.users import enroll
 from pregao.edges.http.console.languages import LANGUAGES
 from pregao.edges.http.console.rendering import (
     LANGUAGE_COOKIE,
@@ -114,7 +114,9 @@ async def post_first_run(request: Request, desk: DeskGiven) -> Response:
         token = form.get("token", "").strip().encode(errors="surrogatepass")
         if not desk.admin_token or not hmac.compare_digest(token, desk.admin_token.encode()):
             raise ApiError(403, "TOKEN_WRONG", "This is not the admin token.")
-        await _make_admin(desk, email=email, name=name, password=password)
+        now = desk.clock()
+        admin = User(user_id=uuid7(now), email=email, name=name, role=Role.ADMIN)
+        await enroll(admin, password, desk=desk, now=now)
         return await _begin(request, desk=desk, email=email, password=password, to="/admin")
     except (ApiError, SettingUnusableError, ConflictError) as mistake:
         values = {"mistake": said.say(mistake.message), "email": email, "name": name}
@@ -172,16 +174,6 @@ async def _begin(request: Request, *, desk: Desk, email: str, password: str, to:
 
 def _is_https(request: Request, desk: Desk) -> bool:
     return request.url.scheme == "https" or desk.public_url.startswith("https://")
-
-
-async def _make_admin(desk: Desk, *, email: str, name: str, password: str) -> None:
-    now = desk.clock()
-    check_password(password, email=email)
-    user = User(user_id=uuid7(now), email=email.lower(), name=name, role=Role.ADMIN)
-    password_hash = await desk.passwords.hash(password)
-    async with desk.users.open() as book:
-        await book.append(await enroll_user(user, book=book, now=now))
-        await book.keep_password(user.user_id, password_hash, now=now)
 
 
 async def _is_first(desk: Desk) -> bool:

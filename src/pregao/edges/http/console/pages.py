@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,14 +15,13 @@ from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
 from pregao.domain.trading_state import DESK, scope_of_user
 from pregao.domain.user import Role
-from pregao.edges.http.answers import MASTER_PATH
+from pregao.edges.http.api.bots import shown_bot
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.rendering import render
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError
 from pregao.views.activity import OrderPlace
-from pregao.views.configured import AccountLine, BotLine
 from pregao.views.health import ROLES_NEEDED
 from pregao.views.performance import BotPerformance, Period, SubscriptionPerformance
 
@@ -240,10 +239,11 @@ async def show_flatten(flatten_id: UUID, request: Request, desk: DeskGiven, who:
 async def show_bots(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the bots, with their addresses for those who set them up."""
     lines = await desk.configured.bots(status=None, market_type=None, after=None, limit=CHOICES_MAX)
-    base = (desk.public_url or str(request.base_url)).rstrip("/")
     values = {
         "lines": lines,
-        "addresses": {one.bot.bot_id: f"{base}{MASTER_PATH}{one.bot.webhook_path}" for one in lines},
+        "addresses": {
+            one.bot.bot_id: shown_bot(one, desk=desk, request=request)["webhook_url"] for one in lines
+        },
     }
     return await _page(request, "bots.html", values, desk=desk, who=who)
 
@@ -362,8 +362,8 @@ async def _names(desk: Desk, who: Principal) -> dict[str, Any]:
     return {
         "bots": bots,
         "accounts": accounts,
-        "bot_names": _called(bots),
-        "account_names": _called(accounts),
+        "bot_names": {one.bot.bot_id: one.bot.name for one in bots},
+        "account_names": {one.account.account_id: one.account.name for one in accounts},
     }
 
 
@@ -401,15 +401,6 @@ async def _find_performance(
 def _curve(period: Period) -> list[dict[str, str]]:
     """Give the points of a chart."""
     return [{"time": one.day.isoformat(), "value": str(one.cumulative.pnl_usd)} for one in period.daily]
-
-
-def _called(lines: Iterable[BotLine | AccountLine]) -> dict[UUID | int, str]:
-    return {
-        (line.bot.bot_id if isinstance(line, BotLine) else line.account.account_id): (
-            line.bot.name if isinstance(line, BotLine) else line.account.name
-        )
-        for line in lines
-    }
 
 
 def _needs(role: Role, who: Principal) -> None:
