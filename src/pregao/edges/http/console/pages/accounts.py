@@ -1,0 +1,27 @@
+"""Accounts at venues, with the lights of their pre-flight."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
+from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.showing import CHOICES_MAX, show_missing, show_page
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/console/accounts")
+async def show_accounts(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show accounts with the lights of their pre-flight."""
+    lines = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
+    return await show_page(request, "accounts/accounts.html", {"lines": lines}, desk=desk, who=who)
+
+
+@routes.get("/console/accounts/{account_id:int}")
+async def show_account(account_id: int, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show one account's pre-flight, check by check."""
+    line = None if account_id > ID_MAX else await desk.configured.find_account(account_id, owner=who.owner)
+    if line is None:
+        return await show_missing(request, desk=desk, who=who)
+    values = {"line": line, "preflight": await desk.preflights.of(account_id)}
+    return await show_page(request, "accounts/account.html", values, desk=desk, who=who)

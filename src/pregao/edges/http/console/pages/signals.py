@@ -1,0 +1,74 @@
+"""Signals, their receipts, and what waits for an answer."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from pregao.domain.user import Role
+from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show_missing, show_page
+from pregao.edges.http.errors import ApiError
+
+STORY_MAX = 1_000  # facts of one signal
+SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/console/signals")
+async def show_signals(
+    *,
+    request: Request,
+    desk: DeskGiven,
+    who: Seen,
+    bot: str = "",
+    status: str = "",
+    before: UUID | None = None,
+) -> Response:
+    """Show the latest signals."""
+    lines = await desk.activity.signals(
+        owner=who.owner, bot_id=_uuid(bot), status=status or None, before=before, limit=ROWS + 1
+    )
+    values = {
+        "lines": lines[:ROWS],
+        "older": {"before": lines[ROWS - 1].signal_id} if len(lines) > ROWS else None,
+        "chosen": {"bot": bot, "status": status},
+        "statuses": SIGNAL_STATUSES,
+        **await names_for(desk, who),
+    }
+    return await show_page(request, "signals/signals.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/signals/{signal_id:uuid}")
+async def show_signal(signal_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show one signal's receipt: what it did on every account, and all that happened because of it."""
+    receipt = await desk.receipts.find_receipt(signal_id, owner=who.owner)
+    if receipt is None:
+        return await show_missing(request, desk=desk, who=who)
+    values = {
+        "receipt": receipt,
+        "story": await desk.stories.find_story(signal_id, after=None, limit=STORY_MAX)
+        if who.role.is_staff
+        else (),
+    }
+    return await show_page(request, "signals/signal.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/approvals")
+async def show_approvals(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show what waits for a person, and what was answered lately."""
+    needs(Role.OPERATOR, who)
+    values = {
+        "waiting": await desk.approvals.pending(bot_id=None, after=None, limit=ROWS),
+        "answered": await desk.approvals.answered(bot_id=None, after=None, limit=JOBS),
+    }
+    return await show_page(request, "signals/approvals.html", values, desk=desk, who=who)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError as mistake:
+        raise ApiError(422, "FILTER_UNREADABLE", "bot is no id of a bot.", field="bot") from mistake

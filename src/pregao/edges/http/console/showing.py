@@ -1,0 +1,97 @@
+"""What every page needs: its frame, how the desk is, who may see it, and what bots and accounts are called."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from pregao.accounts.principal import Principal
+from pregao.domain.user import Role
+from pregao.edges.http.console.rendering import render
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import DATABASE_AWAY_ERRORS
+from pregao.views.health import ROLES_NEEDED
+
+ROWS = 50  # of a page of a list
+CHOICES_MAX = 500  # bots and accounts to choose from in a filter
+JOBS = 20
+
+
+class Forbidden(Exception):  # no error: he is told so on a page
+    """Somebody asked for a page that needs a larger role."""
+
+    def __init__(self, who: Principal) -> None:
+        super().__init__(who.role)
+        self.who = who
+
+
+async def show_forbidden(request: Request, forbidden: Any) -> Response:
+    """Say so on a page."""
+    desk: Desk = request.app.state.desk
+    return await show_page(request, "forbidden.html", {}, desk=desk, who=forbidden.who, status=403)
+
+
+async def show_page(
+    request: Request,
+    template: str,
+    values: Mapping[str, Any],
+    *,
+    desk: Desk,
+    who: Principal,
+    status: int = 200,
+) -> Response:
+    """Make a page with the desk's health above it; to htmx only what stands within the frame."""
+    is_part = "hx-request" in request.headers
+    health = {} if is_part else {"health": await health_of(desk, who)}
+    return render(request, template, {**values, **health}, who=who, status=status)
+
+
+async def show_missing(request: Request, *, desk: Desk, who: Principal) -> Response:
+    """Say on a page that there is no such thing, or that it is somebody else's."""
+    return await show_page(request, "missing.html", {}, desk=desk, who=who, status=404)
+
+
+async def health_of(desk: Desk, who: Principal) -> dict[str, Any] | None:
+    """Tell how the desk is; None while the database is away."""
+    try:
+        workers, trading, unguarded = await asyncio.gather(
+            desk.health.workers(), desk.health.trading_health(), desk.guarded.unguarded(owner=who.owner)
+        )
+        waiting = (
+            len(await desk.approvals.pending(bot_id=None, after=None, limit=100)) if who.role.is_staff else 0
+        )
+    except DATABASE_AWAY_ERRORS:
+        return None
+    alive = {worker.role for worker in workers if worker.is_alive}
+    known = sorted({*ROLES_NEEDED, *(worker.role for worker in workers)})
+    return {
+        "roles": [{"name": role, "lives": role in alive} for role in known],
+        "state": trading.state.value,
+        "states_set": trading.states_set,
+        "unguarded": unguarded,
+        "waiting": waiting,
+    }
+
+
+async def names_for(desk: Desk, who: Principal) -> dict[str, Any]:
+    """Give bots and accounts to choose from, and what they are called."""
+    bots = await desk.configured.bots(status=None, market_type=None, after=None, limit=CHOICES_MAX)
+    accounts = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
+    return {
+        "bots": bots,
+        "accounts": accounts,
+        "bot_names": {one.bot.bot_id: one.bot.name for one in bots},
+        "account_names": {one.account.account_id: one.account.name for one in accounts},
+    }
+
+
+def needs(role: Role, who: Principal) -> None:
+    """
+    Let through who has that role.
+
+    :raises Forbidden: when he has a smaller one.
+    """
+    if not who.role.includes(role):
+        raise Forbidden(who)
