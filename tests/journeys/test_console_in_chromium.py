@@ -3,6 +3,9 @@
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
@@ -23,10 +26,17 @@ FLAGS = (
 )
 OFFLINE = ("ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # what a browser says that was cut off on purpose
 SECONDS_MAX = 60  # of one expectation, on a machine that does much else
+DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 BUY = '{"symbol": "LTCUSDT", "action": "buy"}'
 SELL = '{"symbol": "LTCUSDT", "action": "sell"}'
 CLOSE = '{"symbol": "LTCUSDT", "action": "close"}'
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+FAULTS = """
+async () => (await axe.run({ resultTypes: ["violations"] })).violations
+  .filter((one) => ["serious", "critical"].includes(one.impact))
+  .map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ")}`)
+"""
 
 pytestmark = [
     pytest.mark.long,
@@ -65,6 +75,19 @@ async def come_in(page: Page) -> None:
     await page.get_by_label("Password").fill("correct horse battery")
     await page.get_by_role("button", name="Make the user").click()
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+@cache
+def axe() -> str:
+    """Read axe; `python hatch_build.py` brings it."""
+    return AXE.read_text(encoding="utf-8")
+
+
+async def faults_of(page: Page) -> list[Any]:
+    """Give what keeps people from using the page as it is shown, as axe finds it: serious and critical faults."""
+    await page.evaluate(axe())
+    found: list[Any] = await page.evaluate(FAULTS)
+    return found
 
 
 expect.set_options(timeout=SECONDS_MAX * 1000)
@@ -129,8 +152,8 @@ class TestConsoleInChromium:
             await page.get_by_role("button", name="Resume the desk").click()
             await expect(page.locator("#health")).to_contain_text("Trading: active")
 
-    async def test_fits_a_phone_in_both_languages_and_themes(self, database, tmp_path):
-        """No page scrolls sideways at 390 pixels, and none asks for anything its policy forbids."""
+    async def test_fits_a_phone_and_everybody_in_both_languages_and_themes(self, database, tmp_path):
+        """No page scrolls sideways at 390 pixels, axe finds no serious fault, and none asks for what its policy forbids."""
         async with (
             running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk,
             browsing(desk) as page,
@@ -143,18 +166,22 @@ class TestConsoleInChromium:
             signal_id = (await desk.post(bot, BUY)).json()["signal_id"]
             await desk.receipt(signal_id)
             await come_in(page)
-            await page.set_viewport_size(PHONE)
 
-            wide = []
-            for choice in ("Dark", "Português"):
+            wide, faults = [], []
+            for choice, axe_at in (("Dark", PHONE), ("Português", DESK)):
                 await page.get_by_role("button", name=choice).click()
                 for path in (*PAGES, f"/console/signals/{signal_id}", f"/console/accounts/{account_id}"):
+                    await page.set_viewport_size(PHONE)
                     await page.goto(path)
                     width = await page.evaluate("document.documentElement.scrollWidth")
                     if width > PHONE["width"]:
                         wide.append((choice, path, width))
+                    if axe_at is DESK:
+                        await page.set_viewport_size(DESK)
+                        await page.evaluate("document.documentElement.dataset.theme = 'light'")
+                    faults += [(choice, path, fault) for fault in await faults_of(page)]
 
-            assert wide == []
+            assert (wide, faults) == ([], [])
             await page.goto("/admin")
             await expect(page.get_by_role("heading", name="Visão geral")).to_be_visible()
             shown = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")

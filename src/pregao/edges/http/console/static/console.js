@@ -85,6 +85,7 @@ function alarm(text) {
 document.body.addEventListener("htmx:after:swap", (event) => {
   const part = event.target instanceof Element ? event.target : document.body;
   showTimes(document.body);
+  reachWide();
   for (const id of fresh) {
     const row = document.getElementById(id);
     if (!row || !part.contains(row)) continue;
@@ -94,6 +95,17 @@ document.body.addEventListener("htmx:after:swap", (event) => {
     fresh.delete(id);
   }
 });
+
+// --- lists -------------------------------------------------------------------------------------------------------
+
+// What scrolls sideways must be reached by keys as well.
+function reachWide() {
+  for (const box of document.querySelectorAll(".wide")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", reachWide);
 
 // --- actions -----------------------------------------------------------------------------------------------------
 
@@ -221,5 +233,6 @@ function drawCharts() {
 
 if (window.LightweightCharts) drawCharts();
 showTimes(document.body);
+reachWide();
 setInterval(() => showTimes(document.body), 1000);
 if (document.body.dataset.live) follow(document.body.dataset.live);
