@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
+from pregao.domain.strategy import ParameterUnusableError, StrategyUnknownError
 from pregao.research.indicators import batch
 from pregao.research.strategies import compiled
 from pregao.research.strategies.shipped import STRATEGIES, get_strategy
-from pregao.research.strategies.strategy import (
-    FLAT,
-    KEEP,
-    LONG,
-    SHORT,
-    ParameterUnusableError,
-    StrategyUnknownError,
-)
+from pregao.research.strategies.strategy import FLAT, KEEP, LONG, SHORT
 from tests.rooms.research.made import candles_of, walk
 
 CANDLES = walk(1_500, seed=31)

@@ -455,13 +455,13 @@ def _values(written: list[str]) -> dict[str, float]:
 @contextmanager
 def _told_apart() -> Iterator[None]:
     """Let what a person can correct be said in one line; the rest is a bug and shows as one."""
+    from pregao.domain.strategy import ParameterUnusableError, StrategyUnknownError
     from pregao.edges.candle_files.results import ResultKindUnknownError
     from pregao.edges.candle_files.shapes import FileUnreadableError
     from pregao.edges.candle_files.store import CandlesMissingError
     from pregao.research.backtests.sweep import RangeUnreadableError
     from pregao.research.backtests.terms import TermsUnusableError
     from pregao.research.candles import CandlesUnusableError
-    from pregao.research.strategies.strategy import ParameterUnusableError, StrategyUnknownError
     from pregao.research.timeframe import TimeframeUnknownError
 
     _share_what_is_computed()

@@ -14,13 +14,14 @@ from typing import Final
 import numpy as np
 from joblib import Parallel, delayed
 
+from pregao.domain.strategy import Values
 from pregao.research.backtests import compiled
 from pregao.research.backtests.figures import Table, figures_of, table_of
 from pregao.research.backtests.outcome import SUMS
 from pregao.research.backtests.terms import Terms
 from pregao.research.backtests.trial import Trial
 from pregao.research.candles import Candles, CandlesUnusableError, Prices
-from pregao.research.strategies.strategy import FLAT, SHORT, Crossing, Strategy, Values, Wanted, as_one
+from pregao.research.strategies.strategy import FLAT, SHORT, Crossing, Strategy, Wanted, as_one
 
 CANDLES_OF_A_PART: Final = 4_000_000  # candles times combinations: some hundredths of a second
 PARTS_MIN: Final = 8  # so that the last worker does not finish long after the others

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pregao.domain.strategy import Values
 from pregao.research.backtests import compiled
 from pregao.research.backtests.figures import Figures, figures_of, ranked
 from pregao.research.backtests.outcome import Outcome
 from pregao.research.backtests.terms import Terms
 from pregao.research.candles import Candles, Prices
-from pregao.research.strategies.strategy import Strategy, Values
+from pregao.research.strategies.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from pregao.domain.strategy import Values
 from pregao.research.backtests import compiled
 from pregao.research.backtests.figures import Figures, figures_of
 from pregao.research.backtests.outcome import BEST, SUMS, TRADES, WORST, added_up, trades_of
@@ -13,7 +14,7 @@ from pregao.research.backtests.sweep import OnDone, require_candles, sweep
 from pregao.research.backtests.terms import Terms
 from pregao.research.backtests.trial import figures_of_outcome
 from pregao.research.candles import Candles, Prices
-from pregao.research.strategies.strategy import Plan, Strategy, Values
+from pregao.research.strategies.strategy import Plan, Strategy
 
 BARS_MIN: Final = 50  # of a stretch: fewer say nothing
 

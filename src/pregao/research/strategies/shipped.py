@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from pregao.domain.strategy import DESCRIPTIONS, Values, get_description
 from pregao.research.analysis import voters
 from pregao.research.candles import Candles, Prices
 from pregao.research.indicators import batch
@@ -14,40 +15,13 @@ from pregao.research.strategies.strategy import (
     LONG,
     SHORT,
     Crossing,
-    Parameter,
+    Line,
     Plan,
+    PlanOf,
     Strategy,
-    StrategyUnknownError,
-    Values,
     Wanted,
     as_one,
 )
-
-BOTH_WAYS: Final = Parameter(
-    name="shorts", default=1, low=0, high=1, meaning="1 goes short too, 0 is flat instead"
-)
-EXITS: Final = (
-    Parameter(
-        name="stop_pct",
-        default=2,
-        low=0,
-        high=50,
-        step=0.1,
-        meaning="stop, percent from the entry; 0 has none",
-    ),
-    Parameter(
-        name="target_pct",
-        default=4,
-        low=0,
-        high=500,
-        step=0.1,
-        meaning="target, percent from the entry; 0 has none",
-    ),
-)
-
-
-def _count(name: str, default: int, meaning: str, *, low: int = 2, high: int = 1_000) -> Parameter:
-    return Parameter(name=name, default=default, low=low, high=high, meaning=meaning)
 
 
 def sma_cross(candles: Candles, values: Values) -> Plan:
@@ -114,103 +88,32 @@ def technical_analysis(candles: Candles, values: Values) -> Plan:
     return Plan(wanted=wanted, stop=found.stop, target=found.stop * voters.TARGET_RISKS)
 
 
+def _strategy(name: str, plan_of: PlanOf, *, line: Line | None = None) -> Strategy:
+    told = DESCRIPTIONS[name]
+    return Strategy(
+        name=told.name,
+        meaning=told.meaning,
+        parameters=told.parameters,
+        is_possible=told.is_possible,
+        plan_of=plan_of,
+        crossing=None if line is None else Crossing(line=line, fast="fast", slow="slow"),
+    )
+
+
 STRATEGIES: Final = {
     one.name: one
     for one in (
-        Strategy(
-            name="sma_cross",
-            meaning="two simple means cross",
-            parameters=(
-                _count("fast", 10, "bars of the fast mean"),
-                _count("slow", 30, "bars of the slow mean"),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=sma_cross,
-            is_possible=lambda values: values["fast"] < values["slow"],
-            crossing=Crossing(
-                line=lambda candles, period: batch.sma(candles.close, period=period), fast="fast", slow="slow"
-            ),
+        _strategy(
+            "sma_cross", sma_cross, line=lambda candles, period: batch.sma(candles.close, period=period)
         ),
-        Strategy(
-            name="ema_cross",
-            meaning="two exponential averages cross",
-            parameters=(
-                _count("fast", 9, "bars of the fast average"),
-                _count("slow", 21, "bars of the slow average"),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=ema_cross,
-            is_possible=lambda values: values["fast"] < values["slow"],
-            crossing=Crossing(
-                line=lambda candles, period: batch.ema(candles.close, period=period), fast="fast", slow="slow"
-            ),
+        _strategy(
+            "ema_cross", ema_cross, line=lambda candles, period: batch.ema(candles.close, period=period)
         ),
-        Strategy(
-            name="macd",
-            meaning="the MACD crosses its own average",
-            parameters=(
-                _count("fast", 12, "bars of the fast average"),
-                _count("slow", 26, "bars of the slow average"),
-                _count("signal", 9, "bars of the MACD's average"),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=macd,
-            is_possible=lambda values: values["fast"] < values["slow"],
-        ),
-        Strategy(
-            name="rsi_reversal",
-            meaning="the RSI comes back from an extreme",
-            parameters=(
-                _count("period", 14, "bars of the RSI"),
-                Parameter(name="low", default=30, low=1, high=50, step=0.5, meaning="below is oversold"),
-                Parameter(name="high", default=70, low=50, high=99, step=0.5, meaning="above is overbought"),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=rsi_reversal,
-        ),
-        Strategy(
-            name="bollinger",
-            meaning="back to the mean after the close left the bands",
-            parameters=(
-                _count("period", 20, "bars of the mean"),
-                Parameter(
-                    name="deviations", default=2, low=0.5, high=5, step=0.1, meaning="half the bands' width"
-                ),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=bollinger,
-        ),
-        Strategy(
-            name="breakout",
-            meaning="the close leaves the range of the bars before",
-            parameters=(
-                _count("period", 20, "bars of the range that opens"),
-                _count("exit_period", 10, "bars of the range that closes"),
-                BOTH_WAYS,
-                *EXITS,
-            ),
-            plan_of=breakout,
-        ),
-        Strategy(
-            name="technical_analysis",
-            meaning="eight voters decide; stop two ATR away, target twice as far",
-            parameters=(
-                Parameter(
-                    name="confidence",
-                    default=60,
-                    low=0,
-                    high=100,
-                    meaning="votes of a side, percent of all cast",
-                ),
-                BOTH_WAYS,
-            ),
-            plan_of=technical_analysis,
-        ),
+        _strategy("macd", macd),
+        _strategy("rsi_reversal", rsi_reversal),
+        _strategy("bollinger", bollinger),
+        _strategy("breakout", breakout),
+        _strategy("technical_analysis", technical_analysis),
     )
 }
 
@@ -221,9 +124,7 @@ def get_strategy(name: str) -> Strategy:
 
     :raises StrategyUnknownError: when there is none.
     """
-    if name not in STRATEGIES:
-        raise StrategyUnknownError(f"STRATEGY_UNKNOWN: strategy={name} known={', '.join(STRATEGIES)}.")
-    return STRATEGIES[name]
+    return STRATEGIES[get_description(name).name]
 
 
 def _planned(wanted: Wanted, values: Values) -> Plan:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pregao.domain.strategy import Description, Values
 from pregao.research.candles import Candles, Prices
 
 SHORT: Final = -1
@@ -17,32 +18,7 @@ KEEP: Final = 2
 """No opinion: whatever is held is held on."""
 
 Wanted = NDArray[np.int8]
-Values = Mapping[str, float]
-
-
-class ParameterUnusableError(ValueError):
-    """A strategy has no such parameter, or it cannot have such a value."""
-
-
-class StrategyUnknownError(LookupError):
-    """Nothing of this name is a strategy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A number that a strategy can be given; ``step`` 1 means whole numbers."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    step: float = 1.0
-    meaning: str
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it counts something."""
-        return self.step == 1 and float(self.low).is_integer()
+Line = Callable[[Candles, int], Prices]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +39,9 @@ class Plan:
         assert not np.isnan(self.target).any()
 
 
+PlanOf = Callable[[Candles, Values], Plan]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
     """
@@ -71,20 +50,16 @@ class Crossing:
     A sweep computes each line once for all combinations, and goes from lines to sums without a plan between.
     """
 
-    line: Callable[[Candles, int], Prices]
+    line: Line
     fast: str
     slow: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
-    """A name, what can be set, and what it does with candles."""
+class Strategy(Description):
+    """A description, and what it does with candles."""
 
-    name: str
-    meaning: str
-    parameters: tuple[Parameter, ...]
-    plan_of: Callable[[Candles, Values], Plan]
-    is_possible: Callable[[Values], bool] = lambda values: True  # noqa: ARG005
+    plan_of: PlanOf
     crossing: Crossing | None = None
 
     def plan(self, candles: Candles, values: Values | None = None) -> Plan:
@@ -94,31 +69,6 @@ class Strategy:
         :raises ParameterUnusableError: when a value is out of range or makes no sense beside the others.
         """
         return self.plan_of(candles, self.filled(values or {}))
-
-    def filled(self, values: Values) -> dict[str, float]:
-        """
-        Give every parameter's value, the default where none is given.
-
-        :raises ParameterUnusableError: when one cannot be.
-        """
-        known = {one.name: one for one in self.parameters}
-        if unknown := values.keys() - known.keys():
-            raise ParameterUnusableError(
-                f"PARAMETER_UNKNOWN: strategy={self.name} parameter={min(unknown)} known={', '.join(known)}."
-            )
-        filled = {name: float(values.get(name, one.default)) for name, one in known.items()}
-        for name, value in filled.items():
-            one = known[name]
-            if not one.low <= value <= one.high or (one.is_whole and not value.is_integer()):
-                raise ParameterUnusableError(
-                    f"PARAMETER_OUT_OF_RANGE: strategy={self.name} {name}={value:g} low={one.low:g} high={one.high:g}."
-                )
-        if not self.is_possible(filled):
-            told = " ".join(f"{name}={value:g}" for name, value in filled.items())
-            raise ParameterUnusableError(
-                f"PARAMETERS_MAKE_NO_SENSE: strategy={self.name} {told}. A fast average must be shorter than a slow one."
-            )
-        return filled
 
     def combinations(self, ranges: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
         """
