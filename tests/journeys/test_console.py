@@ -50,7 +50,7 @@ class TestConsole:
         assert row["filled_quantity"] in page
         assert "FillBooked" in page
         assert "Ana, paper EMA cross entry buy LTCUSDT filled" in orders
-        assert "No order like that." in none
+        assert "Nothing here is like that." in none
         assert "long LTCUSDT 5× open" in positions
         assert "Close 1 positions" in sold
         assert "Positions closed 1" in earned

@@ -1,7 +1,7 @@
 """Ids made at an edge: random, and in the order of time."""
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pregao.domain.clock import EPOCH
@@ -19,6 +19,11 @@ def uuid7(now: datetime) -> UUID:
     fraction = rest * 4_096 // 1_000  # method 3 of the RFC: the 12 bits after the version refine the time
     chance = int.from_bytes(_random_bytes(8)) >> 2
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | chance)
+
+
+def first_uuid7(at: datetime) -> UUID:
+    """Give the least id that can have been made in this millisecond: none before it is larger, none after it is less."""
+    return UUID(int=(at - EPOCH) // timedelta(milliseconds=1) << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def _random_bytes(count: int) -> bytearray:

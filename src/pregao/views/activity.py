@@ -7,6 +7,11 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.views.sorting import NEWEST_FIRST, Shape
+
+ORDER_PHASES = ("opening", "closing", "ended")
+"""Where an order is as people look at it: on its way in, on its way out, or over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalLine:
@@ -54,6 +59,7 @@ class OrderLine:
     reason: str | None
     quantity: Decimal | None
     filled_quantity: Decimal
+    filled_notional: Decimal  # its value: what was paid or had for what filled
     average_price: Decimal | None
     decision_price: Decimal | None
     slippage_bps: Decimal | None
@@ -62,6 +68,7 @@ class OrderLine:
     sent_at: datetime | None
     acknowledged_at: datetime | None
     filled_at: datetime | None
+    booked_at: datetime | None
     questions: int  # that the venue was asked about it
     next_question_at: datetime | None  # or the next attempt, of one that died; None: nothing more is asked
 
@@ -101,9 +108,20 @@ class OrderPlace:
     order_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCounts:
+    """How many orders are on their way, and of how many the outcome is not known."""
+
+    opening: int
+    closing: int
+    unresolved: int
+    unresolved_since: datetime | None  # the oldest of these
+    ended: int  # of signals that arrived in the last 24 hours
+
+
 class Activity(Protocol):
     """
-    Where they are fetched, newest first; ``before`` is where the page before ended.
+    Where they are fetched, newest first unless ``shape`` says otherwise; ``before`` is where the page before ended.
 
     Only what concerns ``owner``'s accounts is found, and counts count nothing else; None finds everybody's.
     """
@@ -115,6 +133,7 @@ class Activity(Protocol):
         bot_id: UUID | None,
         status: str | None,
         before: UUID | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[SignalLine]:
         """Give signals by the time they arrived; to an owner those he had a part in, or would have had."""
@@ -128,10 +147,16 @@ class Activity(Protocol):
         subscription_id: UUID | None,
         signal_id: UUID | None,
         status: str | None,
+        phase: str | None = None,
         before: OrderPlace | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[OrderLine]:
-        """Give orders by the time their signals arrived."""
+        """Give orders by the time their signals arrived; ``phase`` is one of ORDER_PHASES."""
+        ...
+
+    async def order_counts(self, *, owner: UUID | None, now: datetime) -> OrderCounts:
+        """Count what is on its way, and what ended lately."""
         ...
 
     async def positions(
@@ -144,6 +169,7 @@ class Activity(Protocol):
         live_only: bool,
         symbol: str | None = None,
         before: int | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[PositionLine]:
         """Give positions by the time they were begun; ``symbol`` is contained in theirs, in capitals or not."""

@@ -1,7 +1,8 @@
 """What the desk did, as people look at it: receipts, lists of signals, orders and positions, health."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,21 @@ import msgspec
 from pregao.domain.clock import to_ms
 from pregao.domain.order import LIVE
 from pregao.domain.position import Position
+from pregao.edges.ids import first_uuid7
 from pregao.edges.postgres.rows import to_value
 from pregao.signals.own import SOURCE as DESK
-from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
+from pregao.views.activity import OrderCounts, OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, TradingHealth, Waiting, Worker
 from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
 from pregao.views.slippage import average_price, slippage_bps, to_price
+from pregao.views.sorting import (
+    NEWEST_FIRST,
+    ORDER_FIELDS,
+    POSITION_FIELDS,
+    SIGNAL_FIELDS,
+    Shape,
+    Value,
+)
 
 ON_THE_WAY = frozenset({"planned", "accepted", "deferred"})
 """States of an order that a receipt calls pending: nothing is wrong, nothing is known yet."""
@@ -56,6 +66,7 @@ SETTLED_AT = """
 CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.settled_at
      WHEN own.orders_live = 0 THEN greatest(s.planned_at, own.updated_at) END
 """
+PART_ORDERS = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.orders ELSE own.orders END"
 PART = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.{0} ELSE own.{0} END AS {0}"
 
 # One statement, so that the signal and its orders are seen at the same moment; the verdicts travel once.
@@ -88,9 +99,8 @@ SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS stat
        {PART.format("accounts")}, {PART.format("orders")}, {PART.format("orders_live")}
 FROM signals AS s LEFT JOIN bots AS b ON b.bot_id = s.bot_id
 {OWN}
-WHERE ($2::uuid IS NULL OR s.bot_id = $2) AND ($3::text IS NULL OR {STATUS} = $3)
-  AND ($4::uuid IS NULL OR s.signal_id < $4) AND {IS_OWN}
-ORDER BY s.signal_id DESC LIMIT $5
+WHERE ($2::uuid IS NULL OR s.bot_id = $2) AND ($3::text IS NULL OR {STATUS} = $3) AND {IS_OWN}
+  AND ($6::text IS NULL OR strpos(upper(concat_ws(' ', s.symbol, b.name, s.code, s.reason, s.action, s.side, s.signal_id)), upper($6)) > 0)
 """
 
 ORDERS = f"""
@@ -99,20 +109,45 @@ SELECT {ORDER}, o.signal_id, o.bot_id, o.venue, o.position_id, o.position_side, 
 FROM orders AS o
 WHERE ($1::bigint IS NULL OR o.account_id = $1) AND ($2::uuid IS NULL OR o.subscription_id = $2)
   AND ($3::uuid IS NULL OR o.signal_id = $3) AND ($4::text IS NULL OR o.status = $4)
-  AND ($5::uuid IS NULL OR (o.signal_id, o.order_id) < ($5, $6::text))
   AND ($8::uuid IS NULL OR o.account_id IN (SELECT account_id FROM accounts WHERE user_id = $8))
-ORDER BY o.signal_id DESC, o.order_id DESC LIMIT $7
+  AND ($9::text IS NULL
+       OR strpos(upper(concat_ws(' ', o.symbol, o.code, o.client_order_id, o.exchange_order_id, o.order_id)), upper($9)) > 0
+       OR o.account_id IN (SELECT account_id FROM accounts WHERE strpos(upper(name), upper($9)) > 0)
+       OR o.bot_id IN (SELECT bot_id FROM bots WHERE strpos(upper(name), upper($9)) > 0))
+"""
+
+PHASES = {
+    "opening": f"o.status IN ({LIVE_STATUSES}) AND o.leg = 'entry'",
+    "closing": f"o.status IN ({LIVE_STATUSES}) AND o.leg = 'exit'",
+    "ended": f"o.status NOT IN ({LIVE_STATUSES})",
+}
+
+# The ids of signals begin with the millisecond they arrived in.
+ORDER_COUNTS = f"""
+WITH mine AS (SELECT account_id FROM accounts WHERE user_id = $1), live AS (
+    SELECT leg, status, coalesce(sent_at, planned_at) AS since FROM orders
+    WHERE status IN ({LIVE_STATUSES}) AND ($1::uuid IS NULL OR account_id IN (SELECT account_id FROM mine)))
+SELECT count(*) FILTER (WHERE leg = 'entry')::int AS opening, count(*) FILTER (WHERE leg = 'exit')::int AS closing,
+       count(*) FILTER (WHERE status = 'unresolved')::int AS unresolved,
+       min(since) FILTER (WHERE status = 'unresolved') AS unresolved_since,
+       (SELECT count(*)::int FROM orders WHERE signal_id >= $2 AND status NOT IN ({LIVE_STATUSES})
+        AND ($1::uuid IS NULL OR account_id IN (SELECT account_id FROM mine))) AS ended
+FROM live
 """
 
 POSITIONS = """
 SELECT * FROM positions
 WHERE ($1::bigint IS NULL OR account_id = $1) AND ($2::uuid IS NULL OR bot_id = $2)
   AND ($3::text IS NULL OR status = $3) AND (NOT $4 OR status IN ('pending', 'open', 'closing'))
-  AND ($5::bigint IS NULL OR position_id < $5)
   AND ($7::uuid IS NULL OR account_id IN (SELECT account_id FROM accounts WHERE user_id = $7))
   AND ($8::text IS NULL OR strpos(upper(symbol), upper($8)) > 0)
-ORDER BY position_id DESC LIMIT $6
+  AND ($9::text IS NULL OR strpos(upper(concat_ws(' ', symbol, direction, close_reason, position_id)), upper($9)) > 0
+       OR account_id IN (SELECT account_id FROM accounts WHERE strpos(upper(name), upper($9)) > 0)
+       OR bot_id IN (SELECT bot_id FROM bots WHERE strpos(upper(name), upper($9)) > 0))
 """
+
+LEAST = {Decimal: ("numeric", "'-Infinity'"), datetime: ("timestamptz", "'-infinity'"), str: ("text", "''")}
+"""Of each kind of value its type in SQL, and what stands for one that is not known: less than all that are."""
 
 WORKERS = """
 SELECT worker_id, role, lease_until > clock_timestamp() AS is_alive, started_at, lease_until FROM workers
@@ -186,9 +221,16 @@ class PostgresActivity:
         bot_id: UUID | None,
         status: str | None,
         before: UUID | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[SignalLine]:
-        rows = await self._pool.fetch(SIGNALS, owner, bot_id, status, before, limit)
+        sorted_by = {"status": STATUS, "bot_name": "b.name", "orders": f"({PART_ORDERS})"}.get(
+            shape.by or "", f"s.{shape.by}"
+        )
+        order = _order(shape, sorted_by, SIGNAL_FIELDS, keys={"s.signal_id": "$4::uuid"}, limit=5, value=7)
+        rows = await self._pool.fetch(
+            SIGNALS + order, owner, bot_id, status, before, limit, shape.search, *_value(shape)
+        )
         return [to_value(row, SignalLine) for row in rows]
 
     async def orders(
@@ -199,14 +241,31 @@ class PostgresActivity:
         subscription_id: UUID | None,
         signal_id: UUID | None,
         status: str | None,
+        phase: str | None = None,
         before: OrderPlace | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[OrderLine]:
         place = (None, None) if before is None else (before.signal_id, before.order_id)
+        keys = {"o.signal_id": "$5::uuid", "o.order_id": "$6::text"}
+        order = _order(shape, f"o.{shape.by}", ORDER_FIELDS, keys=keys, limit=7, value=10)
         rows = await self._pool.fetch(
-            ORDERS, account_id, subscription_id, signal_id, status, *place, limit, owner
+            ORDERS + (f"AND {PHASES[phase]} " if phase else "") + order,
+            account_id,
+            subscription_id,
+            signal_id,
+            status,
+            *place,
+            limit,
+            owner,
+            shape.search,
+            *_value(shape),
         )
         return [to_value({**row, **_prices(row)}, OrderLine) for row in rows]
+
+    async def order_counts(self, *, owner: UUID | None, now: datetime) -> OrderCounts:
+        since = first_uuid7(now - timedelta(days=1))
+        return to_value(await self._pool.fetchrow(ORDER_COUNTS, owner, since), OrderCounts)
 
     async def positions(
         self,
@@ -218,10 +277,24 @@ class PostgresActivity:
         live_only: bool,
         symbol: str | None = None,
         before: int | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[PositionLine]:
+        order = _order(
+            shape, str(shape.by), POSITION_FIELDS, keys={"position_id": "$5::bigint"}, limit=6, value=10
+        )
         rows = await self._pool.fetch(
-            POSITIONS, account_id, bot_id, status, live_only, before, limit, owner, symbol
+            POSITIONS + order,
+            account_id,
+            bot_id,
+            status,
+            live_only,
+            before,
+            limit,
+            owner,
+            symbol,
+            shape.search,
+            *_value(shape),
         )
         return [_position(row) for row in rows]
 
@@ -244,6 +317,33 @@ class PostgresHealth:
 
     async def bots_health(self) -> BotsHealth:
         return to_value(await self._pool.fetchrow(BOTS_HEALTH), BotsHealth)
+
+
+def _order(
+    shape: Shape, field: str, fields: Mapping[str, type], *, keys: Mapping[str, str], limit: int, value: int
+) -> str:
+    """
+    Write how a list is sorted and where its page begins, by keyset: what comes or goes meanwhile moves no line.
+
+    ``keys`` are the columns that make a line's place certain, and the arguments that hold them where the page before ended.
+    """
+    direction, beyond = ("DESC", "<") if shape.is_descending else ("ASC", ">")
+    columns, places = list(keys), list(keys.values())
+    if shape.by is not None:
+        kind, least = LEAST[fields[shape.by]]
+        collated = ' COLLATE "C"' if kind == "text" else ""
+        columns.insert(0, f"coalesce(({field})::{kind}, {least}){collated}")
+        places.insert(0, f"coalesce(${value}::{kind}, {least})")
+    order = ", ".join(f"{column} {direction}" for column in columns)
+    is_first = f"{next(iter(keys.values()))} IS NULL"
+    return (
+        f"AND ({is_first} OR ({', '.join(columns)}) {beyond} ({', '.join(places)})) "
+        f"ORDER BY {order} LIMIT ${limit}"
+    )
+
+
+def _value(shape: Shape) -> tuple[Value, ...]:
+    return () if shape.by is None else (shape.after,)
 
 
 def _approval(signal: Any) -> ReceiptApproval | None:

@@ -17,6 +17,7 @@ from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.edges.http.api.activity import SignalStatus
 from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
 from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
+from pregao.views.activity import ORDER_PHASES
 
 TEMPLATES = sorted((HOME / "templates").rglob("*.html"))
 
@@ -47,7 +48,7 @@ def said_of_values() -> set[str]:
         ScopeLevel,
         TradingState,
     )
-    return {str(one.value) for kind in kinds for one in kind} | set(SignalStatus.__args__)
+    return {str(one.value) for kind in kinds for one in kind} | {*SignalStatus.__args__, *ORDER_PHASES}
 
 
 class TestCatalog:

@@ -19,7 +19,7 @@ class TestEveryPage:
 
         assert answer.status_code == 200
         assert "<!doctype html>" in answer.text
-        assert answer.text.count("aria-current") == 1
+        assert answer.text.count('aria-current="page"') == 1
 
     @pytest.mark.parametrize("page", PAGES)
     async def test_asks_the_browser_for_nothing_inline_and_nothing_from_elsewhere(self, admin, page):

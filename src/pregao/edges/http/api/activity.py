@@ -1,7 +1,6 @@
 """Signals and their receipts, orders and positions: what the desk did, newest first."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import datetime
@@ -31,8 +30,23 @@ from pregao.edges.http.api.shapes import (
     page_of,
 )
 from pregao.edges.http.api.sheets import SHEET_ITEMS, AsCsv, Format, sheet_of_shown
+from pregao.edges.http.api.sorting import (
+    Search,
+    cursor_after,
+    order_ids,
+    position_ids,
+    printable,
+    read_order_place,
+    read_position_place,
+    read_signal_place,
+    shape_after,
+    signal_ids,
+    to_place,
+    to_shape,
+)
 from pregao.edges.http.errors import ApiError
 from pregao.views.activity import OrderLine, OrderPlace, PositionLine, SignalLine
+from pregao.views.sorting import ORDER_FIELDS, POSITION_FIELDS, SIGNAL_FIELDS
 from pregao.views.trips import FillLine, FillPlace
 
 routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
@@ -40,7 +54,18 @@ routes = APIRouter(prefix="/api/v1", tags=["activity"], dependencies=[TOKEN], re
 SignalStatus = Literal[
     "received", "accepted", "pending", "answered", "approved", "planned", "settled", "refused", "declined"
 ]
-CURSOR_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][a-z0-9]+$"
+OrderPhase = Literal["opening", "closing", "ended"]
+SignalSort = Literal[
+    "time", "-time", "bot_name", "-bot_name", "symbol", "-symbol", "status", "-status", "price", "-price", "orders", "-orders"
+]  # fmt: skip
+OrderSort = Literal[
+    "time", "-time", "symbol", "-symbol", "status", "-status", "quantity", "-quantity", "filled_quantity", "-filled_quantity",
+    "filled_notional", "-filled_notional", "fees", "-fees", "planned_at", "-planned_at",
+]  # fmt: skip
+PositionSort = Literal[
+    "time", "-time", "symbol", "-symbol", "status", "-status", "fees", "-fees", "realized_pnl", "-realized_pnl",
+    "opened_at", "-opened_at", "closed_at", "-closed_at",
+]  # fmt: skip
 AccountFilter = Annotated[int | None, Query(ge=1, le=ID_MAX)]
 
 
@@ -171,6 +196,7 @@ class OrderShown(Shown):
     reason: str | None
     quantity: Amount | None
     filled_quantity: Amount
+    filled_notional: Annotated[Amount, Field(description="Its value: what was paid or had for what filled.")]
     average_price: Amount | None
     decision_price: Amount | None
     slippage_bps: Amount | None
@@ -179,8 +205,19 @@ class OrderShown(Shown):
     sent_at: datetime | None
     acknowledged_at: datetime | None
     filled_at: datetime | None
+    booked_at: datetime | None
     questions: int
     next_question_at: datetime | None
+
+
+class OrderCountsShown(Shown):
+    """How many orders are on their way; `ended` is of signals that arrived in the last 24 hours."""
+
+    opening: int
+    closing: int
+    unresolved: int
+    unresolved_since: Annotated[datetime | None, Field(description="When the oldest of these was sent.")]
+    ended: int
 
 
 class PositionShown(Shown):
@@ -249,25 +286,29 @@ async def list_signals(
     who: Viewer,
     bot_id: UUID | None = None,
     status: SignalStatus | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: SignalSort | None = None,
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
     kind: Format = "json",
 ) -> Page[SignalShown] | Response:
-    """Give the latest signals."""
+    """Give signals, the latest first unless `sort` says otherwise."""
+    find = partial(desk.activity.signals, owner=who.owner, bot_id=bot_id, status=status)
+    shape = to_shape(sort, search=search)
+    place, shape = to_place(cursor, shape, fields=SIGNAL_FIELDS, read_ids=read_signal_place)
 
     async def fetch(last: SignalLine | None) -> Sequence[SignalLine]:
-        before = cursor if last is None else last.signal_id
-        return await desk.activity.signals(
-            owner=who.owner, bot_id=bot_id, status=status, before=before, limit=SHEET_ITEMS
-        )
+        if last is None:
+            return await find(before=place, shape=shape, limit=SHEET_ITEMS)
+        return await find(before=last.signal_id, shape=shape_after(last, shape), limit=SHEET_ITEMS)
 
     if kind == "csv":
         return await sheet_of_shown(fetch, shown=SignalShown, name="signals")
-    lines = await desk.activity.signals(
-        owner=who.owner, bot_id=bot_id, status=status, before=cursor, limit=limit
-    )
+    lines = await find(before=place, shape=shape, limit=limit)
     return page_of(
-        [SignalShown.model_validate(line) for line in lines], limit=limit, cursor=lambda last: last.signal_id
+        [SignalShown.model_validate(line) for line in lines],
+        limit=limit,
+        cursor=lambda last: cursor_after(last, shape, ids=signal_ids(last)),
     )
 
 
@@ -316,11 +357,14 @@ async def list_orders(
     subscription_id: UUID | None = None,
     signal_id: UUID | None = None,
     status: OrderStatus | None = None,
-    cursor: Annotated[str | None, Query(json_schema_extra={"pattern": CURSOR_PATTERN})] = None,
+    phase: Annotated[OrderPhase | None, Query(description="On the way in, on the way out, or over.")] = None,
+    search: Search = None,
+    sort: OrderSort | None = None,
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
     kind: Format = "json",
 ) -> Page[OrderShown] | Response:
-    """Give the orders of the latest signals."""
+    """Give orders, those of the latest signals first unless `sort` says otherwise."""
     find = partial(
         desk.activity.orders,
         owner=who.owner,
@@ -328,17 +372,31 @@ async def list_orders(
         subscription_id=subscription_id,
         signal_id=signal_id,
         status=status,
+        phase=phase,
     )
-    place = None if cursor is None else _to_place(cursor)
+    shape = to_shape(sort, search=search)
+    place, shape = to_place(cursor, shape, fields=ORDER_FIELDS, read_ids=read_order_place)
 
     async def fetch(last: OrderLine | None) -> Sequence[OrderLine]:
-        before = place if last is None else OrderPlace(signal_id=last.signal_id, order_id=last.order_id)
-        return await find(before=before, limit=SHEET_ITEMS)
+        if last is None:
+            return await find(before=place, shape=shape, limit=SHEET_ITEMS)
+        before = OrderPlace(signal_id=last.signal_id, order_id=last.order_id)
+        return await find(before=before, shape=shape_after(last, shape), limit=SHEET_ITEMS)
 
     if kind == "csv":
         return await sheet_of_shown(fetch, shown=OrderShown, name="orders")
-    lines = await find(before=place, limit=limit)
-    return page_of(to_orders(lines), limit=limit, cursor=lambda last: f"{last.signal_id}.{last.order_id}")
+    lines = await find(before=place, shape=shape, limit=limit)
+    return page_of(
+        to_orders(lines), limit=limit, cursor=lambda last: cursor_after(last, shape, ids=order_ids(last))
+    )
+
+
+@routes.get("/orders/counts")
+async def get_order_counts(desk: DeskGiven, who: Viewer) -> OrderCountsShown:
+    """Count the orders that are on their way, those of unknown outcome, and those that ended within a day."""
+    return OrderCountsShown.model_validate(
+        await desk.activity.order_counts(owner=who.owner, now=desk.clock())
+    )
 
 
 @routes.get("/positions", response_model=Page[PositionShown], responses=AsCsv)
@@ -350,14 +408,16 @@ async def list_positions(
     bot_id: UUID | None = None,
     status: PositionStatus | None = None,
     live_only: Annotated[bool, Query(description="Pending, open and closing ones only.")] = False,
-    cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    cursor: Cursor = None,
     symbol: Annotated[
         str | None, Query(max_length=40, description="Contained in it, in capitals or not.")
     ] = None,
+    search: Search = None,
+    sort: PositionSort | None = None,
     limit: Limit = PAGE_ITEMS,
     kind: Format = "json",
 ) -> Page[PositionShown] | Response:
-    """Give the latest positions."""
+    """Give positions, the latest first unless `sort` says otherwise."""
     find = partial(
         desk.activity.positions,
         owner=who.owner,
@@ -365,20 +425,23 @@ async def list_positions(
         bot_id=bot_id,
         status=status,
         live_only=live_only,
-        symbol=_printable(symbol),
+        symbol=printable(symbol),
     )
+    shape = to_shape(sort, search=search)
+    place, shape = to_place(cursor, shape, fields=POSITION_FIELDS, read_ids=read_position_place)
 
     async def fetch(last: PositionLine | None) -> Sequence[PositionLine]:
-        before = cursor if last is None else last.position_id
-        return await find(before=before, limit=SHEET_ITEMS)
+        if last is None:
+            return await find(before=place, shape=shape, limit=SHEET_ITEMS)
+        return await find(before=last.position_id, shape=shape_after(last, shape), limit=SHEET_ITEMS)
 
     if kind == "csv":
         return await sheet_of_shown(fetch, shown=PositionShown, name="positions")
-    lines = await find(before=cursor, limit=limit)
+    lines = await find(before=place, shape=shape, limit=limit)
     return page_of(
         [PositionShown.model_validate(line) for line in lines],
         limit=limit,
-        cursor=lambda last: last.position_id,
+        cursor=lambda last: cursor_after(last, shape, ids=position_ids(last)),
     )
 
 
@@ -410,7 +473,7 @@ async def list_fills(
         owner=who.owner,
         account_id=account_id,
         signal_id=signal_id,
-        symbol=_printable(symbol and symbol.strip().upper()),
+        symbol=printable(symbol and symbol.strip().upper()),
     )
     place = None if cursor is None else FillPlace(*read_cursor(cursor, datetime, int, str, str, str))
 
@@ -434,15 +497,3 @@ def to_orders(lines: Iterable[OrderLine]) -> list[OrderShown]:
 
 def _fill_place(last: FillLine | FillShown) -> FillPlace:
     return FillPlace(last.booked_at, last.account_id, last.symbol, last.trade_id, last.exchange_order_id)
-
-
-def _printable(text: str | None) -> str | None:
-    # PostgreSQL holds no NUL: what has one is in no list.
-    return text.strip().replace("\x00", "\N{REPLACEMENT CHARACTER}") or None if text else None
-
-
-def _to_place(cursor: str) -> OrderPlace:
-    if not re.fullmatch(CURSOR_PATTERN, cursor):
-        raise ApiError(422, "CURSOR_UNREADABLE", "Send `next_cursor` of the page before as it stands.")
-    signal_id, _, order_id = cursor.partition(".")
-    return OrderPlace(signal_id=UUID(signal_id), order_id=order_id)

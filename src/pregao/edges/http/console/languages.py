@@ -1,7 +1,7 @@
 """The console's languages: what is said in them, and how numbers and moments are written there."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ LANGUAGES = {"pt-BR": "Português", ENGLISH: "English"}
 NO_FIGURE = "–"
 THOUSANDTHS_MAX = 8  # decimals shown of a price or quantity; all of them stand in its title
 CENT = Decimal("0.01")
+MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,19 @@ class Language:
     def milliseconds(self, value: int | None) -> str:
         """Write a duration in milliseconds."""
         return NO_FIGURE if value is None else f"{format_decimal(value, locale=self.locale)} ms"
+
+    def duration(self, begun: datetime | None, over: datetime | None) -> str:
+        """Write how long something took, in the two largest units that count."""
+        if begun is None or over is None:
+            return NO_FIGURE
+        whole = (over - begun) / timedelta(milliseconds=1)
+        if whole < MINUTE_MS:
+            return f"{format_decimal(round(whole / 1_000, 3 if whole < 1_000 else 1), locale=self.locale)} s"
+        minutes = int(whole // MINUTE_MS)
+        days, hours, rest = minutes // 1_440, minutes // 60 % 24, minutes % 60
+        if days:
+            return f"{days} d {hours} h"
+        return f"{hours} h {rest:02d} min" if hours else f"{rest} min {int(whole // 1_000) % 60:02d} s"
 
 
 @cache

@@ -7,9 +7,18 @@ from fastapi.responses import Response
 
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.api.sorting import (
+    cursor_after,
+    read_signal_place,
+    signal_ids,
+    to_place,
+    to_shape,
+)
 from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.lists import asked_of
 from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show_missing, show_page
 from pregao.edges.http.errors import ApiError
+from pregao.views.sorting import SIGNAL_FIELDS
 
 STORY_MAX = 1_000  # facts of one signal
 SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
@@ -25,16 +34,20 @@ async def show_signals(
     who: Seen,
     bot: str = "",
     status: str = "",
-    before: UUID | None = None,
 ) -> Response:
-    """Show the latest signals."""
+    """Show signals, the latest first."""
+    asked = asked_of(request, sorts=SIGNAL_FIELDS, usual={"bot": "", "status": ""})
+    shape = to_shape(asked.sort, search=asked.search)
+    before, shape = to_place(asked.place, shape, fields=SIGNAL_FIELDS, read_ids=read_signal_place)
     lines = await desk.activity.signals(
-        owner=who.owner, bot_id=_uuid(bot), status=status or None, before=before, limit=ROWS + 1
+        owner=who.owner, bot_id=_uuid(bot), status=status or None, before=before, shape=shape, limit=ROWS + 1
     )
+    last = lines[ROWS - 1] if len(lines) > ROWS else None
     values = {
+        "asked": asked,
         "lines": lines[:ROWS],
-        "older": {"before": lines[ROWS - 1].signal_id} if len(lines) > ROWS else None,
-        "chosen": {"bot": bot, "status": status},
+        "following": None if last is None else cursor_after(last, shape, ids=signal_ids(last)),
+        "file": asked.file("/api/v1/signals", bot_id=bot, status=status),
         "statuses": SIGNAL_STATUSES,
         **await names_for(desk, who),
     }

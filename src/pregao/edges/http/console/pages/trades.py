@@ -1,6 +1,6 @@
 """Orders, positions with what guards them, and selling out."""
 
-import re
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -11,12 +11,21 @@ from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
 from pregao.domain.trading_state import DESK, scope_of_user
 from pregao.domain.user import Role
-from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
+from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.api.sorting import (
+    cursor_after,
+    order_ids,
+    position_ids,
+    read_order_place,
+    read_position_place,
+    to_place,
+    to_shape,
+)
 from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.lists import asked_of
 from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show_missing, show_page
-from pregao.views.activity import OrderPlace
-
-PLACE = re.compile(r"([0-9a-f-]{36})[.]([a-z0-9]{1,64})")
+from pregao.views.activity import ORDER_PHASES
+from pregao.views.sorting import ORDER_FIELDS, POSITION_FIELDS
 
 routes = APIRouter(include_in_schema=False)
 
@@ -29,24 +38,34 @@ async def show_orders(
     who: Seen,
     account: Annotated[str, Query(pattern="^[0-9]{0,18}$")] = "",
     status: str = "",
-    before: str = "",
+    phase: str = "",
 ) -> Response:
-    """Show the latest orders."""
-    place = PLACE.fullmatch(before)
-    lines = await desk.activity.orders(
-        owner=who.owner,
-        account_id=int(account) if account else None,
-        subscription_id=None,
-        signal_id=None,
-        status=status or None,
-        before=None if place is None else OrderPlace(signal_id=UUID(place[1]), order_id=place[2]),
-        limit=ROWS + 1,
+    """Show orders, and how many are on their way."""
+    asked = asked_of(request, sorts=ORDER_FIELDS, usual={"account": "", "status": "", "phase": ""})
+    shape = to_shape(asked.sort, search=asked.search)
+    before, shape = to_place(asked.place, shape, fields=ORDER_FIELDS, read_ids=read_order_place)
+    lines, counts = await asyncio.gather(
+        desk.activity.orders(
+            owner=who.owner,
+            account_id=int(account) if account else None,
+            subscription_id=None,
+            signal_id=None,
+            status=status or None,
+            phase=phase if phase in ORDER_PHASES else None,
+            before=before,
+            shape=shape,
+            limit=ROWS + 1,
+        ),
+        desk.activity.order_counts(owner=who.owner, now=desk.clock()),
     )
     last = lines[ROWS - 1] if len(lines) > ROWS else None
     values = {
+        "asked": asked,
         "lines": lines[:ROWS],
-        "older": None if last is None else {"before": f"{last.signal_id}.{last.order_id}"},
-        "chosen": {"account": account, "status": status},
+        "counts": counts,
+        "phases": ORDER_PHASES,
+        "following": None if last is None else cursor_after(last, shape, ids=order_ids(last)),
+        "file": asked.file("/api/v1/orders", account_id=account, status=status, phase=phase),
         "statuses": [one.value for one in OrderStatus],
         **await names_for(desk, who),
     }
@@ -61,22 +80,36 @@ async def show_positions(
     who: Seen,
     account: Annotated[str, Query(pattern="^[0-9]{0,18}$")] = "",
     status: str = "live",
-    before: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
 ) -> Response:
     """Show positions and what guards them."""
-    lines = await desk.activity.positions(
-        owner=who.owner,
-        account_id=int(account) if account else None,
-        bot_id=None,
-        status=status if status not in ("", "live") else None,
-        live_only=status == "live",
-        before=before,
-        limit=ROWS + 1,
+    asked = asked_of(request, sorts=POSITION_FIELDS, usual={"account": "", "status": "live"})
+    shape = to_shape(asked.sort, search=asked.search)
+    before, shape = to_place(asked.place, shape, fields=POSITION_FIELDS, read_ids=read_position_place)
+    status = status.strip()
+    lines, stats = await asyncio.gather(
+        desk.activity.positions(
+            owner=who.owner,
+            account_id=int(account) if account else None,
+            bot_id=None,
+            status=status if status not in ("", "live") else None,
+            live_only=status == "live",
+            before=before,
+            shape=shape,
+            limit=ROWS + 1,
+        ),
+        desk.trips.stats(owner=who.owner, now=desk.clock()),
     )
+    last = lines[ROWS - 1] if len(lines) > ROWS else None
     values = {
+        "asked": asked,
         "lines": lines[:ROWS],
-        "older": {"before": lines[ROWS - 1].position_id} if len(lines) > ROWS else None,
-        "chosen": {"account": account, "status": status},
+        "stats": stats,
+        "following": None if last is None else cursor_after(last, shape, ids=position_ids(last)),
+        "file": asked.file(
+            "/api/v1/positions",
+            account_id=account,
+            **({"live_only": "true"} if status == "live" else {"status": status}),
+        ),
         "statuses": ["live", *(one.value for one in PositionStatus)],
         "guards": await desk.guarded.guarded([one.position_id for one in lines]),
         "can_close": who.role.is_staff,

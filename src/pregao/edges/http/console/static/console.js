@@ -86,6 +86,7 @@ document.body.addEventListener("htmx:after:swap", (event) => {
   const part = event.target instanceof Element ? event.target : document.body;
   showTimes(document.body);
   reachWide();
+  keepAddress();
   for (const id of fresh) {
     const row = document.getElementById(id);
     if (!row || !part.contains(row)) continue;
@@ -106,6 +107,14 @@ function reachWide() {
   }
 }
 addEventListener("resize", reachWide);
+
+// What somebody searches for stands in the address, so that it can be reloaded, kept and sent.
+function keepAddress() {
+  const address = document.getElementById("list")?.getAttribute("hx-get");
+  if (!address || address === location.pathname + location.search) return;
+  history.replaceState(null, "", address);
+  for (const field of document.querySelectorAll('input[name="back"]')) field.value = address;
+}
 
 // --- actions -----------------------------------------------------------------------------------------------------
 
@@ -192,7 +201,7 @@ document.addEventListener("keydown", (event) => {
     waitsForPage = true;
     setTimeout(() => { waitsForPage = false; }, 1500);
   } else if (event.key === "/") {
-    const field = document.querySelector("main form[data-filters] input, main form[data-filters] select");
+    const field = document.querySelector('main input[type="search"]') ?? document.querySelector("main form[data-filters] select");
     if (field) {
       event.preventDefault();
       field.focus();

@@ -1,0 +1,76 @@
+"""How a list is shown: what its lines contain, and by which of their fields they are sorted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+Value = str | Decimal | datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What is meant of a list, and in which order; what is not known counts as the least."""
+
+    search: str | None = None  # contained in what a line says, in capitals or not
+    by: str | None = None  # a field of its lines; None: by time
+    is_descending: bool = True
+    after: Value = None  # the field's value where the page before ended
+
+
+NEWEST_FIRST = Shape()
+
+SIGNAL_FIELDS: Mapping[str, type] = {
+    "bot_name": str,
+    "symbol": str,
+    "status": str,
+    "price": Decimal,
+    "orders": Decimal,
+}
+ORDER_FIELDS: Mapping[str, type] = {
+    "symbol": str,
+    "status": str,
+    "quantity": Decimal,
+    "filled_quantity": Decimal,
+    "filled_notional": Decimal,
+    "fees": Decimal,
+    "planned_at": datetime,
+}
+POSITION_FIELDS: Mapping[str, type] = {
+    "symbol": str,
+    "status": str,
+    "fees": Decimal,
+    "realized_pnl": Decimal,
+    "opened_at": datetime,
+    "closed_at": datetime,
+}
+"""The fields that the lines of each list can be sorted by, and what their values are."""
+
+
+def write_value(value: Any) -> str:
+    """Write a field's value as text that is read back exactly; empty where there is none."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else str(value)
+
+
+def read_value(text: str, kind: type) -> Value:
+    """
+    Read one back.
+
+    :raises ValueError: when it is no such value.
+    """
+    if not text:
+        return None
+    if kind is datetime:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            raise ValueError(text)
+        return instant
+    if kind is Decimal:
+        figure = Decimal(text) if text.isascii() and len(text) < 60 else Decimal("NaN")
+        if not figure.is_finite():
+            raise ValueError(text)
+        return figure
+    return text
