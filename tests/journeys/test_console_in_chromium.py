@@ -1,5 +1,6 @@
 """The console in a real browser: it moves with the desk, acts through the API, and breaks no rule of its own policy."""
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -128,6 +129,18 @@ class TestConsoleInChromium:
             await page.context.set_offline(False)
             await expect(page.locator("#list tbody tr")).to_have_count(2)
             await expect(page.locator("#live")).to_have_text("live")
+
+            await page.keyboard.press("/")
+            await page.keyboard.type("no such order")
+            await expect(page.locator("#list")).to_contain_text("Nothing here is like that.")
+            await expect(page).to_have_url(re.compile("q=no\\+such\\+order"))
+            await page.get_by_role("link", name="Show all of it").click()
+            await page.get_by_role("link", name="Fees").click()
+            await expect(page.locator("th[aria-sort=descending]")).to_contain_text("Fees")
+            await expect(page.locator("#list tbody tr")).to_have_count(2)
+            await page.keyboard.press("?")
+            await expect(page.get_by_role("dialog")).to_contain_text("Orders")
+            await page.keyboard.press("Escape")
 
             await desk.receipt((await desk.post(bot, SELL)).json()["signal_id"])
             await page.goto("/console/positions")

@@ -53,19 +53,17 @@ class TestAsked:
         assert len(asked("q=" + "x" * 200).search) == 80
 
 
-class TestArrange:
-    LINES = (
-        SimpleNamespace(name="Bruno", rank=None),
-        SimpleNamespace(name="ana", rank=2),
-        SimpleNamespace(name="Clara", rank=1),
-    )
-    BY = {"name": lambda one: one.name.casefold(), "rank": lambda one: one.rank}
+LINES = (
+    SimpleNamespace(name="Bruno", rank=None),
+    SimpleNamespace(name="ana", rank=2),
+    SimpleNamespace(name="Clara", rank=1),
+)
+BY = {"name": lambda one: one.name.casefold(), "rank": lambda one: one.rank}
 
+
+class TestArrange:
     def names(self, query: str) -> list[str]:
-        return [
-            one.name
-            for one in arrange(self.LINES, asked(query, sorts=self.BY, usual_sort="name"), by=self.BY)
-        ]
+        return [one.name for one in arrange(LINES, asked(query, sorts=BY, usual_sort="name"), by=BY)]
 
     def test_what_is_not_known_comes_last_both_ways(self):
         assert self.names("sort=rank") == ["Clara", "ana", "Bruno"]
