@@ -44,6 +44,8 @@ PROMISED = {
     119,
     *range(120, 123),  # alerts, and what opens one; 123 when a failure that ends no process is told, too
     124,
+    125,  # the risk rules and figures
+    126,  # the paper exchange costs what a venue costs
     140,
     141,
     143,

@@ -8,7 +8,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from pregao.domain.facts import Fact, Verdict
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import ProtectionStatus, RefusalCause
+from pregao.domain.risk_rules import RiskRules
 from pregao.domain.signal import Action
 from pregao.domain.stop import (
     Execution,
@@ -66,6 +67,11 @@ ORDERS = tuple(f"p{number:026d}" for number in range(6))  # each of the signal w
 POSITIONS = tuple(range(1, 9))
 USER = user(1, max_positions=2, max_daily_loss_usd=Decimal(100))
 DAY = date(2026, 11, 21)
+RULES = (
+    RiskRules(consecutive_losses_max=1),
+    RiskRules(consecutive_losses_max=1, since=datetime(2026, 11, 21, 11, 30, tzinfo=UTC)),
+    RiskRules(consecutive_losses_max=1, since=datetime(2026, 11, 22, tzinfo=UTC)),
+)
 LIMITED = {
     "cooldown_seconds": 3_000,
     "max_entries_per_day": 5,
@@ -750,7 +756,11 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         for symbol in SYMBOLS:
             for day in (now.date(), DAY):
                 given[f"usage {bot_id} {symbol} {day}"] = await books.usage(
-                    bot_id, subscription_ids=followers[1:], symbol=symbol, day=day
+                    bot_id,
+                    subscription_ids=followers[1:],
+                    symbol=symbol,
+                    day=day,
+                    rules=dict(zip(followers, RULES, strict=False)),
                 )
         for symbol in (*SYMBOLS, "ETHUSDT", "SOLUSDT", None):
             given[f"listing {symbol}"] = await books.find_listing(symbol)

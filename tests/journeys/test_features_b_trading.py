@@ -1097,3 +1097,54 @@ def forms(secret: str) -> Iterator[str]:
     yield secret
     yield encoded.hex()
     yield base64.b64encode(encoded).decode().rstrip("=")[:-1]
+
+
+class TestRisk:
+    async def test_f125_three_losses_in_a_row_end_the_day_and_what_is_held_is_closed(self, desk):
+        bot, _ = await bot_with(desk, 0)
+        one = await follow(desk, bot)
+        await lose(desk, bot, one)
+        await one.change(custom_risk={"consecutive_losses_max": 1})
+
+        stopped = await say(desk, bot, "buy")
+        await change_bot(desk, bot, risk={"reward_to_risk_min": 3})
+        await one.change(custom_risk=None)
+        too_near = await say(desk, bot, "buy")
+        await change_bot(desk, bot, risk={})
+        bought = await say(desk, bot, "buy")
+        await one.change(custom_risk={"consecutive_losses_max": 1})
+        close = await say(desk, bot, "close")
+
+        assert stopped_by(stopped)[0] == "LOSSES_IN_A_ROW"
+        assert "value=1 maximum=1" in stopped_by(stopped)[1]
+        assert stopped_by(too_near)[0] == "REWARD_TOO_SMALL"
+        assert "reward_to_risk=2 minimum=3" in stopped_by(too_near)[1]
+        assert legs(bought) == [("entry", *FILLED)]
+        assert legs(close) == [("exit", *FILLED)]
+
+    @pytest.mark.parametrize(("action", "sign", "after"), [("buy", 1, "3030"), ("sell", -1, "2970")])
+    async def test_f126_the_paper_exchange_has_slippage_latency_and_commission_and_the_result_is_that_by_hand(
+        self, desk, action, sign, after
+    ):
+        """A spread of a tick is crossed on the way, 0.05 percent is paid at each end, and the answer takes its time."""
+        bot, [one] = await bot_with(desk, 1)
+        await misbehave(desk, {"kind": "late", "ms": VENUE_MS, "endpoint": ORDER})
+
+        entered = await answered(desk, await say(desk, bot, action))
+        await set_price(desk, "ETHUSDT", after)
+        left = await answered(desk, await say(desk, bot, "close"))
+
+        [entry], [exit_] = entered["rows"], left["rows"]
+        quantity = Decimal(STEP)
+        bought, sold = Decimal(entry["average_price"]), Decimal(exit_["average_price"])
+        paid = (bought + sold) * quantity * Decimal("0.0005")
+        [position] = await one.positions()
+        assert (bought - 3000) * sign >= 0
+        assert (Decimal(after) - sold) * sign >= 0
+        assert (bought - 3000) * sign + (Decimal(after) - sold) * sign >= Decimal("0.01"), (
+            "a spread is crossed"
+        )
+        assert all(row["acknowledged_ms"] - row["sent_ms"] >= VENUE_MS for row in (entry, exit_))
+        assert Decimal(position["fees"]) == paid
+        assert Decimal(position["realized_pnl"]) == (sold - bought) * quantity * sign - paid
+        assert Decimal(position["realized_pnl"]) == await one.earned()

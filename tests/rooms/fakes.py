@@ -20,6 +20,7 @@ from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.domain.risk_rules import NO_RECORD, RiskRecord
 from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import ALL_ACTIVE, TradingStates
@@ -97,6 +98,7 @@ class FakeBooks:
     fills: dict[FillKey, FillBooked] = field(default_factory=dict)
     users: dict[UUID, User] = field(default_factory=dict)  # those with limits of their own
     losses: list[Loss] = field(default_factory=list)
+    records: dict[UUID, RiskRecord] = field(default_factory=dict)
     foreign: dict[tuple[int, str, PositionSide], Decimal] = field(default_factory=dict)
     leaving: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
@@ -222,7 +224,9 @@ class FakeBooks:
             if one.subscription_id in subscription_ids
         }
 
-    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+    async def usage(
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date, rules=None
+    ) -> Usage:
         live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
         ours = [one for one in live if one.bot_id == bot_id]
         losses = [one for one in self.losses if one.day == day]
@@ -257,6 +261,7 @@ class FakeBooks:
                 for key in self.users
             },
             limited_users=self.users,
+            records={key: self.records.get(key, NO_RECORD) for key in rules or {}},
         )
 
     async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from pregao.domain.bot import (
     TargetSettings,
     TradingHours,
 )
+from pregao.domain.risk_rules import RiskRules
 
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 3, 255
 DESCRIPTION_CHARACTERS_MAX = 2_000
@@ -106,6 +107,16 @@ TARGET_RANGES = {
     "share": _range("0.01", 1),
 }
 TARGETS_MAX = 10
+SINCE_MIN, SINCE_MAX = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  in whatever zone it is told
+RISK_RANGES = {
+    "capital_usd": _range(1, USD_MAX),
+    "consecutive_losses_max": _range(1, 100),
+    "daily_loss_pct_max": _range("0.1", 100),
+    "weekly_loss_pct_max": _range("0.1", 100),
+    "drawdown_pct_max": _range("0.1", 100),
+    "position_pct_max": _range("0.1", 12_500),
+    "reward_to_risk_min": _range("0.1", 100),
+}
 
 
 def check_bot(bot: Bot) -> None:
@@ -145,6 +156,7 @@ def check_bot(bot: Bot) -> None:
     _check_hours(bot.trading_hours)
     _check_ranges(bot, BOT_RANGES)
     _check_guard(bot.guard, field="guard")
+    _check_risk(bot.risk, field="risk")
     _check_rows(bot.symbols)
     if any(row.use_bot_default for row in bot.symbols):
         raise SettingUnusableError(
@@ -181,6 +193,8 @@ def check_subscription(subscription: Subscription) -> None:
     _check_ranges(subscription, SUBSCRIPTION_RANGES)
     if subscription.custom_guard is not None:
         _check_guard(subscription.custom_guard, field="custom_guard")
+    if subscription.custom_risk is not None:
+        _check_risk(subscription.custom_risk, field="custom_risk")
     _check_rows(subscription.symbols)
 
 
@@ -246,6 +260,24 @@ def _check_guard(guard: GuardSettings, *, field: str) -> None:
             f"{field}.targets={shown} shares={shares} maximum=1. Each is either so many percent away or so many risks, all "
             "by the same; name the nearest first, each once; together at most all.",
             field=f"{field}.targets",
+        )
+
+
+def _check_risk(rules: RiskRules, *, field: str) -> None:
+    _check_ranges(rules, RISK_RANGES, within=f"{field}.")
+    if rules.needs_capital and rules.capital_usd is None:
+        raise SettingUnusableError(
+            "RISK_CAPITAL_MISSING",
+            f"{field}.capital_usd=none. A share of the capital needs the capital: say how much the account trades with.",
+            field=f"{field}.capital_usd",
+        )
+    if rules.since is not None and not SINCE_MIN <= rules.since.replace(tzinfo=None) <= SINCE_MAX:
+        raise SettingUnusableError(
+            "SETTING_OUT_OF_RANGE",
+            f"{field}.since={rules.since.isoformat()} minimum={SINCE_MIN:%Y-%m-%d} maximum={SINCE_MAX:%Y-%m-%d}.",
+            field=f"{field}.since",
+            minimum=f"{SINCE_MIN:%Y-%m-%d}",
+            maximum=f"{SINCE_MAX:%Y-%m-%d}",
         )
 
 

@@ -25,6 +25,7 @@ CHANGEABLE = frozenset(
     {
         "status", "custom_leverage", "custom_margin_usd", "custom_stop_loss_pct", "custom_take_profit_pct",
         "max_daily_loss_usd", "max_concurrent_positions", "custom_same_side", "custom_opposite_side", "symbols", "custom_guard",
+        "custom_risk",
     },
 )  # fmt: skip
 

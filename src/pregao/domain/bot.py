@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from pregao.domain.candle import Measure, Timeframe
+from pregao.domain.risk_rules import NO_RULES, RiskRules
 from pregao.domain.stop import Method, TrailingMode
 
 T = TypeVar("T")
@@ -187,6 +188,7 @@ class Bot:
     )
     former_secret_until: datetime | None = None
     policy: Policy = Policy.ANY
+    risk: RiskRules = NO_RULES  # of each subscriber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,7 @@ class Subscription:
     symbols: tuple[SymbolSettings, ...] = ()
     custom_guard: GuardSettings | None = None
     config_group_id: UUID | None = None  # subscriptions made together share one
+    custom_risk: RiskRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,7 @@ class EffectiveSettings:
     same_side: SameSide
     opposite_side: OppositeSide
     guard: GuardSettings
+    risk: RiskRules
 
 
 def secrets_taken(bot: Bot, *, now: datetime) -> tuple[str, ...]:
@@ -262,7 +266,13 @@ def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | No
         same_side=_first_set(subscription.custom_same_side, default=bot.same_side),
         opposite_side=_first_set(subscription.custom_opposite_side, default=bot.opposite_side),
         guard=_first_set(subscription.custom_guard, default=bot.guard),
+        risk=rules_of(bot, subscription),
     )
+
+
+def rules_of(bot: Bot, subscription: Subscription) -> RiskRules:
+    """Give what a subscription may lose, hold and aim for: its own rules, whole, or the bot's."""
+    return bot.risk if subscription.custom_risk is None else subscription.custom_risk
 
 
 def settings_of(symbols: Sequence[SymbolSettings], symbol: str | None) -> SymbolSettings:

@@ -32,6 +32,7 @@ from pregao.domain.facts import (
     OrderPlanned,
 )
 from pregao.domain.market import Market, MarketView
+from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
 from pregao.domain.position import FORWARDED_LEVERAGE, LIVE_STATUSES, Direction, Position
 from pregao.domain.signal import Risked
@@ -48,8 +49,10 @@ from pregao.orders.limits import (
     denial_of_outage,
     denial_of_range,
     denial_of_short,
+    rules_asked,
 )
 from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
+from pregao.orders.risk import denial_of_reward, denial_of_size, reward_of_risked, reward_to_risk
 from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
 from pregao.orders.sizing import FORWARDED_QUANTITY, size_entry, size_risked
 
@@ -154,8 +157,13 @@ async def _standing(
             bot,
             symbol=symbol,
             usage=await books.usage(
-                bot.bot_id, subscription_ids=subscriptions, symbol=symbol, day=now.date()
+                bot.bot_id,
+                subscription_ids=subscriptions,
+                symbol=symbol,
+                day=now.date(),
+                rules=rules_asked(bot, members),
             ),
+            now=now,
         ),
     )
 
@@ -199,12 +207,8 @@ def _plan_member(
             return [waits]
         if settings.same_side is SameSide.ADD:
             return [_add(member, own, asked=asked, standing=standing, moment=moment)]
-        vain = _denial_of_place(member, asked=asked, standing=standing) or _sized(
-            member.account,
-            settings,
-            symbol=asked.symbol,
-            moment=moment,
-            sizes=standing.sizes,
+        vain = _denial_of_place(member, asked=asked, standing=standing) or _fit(
+            member, settings, asked=asked, standing=standing, moment=moment
         )
         if isinstance(vain, Denial):
             return [_deny(member, vain, asked=asked, moment=moment)]  # nothing could take its place
@@ -282,9 +286,7 @@ def _enter(
     settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
     view = moment.view_of(member.account.venue, asked.symbol)
     quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or (
-        _sized(member.account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes)
-        if asked.risk is None
-        else _size_risked(member.account, asked.risk, asked=asked, moment=moment)
+        _fit(member, settings, asked=asked, standing=standing, moment=moment)
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
@@ -369,6 +371,35 @@ def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Den
         subscription_id=member.subscription.subscription_id,
         symbol=asked.symbol,
         position_side=_position_side(member.account, asked.side),
+    )
+
+
+def _fit(
+    member: Member, settings: EffectiveSettings, *, asked: Asked, standing: Standing, moment: Moment
+) -> Decimal | Denial:
+    """Give how much to trade, within the rules of what one position may be worth and has to aim for."""
+    account, rules = member.account, settings.risk
+    quantity = (
+        _sized(account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes)
+        if asked.risk is None
+        else _size_risked(account, asked.risk, asked=asked, moment=moment)
+    )
+    view = moment.view_of(account.venue, asked.symbol)
+    if isinstance(quantity, Denial) or account.venue not in EXCHANGES or view is None:
+        return quantity
+    price = view.quote.last_price
+    held = standing.own.get(member.subscription.subscription_id)
+    adds = held is not None and held.direction.entry_side is asked.side and settings.same_side is SameSide.ADD
+    together = quantity + (held.quantity if held is not None and adds else ZERO)
+    reward = (
+        reward_to_risk(
+            settings, venue=account.venue, symbol=asked.symbol, price=price, ranges=moment.market.ranges
+        )
+        if asked.risk is None
+        else reward_of_risked(asked.risk, price=price)
+    )
+    return (
+        denial_of_size(rules, quantity=together, price=price) or denial_of_reward(rules, reward) or quantity
     )
 
 
@@ -642,13 +673,15 @@ async def _stops_of_died(
             for before in died
             if (before.bot_id, before.symbol, before.signal_id) == (bot_id, symbol, signal_id)
         ]
+        bot = await books.get_bot(bot_id)
         usage = await books.usage(
             bot_id,
             subscription_ids=[before.subscription_id for before in together],
             symbol=symbol,
             day=now.date(),
+            rules=rules_asked(bot, [members[before.subscription_id] for before in together]),
         )
-        allowance = Allowance(await books.get_bot(bot_id), symbol=symbol, usage=usage)
+        allowance = Allowance(bot, symbol=symbol, usage=usage, now=now)
         obstacles = await books.obstacles(
             account_ids=[before.account_id for before in together], symbol=symbol, signal_id=signal_id
         )

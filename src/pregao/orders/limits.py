@@ -1,21 +1,23 @@
 """What stops an entry on one account: each limit answers with its code and its numbers. Exits know no limits."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from pregao.domain.account import EXCHANGES, Account, Venue
-from pregao.domain.bot import Bot, EffectiveSettings, SubscriptionStatus, settings_of
+from pregao.domain.bot import Bot, EffectiveSettings, SubscriptionStatus, rules_of, settings_of
 from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide, Side
+from pregao.domain.risk_rules import NO_RECORD, RiskRules
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Member, Obstacles, Tally, Usage
+from pregao.orders.risk import denial_of_record
 from pregao.orders.states import denial_of_entry
 
 
@@ -155,6 +157,12 @@ def expired(send_before: datetime, *, now: datetime) -> Denial:
     )
 
 
+def rules_asked(bot: Bot, members: Iterable[Member]) -> dict[UUID, RiskRules]:
+    """Give the rules that ask what came of earlier positions, by subscription."""
+    rules = {one.subscription.subscription_id: rules_of(bot, one.subscription) for one in members}
+    return {subscription_id: one for subscription_id, one in rules.items() if one.looks_back}
+
+
 class Level(NamedTuple):
     """One subject of limits: who it is, and how much of each it may use; None is no limit."""
 
@@ -167,8 +175,11 @@ class Level(NamedTuple):
 class Allowance:
     """What a bot's subscribers may still enter on one symbol; what is planned with it counts at once."""
 
-    def __init__(self, bot: Bot, *, symbol: str, usage: Usage) -> None:
+    def __init__(self, bot: Bot, *, symbol: str, usage: Usage, now: datetime) -> None:
         """Begin with what has been used."""
+        self._bot = bot
+        self._now = now
+        self._records = usage.records
         self._symbol = symbol
         self._users = usage.limited_users
         self._positions: Counter[tuple[str, Hashable]] = Counter()
@@ -196,7 +207,7 @@ class Allowance:
 
     def denial(self, member: Member, *, takes_place: bool) -> Denial | None:
         """
-        Give the first limit that stops an entry: the losses of the day, then the places for another position.
+        Give the first limit that stops an entry: the losses of the day, the risk rules, the places for another position.
 
         An entry into a position that is there already takes no place.
         """
@@ -211,8 +222,14 @@ class Allowance:
                     reason=f"level={level.name} loss_usd={to_text(lost)} maximum={to_text(level.loss_max)}. "
                     "Daily loss limit reached; the next UTC day starts at 0.",
                 )
-        if not takes_place:
-            return None
+        subscription = member.subscription
+        broken = denial_of_record(
+            rules_of(self._bot, subscription),
+            self._records.get(subscription.subscription_id, NO_RECORD),
+            now=self._now,
+        )
+        if broken is not None or not takes_place:
+            return broken
         for level in levels:
             live = self._positions[level.name, level.subject]
             if level.positions_max is not None and live >= level.positions_max:

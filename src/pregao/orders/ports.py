@@ -15,6 +15,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.risk_rules import RiskRecord, RiskRules
 from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.user import User
@@ -155,6 +156,7 @@ class Usage:
     of_subscriptions_on_symbol: Mapping[UUID, Tally] = field(default_factory=dict)
     of_users: Mapping[UUID, Tally] = field(default_factory=dict)
     limited_users: Mapping[UUID, User] = field(default_factory=dict)
+    records: Mapping[UUID, RiskRecord] = field(default_factory=dict)  # of those whose rules look back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,11 +287,19 @@ class Books(Protocol):
         """Give members by subscription, without locking them."""
         ...
 
-    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+    async def usage(
+        self,
+        bot_id: UUID,
+        *,
+        subscription_ids: Sequence[UUID],
+        symbol: str,
+        day: date,
+        rules: Mapping[UUID, RiskRules] | None = None,
+    ) -> Usage:
         """
         Give what these subscriptions, their users and the bot have used of the limits, on a UTC day.
 
-        Where places are given out, the members must be locked.
+        Where places are given out, the members must be locked. ``rules`` names the subscriptions whose records are asked.
         """
         ...
 

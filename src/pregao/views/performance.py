@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from pregao.domain.money import AMOUNT_STEP, ZERO
+from pregao.domain.risk_rules import RiskRecord, RiskRules
 
 Key = TypeVar("Key", date, str)
 
@@ -201,6 +202,30 @@ class BotPerformance:
     average: Execution
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskStanding:
+    """What risk rules look at: the record, the live positions, and all that ever closed."""
+
+    record: RiskRecord
+    live_positions: int
+    all_time: Results
+
+    @property
+    def win_rate(self) -> Decimal | None:
+        """Give wins / (wins + losses) as a share; None until there was one of each."""
+        if not self.all_time.wins or not self.all_time.losses:
+            return None
+        return Decimal(self.all_time.wins) / (self.all_time.wins + self.all_time.losses)
+
+    @property
+    def reward_to_risk(self) -> Decimal | None:
+        """Give the average win over the average loss; None until there was one of each."""
+        sums = self.all_time
+        if not sums.wins or not sums.losses:
+            return None
+        return (sums.pnl_usd + sums.loss_usd) / sums.wins / (sums.loss_usd / sums.losses)
+
+
 class Performances(Protocol):
     """Where they are fetched; each is seen at one moment."""
 
@@ -208,6 +233,10 @@ class Performances(Protocol):
         self, subscription_id: UUID, *, owner: UUID | None, first_day: date, last_day: date
     ) -> SubscriptionPerformance | None:
         """Give a subscription's; None when there is none, or its account is not the owner's (None: anybody's)."""
+        ...
+
+    async def risk_of(self, subscription_id: UUID, rules: RiskRules, *, day: date) -> RiskStanding:
+        """Give what came of a subscription's positions, as these rules ask for it on a UTC day."""
         ...
 
     async def find_bot_performance(

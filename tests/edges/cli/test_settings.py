@@ -5,7 +5,7 @@ import pytest
 from pregao.edges.cli import bots, subscriptions
 from pregao.edges.cli.rules import hours_of, hours_text
 from tests.builders import BOT_ID
-from tests.edges.http.api.own_desk import STANDARD_GUARD
+from tests.edges.http.api.own_desk import NO_RISK, STANDARD_GUARD
 from tests.edges.http.api.test_receipts import approved, planned
 
 RULES = {
@@ -146,8 +146,10 @@ class TestSubscription:
             "--guard",
             "trailing=hand_span targets=3:0.5,6:0.5 break_even_after_target=yes fee_percent=0",
         )
-        given = (*words, *sides, *limits, *guard)
-        defaults = [word for name in ("--leverage", "--same-side", "--guard") for word in (name, "default")]
+        risk = ("--risk", "capital_usd=5000 consecutive_losses_max=3 drawdown_pct_max=15")
+        given = (*words, *sides, *limits, *guard, *risk)
+        names = ("--leverage", "--same-side", "--guard", "--risk")
+        defaults = [word for name in names for word in (name, "default")]
 
         changed = await here.read(subscriptions.app, "change", "EMA cross/main", *given)
         shown = await here.run(subscriptions.app, "show", "EMA cross/main")
@@ -161,6 +163,7 @@ class TestSubscription:
             "same_side": "replace",
             "opposite_side": "ignore",
             "guard": changed["custom_guard"],
+            "risk": {**NO_RISK, "capital_usd": "5000", "consecutive_losses_max": 3, "drawdown_pct_max": "15"},
         }
         targets = [
             {"percent": "3", "risk_multiple": None, "share": "0.5"},
@@ -174,7 +177,8 @@ class TestSubscription:
         }
         assert changed["custom_guard"] == {**STANDARD_GUARD, **said}
         assert "trailing=hand_span" in shown.output
-        assert back["custom_guard"] is None
+        assert "capital_usd=5000 consecutive_losses_max=3 drawdown_pct_max=15" in shown.output
+        assert (back["custom_guard"], back["custom_risk"]) == (None, None)
         assert (changed["max_daily_loss_usd"], changed["max_concurrent_positions"]) == ("50", 2)
         assert (back["effective"]["leverage"], back["effective"]["same_side"]) == (10, "ignore")
         assert back["custom_margin_usd"] == "30"

@@ -64,6 +64,7 @@ def create(
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
+    risk: rules.Risk = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -93,7 +94,15 @@ def create(
         "opposite_side": opposite_side,
         "policy": policy,
     }
-    bot = call("POST", "/bots", body={**rules.asked(given), **rules.guard_of(guard, field="guard")})
+    bot = call(
+        "POST",
+        "/bots",
+        body={
+            **rules.asked(given),
+            **rules.guard_of(guard, field="guard"),
+            **rules.risk_of(risk, field="risk"),
+        },
+    )
     if as_json:
         show_json(bot)
         return
@@ -127,6 +136,7 @@ def change(
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
+    risk: rules.Risk = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -158,7 +168,11 @@ def change(
     changed = call(
         "PATCH",
         f"/bots/{find_bot_id(bot)}",
-        body={**rules.asked(given), **rules.guard_of(guard, field="guard")},
+        body={
+            **rules.asked(given),
+            **rules.guard_of(guard, field="guard"),
+            **rules.risk_of(risk, field="risk"),
+        },
     )
     if as_json:
         show_json(changed)

@@ -28,6 +28,10 @@ GUARD_WORDS = (
     "stop", "targets", "trailing", "trailing_percent", "trailing_step_percent", "break_even_after_target", "fee_percent",
     "slippage_percent", "is_required",
 )  # fmt: skip
+RISK_WORDS = (
+    "capital_usd", "consecutive_losses_max", "daily_loss_pct_max", "weekly_loss_pct_max", "drawdown_pct_max",
+    "position_pct_max", "reward_to_risk_min", "since",
+)  # fmt: skip
 STOP_WORDS = ("multiple", "period", "timeframe")
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
 
@@ -36,6 +40,14 @@ Guard: TypeAlias = Annotated[
     typer.Option(
         help="Stops beside the two percentages, said whole: 'trailing=hand_span targets=3:0.5,6:0.5 "
         "break_even_after_target=yes', or 'stop=atr:2:14:15m targets=2R:0.5,4R:0.5'; default takes them away."
+    ),
+]
+Risk: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="What an account may lose, hold and aim for, said whole: 'capital_usd=10000 consecutive_losses_max=3 "
+        "daily_loss_pct_max=5 weekly_loss_pct_max=10 drawdown_pct_max=15 position_pct_max=10 reward_to_risk_min=1.5'; "
+        "since=2026-01-31T00:00:00Z begins anew; default takes them away."
     ),
 ]
 Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
@@ -170,6 +182,28 @@ def guard_of(text: str | None, *, field: str) -> dict[str, Any]:
     return {field: guard}
 
 
+def risk_of(text: str | None, *, field: str) -> dict[str, Any]:
+    """Give the part of a body that sets risk rules as people write them; what is not named is no rule."""
+    if text is None:
+        return {}
+    if _is_nothing([text]):
+        return {field: {} if field == "risk" else None}
+    rules: dict[str, Any] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if name not in RISK_WORDS or name in rules or not value:
+            fail(f"RISK_UNREADABLE: word={word}. Write name=value of: {' '.join(RISK_WORDS)}.", code=2)
+        rules[name] = int(value) if name == "consecutive_losses_max" and value.isdigit() else value
+    return {field: rules}
+
+
+def risk_text(rules: Mapping[str, Any] | None) -> str:
+    """Write risk rules as they may be given."""
+    if rules is None:
+        return "default"
+    return " ".join(f"{name}={rules[name]}" for name in RISK_WORDS if rules[name] is not None) or "none"
+
+
 def guard_text(guard: Mapping[str, Any] | None) -> str:
     """Write a guard as it may be given."""
     if guard is None:
@@ -245,6 +279,9 @@ def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("guard", "custom_guard"):
         if name in shown:
             shown[name] = guard_text(shown[name])
+    for name in ("risk", "custom_risk"):
+        if name in shown:
+            shown[name] = risk_text(shown[name])
     if "allowed_symbols" in shown:
         shown["allowed_symbols"] = ", ".join(shown["allowed_symbols"]) or "any"
     return shown

@@ -75,6 +75,7 @@ def add(
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
+    risk: rules.Risk = None,
     as_json: Json = False,
 ) -> None:
     """Have an account follow a bot; what is not named is the bot's."""
@@ -93,7 +94,12 @@ def add(
         call(
             "POST",
             "/bot-subscriptions",
-            body={**joined, **rules.asked(given), **rules.guard_of(guard, field="custom_guard")},
+            body={
+                **joined,
+                **rules.asked(given),
+                **rules.guard_of(guard, field="custom_guard"),
+                **rules.risk_of(risk, field="custom_risk"),
+            },
         ),
         as_json=as_json,
     )
@@ -112,6 +118,7 @@ def change(
     same_side: rules.SameSide = None,
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
+    risk: rules.Risk = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest; `default` takes the bot's value again."""
@@ -127,7 +134,15 @@ def change(
     }
     path = f"/bot-subscriptions/{find_subscription_id(subscription)}"
     _show(
-        call("PATCH", path, body={**rules.asked(given), **rules.guard_of(guard, field="custom_guard")}),
+        call(
+            "PATCH",
+            path,
+            body={
+                **rules.asked(given),
+                **rules.guard_of(guard, field="custom_guard"),
+                **rules.risk_of(risk, field="custom_risk"),
+            },
+        ),
         as_json=as_json,
     )
 
@@ -141,6 +156,7 @@ def show(subscription: Named, *, as_json: Json = False) -> None:
         return
     orders, effective = shown.pop("recent_executions"), shown.pop("effective")
     effective["guard"] = rules.guard_text(effective["guard"])
+    effective["risk"] = rules.risk_text(effective["risk"])
     show_fields([*rules.readable(shown).items(), *((f"effective {k}", v) for k, v in effective.items())])
     print()
     if shown["symbols"]:

@@ -15,6 +15,7 @@ from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
+from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
 from pregao.domain.stop import close_reason
@@ -23,6 +24,7 @@ from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import exits, guards, screener
 from pregao.edges.postgres.journal import Connection, decode
+from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.seen import Seen
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
@@ -421,7 +423,15 @@ class PostgresBooks:
         members = await self._members({row["subscription_id"]: row["version"] for row in rows})
         return {one.subscription.subscription_id: one for one in members}
 
-    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+    async def usage(
+        self,
+        bot_id: UUID,
+        *,
+        subscription_ids: Sequence[UUID],
+        symbol: str,
+        day: date,
+        rules: Mapping[UUID, RiskRules] | None = None,
+    ) -> Usage:
         """Give what has been used of the limits; ``next_part`` has locked what they hang on, or nobody has."""
         users = self._limited_users
         if users is None:
@@ -443,6 +453,7 @@ class PostgresBooks:
                 for row in of_users
             },
             limited_users=users,
+            records=await risk_records(self._connection, rules, day=day) if rules else {},
         )
 
     async def _users(self, query: str, bot_id: UUID) -> dict[UUID, User]:

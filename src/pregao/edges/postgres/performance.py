@@ -7,7 +7,9 @@ from uuid import UUID
 
 import asyncpg
 
+from pregao.domain.risk_rules import RiskRules
 from pregao.edges.postgres.books import LIVE, LOST_IN_PART
+from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value
 from pregao.views.performance import (
     RESULTS,
@@ -17,6 +19,7 @@ from pregao.views.performance import (
     ForgivenLine,
     Period,
     Results,
+    RiskStanding,
     SubscriberLine,
     SubscriptionPerformance,
     to_period,
@@ -124,6 +127,22 @@ class PostgresPerformances:
             period=period,
             forgiven=tuple(to_value(row, ForgivenLine) for row in forgiven),
             executions=to_value(executions, Executions),
+        )
+
+    async def risk_of(self, subscription_id: UUID, rules: RiskRules, *, day: date) -> RiskStanding:
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            records = await risk_records(connection, {subscription_id: rules}, day=day)
+            live = await connection.fetchval(
+                f"SELECT count(*)::int FROM positions WHERE subscription_id = $1 AND {LIVE}", subscription_id
+            )
+            sums = await connection.fetchrow(
+                f"SELECT {SUMS} FROM daily_results AS d WHERE d.subscription_id = $1", subscription_id
+            )
+        return RiskStanding(
+            record=records[subscription_id], live_positions=live, all_time=to_value(sums, Results)
         )
 
     async def find_bot_performance(

@@ -1,7 +1,7 @@
 """The books in memory, as planning, booking, updating and deciding ask for them."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
 from pregao.domain.protection import MAY_TRADE
+from pregao.domain.risk_rules import Result, RiskRecord, RiskRules, record_of
 from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.stop import ExecutionStatus, close_reason
@@ -243,7 +244,15 @@ class MemoryBooks:
         subscription = self._state.subscriptions[subscription_id]
         return Member(account=self._state.accounts[subscription.account_id], subscription=subscription)
 
-    async def usage(self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date) -> Usage:
+    async def usage(
+        self,
+        bot_id: UUID,
+        *,
+        subscription_ids: Sequence[UUID],
+        symbol: str,
+        day: date,
+        rules: Mapping[UUID, RiskRules] | None = None,
+    ) -> Usage:
         used = [
             *(
                 (one.subscription_id, one.symbol, Tally(positions=1, loss_usd=self._lost_in_part(one, day)))
@@ -266,6 +275,25 @@ class MemoryBooks:
             of_subscriptions_on_symbol=_summed((one, tally) for one, _, tally in here if one in own),
             of_users={user_id: self._used_by(user_id, day) for user_id in limited},
             limited_users=limited,
+            records={one: self._record(one, rule, day=day) for one, rule in (rules or {}).items()},
+        )
+
+    def _record(self, subscription_id: UUID, rules: RiskRules, *, day: date) -> RiskRecord:
+        own = [
+            row.position
+            for row in self._state.positions.values()
+            if row.position.subscription_id == subscription_id
+        ]
+        closed = [one for one in own if one.closed_at is not None]
+        if rules.since is not None:
+            closed = [one for one in closed if one.closed_at is not None and one.closed_at >= rules.since]
+        closed.sort(key=lambda one: (one.closed_at, one.position_id))
+        live = sorted((one for one in own if one.closed_at is None), key=lambda one: one.position_id)
+        began = datetime.combine(day, time(), UTC)
+        return record_of(
+            [Result(one.realized_pnl, one.closed_at) for one in (*closed, *live)],
+            day=began,
+            week=began - timedelta(days=day.weekday()),
         )
 
     def _limited_users(self, bot_id: UUID) -> dict[UUID, User]:

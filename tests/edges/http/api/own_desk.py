@@ -73,6 +73,10 @@ ACTIONS = "/api/v1/admin/actions"
 BOTS = "/api/v1/bots"
 SUBSCRIPTIONS = "/api/v1/bot-subscriptions"
 
+NO_RISK = dict.fromkeys(
+    ("capital_usd", "consecutive_losses_max", "daily_loss_pct_max", "weekly_loss_pct_max", "drawdown_pct_max",
+     "position_pct_max", "reward_to_risk_min", "since")
+)  # fmt: skip
 STANDARD_GUARD = {
     "stop": None,
     "targets": [],

@@ -8,7 +8,7 @@ import pytest
 from pregao.domain.account import Venue
 from pregao.domain.facts import AccountConfigured, BotConfigured, SignalAccepted
 from tests.builders import BOT_ID, account, bot
-from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, STANDARD_GUARD, SUBSCRIPTIONS, code_of
+from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, NO_RISK, STANDARD_GUARD, SUBSCRIPTIONS, code_of
 from tests.edges.http.api.test_receipts import approved, planned
 
 TRAILING = {
@@ -49,6 +49,7 @@ class TestSubscribe:
             "same_side": "ignore",
             "opposite_side": "reverse",
             "guard": STANDARD_GUARD,
+            "risk": NO_RISK,
         }
         assert (shown["max_daily_loss_usd"], shown["max_concurrent_positions"]) == ("200", 3)
 

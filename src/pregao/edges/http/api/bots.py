@@ -38,6 +38,8 @@ from pregao.edges.http.api.rules import (
     GuardShown,
     Hours,
     HoursShown,
+    RiskAsked,
+    RiskShown,
     Symbol,
     SymbolRows,
     SymbolShown,
@@ -134,6 +136,7 @@ class NewBot(Asked):
     policy: Policy = default_of(Bot, "policy")
     symbols: SymbolRows = default_of(Bot, "symbols")
     guard: GuardAsked = GuardAsked()
+    risk: Annotated[RiskAsked, Field(description="Of each subscriber, unless it has its own.")] = RiskAsked()
 
 
 class BotChanges(Changes):
@@ -165,6 +168,7 @@ class BotChanges(Changes):
     policy: Policy = unset()
     symbols: SymbolRows = unset()
     guard: GuardAsked = unset()
+    risk: RiskAsked = unset()
 
 
 class BotShown(Shown):
@@ -199,6 +203,7 @@ class BotShown(Shown):
     policy: Policy
     symbols: tuple[SymbolShown, ...]
     guard: GuardShown
+    risk: RiskShown
     is_open: bool
     former_secret_until: datetime | None  # null when only the present secret is taken
     active_subscriptions: int

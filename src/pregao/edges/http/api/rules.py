@@ -1,10 +1,10 @@
 """The rules of bots and subscriptions in bodies: symbol rows, trading hours, and what counts in the end."""
 
 from collections.abc import Iterable
-from datetime import time
+from datetime import datetime, time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from pregao.bots.ranges import (
     ALLOWED_SYMBOLS_MAX,
@@ -27,6 +27,7 @@ from pregao.domain.bot import (
     settings_of,
 )
 from pregao.domain.candle import Timeframe
+from pregao.domain.risk_rules import RiskRules
 from pregao.domain.stop import Method, TrailingMode
 from pregao.edges.http.api.shapes import (
     COUNT,
@@ -37,12 +38,17 @@ from pregao.edges.http.api.shapes import (
     AtrPeriod,
     CostPercent,
     Leverage,
+    LossesInARow,
+    LossPct,
     LossUsd,
     MarginUsd,
     OwnStopLossPct,
     OwnTakeProfitPct,
+    PositionPct,
     Positions,
+    RewardToRisk,
     RiskMultiple,
+    RuleCapitalUsd,
     Share,
     Shown,
     TargetPercent,
@@ -162,6 +168,45 @@ class GuardShown(Shown):
     is_required: bool | None
 
 
+class RiskAsked(Asked):
+    """What one account may lose, hold and aim for; each rule denies entries only, and null is no such rule."""
+
+    capital_usd: Annotated[
+        RuleCapitalUsd | None, Field(description="What the account trades with; percentages are of it.")
+    ] = None
+    consecutive_losses_max: Annotated[
+        LossesInARow | None, Field(description="So many losses in a row end the UTC day of the last.")
+    ] = None
+    daily_loss_pct_max: LossPct | None = None
+    weekly_loss_pct_max: Annotated[LossPct | None, Field(description="From Monday on, by UTC.")] = None
+    drawdown_pct_max: Annotated[
+        LossPct | None, Field(description="Below the highest that the capital has stood at.")
+    ] = None
+    position_pct_max: Annotated[PositionPct | None, Field(description="What one position may be worth.")] = (
+        None
+    )
+    reward_to_risk_min: Annotated[
+        RewardToRisk | None, Field(description="The distance of the target over that of the stop.")
+    ] = None
+    since: Annotated[
+        AwareDatetime | None,
+        Field(description="Positions that closed earlier are not looked at: begin anew."),
+    ] = None
+
+
+class RiskShown(Shown):
+    """What one account may lose, hold and aim for."""
+
+    capital_usd: Amount | None
+    consecutive_losses_max: int | None
+    daily_loss_pct_max: Amount | None
+    weekly_loss_pct_max: Amount | None
+    drawdown_pct_max: Amount | None
+    position_pct_max: Amount | None
+    reward_to_risk_min: Amount | None
+    since: datetime | None
+
+
 class SymbolValues(Asked):
     """What counts on one symbol; null is not set, and the next wider setting counts."""
 
@@ -217,6 +262,7 @@ class EffectiveShown(Shown):
     same_side: SameSide
     opposite_side: OppositeSide
     guard: GuardShown
+    risk: RiskShown
 
 
 class EffectiveOnSymbolShown(EffectiveShown):
@@ -258,6 +304,9 @@ def asked_of(
             targets = tuple(TargetSettings(**target) for target in guard["targets"])
             stop = None if guard["stop"] is None else StopSettings(**guard["stop"])
             asked[name] = GuardSettings(**{**guard, "stop": stop, "targets": targets})
+    for name in ("risk", "custom_risk"):
+        if asked.get(name) is not None:
+            asked[name] = RiskRules(**getattr(body, name).model_dump())  # whole, too
     return asked
 
 
@@ -275,6 +324,7 @@ def effective_on(symbol: str | None, *, bot: Bot, subscription: Subscription) ->
         same_side=settings.same_side,
         opposite_side=settings.opposite_side,
         guard=GuardShown.model_validate(settings.guard),
+        risk=RiskShown.model_validate(settings.risk),
     )
 
 

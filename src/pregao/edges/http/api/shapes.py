@@ -43,6 +43,7 @@ from pregao.bots.ranges import (
     OWN_STOP_LOSS_PCT,
     OWN_TAKE_PROFIT_PCT,
     POSITIONS,
+    RISK_RANGES,
     STOP_LOSS_PCT,
     STOP_RANGES,
     SUBSCRIPTION_RANGES,
@@ -210,6 +211,11 @@ TargetPercent = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["percent"])]
 Share = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["share"])]
 LossUsd = Annotated[Decimal, NUMBER, _decimal(LOSS_USD)]
 Positions = Annotated[int, STRICT, COUNT, _whole(POSITIONS)]
+RuleCapitalUsd = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["capital_usd"])]
+LossesInARow = Annotated[int, STRICT, COUNT, _whole(RISK_RANGES["consecutive_losses_max"])]
+LossPct = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["daily_loss_pct_max"])]
+PositionPct = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["position_pct_max"])]
+RewardToRisk = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["reward_to_risk_min"])]
 ApprovalSeconds = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["approval_seconds"])]
 ApprovalPriceMovePct = Annotated[Decimal, NUMBER, _decimal(BOT_RANGES["approval_price_move_pct"])]
 CooldownSeconds = Annotated[int, STRICT, COUNT, _whole(BOT_RANGES["cooldown_seconds"])]

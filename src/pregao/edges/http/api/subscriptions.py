@@ -40,6 +40,8 @@ from pregao.edges.http.api.rules import (
     HoursShown,
     OwnSymbolRows,
     OwnSymbolShown,
+    RiskAsked,
+    RiskShown,
     Symbol,
     SymbolShown,
     asked_of,
@@ -106,6 +108,7 @@ class Overrides(Asked):
     custom_opposite_side: OppositeSide | None = None
     symbols: OwnSymbolRows = default_of(Subscription, "symbols")
     custom_guard: GuardAsked | None = None
+    custom_risk: RiskAsked | None = None
 
 
 class NewSubscription(Overrides):
@@ -154,6 +157,7 @@ class SubscriptionChanges(Changes):
     custom_opposite_side: OppositeSide | None = unset()
     symbols: OwnSymbolRows = unset()
     custom_guard: GuardAsked | None = unset()
+    custom_risk: RiskAsked | None = unset()
 
 
 class SubscriptionShown(Shown):
@@ -176,6 +180,7 @@ class SubscriptionShown(Shown):
     custom_opposite_side: OppositeSide | None
     symbols: tuple[OwnSymbolShown, ...]
     custom_guard: GuardShown | None
+    custom_risk: RiskShown | None
     config_group_id: UUID | None
     effective: EffectiveShown
     effective_by_symbol: dict[str, EffectiveOnSymbolShown]
@@ -216,6 +221,7 @@ class AvailableBot(Shown):
     opposite_side: OppositeSide
     symbols: tuple[SymbolShown, ...]
     guard: GuardShown
+    risk: RiskShown
 
 
 class SubscriptionsMade(Shown):
