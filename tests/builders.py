@@ -1,8 +1,10 @@
 """Values and facts with one line of difference."""
 
+import dataclasses
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from pregao.domain.account import Account, Venue
@@ -32,6 +34,8 @@ from pregao.domain.stop import Level, Method, StopRule, TargetRule, TriggerKind,
 from pregao.domain.trading_state import DESK, Scope, ScopeState, TradingState
 from pregao.domain.user import Role, User
 from pregao.domain.venue import VenueTrade
+from pregao.environment import Secret
+from pregao.settings import Settings
 from pregao.stops.ports import ArmedStop
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -396,3 +400,14 @@ def alert(number: int = 1, **changes) -> Alert:
         "subject": f"subject {number}",
     }
     return Alert(**{**given, **changes})
+
+
+def told(**given: Any) -> Settings:
+    """Give settings of which secrets may be written as plain text."""
+    secret = {field.name for field in dataclasses.fields(Settings) if isinstance(field.default, Secret)}
+    return Settings(
+        **{
+            name: Secret(value) if name in secret and isinstance(value, str) else value
+            for name, value in given.items()
+        }
+    )

@@ -6,20 +6,17 @@ docs/settings.md shows the same list to people; a test compares the two.
 """
 
 import base64
+import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pregao.environment import Secret, SettingError, read_settings, setting
 
+ENV_FILE = "env"  # in the state folder
 MASTER_KEY_BYTES = 32  # AES-256
 PAPER_PORT_PREFERRED = 8001  # the next one to SERVER_PORT's default
-
-
-class SettingError(ValueError):
-    """A setting is missing or cannot be used; the text names it and says what to do."""
 
 
 def default_state_dir() -> Path:
@@ -29,28 +26,16 @@ def default_state_dir() -> Path:
     return home / ".pregao"
 
 
-def _setting(default: Any, name: str, description: str, **limits: Any) -> Any:
-    return Field(default=default, validation_alias=AliasChoices(name), description=description, **limits)
-
-
-class MasterKeySettings(BaseSettings):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MasterKeySettings:
     """The keys that seal the exchange credentials; the only settings that a running process reads again."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
+    master_key: Secret = setting(
+        Secret(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
     )
-
-    master_key: SecretStr = _setting(
-        SecretStr(""), "PREGAO_MASTER_KEY", "32 bytes in base64 that seal the exchange credentials."
-    )
-    former_master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
+    former_master_keys: tuple[Secret, ...] = setting(
         (), "PREGAO_FORMER_MASTER_KEYS", "Other master keys, comma separated, that open credentials too."
     )
-
-    @field_validator("former_master_keys", mode="before")
-    @classmethod
-    def _split_keys(cls, value: Any) -> Any:
-        return _parts(value)
 
     def master_key_bytes(self) -> bytes:
         """
@@ -76,225 +61,212 @@ class MasterKeySettings(BaseSettings):
         return tuple(_key_bytes(key, "FORMER_MASTER_KEY_UNUSABLE", remedy) for key in self.former_master_keys)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(MasterKeySettings):
     """What the desk was told; made by `load_settings`, never changed afterwards."""
 
-    server_host: str = _setting("127.0.0.1", "SERVER_HOST", "Address the desk listens on.")
-    server_port: int = _setting(8000, "SERVER_PORT", "Port the desk listens on.", ge=1, le=65535)
-    database_dsn: SecretStr = _setting(
-        SecretStr(""), "DATABASE_URL", "PostgreSQL to use; empty starts the embedded one."
+    server_host: str = setting("127.0.0.1", "SERVER_HOST", "Address the desk listens on.")
+    server_port: int = setting(8000, "SERVER_PORT", "Port the desk listens on.", ge=1, le=65535)
+    database_dsn: Secret = setting(
+        Secret(""), "DATABASE_URL", "PostgreSQL to use; empty starts the embedded one."
     )
-    state_dir: Path = Field(
-        default_factory=default_state_dir,
-        validation_alias=AliasChoices("PREGAO_STATE_DIR"),
-        description="Folder for secrets, logs and the embedded database.",
+    state_dir: Path = setting(
+        default_state_dir, "PREGAO_STATE_DIR", "Folder for secrets, logs and the embedded database."
     )
-    admin_token: SecretStr = _setting(SecretStr(""), "PREGAO_ADMIN_TOKEN", "Bearer token of the first admin.")
-    own_token: SecretStr = _setting(
-        SecretStr(""), "PREGAO_TOKEN", "API token the command line uses in place of the admin's."
+    admin_token: Secret = setting(Secret(""), "PREGAO_ADMIN_TOKEN", "Bearer token of the first admin.")
+    own_token: Secret = setting(
+        Secret(""), "PREGAO_TOKEN", "API token the command line uses in place of the admin's."
     )
-    database_password: SecretStr = _setting(
-        SecretStr(""), "PREGAO_DATABASE_PASSWORD", "Password of the embedded PostgreSQL."
+    database_password: Secret = setting(
+        Secret(""), "PREGAO_DATABASE_PASSWORD", "Password of the embedded PostgreSQL."
     )
-    demo_secret: SecretStr = _setting(SecretStr(""), "PREGAO_DEMO_SECRET", "Webhook secret of the demo bot.")
-    metrics_token: SecretStr = _setting(
-        SecretStr(""), "PREGAO_METRICS_TOKEN", "Bearer token that can read /metrics and nothing else."
+    demo_secret: Secret = setting(Secret(""), "PREGAO_DEMO_SECRET", "Webhook secret of the demo bot.")
+    metrics_token: Secret = setting(
+        Secret(""), "PREGAO_METRICS_TOKEN", "Bearer token that can read /metrics and nothing else."
     )
-    public_url: str = _setting(
+    public_url: str = setting(
         "", "PREGAO_PUBLIC_URL", "Address the world reaches the desk at, for webhook addresses."
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
+    trusted_proxies: tuple[str, ...] = setting(
         (),
         "PREGAO_TRUSTED_PROXIES",
         "Addresses or networks, comma separated, whose X-Forwarded-For is believed.",
     )
-    webhook_in_open: bool = _setting(
+    webhook_in_open: bool = setting(
         False,
         "WEBHOOK_IN_OPEN",
         "Let /webhook/in take signals without a secret; real venues refuse them then.",
     )
-    webhook_wait_seconds: float = _setting(
+    webhook_wait_seconds: float = setting(
         1.5, "PREGAO_WEBHOOK_WAIT_SECONDS", "Longest wait of a master webhook for its receipt.", ge=0, le=2.5
     )
-    signal_age_seconds_max: float = _setting(
+    signal_age_seconds_max: float = setting(
         60.0, "PREGAO_SIGNAL_AGE_SECONDS_MAX", "Oldest signal that may still open a position.", gt=0
     )
-    trading_enabled: bool = _setting(
+    trading_enabled: bool = setting(
         True,
         "TRADING_ENABLED",
         "Let people trade by hand; else `/api/trade/…` answers dry runs only. Bots are not asked.",
     )
-    paper_port: int = _setting(
+    paper_port: int = setting(
         0, "PREGAO_PAPER_PORT", "Port of the paper exchange; 0 takes 8001, or a free one.", ge=0, le=65535
     )
-    paper_url: str = _setting(
+    paper_url: str = setting(
         "", "PREGAO_PAPER_URL", "Address of another paper exchange; empty starts our own."
     )
-    paper_tape: Path | None = _setting(None, "PREGAO_PAPER_TAPE", "Recorded tape the paper exchange replays.")
-    paper_tape_speed: float = _setting(
+    paper_tape: Path | None = setting(None, "PREGAO_PAPER_TAPE", "Recorded tape the paper exchange replays.")
+    paper_tape_speed: float = setting(
         1.0, "PREGAO_PAPER_TAPE_SPEED", "How many times faster than recorded the tape runs.", gt=0
     )
-    paper_seed: int = _setting(7, "PREGAO_PAPER_SEED", "Seed of the simulated market when there is no tape.")
-    venue_timeout_seconds: float = _setting(
+    paper_seed: int = setting(7, "PREGAO_PAPER_SEED", "Seed of the simulated market when there is no tape.")
+    venue_timeout_seconds: float = setting(
         10.0,
         "PREGAO_VENUE_TIMEOUT_SECONDS",
         "Longest wait for a venue's answer; then the order is unresolved.",
         gt=0,
     )
-    egress: str = _setting(
+    egress: str = setting(
         "default",
         "PREGAO_EGRESS",
         "Name of the address that requests to venues leave from; processes that give one name share its weight.",
         min_length=1,
         max_length=64,
     )
-    orders_in_flight_max: int = _setting(
+    orders_in_flight_max: int = setting(
         200, "PREGAO_ORDERS_IN_FLIGHT_MAX", "Orders one trader has on the wire at once.", ge=1
     )
-    first_part_accounts: int = _setting(
+    first_part_accounts: int = setting(
         32,
         "PREGAO_FIRST_PART_ACCOUNTS",
         "Accounts planned before the first order of a signal leaves; then as many as may be on the wire, then 32 times as many.",
         ge=1,
         le=100_000,
     )
-    queue_signals_max: int = _setting(
+    queue_signals_max: int = setting(
         100_000,
         "PREGAO_QUEUE_SIGNALS_MAX",
         "Accepted signals that may wait; beyond it webhooks answer 503.",
         ge=1,
     )
-    destination_url: SecretStr = _setting(
-        SecretStr(""),
+    destination_url: Secret = setting(
+        Secret(""),
         "DEST_WEBHOOK_URL",
         "Webhook that the bot behind /webhook/in forwards to from the first start on; empty: a paper account.",
     )
-    destination_timeout_seconds: int = _setting(
+    destination_timeout_seconds: int = setting(
         5, "DEST_WEBHOOK_TIMEOUT", "Longest wait for that webhook's answer.", ge=1, le=60
     )
-    destination_honours_idempotency: bool = _setting(
+    destination_honours_idempotency: bool = setting(
         False,
         "DEST_WEBHOOK_HONOURS_IDEMPOTENCY",
         "Whether that webhook takes one Idempotency-Key once, so that an order may be posted again.",
     )
-    destination_traderspost: bool = _setting(
+    destination_traderspost: bool = setting(
         False, "MAP_SIDE_TO_ACTION_TRADERSPOST", "Write what is forwarded there as TradersPost reads it."
     )
-    forwards_per_minute_max: int = _setting(
+    forwards_per_minute_max: int = setting(
         60,
         "DEST_WEBHOOK_MAX_REQ_PER_MIN",
         "Forwards a minute to each destination at the first start; from then on the desk keeps it.",
         ge=1,
         le=300,
     )
-    forward_limit_enabled: bool = _setting(
+    forward_limit_enabled: bool = setting(
         True, "DEST_WEBHOOK_RATE_LIMITING_ENABLED", "Whether that limit counts at the first start."
     )
-    destinations_allowed: Annotated[tuple[str, ...], NoDecode] = _setting(
+    destinations_allowed: tuple[str, ...] = setting(
         (),
         "PREGAO_DESTINATIONS_ALLOWED",
         "Hosts, comma separated, that signals may be forwarded to though their address is not public.",
     )
-    signal_retention_days: int = _setting(
+    signal_retention_days: int = setting(
         30,
         "SIGNAL_RETENTION_DAYS",
         "Days that finished signals, orders and positions are remembered, until `pregao db retention` says otherwise.",
         ge=1,
         le=3_650,
     )
-    metrics_retention_days: int = _setting(
+    metrics_retention_days: int = setting(
         90,
         "METRICS_RETENTION_DAYS",
         "Days that deliveries turned away and the screener's runs are remembered, until somebody says otherwise.",
         ge=1,
         le=3_650,
     )
-    finviz_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+    finviz_hosts: tuple[str, ...] = setting(
         ("finviz.com", "www.finviz.com", "elite.finviz.com"),
         "FINVIZ_HOSTS",
         "Hosts, comma separated, that strategies of the source Finviz may name.",
     )
-    finviz_elite: bool = _setting(
+    finviz_elite: bool = setting(
         False, "FINVIZ_USE_ELITE", "Come to Finviz with a paid login: 100 rows a page, 120 requests a minute."
     )
-    finviz_login_url: str = _setting(
+    finviz_login_url: str = setting(
         "", "FINVIZ_LOGIN_URL", "Address the paid login is sent to; empty sends none."
     )
-    finviz_email: str = _setting("", "FINVIZ_EMAIL", "E-mail of the paid login.")
-    finviz_password: SecretStr = _setting(SecretStr(""), "FINVIZ_PASSWORD", "Password of the paid login.")
-    finviz_export_token: SecretStr = _setting(
-        SecretStr(""), "FINVIZ_EXPORT_TOKEN", "Token that Finviz's paid export is asked with."
+    finviz_email: str = setting("", "FINVIZ_EMAIL", "E-mail of the paid login.")
+    finviz_password: Secret = setting(Secret(""), "FINVIZ_PASSWORD", "Password of the paid login.")
+    finviz_export_token: Secret = setting(
+        Secret(""), "FINVIZ_EXPORT_TOKEN", "Token that Finviz's paid export is asked with."
     )
-    sell_list_cleanup: bool = _setting(
+    sell_list_cleanup: bool = setting(
         True,
         "SELL_ALL_LIST_CLEANUP_ENABLED",
         "Take what was entered by hand off the list of what can be sold when its time is over.",
     )
-    sell_list_lifetime_hours: int = _setting(
+    sell_list_lifetime_hours: int = setting(
         72,
         "SELL_ALL_LIST_TICKER_LIFETIME_HOURS",
         "How long what was entered by hand stays on that list.",
         ge=1,
         le=8_784,
     )
-    alert_min_level: Literal["INFO", "WARNING", "ERROR", "CRITICAL"] = _setting(
+    alert_min_level: Literal["INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
         "WARNING", "ALERT_MIN_LEVEL", "Least level that is told, until somebody says another over the API."
     )
-    discord_webhook_url: SecretStr = _setting(
-        SecretStr(""), "DISCORD_WEBHOOK_URL", "Discord webhook that alerts go to, until channels are set up."
+    discord_webhook_url: Secret = setting(
+        Secret(""), "DISCORD_WEBHOOK_URL", "Discord webhook that alerts go to, until channels are set up."
     )
-    discord_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+    discord_hosts: tuple[str, ...] = setting(
         ("discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"),
         "PREGAO_DISCORD_HOSTS",
         "Hosts, comma separated, that Discord webhooks may be at.",
     )
-    telegram_bot_token: SecretStr = _setting(
-        SecretStr(""), "TELEGRAM_BOT_TOKEN", "Telegram bot that alerts go out by, until channels are set up."
+    telegram_bot_token: Secret = setting(
+        Secret(""), "TELEGRAM_BOT_TOKEN", "Telegram bot that alerts go out by, until channels are set up."
     )
-    telegram_chat_id: str = _setting("", "TELEGRAM_CHAT_ID", "Telegram chat that alerts go to.")
-    telegram_url: str = _setting(
+    telegram_chat_id: str = setting("", "TELEGRAM_CHAT_ID", "Telegram chat that alerts go to.")
+    telegram_url: str = setting(
         "https://api.telegram.org",
         "PREGAO_TELEGRAM_URL",
         "Address of the Bot API: Telegram's, or one's own server.",
     )
-    smtp_server: str = _setting("", "SMTP_SERVER", "Mail server of the desk; empty: it sends no mail.")
-    smtp_port: int = _setting(587, "SMTP_PORT", "Its port; 465 speaks TLS at once.", ge=1, le=65535)
-    smtp_username: str = _setting("", "SMTP_USERNAME", "Login at the mail server; empty: it asks for none.")
-    smtp_password: SecretStr = _setting(SecretStr(""), "SMTP_PASSWORD", "Password of that login.")
-    smtp_security: Literal["starttls", "none"] = _setting(
+    smtp_server: str = setting("", "SMTP_SERVER", "Mail server of the desk; empty: it sends no mail.")
+    smtp_port: int = setting(587, "SMTP_PORT", "Its port; 465 speaks TLS at once.", ge=1, le=65535)
+    smtp_username: str = setting("", "SMTP_USERNAME", "Login at the mail server; empty: it asks for none.")
+    smtp_password: Secret = setting(Secret(""), "SMTP_PASSWORD", "Password of that login.")
+    smtp_security: Literal["starttls", "none"] = setting(
         "starttls", "SMTP_SECURITY", "How the mail server is spoken to; none takes no login."
     )
-    email_from: str = _setting("", "EMAIL_FROM", "Sender of mails; empty: the login at the mail server.")
-    email_to: str = _setting(
+    email_from: str = setting("", "EMAIL_FROM", "Sender of mails; empty: the login at the mail server.")
+    email_to: str = setting(
         "", "EMAIL_TO", "Addresses, comma separated, that alerts go to, until channels are set up."
     )
-    lab_cache_url: SecretStr = _setting(
-        SecretStr(""),
+    lab_cache_url: Secret = setting(
+        Secret(""),
         "PREGAO_LAB_CACHE_URL",
         "Redis that shares what the research lab computed; empty uses none.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
         "INFO", "LOG_LEVEL", "Least severity that is logged."
     )
-    demo: bool = _setting(
+    demo: bool = setting(
         True, "PREGAO_DEMO", "Create the demo bot with its paper accounts at the first start."
     )
 
-    @field_validator(
-        "trusted_proxies", "finviz_hosts", "discord_hosts", "destinations_allowed", mode="before"
-    )
-    @classmethod
-    def _split_commas(cls, value: Any) -> Any:
-        return _parts(value)
-
-    @field_validator("log_level", "alert_min_level", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
     @property
     def database_embedded(self) -> bool:
-        return not self.database_dsn.get_secret_value()
+        return not self.database_dsn.reveal()
 
     @property
     def database_url(self) -> str:
@@ -304,13 +276,13 @@ class Settings(MasterKeySettings):
         :raises SettingError: when the embedded database was never started from this state folder.
         """
         if not self.database_embedded:
-            return self.database_dsn.get_secret_value()
+            return self.database_dsn.reveal()
         port = find_number(self.state_dir / "postgres.port")
         if port is None:
             raise SettingError(
                 f"DATABASE_NOT_STARTED: state_dir={self.state_dir}. Start the desk first, or set DATABASE_URL."
             )
-        return f"postgresql://pregao:{self.database_password.get_secret_value()}@127.0.0.1:{port}/pregao"
+        return f"postgresql://pregao:{self.database_password.reveal()}@127.0.0.1:{port}/pregao"
 
     @property
     def paper_address(self) -> str:
@@ -320,20 +292,14 @@ class Settings(MasterKeySettings):
 
     def secrets(self) -> list[str]:
         """Give every secret's text, so that logs can leave it out."""
-        told = [each for _, value in self for each in (value if isinstance(value, tuple) else (value,))]
-        values = [value.get_secret_value() for value in told if isinstance(value, SecretStr)]
-        return [value for value in values if value]
+        told = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        each = [one for value in told for one in (value if isinstance(value, tuple) else (value,))]
+        return [one.reveal() for one in each if isinstance(one, Secret) and one.reveal()]
 
 
-def _parts(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _key_bytes(text: SecretStr, code: str, remedy: str) -> bytes:
+def _key_bytes(text: Secret, code: str, remedy: str) -> bytes:
     try:
-        key = base64.b64decode(text.get_secret_value(), validate=True)
+        key = base64.b64decode(text.reveal(), validate=True)
     except ValueError:  # no base64, or no ASCII even
         key = b""
     if len(key) != MASTER_KEY_BYTES:
@@ -356,12 +322,7 @@ def load_settings() -> Settings:
     :raises SettingError: naming each setting that cannot be used.
     """
     state_dir = Path(os.environ.get("PREGAO_STATE_DIR") or default_state_dir()).absolute()
-    source: dict[str, Any] = {"_env_file": state_dir / "env"}
-    try:
-        settings = Settings(**source)
-    except ValidationError as error:
-        raise SettingError("\n".join(_one_line(problem) for problem in error.errors())) from None
-    return settings.model_copy(update={"state_dir": state_dir})
+    return dataclasses.replace(read_settings(Settings, state_dir / ENV_FILE), state_dir=state_dir)
 
 
 def load_master_keys(state_dir: Path) -> MasterKeySettings:
@@ -370,13 +331,4 @@ def load_master_keys(state_dir: Path) -> MasterKeySettings:
 
     :raises SettingError: when they cannot be used.
     """
-    source: dict[str, Any] = {"_env_file": state_dir / "env"}
-    try:
-        return MasterKeySettings(**source)
-    except ValidationError as error:
-        raise SettingError("\n".join(_one_line(problem) for problem in error.errors())) from None
-
-
-def _one_line(problem: Any) -> str:
-    # Without the value: it may be a secret in the wrong place.
-    return f"SETTING_UNUSABLE: name={'.'.join(map(str, problem['loc']))}. {problem['msg']}."
+    return read_settings(MasterKeySettings, state_dir / ENV_FILE)

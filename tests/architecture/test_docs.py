@@ -1,6 +1,7 @@
 """The pages tell what the code does: every code, command, decision and word, and nothing that is gone."""
 
 import ast
+import dataclasses
 import re
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,7 @@ def source_files():
 def codes_in_source():
     """Give every stable code and where it stands."""
     found = {}
-    settings = {field.validation_alias.choices[0] for field in Settings.model_fields.values()}
+    settings = {field.metadata["name"] for field in dataclasses.fields(Settings)}
     for path in source_files():
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(ROOT).as_posix()

@@ -204,7 +204,7 @@ class TestSecrets:
                 *SECRETS.values(),
                 *shown_once,
             ]
-            everything.append(desk.settings.master_key.get_secret_value())
+            everything.append(desk.settings.master_key.reveal())
 
             for secret in everything:
                 await _misplace(door, secret)

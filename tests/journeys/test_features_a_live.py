@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import secrets
 import socket as sockets
@@ -242,7 +243,7 @@ async def closed_with(desk: WholeDesk, first: str) -> int:
 class TestGoingOn:
     async def test_f022_after_a_restart_nothing_is_lost_or_told_twice(self, desk, journal):
         """A web process of its own ends in the middle, and another answers at the same address."""
-        settings = desk.settings.model_copy(update={"server_port": free_port()})
+        settings = dataclasses.replace(desk.settings, server_port=free_port())
         url = f"http://127.0.0.1:{settings.server_port}"
         async with (
             web(settings, url) as process,

@@ -646,7 +646,7 @@ class TestLimits:
         """What the losses of the day are asked from is not there: nobody knows whether a limit is reached."""
         bot, [one] = await bot_with(desk)
         await say(desk, bot, "buy", "LTCUSDT")
-        connection = await asyncpg.connect(desk.settings.database_dsn.get_secret_value())
+        connection = await asyncpg.connect(desk.settings.database_dsn.reveal())
         rename = "ALTER TABLE pregao.daily_results RENAME COLUMN {} TO {}"
         await connection.execute(rename.format("counted_loss_usd", "mislaid"))
         try:
@@ -671,9 +671,9 @@ async def second_trader(desk: WholeDesk) -> AsyncIterator[None]:
     """Have another process trade on the same database, so that two signals may be planned at the same moment."""
     settings = desk.settings
     environment = {
-        "DATABASE_URL": settings.database_dsn.get_secret_value(),
+        "DATABASE_URL": settings.database_dsn.reveal(),
         "PREGAO_STATE_DIR": str(settings.state_dir),
-        "PREGAO_MASTER_KEY": settings.master_key.get_secret_value(),
+        "PREGAO_MASTER_KEY": settings.master_key.reveal(),
         "PREGAO_PAPER_URL": settings.paper_url,
         "LOG_LEVEL": "ERROR",
     }
@@ -983,7 +983,7 @@ class TestForeign:
     @staticmethod
     async def until_foreign(desk: WholeDesk, accounts: list[Follower], *, quantity: str) -> None:
         """Wait until the desk has noticed what else the accounts hold."""
-        connection = await asyncpg.connect(desk.settings.database_dsn.get_secret_value())
+        connection = await asyncpg.connect(desk.settings.database_dsn.reveal())
         query = "SELECT count(*) FROM pregao.foreign_positions WHERE account_id = ANY($1) AND quantity = $2"
         async with asyncio.timeout(25):
             while await connection.fetchval(
@@ -1062,9 +1062,9 @@ class TestSecrets:
         assert refused.status_code == 422
         desk.client.event_hooks["response"].remove(keep)
 
-        dumped = await dump(desk.settings.database_dsn.get_secret_value())
+        dumped = await dump(desk.settings.database_dsn.reveal())
 
-        never = {*given_secrets, TOKEN, desk.settings.master_key.get_secret_value()}
+        never = {*given_secrets, TOKEN, desk.settings.master_key.reveal()}
         assert [len(dumped) > 10, len(told) > 10, len(never) > 10] == [True] * 3
         for text in told:
             assert not [one for one in never if one in text]

@@ -51,10 +51,10 @@ class Jobs:
             "PYTHONPATH": str(SOURCE),
             "PREGAO_STATE_DIR": str(folder),
             "DATABASE_URL": settings.database_url,
-            "PREGAO_MASTER_KEY": settings.master_key.get_secret_value(),
+            "PREGAO_MASTER_KEY": settings.master_key.reveal(),
             "PREGAO_DISCORD_HOSTS": ",".join(settings.discord_hosts),
-            "DISCORD_WEBHOOK_URL": settings.discord_webhook_url.get_secret_value(),
-            "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token.get_secret_value(),
+            "DISCORD_WEBHOOK_URL": settings.discord_webhook_url.reveal(),
+            "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token.reveal(),
             "TELEGRAM_CHAT_ID": settings.telegram_chat_id,
             "PREGAO_TELEGRAM_URL": settings.telegram_url,
         }

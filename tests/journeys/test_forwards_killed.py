@@ -16,7 +16,7 @@ from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.settings import Settings
+from tests.builders import told
 from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.test_features_a_forwarding import ORDER_OF_STATUS, events, forwarding_bot, position
 from tests.journeys.whole_desk import TOKEN, WholeDesk, free_port
@@ -40,10 +40,10 @@ class Traders:
         told = self._settings
         environment = {
             **os.environ,
-            "DATABASE_URL": told.database_dsn.get_secret_value(),
+            "DATABASE_URL": told.database_dsn.reveal(),
             "PREGAO_STATE_DIR": str(told.state_dir),
             "PREGAO_ADMIN_TOKEN": TOKEN,
-            "PREGAO_MASTER_KEY": told.master_key.get_secret_value(),
+            "PREGAO_MASTER_KEY": told.master_key.reveal(),
             "PREGAO_PAPER_URL": told.paper_url,
             "PREGAO_DESTINATIONS_ALLOWED": "127.0.0.1",
             rehearsal.FOLDER: str(self._shared),
@@ -80,7 +80,7 @@ async def desk(database, tmp_path):
     paper = PaperServer(PaperSettings(still=True))
     await paper.start()
     (tmp_path / rehearsal.MARK).touch()
-    settings = Settings(
+    settings = told(
         server_port=free_port(),
         database_dsn=database,
         state_dir=tmp_path,

@@ -26,9 +26,9 @@ async def desk(database, tmp_path):
         settings = running.settings
         (state_dir / "env").write_text(
             f"SERVER_PORT={settings.server_port}\n"
-            f"PREGAO_ADMIN_TOKEN={settings.admin_token.get_secret_value()}\n"
-            f"PREGAO_MASTER_KEY={settings.master_key.get_secret_value()}\n"
-            f"DATABASE_URL={settings.database_dsn.get_secret_value()}\n"
+            f"PREGAO_ADMIN_TOKEN={settings.admin_token.reveal()}\n"
+            f"PREGAO_MASTER_KEY={settings.master_key.reveal()}\n"
+            f"DATABASE_URL={settings.database_dsn.reveal()}\n"
         )
         commands = tmp_path / ".venv" / "bin"
         commands.mkdir(parents=True)

@@ -44,7 +44,7 @@ async def run(desk: WholeDesk, *words: str) -> tuple[int, str]:
             **os.environ,
             "DATABASE_URL": settings.database_url,
             "PREGAO_STATE_DIR": str(settings.state_dir),
-            "PREGAO_MASTER_KEY": settings.master_key.get_secret_value(),
+            "PREGAO_MASTER_KEY": settings.master_key.reveal(),
             "PREGAO_PAPER_URL": settings.paper_url,
         },
         stdout=asyncio.subprocess.PIPE,

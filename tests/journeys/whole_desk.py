@@ -16,6 +16,7 @@ from pregao.bootstrap.trader import serve_trader
 from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.settings import Settings
+from tests.builders import told
 
 TOKEN = "admin-token-for-tests"
 DEMO_SECRET = "demo-secret-for-tests"
@@ -104,7 +105,7 @@ async def running_desk(
         "demo": False,
         **changes,
     }
-    settings = Settings(**given)
+    settings = told(**given)
     roles = (
         serve_web,
         *((serve_trader,) if is_traded else ()),

@@ -10,9 +10,9 @@ from pregao.settings import Settings
 def environment_channels(settings: Settings) -> Mapping[ChannelKind, Mapping[str, str]]:
     """Give the channels of system E's environment names: each is there when its settings are."""
     wanted: dict[ChannelKind, Mapping[str, str]] = {}
-    if webhook := settings.discord_webhook_url.get_secret_value():
+    if webhook := settings.discord_webhook_url.reveal():
         wanted[ChannelKind.DISCORD] = {"webhook_url": webhook}
-    if (token := settings.telegram_bot_token.get_secret_value()) and settings.telegram_chat_id:
+    if (token := settings.telegram_bot_token.reveal()) and settings.telegram_chat_id:
         wanted[ChannelKind.TELEGRAM] = {"bot_token": token, "chat_id": settings.telegram_chat_id}
     if settings.smtp_server and settings.email_to:
         wanted[ChannelKind.EMAIL] = {"to": settings.email_to}
@@ -32,7 +32,7 @@ def desks_mail(settings: Settings) -> Mapping[str, str]:
         "server": settings.smtp_server,
         "port": str(settings.smtp_port),
         "username": settings.smtp_username,
-        "password": settings.smtp_password.get_secret_value(),
+        "password": settings.smtp_password.reveal(),
         "from": settings.email_from or settings.smtp_username,
         "security": settings.smtp_security,
     }

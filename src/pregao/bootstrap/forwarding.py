@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 async def ensure_forwarding(settings: Settings, journal: Journal, *, vault: Vault, now: datetime) -> None:
     """Give the default bot the screener's policy and an account at the destination, unless it has such an account."""
-    url = settings.destination_url.get_secret_value()
+    url = settings.destination_url.reveal()
     if not url:
         return
     try:
@@ -77,7 +77,7 @@ async def ensure_forwarding(settings: Settings, journal: Journal, *, vault: Vaul
 async def _missing(
     settings: Settings, account: Account, *, transaction: Transaction, now: datetime
 ) -> list[Fact]:
-    fresh = default_bot(secret=settings.demo_secret.get_secret_value(), is_open=False, now=now)
+    fresh = default_bot(secret=settings.demo_secret.reveal(), is_open=False, now=now)
     row = await transaction.connection.fetchrow(
         "SELECT * FROM pregao.bots WHERE webhook_path = $1", fresh.webhook_path
     )

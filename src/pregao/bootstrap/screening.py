@@ -118,8 +118,8 @@ def _finviz_access(settings: Settings) -> FinvizAccess:
         is_elite=settings.finviz_elite,
         login_url=settings.finviz_login_url,
         email=settings.finviz_email,
-        password=settings.finviz_password.get_secret_value(),
-        export_token=settings.finviz_export_token.get_secret_value(),
+        password=settings.finviz_password.reveal(),
+        export_token=settings.finviz_export_token.reveal(),
     )
 
 

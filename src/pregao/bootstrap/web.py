@@ -100,8 +100,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     desk = Desk(
         clock=clock,
         version=__version__,
-        admin_token=settings.admin_token.get_secret_value(),
-        metrics_token=settings.metrics_token.get_secret_value(),
+        admin_token=settings.admin_token.reveal(),
+        metrics_token=settings.metrics_token.reveal(),
         public_url=settings.public_url,
         users=PostgresUserBooks(journal),
         logins=PostgresLogins(journal.pool),
@@ -292,9 +292,9 @@ async def _make_demo(
     doorbell.ring(SCREENER)
     await door.wait_until_up()
     desk = DemoDesk(journal, vault=vault, register=partial(_register_on_paper, door))
-    secret = settings.demo_secret.get_secret_value()
+    secret = settings.demo_secret.reveal()
     # Whoever forwards may reach real money: then nobody signals without the secret.
-    is_open = settings.webhook_in_open and not settings.destination_url.get_secret_value()
+    is_open = settings.webhook_in_open and not settings.destination_url.reveal()
     default = default_bot(secret=secret, is_open=is_open, now=clock())
     await desk.ensure_bot(default, followers=DEFAULT_FOLLOWERS, now=clock())
     await desk.ensure_open(default.webhook_path, is_open=is_open, now=clock())

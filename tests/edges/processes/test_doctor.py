@@ -6,18 +6,17 @@ import os
 import subprocess
 import sys
 
-from pydantic import SecretStr
-
 from pregao.edges.processes.doctor import examine_database, examine_settings
+from pregao.environment import Secret
 from pregao.settings import Settings
 from tests.edges.processes.conftest import free_port
 
 GIVEN = {
-    "admin_token": SecretStr("a"),
-    "metrics_token": SecretStr("b"),
-    "demo_secret": SecretStr("c"),
-    "database_password": SecretStr("d"),
-    "master_key": SecretStr(base64.b64encode(bytes(32)).decode()),
+    "admin_token": Secret("a"),
+    "metrics_token": Secret("b"),
+    "demo_secret": Secret("c"),
+    "database_password": Secret("d"),
+    "master_key": Secret(base64.b64encode(bytes(32)).decode()),
 }
 
 
@@ -46,7 +45,7 @@ class TestExamineSettings:
         assert wrong(examine_settings(Settings(state_dir=tmp_path, **GIVEN))) == []
 
     def test_names_each_secret_that_is_missing_or_unusable(self, tmp_path):
-        settings = Settings(state_dir=tmp_path, master_key=SecretStr("short"))
+        settings = Settings(state_dir=tmp_path, master_key=Secret("short"))
 
         assert wrong(examine_settings(settings)) == [
             "PREGAO_ADMIN_TOKEN",
@@ -59,7 +58,7 @@ class TestExamineSettings:
     def test_tells_of_a_rotation_that_is_not_finished(self, tmp_path):
         former = base64.b64encode(b"x" * 32).decode()
         unfinished, unusable = (
-            examine_settings(Settings(state_dir=tmp_path, former_master_keys=text, **GIVEN))
+            examine_settings(Settings(state_dir=tmp_path, former_master_keys=(Secret(text),), **GIVEN))
             for text in (former, "short")
         )
 

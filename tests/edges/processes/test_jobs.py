@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from pydantic import SecretStr
 
 from pregao.bootstrap.jobs import serve_jobs
 from pregao.domain.facts import StrategyConfigured
@@ -12,8 +11,7 @@ from pregao.domain.screener import Source
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.screener import PostgresScreener
-from pregao.settings import Settings
-from tests.builders import NOON, strategy
+from tests.builders import NOON, strategy, told
 from tests.edges.screeners.scripted_finviz import scripted_finviz, small_page
 
 SOON = 20.0
@@ -28,8 +26,8 @@ async def journal(database):
 
 @asynccontextmanager
 async def serving(database, state_dir, **settings):
-    told = Settings(database_dsn=SecretStr(database), state_dir=state_dir, **settings)
-    task = asyncio.create_task(serve_jobs(told))
+    given = told(database_dsn=database, state_dir=state_dir, **settings)
+    task = asyncio.create_task(serve_jobs(given))
     try:
         yield task
     finally:

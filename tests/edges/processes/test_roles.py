@@ -11,7 +11,7 @@ ROLE = """
 import asyncio, logging, os, sys
 import structlog
 from pathlib import Path
-from pydantic import SecretStr
+from pregao.environment import Secret
 from pregao.edges.processes.roles import run_role
 from pregao.settings import Settings
 
@@ -19,10 +19,10 @@ async def main(settings):
     log = structlog.get_logger()
     log.info("orders.send.accepted", signal="s1", api_key="k", quantity=3)
     log.debug("too.quiet")
-    logging.getLogger("a.library").warning("uses %s", settings.admin_token.get_secret_value())
+    logging.getLogger("a.library").warning("uses %s", settings.admin_token.reveal())
     {body}
 
-settings = Settings(state_dir=Path(sys.argv[1]), admin_token=SecretStr("hush-hush-hush"))
+settings = Settings(state_dir=Path(sys.argv[1]), admin_token=Secret("hush-hush-hush"))
 sys.exit(run_role("trader", settings, main=main, stop_seconds=0.3))
 """
 

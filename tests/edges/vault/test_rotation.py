@@ -16,6 +16,7 @@ from pregao.edges.postgres.credentials import PostgresCredentials, keep
 from pregao.edges.postgres.work import Workers
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.rotation import BATCH, RotationError, rotate_master_key
+from pregao.environment import Secret
 from pregao.settings import Settings
 from tests.edges.vault.rotating import credentials_of, name_of, rotating, text_of
 
@@ -359,7 +360,11 @@ class TestByHand:
         rounds = [(old, ""), (old, new), (new, old), (new, "")]
         vaults = [
             build_vault(
-                Settings(master_key=present, former_master_keys=other, state_dir=desk.state_dir / "none"),
+                Settings(
+                    master_key=Secret(present),
+                    former_master_keys=(Secret(other),) if other else (),
+                    state_dir=desk.state_dir / "none",
+                ),
                 desk=desk.desk,
             )
             for present, other in rounds

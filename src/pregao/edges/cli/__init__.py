@@ -102,8 +102,8 @@ def up() -> None:
             state_dir=str(settings.state_dir),
             server_host=settings.server_host,
             server_port=settings.server_port,
-            database_url=settings.database_dsn.get_secret_value(),
-            database_password=settings.database_password.get_secret_value(),
+            database_url=settings.database_dsn.reveal(),
+            database_password=settings.database_password.reveal(),
             paper_port=settings.paper_port,
             paper_port_preferred=PAPER_PORT_PREFERRED,
             paper_url=settings.paper_url,
@@ -114,16 +114,9 @@ def up() -> None:
 @app.command()
 def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs or paper.")]) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
-    from pregao.edges.processes.roles import ROLES, run_role
-    from pregao.rehearsal import RehearsalRefusedError
+    from pregao.edges.processes.serving import serve as serve_role
 
-    if role not in ROLES:
-        _fail(f"ROLE_UNKNOWN: role={role} known={', '.join(ROLES)}", code=2)
-    try:
-        code = run_role(role, _settings())
-    except RehearsalRefusedError as refused:
-        _fail(str(refused))
-    raise typer.Exit(code)
+    raise typer.Exit(serve_role(role))
 
 
 @app.command()
@@ -149,7 +142,8 @@ def main() -> None:
 
 
 def _settings() -> Any:
-    from pregao.settings import SettingError, load_settings
+    from pregao.environment import SettingError
+    from pregao.settings import load_settings
 
     try:
         return load_settings()
@@ -158,7 +152,7 @@ def _settings() -> Any:
 
 
 def _database_url() -> str:
-    from pregao.settings import SettingError
+    from pregao.environment import SettingError
 
     try:
         url: str = _settings().database_url

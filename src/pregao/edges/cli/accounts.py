@@ -232,7 +232,8 @@ async def _rotate(**options: bool) -> dict[str, Any]:
 
     from pregao.edges.postgres.journal import open_journal
     from pregao.edges.vault.rotation import RotationError, rotate_master_key
-    from pregao.settings import SettingError, load_settings
+    from pregao.environment import SettingError
+    from pregao.settings import load_settings
 
     try:
         settings = load_settings()

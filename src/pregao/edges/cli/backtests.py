@@ -482,7 +482,7 @@ def _told_apart() -> Iterator[None]:
 
 
 def _share_what_is_computed() -> None:
-    address = _settings().lab_cache_url.get_secret_value()
+    address = _settings().lab_cache_url.reveal()
     if not address:
         return
     from pregao.edges.redis_store import ClientMissingError, RedisStore

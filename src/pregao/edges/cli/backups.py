@@ -79,7 +79,7 @@ async def stopped_database(settings: Settings) -> AsyncIterator[str]:
     if not settings.database_embedded:
         yield settings.database_url
         return
-    async with database_alone(settings.state_dir, settings.database_password.get_secret_value()) as dsn:
+    async with database_alone(settings.state_dir, settings.database_password.reveal()) as dsn:
         yield dsn
 
 

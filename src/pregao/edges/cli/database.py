@@ -159,7 +159,7 @@ def restore(
     from pregao.edges.processes.state import StartError
     from pregao.edges.vault.envelope import master_key_name
     from pregao.edges.vault.key_file import keys_of
-    from pregao.settings import SettingError
+    from pregao.environment import SettingError
 
     settings = _settings()
 

@@ -205,7 +205,8 @@ def _named(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings() -> Any:
-    from pregao.settings import SettingError, load_settings
+    from pregao.environment import SettingError
+    from pregao.settings import load_settings
 
     try:
         return load_settings()
@@ -215,11 +216,14 @@ def _settings() -> Any:
 
 def _address() -> str:
     from pregao.edges.processes.state import find_listening
+    from pregao.environment import is_told
+    from pregao.settings import ENV_FILE
 
     settings = _settings()
     told = settings.server_host, settings.server_port
     # A setting given to the start alone is not known here: then the desk itself says where it listens.
-    is_given = {"server_host", "server_port"} & settings.model_fields_set
+    file = settings.state_dir / ENV_FILE
+    is_given = is_told("SERVER_HOST", file) or is_told("SERVER_PORT", file)
     host, port = told if is_given else find_listening(settings.state_dir) or told
     # A desk that listens everywhere is also here.
     return f"http://{ {'0.0.0.0': '127.0.0.1', '::': '[::1]'}.get(host, host) }:{port}"
@@ -227,7 +231,7 @@ def _address() -> str:
 
 def _token() -> dict[str, str]:
     settings = _settings()
-    token = settings.own_token.get_secret_value() or settings.admin_token.get_secret_value()
+    token = settings.own_token.reveal() or settings.admin_token.reveal()
     if not token:
         fail(
             f"SETTING_MISSING: PREGAO_ADMIN_TOKEN is neither set nor in {settings.state_dir / 'env'}. "

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from pregao.settings import SettingError, Settings
+from pregao.environment import SettingError
+from pregao.settings import Settings
 
 ON = ("fsync", "full_page_writes", "synchronous_commit")
 QUORUM_VALUES = ("on", "remote_apply")  # a commit waits for a standby's disk
@@ -24,13 +25,13 @@ class Finding:
 def examine_settings(settings: Settings) -> list[Finding]:
     """Look at the settings without touching the database."""
     findings = [
-        _secret("PREGAO_ADMIN_TOKEN", settings.admin_token.get_secret_value()),
-        _secret("PREGAO_METRICS_TOKEN", settings.metrics_token.get_secret_value()),
+        _secret("PREGAO_ADMIN_TOKEN", settings.admin_token.reveal()),
+        _secret("PREGAO_METRICS_TOKEN", settings.metrics_token.reveal()),
     ]
     if settings.demo:
-        findings.append(_secret("PREGAO_DEMO_SECRET", settings.demo_secret.get_secret_value()))
+        findings.append(_secret("PREGAO_DEMO_SECRET", settings.demo_secret.reveal()))
     if settings.database_embedded:
-        findings.append(_secret("PREGAO_DATABASE_PASSWORD", settings.database_password.get_secret_value()))
+        findings.append(_secret("PREGAO_DATABASE_PASSWORD", settings.database_password.reveal()))
     try:
         settings.master_key_bytes()
         findings.append(Finding("PREGAO_MASTER_KEY", "32 bytes", is_fine=True))

@@ -5,7 +5,8 @@ from pathlib import Path
 import structlog
 
 from pregao.edges.vault.envelope import MasterKeys, master_key_name
-from pregao.settings import MasterKeySettings, SettingError, load_master_keys
+from pregao.environment import SettingError
+from pregao.settings import MasterKeySettings, load_master_keys
 
 log = structlog.get_logger()
 
