@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
@@ -101,9 +102,11 @@ class Admission:
         find_principal: FindPrincipal,
         clock: Clock,
         trusted_proxies: Sequence[str] = (),
+        public_url: str = "",
     ) -> None:
-        """An empty admin token admits nobody."""
+        """An empty admin token admits nobody; ``public_url`` is where browsers think they are, behind a proxy."""
         self._app = app
+        self._public_origin = origin_of(public_url)
         self._tokens = Tokens(admin_token=admin_token, find_principal=find_principal, clock=clock)
         self._trusted = to_networks(trusted_proxies)
 
@@ -114,6 +117,7 @@ class Admission:
         headers = dict(scope["headers"])
         scope["source_address"] = address_of(scope, self._trusted)
         scope["principal"] = None
+        scope["public_origin"] = self._public_origin
         if scope["path"].startswith(CLOSED) and scope["path"] not in OPEN_PATHS:
             is_in_body = _may_be_in_body(scope, headers)
             if is_in_body:
@@ -173,7 +177,7 @@ def session_of(scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) 
     what only reads needs no such proof: another's page cannot see the answer.
     """
     is_safe = scope["type"] == "http" and scope["method"] in SAFE_METHODS
-    if not is_safe and not _is_from_our_page(headers):
+    if not is_safe and not _is_from_our_page(headers, scope.get("public_origin", b"")):
         return None
     for pair in headers.get(b"cookie", b"").split(b";"):
         name, _, value = pair.strip().partition(b"=")
@@ -182,9 +186,19 @@ def session_of(scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) 
     return None
 
 
-def _is_from_our_page(headers: Mapping[bytes, bytes]) -> bool:
+def origin_of(url: str) -> bytes:
+    """Give the origin of an address as browsers write it: in small letters, without the port everybody knows."""
+    parts = urlsplit(url.strip().lower())
+    host = parts.netloc.rpartition("@")[2].removesuffix(
+        {"https": ":443", "http": ":80"}.get(parts.scheme, " ")
+    )
+    return f"{parts.scheme}://{host}".encode() if parts.scheme and host else b""
+
+
+def _is_from_our_page(headers: Mapping[bytes, bytes], public_origin: bytes) -> bool:
+    # A proxy may change `Host` on the way here; what a browser calls `Origin` it cannot.
     origin = headers.get(b"origin", b"")
-    return bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
+    return bool(origin) and (origin == public_origin or origin.partition(b"://")[2] == headers.get(b"host"))
 
 
 def _may_be_in_body(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bool:

@@ -69,6 +69,38 @@ class TestEveryPage:
             assert (answer.status_code, "There is no such thing here" in answer.text) == (404, True)
 
 
+class TestMistakes:
+    async def test_are_told_on_a_page_with_their_code(self, admin):
+        for page, status, code in (
+            ("/console/nothing", 404, "PATH_UNKNOWN"),
+            ("/console/signals?bot=x", 422, "FILTER_UNREADABLE"),
+            ("/console/orders?account=x", 422, "REQUEST_UNREADABLE"),
+        ):
+            answer = await admin.get(page)
+            assert (answer.status_code, answer.headers["content-type"]) == (
+                status,
+                "text/html; charset=utf-8",
+            )
+            assert f"<code>{code}</code>" in answer.text
+
+    async def test_of_the_api_stay_what_programs_read(self, admin):
+        answer = await admin.get("/api/v1/orders?cursor=x")
+
+        assert answer.json()["error"]["code"] == "CURSOR_UNREADABLE"
+
+    async def test_a_page_tries_again_while_the_database_is_away(self, desk, admin):
+        await desk.journal.pool.close()
+
+        pages = [await admin.get(page) for page in PAGES]
+        posted = await admin.post("/console/sign-in", data={"email": "ana@desk.test", "password": "x"})
+
+        assert {page.status_code for page in pages} == {503}
+        assert all(
+            '<meta http-equiv="refresh"' in page.text and "DATABASE_AWAY" in page.text for page in pages
+        )
+        assert (posted.status_code, 'http-equiv="refresh"' in posted.text) == (503, False)
+
+
 class TestWhoSees:
     @pytest.mark.parametrize("page", ["/console/approvals", "/console/screener", "/console/operations"])
     async def test_a_subscriber_is_told_what_is_not_his(self, desk, page):

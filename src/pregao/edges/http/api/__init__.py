@@ -135,6 +135,8 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
     routes = [route for router in ROUTERS for route in router.routes]
     check_roles(routes)
     add_errors(app, routes=routes)
+    for kind, answer in list(app.exception_handlers.items()):
+        app.add_exception_handler(kind, showing.or_page(answer))
     app.add_exception_handler(entrance.SignInNeeded, entrance.show_door)
     app.add_exception_handler(showing.Forbidden, showing.show_forbidden)
     app.add_middleware(
@@ -143,6 +145,7 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
         find_principal=desk.logins.find_principal,
         clock=desk.clock,
         trusted_proxies=desk.trusted_proxies,
+        public_url=desk.public_url,
     )
     app.add_middleware(Audit, record=desk.record_action, clock=desk.clock, routes=routes)  # around admission
     _document(app, other_paths or {})

@@ -1,7 +1,9 @@
 """What every page needs: its frame, how the desk is, who may see it, and what bots and accounts are called."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from inspect import isawaitable
 from typing import Any
 
 from fastapi import Request
@@ -9,7 +11,7 @@ from fastapi.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.domain.user import Role
-from pregao.edges.http.console.rendering import render
+from pregao.edges.http.console.rendering import STATIC_PATH, language_of, render
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS
 from pregao.views.health import ROLES_NEEDED
@@ -17,6 +19,8 @@ from pregao.views.health import ROLES_NEEDED
 ROWS = 50  # of a page of a list
 CHOICES_MAX = 500  # bots and accounts to choose from in a filter
 JOBS = 20
+AGAIN_SECONDS = 5  # after which a page that could not be shown is asked for again
+JSON = "application/json"
 
 
 class Forbidden(Exception):  # no error: he is told so on a page
@@ -46,6 +50,35 @@ async def show_page(
     is_part = "hx-request" in request.headers
     health = {} if is_part else {"health": await health_of(desk, who)}
     return render(request, template, {**values, **health}, who=who, status=status)
+
+
+def or_page(answer: Callable[[Request, Any], Any]) -> Callable[[Request, Any], Any]:
+    """Give an error of the API as a page to who asked for one, with the same status, code and words."""
+
+    async def answer_or_page(request: Request, error: Any) -> Response:
+        answered = answer(request, error)
+        told: Response = await answered if isawaitable(answered) else answered
+        if not _is_page(request) or told.media_type != JSON:
+            return told
+        body = json.loads(bytes(told.body))
+        mistake = body.get("error") or {
+            "code": "REQUEST_UNREADABLE",
+            "message": "The address cannot be read.",
+        }
+        may_retry = told.status_code == 503 and request.method == "GET"
+        values = {
+            "code": mistake["code"],
+            "mistake": language_of(request).say(mistake["message"]),
+            "again_seconds": AGAIN_SECONDS if may_retry else None,
+        }
+        return render(request, "mistake.html", values, who=None, status=told.status_code)
+
+    return answer_or_page
+
+
+def _is_page(request: Request) -> bool:
+    path = request.url.path
+    return path == "/admin" or (path.startswith("/console/") and not path.startswith(f"{STATIC_PATH}/"))
 
 
 async def show_missing(request: Request, *, desk: Desk, who: Principal) -> Response:
