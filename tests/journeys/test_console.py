@@ -45,6 +45,9 @@ class TestConsole:
                 earned = text_of(await browser.get(f"/console/performance?of=bot.{bot['bot_id']}"))
 
         assert "Open positions 1" in overview
+        assert "Exposure by symbol LTCUSDT" in overview
+        assert "Exposure by subscriber Ana, paper" in overview
+        assert "Signals today, by what came of them executed 1" in overview
         assert f'href="/console/signals/{signal_id}"' in signals.text
         assert "entry buy LTCUSDT filled" in page
         assert row["filled_quantity"] in page

@@ -47,6 +47,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures, PostgresTally
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.glance import PostgresGlance
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
@@ -133,6 +134,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
+        glance=PostgresGlance(journal.pool),
         guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),

@@ -226,6 +226,65 @@ class RiskStanding:
         return (sums.pnl_usd + sums.loss_usd) / sums.wins / (sums.loss_usd / sums.losses)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotResults:
+    """What one bot came to."""
+
+    bot_id: UUID
+    bot_name: str  # empty: it was forgotten
+    results: Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountResults:
+    """What one account came to."""
+
+    account_id: int
+    account_name: str
+    results: Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Whose results are meant; what is None is not chosen by, and ``owner`` None is everybody."""
+
+    owner: UUID | None = None
+    bot_id: UUID | None = None
+    subscription_id: UUID | None = None
+    account_id: int | None = None
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """How all that is chosen did, whole and by its parts; those that earned most come first."""
+
+    period: Period
+    bots: tuple[BotResults, ...]
+    accounts: tuple[AccountResults, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultLine:
+    """What one subscription gave on one symbol on one UTC day: all figures are sums of these."""
+
+    day: date
+    bot_id: UUID
+    bot_name: str
+    account_id: int
+    account_name: str
+    subscription_id: UUID
+    symbol: str
+    closed: int
+    wins: int
+    losses: int
+    pnl_usd: Decimal
+    gross_pnl_usd: Decimal
+    fees_usd: Decimal
+    loss_usd: Decimal
+    notional_usd: Decimal
+
+
 class Performances(Protocol):
     """Where they are fetched; each is seen at one moment."""
 
@@ -243,6 +302,16 @@ class Performances(Protocol):
         self, bot_id: UUID, *, first_day: date, last_day: date
     ) -> BotPerformance | None:
         """Give a bot's; None when there is no such bot."""
+        ...
+
+    async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:
+        """Give what is chosen: everything is zero where there is nothing like that."""
+        ...
+
+    async def results(
+        self, chosen: Chosen, *, first_day: date, last_day: date, after: ResultLine | None, limit: int
+    ) -> Sequence[ResultLine]:
+        """Give the lines that it is the sum of, by day, subscription and symbol."""
         ...
 
 

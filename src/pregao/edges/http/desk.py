@@ -39,6 +39,7 @@ from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
 from pregao.views.figures import CounterBooks, Figures
 from pregao.views.flatten import Flattens
+from pregao.views.glance import Glance
 from pregao.views.guarded import Guarded
 from pregao.views.health import Health
 from pregao.views.history import History
@@ -100,6 +101,7 @@ class Desk:
     performances: Performances
     trading_states: TradingStateViews
     flattens: Flattens
+    glance: Glance
     guarded: Guarded
     health: Health
     breakers: BreakerStates

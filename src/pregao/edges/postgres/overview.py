@@ -86,6 +86,11 @@ ORDER BY b.bot_id LIMIT $2
 """
 
 
+def first_id_of(midnight: datetime) -> UUID:
+    """Give an id below those of all signals since then: one is made when its signal arrives, or a little before."""
+    return UUID(int=to_ms(midnight - timedelta(minutes=1)) << 80)
+
+
 class PostgresOverview:
     """The port `views.overview.Overview`."""
 
@@ -95,9 +100,8 @@ class PostgresOverview:
 
     async def stats(self, *, now: datetime) -> DeskStats:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        # A signal's id is made when it arrives, and may be a little older than its arrival.
-        first_id = UUID(int=to_ms(midnight - timedelta(minutes=1)) << 80)
-        return to_value(await self._pool.fetchrow(STATS, first_id, midnight, midnight.date()), DeskStats)
+        row = await self._pool.fetchrow(STATS, first_id_of(midnight), midnight, midnight.date())
+        return to_value(row, DeskStats)
 
     async def bots(self, *, after: UUID | None, limit: int) -> Sequence[BotOverview]:
         return [

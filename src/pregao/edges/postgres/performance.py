@@ -1,6 +1,7 @@
 """What was earned and lost, read from the daily results; and what became of the orders."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,14 +11,19 @@ import asyncpg
 from pregao.domain.risk_rules import RiskRules
 from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.risk import risk_records
-from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.rows import to_value, to_values
 from pregao.views.performance import (
     RESULTS,
+    AccountResults,
     BotPerformance,
+    BotResults,
+    Chosen,
     Execution,
     Executions,
     ForgivenLine,
+    Performance,
     Period,
+    ResultLine,
     Results,
     RiskStanding,
     SubscriberLine,
@@ -49,12 +55,43 @@ OPEN_LOSS = (
     f"SELECT {LOST_IN_PART.format(day='$2')} FROM positions AS p WHERE subscription_id = $1 AND {LIVE}"
 )
 
+# What is chosen, and when: what is null is not chosen by.
+CHOSEN = """
+($1::uuid IS NULL OR d.account_id IN (SELECT account_id FROM accounts WHERE user_id = $1))
+AND ($2::uuid IS NULL OR d.bot_id = $2) AND ($3::uuid IS NULL OR d.subscription_id = $3)
+AND ($4::bigint IS NULL OR d.account_id = $4) AND ($5::text IS NULL OR d.symbol = $5)
+"""
+IN_THESE_DAYS = f"{CHOSEN} AND d.day BETWEEN $6 AND $7"
+
+DAILY = f"""
+SELECT d.day, d.symbol, {SUMS} FROM daily_results AS d WHERE {IN_THESE_DAYS} GROUP BY d.day, d.symbol
+"""
+BEFORE = f"SELECT {SUMS} FROM daily_results AS d WHERE {CHOSEN} AND d.day < $6"
+
 # Positions of the subscriptions that have results in these days: found by the index of what closed.
-EXTREMES = """
+EXTREMES = f"""
 SELECT max(p.realized_pnl) AS best, min(p.realized_pnl) AS worst
-FROM (SELECT DISTINCT subscription_id FROM daily_results WHERE {subject} = $1 AND day BETWEEN $2 AND $3) AS d
-JOIN positions AS p USING (subscription_id)
-WHERE p.status = 'closed' AND p.closed_at >= $4 AND p.closed_at < $5
+FROM (SELECT DISTINCT d.subscription_id, d.symbol FROM daily_results AS d WHERE {IN_THESE_DAYS}) AS d
+JOIN positions AS p USING (subscription_id, symbol)
+WHERE p.status = 'closed' AND p.closed_at >= $8 AND p.closed_at < $9
+"""
+
+BY_BOT = f"""
+SELECT d.bot_id, coalesce(b.name, '') AS bot_name, {SUMS}
+FROM daily_results AS d LEFT JOIN bots AS b USING (bot_id)
+WHERE {IN_THESE_DAYS} AND d.closed > 0 GROUP BY d.bot_id, b.name ORDER BY pnl_usd DESC, d.bot_id
+"""
+BY_ACCOUNT = f"""
+SELECT d.account_id, coalesce(a.name, '') AS account_name, {SUMS}
+FROM daily_results AS d LEFT JOIN accounts AS a USING (account_id)
+WHERE {IN_THESE_DAYS} AND d.closed > 0 GROUP BY d.account_id, a.name ORDER BY pnl_usd DESC, d.account_id
+"""
+RESULT_LINES = f"""
+SELECT d.*, coalesce(b.name, '') AS bot_name, coalesce(a.name, '') AS account_name
+FROM daily_results AS d LEFT JOIN bots AS b USING (bot_id) LEFT JOIN accounts AS a USING (account_id)
+WHERE {IN_THESE_DAYS} AND d.closed > 0
+  AND ($8::date IS NULL OR (d.day, d.subscription_id, d.symbol) > ($8, $9::uuid, $10::text))
+ORDER BY d.day, d.subscription_id, d.symbol LIMIT $11
 """
 
 TOP = f"""
@@ -115,9 +152,8 @@ class PostgresPerformances:
             named = await connection.fetchrow(SUBSCRIPTION, subscription_id, owner)
             if named is None:
                 return None
-            period = await _period(
-                connection, "subscription_id", subscription_id, first_day=first_day, last_day=last_day
-            )
+            chosen = Chosen(subscription_id=subscription_id)
+            period = await _period(connection, chosen, first_day=first_day, last_day=last_day)
             open_loss = await connection.fetchval(OPEN_LOSS, subscription_id, last_day)
             forgiven = await connection.fetch(FORGIVEN, subscription_id, first_day, last_day)
             executions = await connection.fetchrow(EXECUTIONS, subscription_id)
@@ -157,7 +193,7 @@ class PostgresPerformances:
             name = await connection.fetchval("SELECT name FROM bots WHERE bot_id = $1", bot_id)
             if name is None:
                 return None
-            period = await _period(connection, "bot_id", bot_id, **days)
+            period = await _period(connection, Chosen(bot_id=bot_id), **days)
             top = await connection.fetch(TOP, bot_id, first_day, last_day)
             signals = await connection.fetch(SIGNALS, bot_id, *instants)
             executions = await connection.fetchrow(EXECUTIONS_OF_BOT, bot_id, *instants)
@@ -171,29 +207,45 @@ class PostgresPerformances:
             average=to_value(executions, Execution),
         )
 
+    async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            period = await _period(connection, chosen, first_day=first_day, last_day=last_day)
+            given = (*astuple(chosen), first_day, last_day)
+            bots = await connection.fetch(BY_BOT, *given)
+            accounts = await connection.fetch(BY_ACCOUNT, *given)
+        return Performance(
+            period=period,
+            bots=tuple(
+                BotResults(bot_id=row["bot_id"], bot_name=row["bot_name"], results=to_value(row, Results))
+                for row in bots
+            ),
+            accounts=tuple(
+                AccountResults(
+                    account_id=row["account_id"],
+                    account_name=row["account_name"],
+                    results=to_value(row, Results),
+                )
+                for row in accounts
+            ),
+        )
 
-async def _period(
-    connection: Any, subject: str, subject_id: UUID, *, first_day: date, last_day: date
-) -> Period:
-    rows: Sequence[Any] = await connection.fetch(
-        f"""
-        SELECT d.day, d.symbol, {SUMS} FROM daily_results AS d
-        WHERE d.{subject} = $1 AND d.day BETWEEN $2 AND $3 GROUP BY d.day, d.symbol
-        """,
-        subject_id,
-        first_day,
-        last_day,
-    )
-    before = await connection.fetchrow(
-        f"SELECT {SUMS} FROM daily_results AS d WHERE d.{subject} = $1 AND d.day < $2", subject_id, first_day
-    )
-    extremes = await connection.fetchrow(
-        EXTREMES.format(subject=subject),
-        subject_id,
-        first_day,
-        last_day,
-        *_instants(first_day=first_day, last_day=last_day),
-    )
+    async def results(
+        self, chosen: Chosen, *, first_day: date, last_day: date, after: ResultLine | None, limit: int
+    ) -> Sequence[ResultLine]:
+        place = (None, None, None) if after is None else (after.day, after.subscription_id, after.symbol)
+        rows = await self._pool.fetch(RESULT_LINES, *astuple(chosen), first_day, last_day, *place, limit)
+        return to_values(rows, ResultLine)
+
+
+async def _period(connection: Any, chosen: Chosen, *, first_day: date, last_day: date) -> Period:
+    given = astuple(chosen)
+    rows: Sequence[Any] = await connection.fetch(DAILY, *given, first_day, last_day)
+    before = await connection.fetchrow(BEFORE, *given, first_day)
+    instants = _instants(first_day=first_day, last_day=last_day)
+    extremes = await connection.fetchrow(EXTREMES, *given, first_day, last_day, *instants)
     return to_period(
         [(row["day"], row["symbol"], to_value(row, Results)) for row in rows],
         before=to_value(before, Results),

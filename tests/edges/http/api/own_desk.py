@@ -36,6 +36,7 @@ from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLi
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.glance import PostgresGlance
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
@@ -244,6 +245,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         performances=PostgresPerformances(journal.pool),
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
+        glance=PostgresGlance(journal.pool),
         guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),

@@ -1,5 +1,8 @@
 """Figures over HTTP: what stands there, what is refused, and that a loss is forgiven in sight."""
 
+import csv
+import io
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -154,6 +157,63 @@ class TestSubscriptionPerformance:
         answer = await desk.client.get(f"{SUBSCRIPTIONS}/{'0' * 32}/{what}")
 
         assert (answer.status_code, code_of(answer)) == (404, "SUBSCRIPTION_UNKNOWN")
+
+
+class TestPerformance:
+    async def test_adds_up_everything_and_shows_its_parts(self, traded):
+        shown = (await traded.client.get("/api/v1/performance", params={"days": 3})).json()
+
+        assert (shown["period"]["pnl_usd"], shown["today"]["pnl_usd"], shown["all_time"]["pnl_usd"]) == (
+            "-2.25", "-5.25", "4.75",
+        )  # fmt: skip
+        assert [one["cumulative_pnl_usd"] for one in shown["daily"]] == ["7", "10", "4.75"]
+        assert [(one["bot_name"], one["pnl_usd"], one["fees_usd"]) for one in shown["bots"]] == [
+            ("EMA cross", "-2.25", "1.25")
+        ]
+        assert [(one["account_id"], one["closed"]) for one in shown["accounts"]] == [(1, 3)]
+
+    @pytest.mark.parametrize(
+        ("chosen", "closed", "best"),
+        [
+            ({"symbol": " ethusdt "}, 1, "-1.25"),
+            ({"symbol": "BTC"}, 0, None),
+            ({"account_id": 2}, 0, None),
+            (
+                {"bot_id": BOT_ID, "account_id": 1, "subscription_id": SUBSCRIPTION, "symbol": "BTCUSDT"},
+                2,
+                "3",
+            ),
+        ],
+    )
+    async def test_is_of_what_is_chosen(self, traded, chosen, closed, best):
+        shown = (await traded.client.get("/api/v1/performance", params=chosen)).json()
+
+        assert (shown["period"]["closed"], shown["best_pnl_usd"]) == (closed, best)
+
+    async def test_shows_an_owner_his_own(self, traded):
+        ana, eve = await traded.enroll("ana"), await traded.enroll("eve")
+        owned = replace(account(1), user_id=ana.user_id)
+        await traded.append(AccountConfigured(happened_at=NOON, account=owned))
+
+        closed = [
+            (await one.client.get("/api/v1/performance")).json()["period"]["closed"] for one in (ana, eve)
+        ]
+
+        assert closed == [3, 0]
+
+    async def test_as_a_file_is_the_lines_it_is_the_sum_of(self, traded):
+        """F061: a recomputation from the file gives the figures."""
+        shown = (await traded.client.get("/api/v1/performance")).json()
+        answer = await traded.client.get("/api/v1/performance", params={"format": "csv"})
+
+        rows = list(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"))))
+        assert [(row["day"], row["symbol"], row["pnl_usd"]) for row in rows] == [
+            ("2026-11-20", "BTCUSDT", "3"),
+            ("2026-11-21", "BTCUSDT", "-4"),
+            ("2026-11-21", "ETHUSDT", "-1.25"),
+        ]
+        assert sum(Decimal(row["pnl_usd"]) for row in rows) == Decimal(shown["period"]["pnl_usd"])
+        assert sum(Decimal(row["fees_usd"]) for row in rows) == Decimal(shown["period"]["fees_usd"])
 
 
 class TestDailySnapshots:

@@ -1,13 +1,16 @@
 """What subscriptions and bots earned and lost, and what became of their orders."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.bots.subscribe import REASON_CHARACTERS_MAX, REASON_CHARACTERS_MIN, forgive_daily_loss
@@ -15,6 +18,7 @@ from pregao.domain.money import ZERO
 from pregao.edges.http.api.roles import OPERATOR, Operator, Viewer
 from pregao.edges.http.api.shapes import (
     ERRORS,
+    ID_MAX,
     TOKEN,
     UNKNOWN,
     UNREADABLE,
@@ -23,15 +27,25 @@ from pregao.edges.http.api.shapes import (
     DeskGiven,
     Shown,
 )
+from pregao.edges.http.api.sheets import SHEET_ITEMS, AsCsv, Format, sheet_of_shown
+from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
-from pregao.views.performance import DailyLine, Period, Results, SubscriptionPerformance
+from pregao.views.performance import (
+    Chosen,
+    DailyLine,
+    Period,
+    ResultLine,
+    Results,
+    SubscriptionPerformance,
+)
 
 DAYS, DAYS_MAX = 30, 365
 
 subscription_routes = APIRouter(
     prefix="/api/v1/bot-subscriptions", tags=["performance"], dependencies=[TOKEN], responses=ERRORS
 )
+routes = APIRouter(prefix="/api/v1/performance", tags=["performance"], dependencies=[TOKEN], responses=ERRORS)
 bot_routes = APIRouter(
     prefix="/api/v1/bots", tags=["performance"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
 )
@@ -198,6 +212,91 @@ class BotPerformanceShown(PeriodShown):
     signals: dict[str, int]
     executions: ExecutionsShown
     average: AverageShown
+
+
+class BotResultsShown(ResultsShown):
+    """What one bot came to in the period."""
+
+    bot_id: UUID
+    bot_name: str
+
+
+class AccountResultsShown(ResultsShown):
+    """What one account came to in the period."""
+
+    account_id: int
+    account_name: str
+
+
+class PerformanceShown(PeriodShown):
+    """How everything that is chosen did, whole and by its parts; those that earned most come first."""
+
+    today: ResultsShown
+    bots: list[BotResultsShown]
+    accounts: list[AccountResultsShown]
+
+
+class ResultShown(Shown):
+    """What one subscription gave on one symbol on one UTC day."""
+
+    day: date
+    bot_id: UUID
+    bot_name: str
+    account_id: int
+    account_name: str
+    subscription_id: UUID
+    symbol: str
+    closed: int
+    wins: int
+    losses: int
+    pnl_usd: Amount
+    gross_pnl_usd: Amount
+    fees_usd: Amount
+    loss_usd: Amount
+    notional_usd: Amount
+
+
+@routes.get("", response_model=PerformanceShown, responses=AsCsv)
+async def get_performance(
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    days: Days = DAYS,
+    bot_id: UUID | None = None,
+    subscription_id: UUID | None = None,
+    account_id: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    symbol: Annotated[str | None, Query(max_length=40, description="The whole of it.")] = None,
+    kind: Format = "json",
+) -> PerformanceShown | Response:
+    """Say what was earned and lost, by day, bot, symbol and account; `csv` gives the lines it is the sum of."""
+    first_day, last_day = _window(desk, days=days)
+    chosen = Chosen(
+        owner=who.owner,
+        bot_id=bot_id,
+        subscription_id=subscription_id,
+        account_id=account_id,
+        symbol=printable(symbol and symbol.strip().upper()),
+    )
+    if kind == "csv":
+        find = partial(
+            desk.performances.results, chosen, first_day=first_day, last_day=last_day, limit=SHEET_ITEMS
+        )
+
+        async def fetch(last: ResultLine | None) -> Sequence[ResultLine]:
+            return await find(after=last)
+
+        return await sheet_of_shown(fetch, shown=ResultShown, name="performance")
+    found = await desk.performances.performance(chosen, first_day=first_day, last_day=last_day)
+    return PerformanceShown.model_validate(
+        {
+            **_period(found.period),
+            "today": found.period.today,
+            "bots": [{**_fields(one, without="results"), **_results(one.results)} for one in found.bots],
+            "accounts": [
+                {**_fields(one, without="results"), **_results(one.results)} for one in found.accounts
+            ],
+        }
+    )
 
 
 @subscription_routes.get("/{subscription_id:uuid}/performance", responses=UNKNOWN)

@@ -49,6 +49,10 @@ class Language:
         shown = format_decimal(value.quantize(CENT), "#,##0.00", locale=self.locale)
         return Markup('<data value="{0}" title="{0}">{1}</data>').format(f"{value:f}", shown)
 
+    def plain(self, value: Decimal) -> str:
+        """Write an amount in cents where no markup may stand."""
+        return format_decimal(value.quantize(CENT), "#,##0.00", locale=self.locale)
+
     def result(self, value: Decimal | None) -> str | Markup:
         """Write what was earned or lost: with its sign, and told apart by more than a color."""
         if value is None:
