@@ -6,25 +6,69 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from pregao.domain.account import Venue
+from pregao.domain.position import PositionStatus
+from pregao.domain.stop import Source, Trigger, TriggerKind
 from pregao.edges.cli import app
 from pregao.histories.history import run_history
 from pregao.histories.many import simulate
 from pregao.histories.plan import make_plan
-from pregao.histories.safety import Watch, unsettled
+from pregao.histories.safety import Watch, unsettled, unwatched
 from pregao.orders.send import attempt_of
-from pregao.simulation.desk.state import State
+from pregao.simulation.books import Quote
+from pregao.simulation.commands import MovePrice
+from pregao.simulation.desk.state import PositionRow, State, StopRow
+from pregao.simulation.desk.watches import ToldRow, Watching
 from pregao.simulation.exchange import Exchange
-from tests.builders import NOON
+from pregao.stops.claims import triggered as claim_of
+from tests.builders import NOON, armed, position
 from tests.edges.http.api.test_receipts import planned
+from tests.proof.test_mutants import Mutant, plant
 
 PLAN = make_plan(1)
 TRADER = "trader-1"
-PRINT_TRACE = "from pregao.histories.history import run_history; print(run_history(3).sha256)"
+PRINT_TRACE = "from pregao.histories.history import run_history; print(run_history(5).sha256)"
+
+
+CLAIMED = 234
+WAITS_FOR_EVER = Mutant(
+    name="try an exit for ever that a close waits for",
+    changes=[
+        (
+            "orders/close.py",
+            "    if ahead.is_unsure:\n        return None\n    blocked",
+            "    if ahead.is_unsure or ahead.leaving is None:\n        return None\n    blocked",
+        )
+    ],
+    options=(),
+    figures=frozenset(),
+)
+
+
+def triggered(*, source=Source.MANUAL):
+    guarded = armed()
+    level = guarded.stop.stop_price
+    return claim_of(
+        guarded,
+        Trigger(kind=TriggerKind.STOP, number=0, level=level, price=level, version=1),
+        token=f"1:{level}:1",
+        source=source,
+        claimed_by="monitor-1",
+        now=NOON,
+    )
+
+
+def quoted(price):
+    return Quote(
+        symbol="BTCUSDT", bid=Decimal(price), ask=Decimal(price), last=Decimal(price), mark=Decimal(price),
+        quantity=Decimal(1), is_buyer_maker=False, trade_id=0, at_ms=0,
+    )  # fmt: skip
 
 
 def watch():
@@ -54,6 +98,29 @@ class TestHistory:
         assert outcome.hits["liquidation"] == 3
         assert outcome.found == ()
 
+    def test_finds_nothing_where_a_monitor_dies_between_its_claim_and_the_exit(self):
+        """With this seed the exit's order dies too, and a close waits behind it: once it waited for ever."""
+        outcome = run_history(CLAIMED)
+
+        assert (outcome.hits["claim"], outcome.hits["feed_dead"]) == (1, 1)
+        assert outcome.found == ()
+
+    @pytest.mark.extra
+    def test_finds_a_close_that_waits_for_ever(self, tmp_path: Path):
+        source = plant(WAITS_FOR_EVER, tmp_path)
+
+        ended = subprocess.run(
+            [sys.executable, "-m", "pregao", "simulate", "--seeds", f"{CLAIMED}..{CLAIMED}", "--json"],
+            env={**os.environ, "PYTHONPATH": str(source)},
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+
+        [found] = json.loads(ended.stdout)["found"].values()
+        assert ended.returncode == 1
+        assert any("deferred code=EXIT_ON_ITS_WAY" in one for one in found)
+
     def test_replays_to_the_byte_in_another_process(self):
         traces = {
             subprocess.run(
@@ -66,7 +133,7 @@ class TestHistory:
             for seed in ("1", "2")
         }
 
-        assert traces == {run_history(3).sha256}
+        assert traces == {run_history(5).sha256}  # with a monitor that claims
 
     def test_differs_from_seed_to_seed(self):
         assert run_history(3).sha256 != run_history(5).sha256
@@ -129,6 +196,46 @@ class TestWatch:
         watching.sent(attempt_of(planned(1)), now=NOON, by=TRADER)
 
         assert (found, list(watching.forgotten)) == ([], ["p11"])
+
+    def test_finds_a_claim_that_is_made_twice(self):
+        watching, found = watch()
+
+        watching.committed([triggered()], State())
+        assert found == []
+        watching.committed([triggered()], State())
+
+        assert len(found) == 1
+        assert "is made twice" in found[0]
+
+    @pytest.mark.parametrize(("bid", "is_found"), [("93000", False), ("93296", False), ("93296.1", True)])
+    def test_finds_a_claim_on_a_level_that_the_price_never_came_to(self, bid, is_found):
+        watching, found = watch()
+        watching.moved("BTCUSDT", Decimal(bid), Decimal(bid) + 1, at=NOON)
+
+        watching.committed([triggered(source=Source.STREAM)], State())
+
+        assert bool(found) is is_found
+
+
+class TestUnwatched:
+    def test_is_nothing_on_an_empty_desk(self):
+        assert unwatched(State(), Exchange(), Watching(), now=NOON) == []
+
+    @pytest.mark.parametrize(
+        ("price", "told"),
+        [("93296.1", 0), ("93296", 1)],
+    )
+    def test_tells_what_nobody_watches_and_what_is_held_beyond_its_stop(self, price, told):
+        state, exchange = State(), Exchange()
+        exchange.execute(MovePrice(quote=quoted(price)))
+        guarded, held = armed(), position(status=PositionStatus.OPEN)
+        state.stops[1] = StopRow(armed=guarded, armed_at=NOON, updated_at=NOON)
+        state.positions[1] = PositionRow(position=held, created_at=NOON, updated_at=NOON)
+        watching = Watching()
+
+        assert len(unwatched(state, exchange, watching, now=NOON)) == 1 + told
+        watching.told[Venue.PAPER, "BTCUSDT"] = ToldRow(told_at=NOON, price_at=NOON)
+        assert len(unwatched(state, exchange, watching, now=NOON)) == told
 
 
 class TestUnsettled:

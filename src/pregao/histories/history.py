@@ -1,5 +1,5 @@
 """
-One history: a desk of one or two traders, a venue, a database and all that goes wrong, replayed to the byte by its seed.
+One history: a desk of one or two traders and up to two monitors, a venue, a database and all that goes wrong, replayed to the byte by its seed.
 
 The loops are the ones that trade; the journal, the venue, the bell and the clock are in memory.
 """
@@ -8,10 +8,9 @@ import asyncio
 import contextvars
 import hashlib
 import random
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +30,7 @@ from pregao.domain.facts import (
     SignalAccepted,
     SignalReceived,
     SignalRepeated,
+    StopTriggered,
     SubscriptionConfigured,
     TradingStateSet,
     UserConfigured,
@@ -50,17 +50,23 @@ from pregao.histories.plan import (
     Strike,
     make_plan,
 )
-from pregao.histories.safety import FOR_EVER_MS, Watch, differs_from_journal, unsettled
+from pregao.histories.processes import Bell, MonitorProcess, Process, TraderProcess
+from pregao.histories.safety import FOR_EVER_MS, Watch, differs_from_journal, unsettled, unwatched
 from pregao.simulation.desk.journal import MemoryJournal
 from pregao.simulation.desk.state import State
 from pregao.simulation.desk.store import MemoryStore
+from pregao.simulation.desk.watches import MemoryWatches, Watching
 from pregao.simulation.instruments import LISTINGS
 from pregao.simulation.loop import PROCESS, VirtualLoop, run_in_virtual_time
+from pregao.simulation.prices import SimulatedPrices
 from pregao.simulation.reports import held_of
 from pregao.simulation.venue import Manners, SimulatedVenue
+from pregao.trading.floor import Floor
+from pregao.trading.monitor import Monitor
 from pregao.trading.trader import Trader
 
 SETTLE_SECONDS_MAX = 240.0  # after the last fault: the slowest question is asked every half minute
+DESK_ID = UUID(int=77)
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 ORDERS_IN_FLIGHT_MAX = 4
@@ -68,8 +74,6 @@ FIRST_PART = 1  # account: every signal of several is planned in parts
 PRICE_SECONDS = 0.5
 HAND_QUANTITY = Decimal("0.01")
 CRASH = Decimal("0.75")
-
-Report = OrderReport | TradeReport | ProtectionReport | StreamGap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,35 +91,6 @@ class Outcome:
     found: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Process:
-    """One life of a trader."""
-
-    name: str
-    context: contextvars.Context
-    trader: Trader
-    lease_until: float
-    heard: deque[Report] = field(default_factory=deque)
-    listeners: list[tuple[str, Callable[[str], None]]] = field(default_factory=list)
-    is_alive: bool = True
-    is_following: bool = False  # the accounts' streams
-
-
-class Bell:
-    """The doorbell of one process."""
-
-    def __init__(self, world: "World") -> None:
-        """Ring in ``world``."""
-        self._world = world
-        self.listeners: list[tuple[str, Callable[[str], None]]] = []
-
-    def ring(self, bell: str, *words: str) -> None:
-        self._world.ring(bell, " ".join(words))
-
-    def listen(self, bell: str, listener: Any) -> None:
-        self.listeners.append((bell, listener))
-
-
 class World:
     """All that there is in one history."""
 
@@ -126,9 +101,10 @@ class World:
         self._chance = random.Random(f"{plan.seed}/world")
         self._trace = hashlib.sha256()
         self.found: list[str] = []
-        self._processes: list[Process | None] = [None] * plan.traders
+        self._processes: list[Process | None] = [None] * (plan.traders + plan.monitors)
         self._lives = 0
-        self._follower: Process | None = None
+        self._follower: TraderProcess | None = None
+        self._trap: Strike | None = None  # for the monitor that claims next
         self._database_is_away = False
         self._backup: State | None = None
         self._gone: set[UUID] = set()  # signals that a restore took
@@ -136,8 +112,13 @@ class World:
         self._troubled = True
         self._watch = Watch(plan, find=self._find)
         self.journal = MemoryJournal(moment=self._moment, tell=self._committed)
+        self._watching = Watching()
         self._store = MemoryStore(
-            self.journal, clock=self.clock, moment=self._moment, acknowledged=self._acknowledged
+            self.journal,
+            clock=self.clock,
+            moment=self._moment,
+            acknowledged=self._acknowledged,
+            watching=self._watching,
         )
         self.venue = SimulatedVenue(
             clock=self.clock,
@@ -149,6 +130,7 @@ class World:
         )
         self._prices = dict(SYMBOLS)
         self._crash = Decimal(1)
+        self._leaps = dict.fromkeys(SYMBOLS, Decimal(1))
         self._states_version = 0
         self.hits: dict[str, int] = {}
 
@@ -175,6 +157,16 @@ class World:
         for fact in facts:
             self._note(f"{type(fact).__name__} {msgspec.json.encode(fact).decode()}")
         self._watch.committed(facts, self.journal.state)
+        if self._trap is not None and any(isinstance(fact, StopTriggered) for fact in facts):
+            self._spring(self._trap)
+
+    def _spring(self, trap: Strike) -> None:
+        """End the monitor that has claimed just now, before its exit leaves."""
+        for place, process in enumerate(self._processes):
+            if isinstance(process, MonitorProcess) and process.name == PROCESS.get():
+                self._trap = None
+                self._hit("claim")
+                self._end(place, trap.seconds)
 
     def _sent(self, attempt: OrderAttempt) -> None:
         self._note(f"sent {attempt.client_order_id}")
@@ -213,39 +205,71 @@ class World:
         if self._loop.time() < self._starts_at or (before is not None and before.is_alive):
             return  # a restore starts it when it is over, or has started it
         self._lives += 1
-        name = f"trader-{place}-{self._lives}"
+        is_trader = place < self._plan.traders
+        name = f"{'trader' if is_trader else 'monitor'}-{place}-{self._lives}"
         context = contextvars.copy_context()
         context.run(PROCESS.set, name)
-        self._processes[place] = context.run(self._make_process, name, context)
-        process = self._processes[place]
-        assert process is not None, "it was made just now"
-        for work in (
-            self._live(process),
-            self._hear(process),
-            self._follow(process),
-            self._renew(process, place),
-        ):
-            self._spawn(work, process)
+        process: Process
+        if is_trader:
+            process = trader = context.run(self._make_trader, name, context)
+            work = [self._live(trader), self._hear(trader), self._follow(trader)]
+        else:
+            process = monitor = context.run(self._make_monitor, name, context)
+            work = [monitor.monitor.run()]
+        self._processes[place] = process
+        for one in (*work, self._renew(process, place)):
+            self._spawn(one, process)
         self._note(f"started {name}")
 
-    def _make_process(self, name: str, context: contextvars.Context) -> Process:
-        bell = Bell(self)
+    def _make_monitor(self, name: str, context: contextvars.Context) -> MonitorProcess:
+        bell = Bell(self.ring)
+        floor = Floor(
+            self._store,
+            exchanges={Venue.PAPER: self.venue},
+            doorbell=bell,
+            clock=self.clock,
+            desk=Desk(desk_id=DESK_ID, owner=name, lease_epoch=self._lives),
+            orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
+            first_part=FIRST_PART,
+        )
+        prices = SimulatedPrices(self.venue)
+        watches = MemoryWatches(
+            self._watching, worker_id=name, read=self._store.read, clock=self.clock, moment=self._moment
+        )
+        monitor = Monitor(
+            floor,
+            watches=watches,
+            prices={Venue.PAPER: prices},
+            claimed_by=name,
+            monotonic=self._loop.time,
+        )
+        return MonitorProcess(
+            name=name,
+            context=context,
+            lease_until=self._loop.time() + LEASE_SECONDS,
+            listeners=bell.listeners,
+            monitor=monitor,
+            prices=prices,
+        )
+
+    def _make_trader(self, name: str, context: contextvars.Context) -> TraderProcess:
+        bell = Bell(self.ring)
         trader = Trader(
             self._store,
             exchanges={Venue.PAPER: self.venue},
             doorbell=bell,
             clock=self.clock,
-            desk=Desk(desk_id=UUID(int=77), owner=name, lease_epoch=self._lives),
+            desk=Desk(desk_id=DESK_ID, owner=name, lease_epoch=self._lives),
             orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
             first_part=FIRST_PART,
             protections={Venue.PAPER: self.venue},
         )
-        return Process(
+        return TraderProcess(
             name=name,
             context=context,
-            trader=trader,
             lease_until=self._loop.time() + LEASE_SECONDS,
             listeners=bell.listeners,
+            trader=trader,
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None], process: Process) -> None:
@@ -254,16 +278,16 @@ class World:
 
     def _see_end(self, task: asyncio.Task[None], process: Process) -> None:
         if not task.cancelled() and (mistake := task.exception()) is not None and process.is_alive:
-            self._find(f"a loop of a trader ended: {_describe(mistake)}")
+            self._find(f"a loop of {process.name} ended: {_describe(mistake)}")
 
-    async def _live(self, process: Process) -> None:
+    async def _live(self, process: TraderProcess) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(5.0):
                 while self._follower is None:  # noqa: ASYNC110  # whoever follows may be gone for good
                     await asyncio.sleep(0.05)
         await process.trader.run()
 
-    async def _hear(self, process: Process) -> None:
+    async def _hear(self, process: TraderProcess) -> None:
         while True:
             while process.heard:
                 await process.trader.take(process.heard.popleft())
@@ -281,7 +305,7 @@ class World:
                 return
             process.lease_until = self._loop.time() + LEASE_SECONDS
 
-    async def _follow(self, process: Process) -> None:
+    async def _follow(self, process: TraderProcess) -> None:
         """Follow the streams while the lease says that nobody else does."""
         while True:
             holder = self._follower
@@ -297,7 +321,7 @@ class World:
                     self._connect(process)
             await asyncio.sleep(2.0)
 
-    def _connect(self, process: Process) -> None:
+    def _connect(self, process: TraderProcess) -> None:
         for account in self._plan.accounts:
             process.heard.append(StreamGap(account_id=account.account_id, connected_at=self.clock()))
 
@@ -317,6 +341,8 @@ class World:
         if process is None or not process.is_alive:
             return
         process.is_alive = False
+        if isinstance(process, MonitorProcess):
+            process.prices.end()
         self._loop.stop_process(process.name)
         self.journal.break_off(process.name)
         self._note(f"ended {process.name}")
@@ -327,7 +353,7 @@ class World:
     async def run(self) -> Outcome:
         """Let the history happen; then wait until everything has settled."""
         await self._open()
-        for place in range(self._plan.traders):
+        for place in range(len(self._processes)):
             self._start(place)
         work = [
             self._loop.create_task(self._deliver_all()),
@@ -468,20 +494,30 @@ class World:
         for strike in self._plan.strikes:
             await asyncio.sleep(max(0.0, strike.at_seconds - self._loop.time()))
             self._note(f"strike {strike.what} {strike.seconds:.6f}")
-            self._hit(strike.what)
+            if strike.what != "claim":  # it is counted where it is hit
+                self._hit(strike.what)
             self._strike(strike)
 
     def _strike(self, strike: Strike) -> None:
         match strike.what:
             case "kill":
-                self._end(strike.trader, strike.seconds)
+                self._end(strike.place, strike.seconds)
             case "freeze":
-                process = self._processes[strike.trader]
+                process = self._processes[strike.place]
                 if process is not None and process.is_alive:
                     self._loop.stop_process(process.name)
                     self._loop.call_later(strike.seconds, self._thaw, process)
             case "halt":
                 self._loop.create_task(self._halt(strike.seconds))
+            case "claim":
+                self._trap = strike
+            case "feed_mute" | "feed_silent" | "feed_dead":
+                self._silence(strike)
+            case "outlier":
+                self._tell_outlier(strike)
+            case "rise" | "fall":
+                self._leaps[strike.symbol] = strike.factor
+                self._loop.call_later(strike.seconds, self._leap_back, strike.symbol)
             case "crash":
                 self._crash = CRASH
                 self._loop.call_later(strike.seconds, self._recover_prices)
@@ -494,6 +530,28 @@ class World:
                 self.venue.is_down = True
                 self._loop.call_later(strike.seconds, self._bring_venue_back)
 
+    def _silence(self, strike: Strike) -> None:
+        process = self._processes[strike.place]
+        if isinstance(process, MonitorProcess):
+            fault = strike.what.replace("feed", "is")
+            setattr(process.prices, fault, True)
+            if strike.seconds:
+                self._loop.call_later(strike.seconds, setattr, process.prices, fault, False)
+
+    def _tell_outlier(self, strike: Strike) -> None:
+        """Tell a price that nobody has traded at, once: nothing may come of it."""
+        tick, told = (
+            LISTINGS[strike.symbol].instrument.price_tick,
+            self.venue.engine.books.quotes[strike.symbol],
+        )
+        price = told.bid * strike.factor // tick * tick
+        for process in self._alive():
+            if isinstance(process, MonitorProcess):
+                process.context.copy().run(process.prices.stream, replace(told, bid=price, ask=price + tick))
+
+    def _leap_back(self, symbol: str) -> None:
+        self._leaps[symbol] = Decimal(1)
+
     def _back_up(self) -> None:
         self._backup = self.journal.state.copy()
 
@@ -501,7 +559,7 @@ class World:
         """Put the backup back: every trader ends, and the next begin when nothing that was begun can happen any more."""
         assert self._backup is not None, "it is made before it is put back"
         self._database_is_away, self._starts_at = True, float("inf")
-        for place in range(self._plan.traders):
+        for place in range(len(self._processes)):
             self._end(place, 0.0)
         while self.journal.is_open:  # noqa: ASYNC110  # whoever holds it fails at its next step
             await asyncio.sleep(0.001)
@@ -509,10 +567,11 @@ class World:
         self.journal.put_back(self._backup)
         self._gone = forgotten.signals.keys() - self._backup.signals.keys()
         self._watch.forget(self._backup)
+        self._watching.clear()
         self._database_is_away = False
         await self._store.mark_forgotten()
         self._starts_at = self._loop.time() + FORGOTTEN_SECONDS
-        for place in range(self._plan.traders):
+        for place in range(len(self._processes)):
             self._loop.call_at(self._starts_at, self._start, place)
 
     def _thaw(self, process: Process) -> None:
@@ -572,8 +631,9 @@ class World:
             for symbol in SYMBOLS:
                 tick = LISTINGS[symbol].instrument.price_tick
                 self._prices[symbol] += tick * chance.randint(-40, 40)
-                price = self._prices[symbol] * self._crash
-                self.venue.move_price(symbol, price // tick * tick)
+                price = self._prices[symbol] * self._leaps[symbol] * self._crash // tick * tick
+                self._watch.moved(symbol, price - tick, price + tick, at=self.clock())
+                self.venue.move_price(symbol, price)
             self.venue.pass_time()
             self._watch.check_executions(self.venue.engine)
 
@@ -583,6 +643,11 @@ class World:
         self._bring_database_back()
         self._bring_venue_back()
         self._recover_prices()
+        self._trap = None
+        self._leaps = dict.fromkeys(SYMBOLS, Decimal(1))
+        for process in self._alive():
+            if isinstance(process, MonitorProcess):
+                process.prices.is_mute = process.prices.is_silent = process.prices.is_dead = False
         self._cut_streams()  # what nobody told of a hand's trades is found when it is asked
         self._note("trouble is over")
 
@@ -599,6 +664,8 @@ class World:
                 forgotten=self._watch.forgotten,
                 is_alone=self.is_alone,
             )
+            if self._plan.monitors:
+                left += unwatched(self.journal.state, self.venue.engine, self._watching, now=self.clock())
             calm_since = None if left else calm_since or self._loop.time()
             if calm_since is not None and self._loop.time() - calm_since > 15.0:
                 break

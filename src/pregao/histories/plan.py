@@ -7,9 +7,18 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Approval, Bot, OppositeSide, SameSide, Subscription
+from pregao.domain.bot import (
+    Approval,
+    Bot,
+    GuardSettings,
+    OppositeSide,
+    SameSide,
+    Subscription,
+    TargetSettings,
+)
 from pregao.domain.order import PositionMode, Side
 from pregao.domain.signal import Action, Instruction
+from pregao.domain.stop import TrailingMode
 from pregao.domain.user import Role, User
 from pregao.simulation.venue import Manners
 
@@ -19,6 +28,9 @@ TROUBLE_SECONDS = 90.0  # then nothing goes wrong any more
 RESTORES = 1 / 6
 CRASHES = 1 / 6
 HAND_TRADES = 1 / 4
+FAR_LEVELS = 1 / 4
+LEAP_PERCENT = Decimal("0.4")
+OUTLIER = Decimal("0.7")
 BALANCE, BALANCE_SMALL = Decimal(10_000), Decimal(100)
 APPROVAL_SECONDS = 30
 
@@ -38,9 +50,11 @@ class Strike:
     """Something that happens to a process, to the database or to the venue."""
 
     at_seconds: float
-    what: str  # kill, freeze, database, venue, halt, restore, crash
+    what: str  # kill, freeze, claim, database, venue, halt, restore, crash, rise, fall, outlier, feed_mute, feed_silent, feed_dead
     seconds: float  # until it is over; of a restore how much the database forgets
-    trader: int = 0
+    place: int = 0  # of whom it strikes: first the traders, then the monitors
+    symbol: str = ""  # whose price it moves
+    factor: Decimal = Decimal(1)  # by how much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,7 @@ class Plan:
     hand_trades: tuple[HandTrade, ...]
     balances: dict[int, Decimal]  # by account
     traders: int
+    monitors: int  # none: the venue's lines alone guard
     manners: Manners
     database_loss: float  # how often a commit fails, or succeeds unheard
 
@@ -77,6 +92,7 @@ class Plan:
 def make_plan(seed: int) -> Plan:
     """Draw a history: the same seed gives the same."""
     chance, apart = random.Random(f"{seed}/plan"), random.Random(f"{seed}/apart")
+    guards = random.Random(f"{seed}/guards")
     user = User(
         user_id=UUID(int=900),
         email="ana@desk.test",
@@ -103,22 +119,26 @@ def make_plan(seed: int) -> Plan:
     )
     traders = chance.choice((1, 1, 2))
     crashes = _crashes(apart)
+    bots = tuple(_guarded(bot, guards) for bot in bots)
+    monitors = guards.choice((0, 1, 1, 2))
+    deliveries = tuple(_deliveries(bots, chance))
+    strikes = [*_strikes(chance, traders), *_restores(seed), *crashes, *_leaps(guards)]
+    strikes += _strikes_at_monitors(guards, first=traders, monitors=monitors)
     return Plan(
         seed=seed,
         users=(user,),
         accounts=accounts,
         bots=bots,
         subscriptions=subscriptions,
-        deliveries=tuple(_deliveries(bots, chance)),
-        strikes=tuple(
-            sorted([*_strikes(chance, traders), *_restores(seed), *crashes], key=lambda one: one.at_seconds)
-        ),
+        deliveries=deliveries,
+        strikes=tuple(sorted(strikes, key=lambda one: one.at_seconds)),
         hand_trades=tuple(_hand_trades(accounts, apart)),
         balances={
             one.account_id: apart.choice((BALANCE, BALANCE_SMALL)) if crashes else BALANCE for one in accounts
         },
         traders=traders,
-        manners=_manners(chance),
+        monitors=monitors,
+        manners=_spoiling(_manners(chance), guards),
         database_loss=chance.choice((0.0, 0.01, 0.03)),
     )
 
@@ -183,12 +203,66 @@ def _strikes(chance: random.Random, traders: int) -> list[Strike]:
             at_seconds=5.0 + (TROUBLE_SECONDS - 25.0) * chance.random(),
             what=what,
             seconds=seconds * (0.5 + chance.random()),
-            trader=chance.randrange(traders),
+            place=chance.randrange(traders),
         )
         for what, seconds, most in (("kill", 2.0, 3), ("freeze", 10.0, 1), ("database", 4.0, 1), ("venue", 5.0, 1), ("halt", 10.0, 1))
         for _ in range(chance.randint(0, most))
     ]  # fmt: skip
     return sorted(strikes, key=lambda one: one.at_seconds)
+
+
+def _guarded(bot: Bot, chance: random.Random) -> Bot:
+    """Let levels stand so near that prices come to them, or as far away as they do by themselves."""
+    if chance.random() < FAR_LEVELS:
+        return bot
+    trailing = chance.choice((None, None, *TrailingMode))
+    shares = chance.choice(((), (), (Decimal("0.5"), Decimal("0.5"))))
+    guard = GuardSettings(
+        targets=tuple(
+            TargetSettings(percent=LEAP_PERCENT * number / 2, share=share)
+            for number, share in enumerate(shares, start=1)
+        ),
+        trailing=trailing,
+        trailing_percent=LEAP_PERCENT / 2,
+        trailing_step_percent=Decimal("0.05"),
+        break_even_after_target=chance.random() < 0.5,
+    )
+    near = chance.choice((LEAP_PERCENT / 2, LEAP_PERCENT))
+    return replace(bot, guard=guard, default_stop_loss_pct=near, default_take_profit_pct=2 * LEAP_PERCENT)
+
+
+def _leaps(chance: random.Random) -> list[Strike]:
+    """Let prices leap up and down, and be told once where they never were."""
+    leap = LEAP_PERCENT / 100
+    kinds = [("rise", 1 + leap), ("fall", 1 - leap), ("rise", 1 + 3 * leap), ("fall", 1 - 3 * leap)]
+    # One outlier at most: two that follow each other on a silent feed agree, and are believed.
+    chosen = [chance.choice(kinds) for _ in range(chance.randint(2, 9))] + [("outlier", OUTLIER)]
+    return [
+        Strike(
+            at_seconds=10.0 + (TROUBLE_SECONDS - 25.0) * chance.random(),
+            what=what,
+            seconds=15.0 * chance.random(),
+            symbol=chance.choice(tuple(SYMBOLS)),
+            factor=factor,
+        )
+        for what, factor in chosen
+    ]
+
+
+def _strikes_at_monitors(chance: random.Random, *, first: int, monitors: int) -> list[Strike]:
+    """Kill and freeze monitors, one of them between its claim and the exit, and let their prices be silent."""
+    if not monitors:
+        return []
+    return [
+        Strike(
+            at_seconds=5.0 + (TROUBLE_SECONDS - 25.0) * chance.random(),
+            what=what,
+            seconds=seconds * (0.5 + chance.random()),
+            place=first + chance.randrange(monitors),
+        )
+        for what, seconds, most in (("kill", 2.0, 2), ("freeze", 6.0, 1), ("claim", 2.0, 2), ("feed_mute", 0.0, 1), ("feed_silent", 50.0, 1), ("feed_dead", 50.0, 1))
+        for _ in range(chance.randint(0, most))
+    ]  # fmt: skip
 
 
 def _restores(seed: int) -> list[Strike]:
@@ -222,6 +296,16 @@ def _hand_trades(accounts: tuple[Account, ...], chance: random.Random) -> list[H
         for _ in range(chance.randint(1, 4))
     ]
     return sorted(trades, key=lambda one: one.at_seconds)
+
+
+def _spoiling(manners: Manners, chance: random.Random) -> Manners:
+    """Let the venue's own lines hang, be rejected or fill nothing."""
+    return replace(
+        manners,
+        stick=chance.choice((0.0, 0.3)),
+        reject=chance.choice((0.0, 0.3)),
+        unfilled=chance.choice((0.0, 0.3)),
+    )
 
 
 def _manners(chance: random.Random) -> Manners:

@@ -1,28 +1,41 @@
 """What must hold at every moment of a history, and what must hold once nothing goes wrong any more."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
 
 from pregao.domain.clock import to_ms
-from pregao.domain.facts import Fact, OrderPlanned
+from pregao.domain.facts import Fact, OrderPlanned, StopTriggered
+from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
-from pregao.domain.position import PositionStatus
+from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.protection import LineStatus
-from pregao.domain.stop import StopStatus
+from pregao.domain.stop import Source, StopStatus, TriggerKind
 from pregao.domain.venue import OrderAttempt
 from pregao.histories.plan import Plan
 from pregao.simulation.books import AlgoStatus
 from pregao.simulation.desk.books import signed_quantity
 from pregao.simulation.desk.folds import fold
-from pregao.simulation.desk.state import ON_ITS_WAY, LineRow, State, place_of
+from pregao.simulation.desk.state import ON_ITS_WAY, ClaimRow, LineRow, State, place_of
+from pregao.simulation.desk.watches import Watching
 from pregao.simulation.exchange import Exchange
 from pregao.simulation.reports import held_of
 
 FOR_EVER_MS = 10**15
+PRICES_KEPT = 200  # of each symbol: more than a minute and a half
+
+
+class Price(NamedTuple):
+    """Where the market was."""
+
+    at: datetime
+    bid: Decimal
+    ask: Decimal
 
 
 class Watch:
@@ -37,6 +50,8 @@ class Watch:
         self._forgotten: dict[str, OrderPlanned] = {}  # attempts whose commit a restore took
         self._halted: int | None = None  # the version of the states since which the desk is halted
         self._acknowledged: dict[str, int] = {}  # the last version each worker has acknowledged
+        self._claimed: set[tuple[str, TriggerKind, int]] = set()
+        self._prices: defaultdict[str, deque[Price]] = defaultdict(partial(deque, maxlen=PRICES_KEPT))
 
     def committed(self, facts: Iterable[Fact], state: State) -> None:
         """Look at what was committed just now."""
@@ -45,7 +60,26 @@ class Watch:
                 if fact.client_order_id in self._planned:
                     self._find(f"attempt {fact.client_order_id} is committed twice")
                 self._planned[fact.client_order_id] = fact
+            elif isinstance(fact, StopTriggered):
+                self._check_claim(fact)
         self._check_limits(state)
+
+    def moved(self, symbol: str, bid: Decimal, ask: Decimal, *, at: datetime) -> None:
+        """Know where the market was."""
+        self._prices[symbol].append(Price(at, bid, ask))
+
+    def _check_claim(self, fact: StopTriggered) -> None:
+        key = (fact.token, fact.trigger.kind, fact.trigger.number)
+        if key in self._claimed:
+            self._find(f"claim {key} is made twice")
+        self._claimed.add(key)
+        if fact.source not in (Source.STREAM, Source.POLL):
+            return
+        is_long, is_stop = fact.stop.direction is Direction.LONG, fact.trigger.kind is TriggerKind.STOP
+        level, since = fact.trigger.level, fact.seen_at - timedelta(seconds=PRICE_AGE_SECONDS_MAX + 1)
+        near = [one.bid if is_long else one.ask for one in self._prices[fact.symbol] if one.at >= since]
+        if near and not (min(near) <= level if is_long is is_stop else max(near) >= level):
+            self._find(f"claim {key} is made on a level that the price never came to")
 
     @property
     def forgotten(self) -> Collection[str]:
@@ -58,6 +92,11 @@ class Watch:
         for name in self._planned.keys() - known:
             self._forgotten[name] = self._planned.pop(name)
             self._sent.discard(name)
+        self._claimed = {
+            (fact.token, fact.trigger.kind, fact.trigger.number)
+            for fact in backup.journal
+            if isinstance(fact, StopTriggered)
+        }
 
     def halted(self, version: int | None) -> None:
         """Know since which version the desk is halted; None: it is not."""
@@ -174,10 +213,17 @@ def _misguarded(state: State, engine: Exchange, *, is_alone: bool) -> list[str]:
 
     What a restored database knows nothing of may be guarded still, as it is held beside ours.
     """
+    stuck = {  # they hang at the venue, perhaps for ever: nothing is entered beside them
+        algo.client_algo_id
+        for account in engine.books.accounts.values()
+        for algo in account.algos.values()
+        if algo.status is AlgoStatus.TRIGGERING
+    }
     told = [
         f"line {one.protection_id} is {one.status}"
         for one in (row.line for row in state.protections.values())
-        if one.status in (LineStatus.PLANNED, LineStatus.UNRESOLVED, LineStatus.TRIGGERING)
+        if one.status in (LineStatus.PLANNED, LineStatus.UNRESOLVED)
+        or (one.status is LineStatus.TRIGGERING and one.protection_id not in stuck)
     ]
     waiting = {
         algo.client_algo_id: algo
@@ -190,6 +236,7 @@ def _misguarded(state: State, engine: Exchange, *, is_alone: bool) -> list[str]:
         position, stop = state.positions[number].position, row.armed.stop
         if position.status is not PositionStatus.OPEN or stop.status is not StopStatus.ARMED:
             continue
+        wanted.add(row.line_id or "")
         foreign = state.foreign_positions.get(place_of(position))
         if stop.stop_price is None or (foreign is not None and foreign.quantity):
             continue  # with what is held beside it the venue may see nothing that could be closed
@@ -200,9 +247,26 @@ def _misguarded(state: State, engine: Exchange, *, is_alone: bool) -> list[str]:
             )
         elif not line.close_position and line.quantity < position.quantity:
             told.append(f"position {number} of account {position.account_id} has a line for a part of it")
-        wanted.add(row.line_id or "")
     left = [name for name in sorted(waiting.keys() - wanted) if is_alone or name in state.protections]
     told += [f"line {name} is left behind" for name in left]
+    return told
+
+
+def unwatched(state: State, engine: Exchange, watching: Watching, *, now: datetime) -> list[str]:
+    """Give the stops that no monitor watches, and those that the price has passed while what they guard is held."""
+    told = []
+    for number, row in sorted(state.stops.items()):
+        armed, held = row.armed, state.positions[number].position
+        if held.status is not PositionStatus.OPEN or armed.left_at is not None:
+            continue
+        if not watching.is_watched((armed.venue, armed.symbol), now=now):
+            told.append(f"nobody watches {armed.symbol}, where position {number} is held")
+        stop, quote = armed.stop, engine.books.quotes[armed.symbol]
+        is_long = stop.direction is Direction.LONG
+        if stop.stop_price is not None and (
+            quote.bid <= stop.stop_price if is_long else quote.ask >= stop.stop_price
+        ):
+            told.append(f"position {number} is held beyond its stop at {stop.stop_price}")
     return told
 
 
@@ -256,6 +320,10 @@ def _unasked(row: LineRow) -> LineRow:
     return replace(row, check_at=None, line=replace(row.line, checks=0))
 
 
+def _without_schedule(row: ClaimRow) -> ClaimRow:
+    return replace(row, claimed=replace(row.claimed, again_at=None))
+
+
 def differs_from_journal(state: State) -> list[str]:
     """Fold the journal again, and give the tables that differ from the state."""
     again = State()
@@ -265,6 +333,8 @@ def differs_from_journal(state: State) -> list[str]:
     folded = {key: replace(row, check_at=None, checks=0) for key, row in again.orders.items()}
     lines = {key: _unasked(row) for key, row in state.protections.items()}
     folded_lines = {key: _unasked(row) for key, row in again.protections.items()}
+    claims = {key: _without_schedule(row) for key, row in state.stop_claims.items()}
+    folded_claims = {key: _without_schedule(row) for key, row in again.stop_claims.items()}
     return [
         f"table {name} is not the fold of the journal"
         for name, one, other in (
@@ -274,6 +344,8 @@ def differs_from_journal(state: State) -> list[str]:
             ("fills", state.fills, again.fills),
             ("daily_results", state.daily_results, again.daily_results),
             ("stops", state.stops, again.stops),
+            ("stop_claims", claims, folded_claims),
+            ("stop_moves", state.stop_moves, again.stop_moves),
             ("protections", lines, folded_lines),
         )
         if one != other

@@ -449,12 +449,13 @@ def _execute(
     goes on with another.
     """
     assert request.execution is not None
-    if ahead.is_unsure or ahead.leaving is None:
+    if ahead.is_unsure:
         return None
     blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
     # The attempt that died is among those that leave: the next one takes its place.
     own = request.quantity_max or ZERO if request.attempt > 1 else ZERO
-    quantity = position.quantity - max(ZERO, ahead.leaving - own)
+    leaving = position.quantity + own if ahead.leaving is None else ahead.leaving
+    quantity = position.quantity - max(ZERO, leaving - own)
     if request.quantity_max is not None:
         quantity = min(quantity, request.quantity_max)
     denial = blocked or (NOTHING_LEFT if quantity <= ZERO else None)
@@ -466,7 +467,7 @@ def _execute(
             denial=denial,
             signal_id=request.signal_id,
             moment=moment,
-            position_id=None if blocked is None else position.position_id,
+            position_id=None if position.quantity == ZERO else position.position_id,
             execution=request.execution,
         )
     return _planned(

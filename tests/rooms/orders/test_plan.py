@@ -457,6 +457,17 @@ class TestPlanExecution:
             OrderDenied, "NOTHING_OPEN", exit_id(held(), execution=self.EXECUTION), None,
         )  # fmt: skip
 
+    async def test_gives_way_where_its_attempt_died_and_a_close_of_all_waits_behind_it(self):
+        """The close waits until nothing is on its way: an order that is tried for ever would never let it go."""
+        desk = books().take(replace(held(), exit_signal_id=SIGNAL))
+
+        assert await self.run(desk, attempt=1) == []
+        [row] = await self.run(desk, attempt=2)
+
+        assert (type(row), row.order_id, row.position_id) == (
+            OrderDenied, exit_id(held(), execution=self.EXECUTION), 1,
+        )  # fmt: skip
+
 
 class TestPlanExit:
     async def run(self, desk, *, attempt=2, in_market=None, standing=1):

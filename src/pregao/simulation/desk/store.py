@@ -53,6 +53,7 @@ from pregao.simulation.desk.state import (
     State,
     StopRow,
 )
+from pregao.simulation.desk.watches import Watching
 from pregao.stops.exit import is_due
 from pregao.stops.follow import HELD
 from pregao.stops.ports import DueExit, LeftOpen, Line
@@ -87,12 +88,15 @@ class MemoryStore:
         clock: Clock,
         moment: Moment = at_once,
         acknowledged: Acknowledged = unheard,
+        watching: Watching | None = None,
     ) -> None:
         """
         Judge what is due by ``clock``; ``moment`` is where a reader waits for the database.
 
-        ``acknowledged`` hears which worker lets nothing out any more that a version of the trading states forbids.
+        ``acknowledged`` hears which worker lets nothing out any more that a version of the trading states forbids;
+        ``watching`` knows which monitor watches what.
         """
+        self._watching = Watching() if watching is None else watching
         self._acknowledged = acknowledged
         self._journal = journal
         self._clock = clock
@@ -111,14 +115,15 @@ class MemoryStore:
 
         return MemoryBooks(read, take_ids=lambda number: list(islice(self._ids, number)))
 
-    async def _read(self) -> State:
+    async def read(self) -> State:
+        """Give what is committed."""
         await self._moment("read")
         return self._journal.state
 
     # --- what waits ---
 
     async def peek_waiting_signals(self, *, limit: int) -> list[WaitingSignal]:
-        state = await self._read()
+        state = await self.read()
         since = self._clock() - timedelta(seconds=RECONCILE_SECONDS_MAX)
         return [
             WaitingSignal(
@@ -161,11 +166,11 @@ class MemoryStore:
         return [asked[signal_id] for _, signal_id in overdue]
 
     async def settled_signals(self, signal_ids: Collection[UUID]) -> list[UUID]:
-        signals = (await self._read()).signals
+        signals = (await self.read()).signals
         return [one for one in signal_ids if one in signals and signals[one].settled_at is not None]
 
     async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
-        state, now = await self._read(), self._clock()
+        state, now = await self.read(), self._clock()
         waiting = [
             row
             for row in state.orders.values()
@@ -177,11 +182,11 @@ class MemoryStore:
         return [(state.accounts[row.account_id].venue, to_waiting_entry(row)) for row in waiting[:limit]]
 
     async def measures(self) -> list[Measure]:
-        state = await self._read()
+        state = await self.read()
         return sorted({one for bot_id in state.bots for one in _measures_of(state, bot_id=bot_id)}, key=str)
 
     async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
-        state = await self._read()
+        state = await self.read()
         busy = {row.position_id for row in state.orders.values() if row.status in ON_ITS_WAY}
         oldest: dict[int | None, OrderRow] = {}
         for row in sorted(waiting_exits(state), key=lambda row: (row.planned_at, row.signal_id)):
@@ -220,7 +225,7 @@ class MemoryStore:
                 transaction.state.orders[order.order_id] = replace(row, check_at=check_at)
 
     async def peek_due_exits(self, *, now: datetime, limit: int) -> list[DueExit]:
-        due = [row for row in (await self._read()).stop_claims.values() if is_due(row.claimed, now=now)]
+        due = [row for row in (await self.read()).stop_claims.values() if is_due(row.claimed, now=now)]
         due.sort(key=lambda row: row.claimed.again_at or now)
         return [
             DueExit(position_id=row.claimed.position_id, venue=row.venue, symbol=row.symbol)
@@ -251,20 +256,20 @@ class MemoryStore:
                     orders[row.order_id] = replace(row, check_at=now)
 
     async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
-        state = await self._read()
+        state = await self.read()
         rows = [
             row for row in state.orders.values() if row.account_id == account_id and row.status in ON_ITS_WAY
         ]
         return [_to_live_order(row) for row in sorted(rows, key=lambda row: row.planned_at)]
 
     async def find_live_order(self, order_id: str) -> LiveOrder | None:
-        row = (await self._read()).orders.get(order_id)
+        row = (await self.read()).orders.get(order_id)
         return None if row is None or row.attempt == 0 else _to_live_order(row)
 
     async def explain_trades(
         self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
     ) -> tuple[list[VenueTrade], bool]:
-        state = await self._read()
+        state = await self.read()
         here = [row for row in state.orders.values() if row.account_id == account_id and row.symbol == symbol]
         ours = {row.exchange_order_id: row.client_order_id for row in here if row.exchange_order_id}
         explained = [
@@ -277,7 +282,7 @@ class MemoryStore:
     # --- what is held ---
 
     async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
-        state = await self._read()
+        state = await self.read()
         places = {
             (one.symbol, one.position_side): [ZERO, ZERO]
             for one in state.live()
@@ -298,7 +303,7 @@ class MemoryStore:
         ]
 
     async def held_symbols(self, account_id: int) -> list[tuple[Venue, str, datetime]]:
-        state = await self._read()
+        state = await self.read()
         since: dict[str, datetime] = {}
         for row in _live_rows(state, account_id):
             symbol = row.position.symbol
@@ -320,7 +325,7 @@ class MemoryStore:
         return marked
 
     async def forgetful_accounts(self, venue: Venue) -> list[int]:
-        state = await self._read()
+        state = await self.read()
         return [
             number
             for number, row in sorted(state.account_checks.items())
@@ -411,7 +416,7 @@ class MemoryStore:
     async def standing_lines(
         self, *, account_id: int | None = None, position_id: int | None = None
     ) -> list[Line]:
-        rows = [row.line for row in (await self._read()).protections.values()]
+        rows = [row.line for row in (await self.read()).protections.values()]
         here = [
             line
             for line in rows
@@ -421,7 +426,7 @@ class MemoryStore:
         return sorted(here, key=lambda line: (line.position_id, line.version))
 
     async def peek_unarmed(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
-        state = await self._read()
+        state = await self.read()
         return [
             (number, venue, row.position.symbol)
             for number, row in sorted(state.positions.items())
@@ -431,7 +436,7 @@ class MemoryStore:
         ][:limit]
 
     async def peek_misplaced(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
-        state = await self._read()
+        state = await self.read()
         return [
             (number, row.armed.venue, row.armed.symbol)
             for number, row in sorted(state.stops.items())
@@ -449,7 +454,7 @@ class MemoryStore:
         return row.line_price != stop.stop_price or row.line_quantity is not None
 
     async def peek_unleft(self, venues: Collection[Venue], *, limit: int) -> list[StopDisarmed]:
-        state = await self._read()
+        state = await self.read()
         return [
             StopDisarmed(
                 happened_at=row.updated_at,
@@ -467,32 +472,38 @@ class MemoryStore:
         ][:limit]
 
     async def peek_open(self, venues: Collection[Venue], *, limit: int) -> list[LeftOpen]:
-        state = await self._read()
+        state = await self.read()
         found = []
         for number, row in sorted(state.stops.items()):
-            position, own = (
+            armed, position, own = (
+                row.armed,
                 state.positions[number].position,
                 [line for line in state.protections.values() if line.line.position_id == number],
             )
-            if row.armed.left_at is not None or not row.armed.is_required or row.armed.venue not in venues:
+            if armed.left_at is not None or not armed.is_required or armed.venue not in venues:
                 continue
             if position.status not in HELD or any(_guards(one.line, position) for one in own):
+                continue
+            pair, is_armed = (armed.venue, armed.symbol), armed.stop.status is StopStatus.ARMED
+            if is_armed and self._watching.is_watched(pair, now=self._clock()):
                 continue
             ends = [
                 one.ended_at for one in own if one.acknowledged_at is not None and one.ended_at is not None
             ]
+            if (told := self._watching.told.get(pair)) is not None:
+                ends.append(told.told_at)
             found.append(
                 LeftOpen(
                     position_id=number,
                     account_id=position.account_id,
                     signal_id=position.signal_id,
-                    since=max([row.armed.held_since, *ends]),
+                    since=max([armed.held_since, *ends]),
                 )
             )
         return found[:limit]
 
     async def peek_told_open(self, venues: Collection[Venue]) -> list[LeftOpen]:
-        state = await self._read()
+        state = await self.read()
         told: dict[int, PositionUnguarded] = {}
         for fact in state.journal:
             if isinstance(fact, PositionUnguarded):
@@ -508,14 +519,13 @@ class MemoryStore:
         ]
 
     async def is_watched(self, venue: Venue, symbol: str) -> bool:
-        """No: a history has no monitors."""
-        del venue, symbol
-        return False
+        await self._moment("read")
+        return self._watching.is_watched((venue, symbol), now=self._clock())
 
     # --- what may be traded ---
 
     async def read_watched(self) -> Watched:
-        state = await self._read()
+        state = await self.read()
         states = standing_states(state)
         users = {one.subject for one in states if one.level is ScopeLevel.USER}
         return Watched(
