@@ -29,6 +29,9 @@ ERRORS = re.compile(
 NO_CODES = {
     "LC_ALL",  # the embedded server's environment
     "PG_VERSION",  # a file of its cluster
+    "NO_MOVE",  # what a model may say
+    "PRICE_DOWN",
+    "PRICE_UP",
 }
 OWN_CODES = {"PRICE_MOVE", "TRADING_STATE"}
 """Checks whose verdicts end a signal under codes of their own, not under their name and _DECLINED."""

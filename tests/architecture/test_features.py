@@ -46,6 +46,7 @@ PROMISED = {
     124,
     125,  # the risk rules and figures
     126,  # the paper exchange costs what a venue costs
+    127,  # models
     140,
     141,
     143,

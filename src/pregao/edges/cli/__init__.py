@@ -39,6 +39,7 @@ GROUPS = {
     "journal": "journal",
     "data": "candles",
     "backtest": "backtests",
+    "model": "models",
 }
 # command that stands alone: the file whose `app` has it
 ALONE = {

@@ -1,0 +1,305 @@
+"""`pregao model`: teach models, say what they are worth, ask them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pregao.edges.cli import _fail, _settings
+from pregao.edges.cli.backtests import (
+    DEFAULT_FEE_BPS,
+    CandlesName,
+    FeeBps,
+    Json,
+    Since,
+    SlippageBps,
+    Symbol,
+    TimeframeName,
+    Until,
+    _bar,
+    _candles,
+    _instant,
+)
+from pregao.edges.cli.backtests import _told_apart as _told_apart_there
+from pregao.edges.cli.shown import show_fields, show_rows
+
+if TYPE_CHECKING:
+    from pregao.edges.model_files.store import ModelFolder
+    from pregao.research.models.manifest import Manifest
+    from pregao.research.models.scores import Score, Traded
+
+app = typer.Typer(help="Models that say how likely a move is.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="What the model is called, such as btc_1h.")]
+ConfidenceMin = Annotated[
+    float, typer.Option("--confidence", min=0.0, max=1.0, help="Trade only what is at least as sure.")
+]
+DEFAULT_CONFIDENCE = 0.5
+
+LISTED = {
+    "name": "model",
+    "of": "of",
+    "horizon": "horizon",
+    "barrier": "barrier",
+    "rows": "taught with",
+    "until": "until",
+    "gain": "gain over base rate",
+    "better": "better",
+    "made_at": "made",
+}
+BINS = {"range": "confidence", "count": "answers", "confidence": "said", "right": "came"}
+
+
+@app.callback()
+def model() -> None:
+    """Models that say how likely a move is."""
+
+
+@app.command()
+def train(
+    name: Name,
+    *,
+    data: CandlesName,
+    horizon: Annotated[int, typer.Option(help="Candles within which a barrier must be reached.")] = 24,
+    barrier: Annotated[
+        float, typer.Option(help="How far the barriers are, in average true ranges of 14 candles.")
+    ] = 2.0,
+    folds: Annotated[
+        int, typer.Option(help="Stretches that a walk forward is scored on, each after what taught it.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="The same seed and candles give the same model.")] = 0,
+    rounds: Annotated[int, typer.Option(help="Trees of each kind of answer.")] = 150,
+    calibration: Annotated[
+        str, typer.Option(help="How probabilities are set right: sigmoid, or isotonic where there are many.")
+    ] = "sigmoid",
+    confidence: ConfidenceMin = DEFAULT_CONFIDENCE,
+    fee_bps: FeeBps = DEFAULT_FEE_BPS,
+    slippage_bps: SlippageBps = 0.0,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a model on candles, score it on later ones by walking forward, and keep it under a name."""
+    with _told_apart():
+        from pregao.edges.model_files.store import require_name
+        from pregao.research.backtests.terms import Terms
+        from pregao.research.models.labels import Question
+        from pregao.research.models.teaching import Recipe
+        from pregao.research.models.trained import train as train_model
+
+        require_name(name)
+        recipe = Recipe(
+            question=Question(horizon=horizon, barrier=barrier), seed=seed, rounds=rounds, method=calibration
+        )
+        terms = Terms(fee_bps=fee_bps, slippage_bps=slippage_bps)
+        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        with _bar(folds + 1, shown=not as_json) as advance:
+            trained = train_model(
+                candles, recipe, folds=folds, confidence_min=confidence, terms=terms, on_done=advance
+            )
+        manifest = _folder().keep(name, trained, now=datetime.now(UTC))
+    _show_manifest(manifest, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    *,
+    data: CandlesName,
+    confidence: ConfidenceMin = DEFAULT_CONFIDENCE,
+    fee_bps: FeeBps = DEFAULT_FEE_BPS,
+    slippage_bps: SlippageBps = 0.0,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model on candles that are newer than all it was made of."""
+    with _told_apart():
+        from pregao.research.backtests.terms import Terms
+        from pregao.research.models.trained import evaluate as evaluate_model
+
+        terms = Terms(fee_bps=fee_bps, slippage_bps=slippage_bps)
+        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        read = _folder().get(name)
+        score, traded = evaluate_model(candles, read, confidence_min=confidence, terms=terms)
+    if as_json:
+        told = {"model": read.model, "candles": candles.label, **_told_of(score, traded)}
+        typer.echo(json.dumps(told))
+        return
+    show_fields([("model", read.model), ("candles", candles.label), *_score_fields(score, traded)])
+    _show_calibration(score)
+
+
+@app.command("list")
+def show_list(*, as_json: Json = False) -> None:
+    """Show the models there are."""
+    with _told_apart():
+        manifests = _folder().list()
+    rows = [
+        {
+            "name": one.name,
+            "model": one.model,
+            "of": one.label,
+            "horizon": one.recipe.question.horizon,
+            "barrier": one.recipe.question.barrier,
+            "rows": one.taught_rows,
+            "until": _instant(one.looked_at_until_ms),
+            "gain": round(one.score.gain, 4),
+            "better": one.score.is_better,
+            "made_at": one.made_at,
+        }
+        for one in manifests
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    show_rows(
+        [{**row, "better": "yes" if row["better"] else "no"} for row in rows],
+        LISTED,
+        empty="No models yet: make one with `pregao model train`.",
+    )
+
+
+@app.command()
+def show(name: Name, *, as_json: Json = False) -> None:
+    """Show what a model foretells, what it was made of, what it is worth, and whether its file is the one that was made."""
+    with _told_apart():
+        folder = _folder()
+        folder.get(name)
+        manifest = folder.get_manifest(name)
+    _show_manifest(manifest, as_json=as_json)
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a model and its file."""
+    with _told_apart():
+        _folder().remove(name)
+    typer.echo(f"{name} is removed. Whoever asks for it falls back on technical analysis alone.")
+
+
+@app.command()
+def predict(
+    name: Name,
+    *,
+    data: CandlesName,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a model makes of the last of some candles."""
+    with _told_apart():
+        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        said = _folder().get(name).predict(candles)
+    told = {**asdict(said), "signal": said.signal.value, "confidence_pct": said.confidence_pct}
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    show_fields(
+        [
+            ("model", said.model),
+            ("candle", f"{candles.label} {_instant(said.bar_opened_at_ms)}"),
+            ("says", f"{said.direction} ({said.signal}), {said.confidence_pct:.1f} % sure"),
+        ]
+    )
+
+
+def _folder() -> "ModelFolder":
+    from pregao.edges.model_files.store import ModelFolder
+
+    return ModelFolder(_settings().state_dir / "models")
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    from pregao.edges.model_files.store import ModelMissingError
+    from pregao.research.models.labels import LabelsUnusableError
+    from pregao.research.models.predictor import ModelUnusableError, PredictionImpossibleError
+    from pregao.research.models.teaching import TeachingImpossibleError
+
+    try:
+        with _told_apart_there():
+            yield
+    except (
+        LabelsUnusableError,
+        ModelMissingError,
+        ModelUnusableError,
+        PredictionImpossibleError,
+        TeachingImpossibleError,
+    ) as wrong:
+        _fail(str(wrong))
+
+
+def _show_manifest(manifest: "Manifest", *, as_json: bool) -> None:
+    if as_json:
+        told = {**asdict(manifest), **_told_of(manifest.score, manifest.traded), "model": manifest.model}
+        typer.echo(json.dumps(told))
+        return
+    question = manifest.recipe.question
+    show_fields(
+        [
+            ("model", manifest.model),
+            ("of", f"{manifest.label}, from {manifest.source}"),
+            ("asked", f"{question.barrier:g} ATR up or down within {question.horizon} candles"),
+            ("taught with", f"{manifest.taught_rows:,} candles, set right by {manifest.calibrated_rows:,}"),
+            ("looked at", f"{_instant(manifest.taught_since_ms)} to {_instant(manifest.looked_at_until_ms)}"),
+            ("figures", f"{len(manifest.features)}, version {manifest.features_version}"),
+            ("seed", manifest.recipe.seed),
+            ("made", f"{manifest.made_at}, {_versions(manifest)}"),
+            ("file", f"{manifest.file}, {manifest.file_bytes:,} bytes"),
+            *_score_fields(manifest.score, manifest.traded),
+        ]
+    )
+    _show_calibration(manifest.score)
+
+
+def _versions(manifest: "Manifest") -> str:
+    return " ".join(f"{name} {told}" for name, told in manifest.versions.items())
+
+
+def _score_fields(score: "Score", traded: "Traded") -> list[tuple[str, Any]]:
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in score.shares.items())
+    return [
+        ("tried on", f"{score.rows:,} candles it had not seen: {shares}"),
+        ("verdict", score.verdict),
+        ("log loss", f"{score.log_loss:.4f}, base rate {score.log_loss_base:.4f}"),
+        ("Brier", f"{score.brier:.4f}, base rate {score.brier_base:.4f}"),
+        ("right", f"{score.accuracy:.1%}, base rate {score.accuracy_base:.1%}"),
+        (
+            f"traded from {traded.confidence_min:.0%}",
+            (
+                f"{traded.return_pct:+.2f} % after {traded.fees:,.2f} in fees ({traded.fee_bps:g} bps), {traded.trades} trades, "
+                f"{traded.win_rate_pct:.1f} % won, largest drawdown {traded.drawdown_max_pct:.2f} %, Sharpe {traded.sharpe:.2f}"
+            ),
+        ),
+    ]
+
+
+def _show_calibration(score: "Score") -> None:
+    rows = [
+        {
+            "range": f"{one.low:.0%} to {one.high:.0%}",
+            "count": f"{one.count:,}",
+            "confidence": f"{one.confidence:.1%}",
+            "right": f"{one.right:.1%}",
+        }
+        for one in score.calibration
+    ]
+    show_rows(rows, BINS, empty="")
+
+
+def _told_of(score: "Score", traded: "Traded") -> dict[str, Any]:
+    return {
+        "score": asdict(score) | {"is_better": score.is_better, "verdict": score.verdict},
+        "traded": asdict(traded),
+    }

@@ -1,0 +1,73 @@
+"""`pregao model` as a person types it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pregao.edges.cli import models
+from tests.rooms.research.made import CANDLE_FILES
+
+PERP = str(CANDLE_FILES / "perp_BTCUSDT_5m_2023.csv.gz")
+pytestmark = pytest.mark.skipif(not CANDLE_FILES.exists(), reason="the real series lie beside the repository")
+
+
+@pytest.fixture
+def typed(tmp_path):
+    def run(*words):
+        return CliRunner().invoke(models.app, words, env={"PREGAO_STATE_DIR": str(tmp_path)})
+
+    return run
+
+
+def read(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_model_from_its_training_to_its_end(typed):
+    trained = read(
+        typed(
+            "train", "btc_5m", "--data", PERP, "--until", "2023-02-04", "--rounds", "5", "--folds", "2",
+            "--barrier", "3", "--seed", "7", "--json",
+        )
+    )  # fmt: skip
+    assert trained["recipe"]["seed"] == 7
+    assert "base rate" in trained["score"]["verdict"]
+
+    [listed] = read(typed("list", "--json"))
+    assert listed["model"] == trained["model"] == read(typed("show", "btc_5m", "--json"))["model"]
+
+    shown = typed("show", "btc_5m").stdout
+    assert trained["score"]["verdict"] in shown
+    assert "3 ATR up or down within 24 candles" in shown
+
+    judged = read(typed("evaluate", "btc_5m", "--data", PERP, "--json"))
+    assert judged["score"]["rows"] > 1_000
+
+    said = read(typed("predict", "btc_5m", "--data", PERP, "--json"))
+    assert said["model"] == trained["model"]
+    assert said["signal"] in {"buy", "sell", "neutral"}
+
+    assert typed("remove", "btc_5m").exit_code == 0
+    assert read(typed("list", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("show", "none"), "MODEL_MISSING"),
+        (("remove", "none"), "MODEL_MISSING"),
+        (("train", "Upper Case", "--data", PERP), "MODEL_NAME_UNUSABLE"),
+        (("train", "a", "--data", PERP, "--horizon", "0"), "LABELS_OUT_OF_RANGE"),
+        (("train", "a", "--data", PERP, "--calibration", "none"), "RECIPE_OUT_OF_RANGE"),
+        (("train", "a", "--data", PERP, "--since", "2023-02-07"), "LESSONS_TOO_FEW"),
+        (("train", "a", "--data", "none_1h"), "CANDLES_MISSING"),
+    ],
+)
+def test_what_a_person_can_correct_is_said_in_one_line(typed, words, code):
+    refused = typed(*words)
+
+    assert refused.exit_code == 1
+    [told] = refused.stderr.strip().splitlines()
+    assert told.startswith(f"{code}: ")
