@@ -46,8 +46,10 @@ pytestmark = [
 
 
 @asynccontextmanager
-async def browsing(desk: WholeDesk, *, locale: str = "en-US") -> AsyncIterator[Page]:
-    """Open a browser at the first user's sign-in; what it complains of at the end is the test's failure."""
+async def browsing(
+    desk: WholeDesk, *, locale: str = "en-US", expected: tuple[str, ...] = ()
+) -> AsyncIterator[Page]:
+    """Open a browser at the first user's sign-in; what it complains of at the end is the test's failure, if not ``expected``."""
     complaints: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
@@ -63,7 +65,7 @@ async def browsing(desk: WholeDesk, *, locale: str = "en-US") -> AsyncIterator[P
             yield page
         finally:
             await browser.close()
-    assert [one for one in complaints if not any(part in one for part in OFFLINE)] == []
+    assert [one for one in complaints if not any(part in one for part in (*OFFLINE, *expected))] == []
 
 
 async def come_in(page: Page) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pregao.accounts.principal import Principal
 from pregao.accounts.sealing import Credentials, SealedCredentials
-from pregao.accounts.sessions import ApiToken, Login, Session, Ticket
+from pregao.accounts.sessions import ApiToken, HalfLogin, Login, SecondFactor, Session, Ticket
 from pregao.domain.account import Account
 from pregao.domain.clearing import Forgotten, Standing
 from pregao.domain.facts import Fact
@@ -302,8 +302,10 @@ class Logins(Protocol):
         """Give the addresses this user's sessions of late were begun from, ended ones too."""
         ...
 
-    async def start_session(self, session: Session, *, token_sha256: str, password_hash: str) -> bool:
-        """Keep a session, if the user is active and still has this password."""
+    async def start_session(
+        self, session: Session, *, token_sha256: str, password_hash: str, has_code: bool
+    ) -> bool:
+        """Keep a session, if the user is active, still has this password, and gave a code where he needs one."""
         ...
 
     async def renew_password(self, user_id: UUID, *, former_hash: str, password_hash: str) -> None:
@@ -318,6 +320,10 @@ class Logins(Protocol):
         """End one session of the user; None when he has none such."""
         ...
 
+    async def end_other_sessions(self, user_id: UUID, *, but: UUID | None, now: datetime) -> int:
+        """End all sessions of the user but this one, and say how many."""
+        ...
+
     async def tokens(self, user_id: UUID) -> Sequence[ApiToken]:
         """Give the user's API tokens, latest first, revoked ones too."""
         ...
@@ -328,6 +334,70 @@ class Logins(Protocol):
 
     async def revoke_token(self, token_id: UUID, *, user_id: UUID, now: datetime) -> ApiToken | None:
         """Revoke one API token of the user; None when he has none such. Twice is once."""
+        ...
+
+
+class SecondFactors(Protocol):
+    """What makes users' codes, sealed; and recovery codes, known by their SHA-256 in hex."""
+
+    async def find(self, user_id: UUID) -> SecondFactor | None:
+        """
+        Give the user's, whether it counts already or waits for its first code.
+
+        :raises SealError: when the master key at hand does not open it.
+        """
+        ...
+
+    async def begin(self, user_id: UUID, secret: str, *, now: datetime) -> bool:
+        """Keep a secret until its first code; say whether it was kept: what counts already is not replaced."""
+        ...
+
+    async def confirm(
+        self,
+        factor: SecondFactor,
+        *,
+        step: int,
+        codes_sha256: Collection[str],
+        but: UUID | None,
+        now: datetime,
+    ) -> bool:
+        """Make this very one count from now on, with these recovery codes, and end the user's other sessions; once."""
+        ...
+
+    async def try_code(self, user_id: UUID, *, now: datetime) -> datetime | None:
+        """Count a try of the app's code as wrong, and give nothing; or give until when there may be no more."""
+        ...
+
+    async def take_step(self, user_id: UUID, step: int) -> bool:
+        """Take the code of a step, unless it was taken before, or a later one was; its try was not wrong then."""
+        ...
+
+    async def take_recovery_code(self, user_id: UUID, code_sha256: str, *, now: datetime) -> bool:
+        """Take a recovery code that nobody has used."""
+        ...
+
+    async def renew_recovery_codes(self, user_id: UUID, codes_sha256: Collection[str]) -> bool:
+        """Keep these in place of the former ones, where a second factor counts."""
+        ...
+
+    async def recovery_codes_left(self, user_id: UUID) -> int:
+        """Count those nobody has used."""
+        ...
+
+    async def forget(self, user_id: UUID) -> bool:
+        """Forget it with its recovery codes; say whether it counted until now."""
+        ...
+
+    async def keep_half(self, half: HalfLogin) -> None:
+        """Keep a login that waits for its code."""
+        ...
+
+    async def find_half(self, ticket_sha256: str, *, now: datetime) -> HalfLogin | None:
+        """Give it; None where it ended, is too old, or never was."""
+        ...
+
+    async def end_half(self, ticket_sha256: str) -> None:
+        """Forget it."""
         ...
 
 

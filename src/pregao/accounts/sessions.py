@@ -1,4 +1,4 @@
-"""What a user can prove himself with: a password, a session after a login, tokens for his programs."""
+"""What a user can prove himself with: a password and a code, a session after a login, tokens for his programs."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ class Login:
 
     user: User
     password_hash: str = field(repr=False)
+    second_factor_since: datetime | None  # None: the password alone lets him in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,26 @@ class ApiToken:
     expires_at: datetime | None  # None: until it is revoked
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactor:
+    """What makes a user's codes; whether it counts stands beside his password."""
+
+    user_id: UUID
+    secret: str = field(repr=False)  # base32
+    begun_at: datetime
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfLogin:
+    """A password that was right, while its owner looks for the code. The ticket was given once and is kept as SHA-256."""
+
+    ticket_sha256: str = field(repr=False)
+    email: str
+    password_hash: str = field(repr=False)
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

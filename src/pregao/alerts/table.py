@@ -16,6 +16,7 @@ Which fact is an alert, how bad it is, and what it says: the whole table.
 | DecisionPending              | approval_waiting    | WARNING                                | the desk            |
 | HealthAlarmed                | health              | as it says; over INFO                  | the desk            |
 | DatabaseCleared              | database_cleared    | WARNING                                | the desk            |
+| ActionTaken, a reset         | second_factor_reset | WARNING                                | the desk, the user  |
 | PositionChanged to closed    | trade_executed      | INFO when nothing is lost, else WARNING | the desk, the owner |
 
 What is no fact but stands in the state for a while is in `conditions.py`.
@@ -28,6 +29,7 @@ from uuid import UUID
 
 from pregao.domain.alert import AlertKind, AlertLevel
 from pregao.domain.facts import (
+    ActionTaken,
     DatabaseCleared,
     DecisionPending,
     ExecutionMoved,
@@ -53,6 +55,7 @@ from pregao.domain.upkeep import AlarmName, Severity
 LOSS_CODES = frozenset({"DAILY_LOSS_AT_LIMIT"})
 """Denials that are told; the others stand in the receipt of their signal."""
 DRAWDOWN = "MONTHLY_DRAWDOWN"
+SECOND_FACTOR_RESET = "delete_second_factor"  # the API's name for what an admin does for somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +352,23 @@ def _cleared(fact: DatabaseCleared, _names: Names) -> Saying:
     )
 
 
+def _acted(fact: ActionTaken, _names: Names) -> Saying | None:
+    if fact.action != SECOND_FACTOR_RESET or fact.status >= 400:
+        return None
+    user_id, email = fact.targets.get("user_id"), fact.targets.get("email", "")
+    return Saying(
+        kind=AlertKind.SECOND_FACTOR_RESET,
+        level=AlertLevel.WARNING,
+        title=f"The second factor of {email} was turned off",
+        text="An admin did it, and ended the user's sessions. If nobody asked for it, change both passwords.",
+        key=f"second_factor_reset:{fact.action_id}",
+        subject=f"user:{user_id}",
+        numbers={"reset_by": fact.targets.get("reset_by", ""), "source_address": fact.source_address},
+        user_id=None if user_id is None else UUID(user_id),
+        once=True,
+    )
+
+
 HEALTH_TEXTS = {
     AlarmName.ERROR_RATE_HIGH: "Venues and destinations refuse too much of what is sent.",
     AlarmName.WORKERS_STUCK: "Signals come, and nobody works.",
@@ -398,5 +418,6 @@ TABLE: Mapping[type[Fact], Says] = {
     DecisionPending: _pending,
     HealthAlarmed: _health,
     DatabaseCleared: _cleared,
+    ActionTaken: _acted,
     PositionChanged: _closed,
 }

@@ -63,6 +63,7 @@ from pregao.edges.postgres.preflights import BELL as PREFLIGHT
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import BELL as SCREENER
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
+from pregao.edges.postgres.second_factors import PostgresSecondFactors
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
@@ -107,6 +108,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         users=PostgresUserBooks(journal),
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(),
+        second_factors=PostgresSecondFactors(journal.pool, vault=vault),
         people=PostgresPeople(journal.pool),
         actions=actions,
         record_action=actions.record,

@@ -52,6 +52,9 @@ class AlertKind(StrEnum):
     SCREENER_FAILING = "screener_failing"  # the list could not be made several times in a row
     DATABASE_CLEARED = "database_cleared"  # somebody deleted what had happened
     DATABASE_RESTORED = "database_restored"  # the database forgot what it knew
+    SECOND_FACTOR_RESET = (
+        "second_factor_reset"  # an admin turned off what proves somebody beside his password
+    )
     TEST = "test"  # somebody tries the channels
 
 

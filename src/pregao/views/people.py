@@ -17,6 +17,7 @@ class UserLine:
     accounts: int
     active_subscriptions: int
     last_login_at: datetime | None
+    second_factor_since: datetime | None  # None: the password alone lets him in
     created_at: datetime
     updated_at: datetime
 

@@ -13,6 +13,7 @@ from pregao.alerts.table import TABLE, AccountName, Names, PositionName, say
 from pregao.alerts.tell import desk_trades, say_win_rate
 from pregao.domain.alert import AlertKind, AlertLevel
 from pregao.domain.facts import (
+    ActionTaken,
     DatabaseCleared,
     DecisionPending,
     ExecutionMoved,
@@ -100,6 +101,16 @@ def pending() -> DecisionPending:
     )  # fmt: skip
 
 
+def acted(action: str = "delete_second_factor", **changes) -> ActionTaken:
+    given = {
+        "action_id": UUID(int=9), "user_id": UUID(int=2), "principal": "session", "source_address": "192.0.2.7",
+        "user_agent": "", "method": "DELETE", "path": "/api/v1/admin/users/x/second-factor", "status": 200,
+        "targets": {"user_id": str(ANA), "email": "ana@desk.test", "reset_by": "olga@desk.test, session"},
+        "error_code": None, "duration_ms": 3,
+    }  # fmt: skip
+    return ActionTaken(happened_at=NOON, action=action, **{**given, **changes})
+
+
 LOSS, WIN = closed(held(), pnl="-12.5"), closed(held(), pnl="3")
 SAID = {
     "unguarded": (unguarded(), "position_unguarded", "CRITICAL", ANA),
@@ -139,6 +150,7 @@ SAID = {
         ),
         "database_cleared", "WARNING", None,
     ),
+    "second factor reset": (acted(), "second_factor_reset", "WARNING", ANA),
     "not well": (health(), "health", "CRITICAL", None),
     "a little unwell": (health(severity=Severity.WARNING), "health", "WARNING", None),
     "well again": (health(is_on=False), "health", "INFO", None),
@@ -164,7 +176,14 @@ class TestSay:
 
     @pytest.mark.parametrize(
         "fact",
-        [foreign("0"), denied("SYMBOL_OWNED"), moved(ExecutionStatus.EXECUTED), changed(held())],
+        [
+            foreign("0"),
+            denied("SYMBOL_OWNED"),
+            moved(ExecutionStatus.EXECUTED),
+            changed(held()),
+            acted("post_bot"),
+            acted(status=409, error_code="SECOND_FACTOR_OFF"),
+        ],
         ids=lambda fact: type(fact).__name__,
     )
     def test_says_nothing_of_what_is_no_news(self, fact):

@@ -49,6 +49,7 @@ COLUMNS = {
     "accounts": "accounts",
     "active_subscriptions": "subscriptions",
     "last_login_at": "last login",
+    "second_factor_since": "second factor",
 }
 TOKEN_COLUMNS = {
     "token_id": "id",
@@ -171,6 +172,16 @@ def password(user: Named, *, ask_password: Prompted = False, as_json: Json = Fal
     body: dict[str, Any] = _password(asked=ask_password)
     body = body or {"reset_password": True}
     _say_password(call("PATCH", f"/admin/users/{find_user_id(user)}", body=body), as_json=as_json)
+
+
+@app.command(name="reset-second-factor")
+def reset_second_factor(user: Named, *, as_json: Json = False) -> None:
+    """Turn off the second factor of a user who lost his app and his codes; his sessions end."""
+    shown = call("DELETE", f"/admin/users/{find_user_id(user)}/second-factor")
+    if as_json:
+        show_json(shown)
+        return
+    print("The second factor is off: the password alone lets in.")
 
 
 @app.command()

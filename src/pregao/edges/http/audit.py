@@ -25,7 +25,7 @@ from pregao.edges.http.login_limits import network_of
 from pregao.edges.ids import uuid7
 
 DOORS = frozenset(
-    {"/console/sign-in", "/console/sign-out", "/console/first-run"}
+    {"/console/sign-in", "/console/sign-in/code", "/console/sign-out", "/console/first-run"}
 )  # to the pages, which only read
 EXPORTS = ("/export", "/export-csv")
 RECORD_SECONDS_MAX = 2.0  # a database this slow is as good as away: the caller has waited enough

@@ -11,6 +11,7 @@ from pregao.accounts.ports import (
     Logins,
     Passwords,
     RegisterPaperAccount,
+    SecondFactors,
     Tickets,
     TradingStateBooks,
     UserBooks,
@@ -76,6 +77,7 @@ class Desk:
     users: UserBooks
     logins: Logins
     passwords: Passwords
+    second_factors: SecondFactors
     people: People
     actions: Actions
     record_action: RecordAction

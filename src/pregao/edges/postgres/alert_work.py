@@ -20,7 +20,7 @@ from pregao.alerts.conditions import (
     Condition,
 )
 from pregao.alerts.ports import Address, Batch, ChannelError, Delivery, Queued, WinRate
-from pregao.alerts.table import LOSS_CODES, TABLE, AccountName, Names, PositionName
+from pregao.alerts.table import LOSS_CODES, SECOND_FACTOR_RESET, TABLE, AccountName, Names, PositionName
 from pregao.domain.alert import AlertKind, AlertLevel, Channel
 from pregao.domain.facts import Fact, TradingStateSet
 from pregao.domain.trading_state import ScopeLevel
@@ -43,6 +43,7 @@ WHERE (epoch, xid, seq) > ($1, $2::text::xid8, $3) AND (epoch < $4 OR xid < $5::
   AND (kind <> 'PositionChanged' OR fact -> 'position' ->> 'status' = 'closed')
   AND (kind <> 'OrderDenied' OR fact ->> 'code' = ANY($7::text[]))
   AND (kind <> 'ExecutionMoved' OR fact ->> 'status' = 'blocked')
+  AND (kind <> 'ActionTaken' OR fact ->> 'action' = $9)
 ORDER BY epoch, xid, seq LIMIT $8
 """
 CURSOR = """
@@ -214,6 +215,7 @@ class PostgresTellingBook:
             [kind.__name__ for kind in TABLE],
             sorted(LOSS_CODES),
             limit,
+            SECOND_FACTOR_RESET,
         )
         if len(rows) == limit:
             last = rows[-1]

@@ -32,15 +32,17 @@ NOTE_SESSION = "UPDATE sessions SET last_used_at = $2 WHERE session_id = $1 AND 
 NOTE_PROGRAM = "UPDATE api_tokens SET last_used_at = $2 WHERE token_id = $1"
 
 FIND_LOGIN = """
-SELECT u.*, p.password_hash FROM users AS u JOIN passwords AS p USING (user_id) WHERE u.email = $1 AND u.is_active
+SELECT u.*, p.password_hash, p.second_factor_since
+FROM users AS u JOIN passwords AS p USING (user_id) WHERE u.email = $1 AND u.is_active
 """
 
-# The locks make a login wait for whoever changes the password or the user just now, and then see it changed.
+# The locks make a login wait for whoever changes the password, the second factor or the user just now, and then see
+# it changed.
 START_SESSION = """
 INSERT INTO sessions (session_id, token_sha256, user_id, created_at, expires_at, last_used_at, source_address, user_agent)
 SELECT $1, $2, u.user_id, $4, $5, $4, $6, $7
 FROM users AS u JOIN passwords AS p USING (user_id)
-WHERE u.user_id = $3 AND u.is_active AND p.password_hash = $8
+WHERE u.user_id = $3 AND u.is_active AND p.password_hash = $8 AND ($9 OR p.second_factor_since IS NULL)
 FOR SHARE OF u, p
 RETURNING session_id
 """
@@ -57,6 +59,10 @@ ADDRESSES = "SELECT DISTINCT source_address FROM sessions JOIN users USING (user
 SESSIONS = "SELECT * FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY session_id DESC"
 END_SESSION = """
 UPDATE sessions SET expires_at = $3 WHERE session_id = $1 AND user_id = $2 AND expires_at > $3 RETURNING *
+"""
+END_OTHERS = """
+UPDATE sessions SET expires_at = $2
+WHERE user_id = $1 AND expires_at > $2 AND session_id IS DISTINCT FROM $3 RETURNING session_id
 """
 
 TOKENS = "SELECT * FROM api_tokens WHERE user_id = $1 ORDER BY token_id DESC"
@@ -90,12 +96,20 @@ class PostgresLogins:
 
     async def find_login(self, email: str) -> Login | None:
         row = await self._pool.fetchrow(FIND_LOGIN, email)
-        return None if row is None else Login(user=to_value(row, User), password_hash=row["password_hash"])
+        if row is None:
+            return None
+        return Login(
+            user=to_value(row, User),
+            password_hash=row["password_hash"],
+            second_factor_since=row["second_factor_since"],
+        )
 
     async def addresses_of(self, email: str) -> Sequence[str]:
         return [row["source_address"] for row in await self._pool.fetch(ADDRESSES, email)]
 
-    async def start_session(self, session: Session, *, token_sha256: str, password_hash: str) -> bool:
+    async def start_session(
+        self, session: Session, *, token_sha256: str, password_hash: str, has_code: bool
+    ) -> bool:
         started = await self._pool.fetchval(
             START_SESSION,
             session.session_id,
@@ -106,6 +120,7 @@ class PostgresLogins:
             session.source_address,
             session.user_agent,
             password_hash,
+            has_code,
         )
         await self._pool.execute(FORGET_SESSIONS, session.user_id, session.created_at - ENDED_KEPT)
         return started is not None
@@ -124,6 +139,9 @@ class PostgresLogins:
     async def end_session(self, session_id: UUID, *, user_id: UUID, now: datetime) -> Session | None:
         row = await self._pool.fetchrow(END_SESSION, session_id, user_id, now)
         return None if row is None else to_value(row, Session)
+
+    async def end_other_sessions(self, user_id: UUID, *, but: UUID | None, now: datetime) -> int:
+        return len(await self._pool.fetch(END_OTHERS, user_id, now, but))
 
     async def tokens(self, user_id: UUID) -> Sequence[ApiToken]:
         return to_values(await self._pool.fetch(TOKENS, user_id), ApiToken)

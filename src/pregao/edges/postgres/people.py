@@ -15,7 +15,8 @@ SELECT u.*,
        (SELECT count(*)::int FROM accounts AS a WHERE a.user_id = u.user_id) AS accounts,
        (SELECT count(*)::int FROM subscriptions AS s JOIN accounts AS a USING (account_id)
         WHERE a.user_id = u.user_id AND s.status = 'active') AS active_subscriptions,
-       (SELECT max(created_at) FROM sessions AS l WHERE l.user_id = u.user_id) AS last_login_at
+       (SELECT max(created_at) FROM sessions AS l WHERE l.user_id = u.user_id) AS last_login_at,
+       (SELECT second_factor_since FROM passwords AS p WHERE p.user_id = u.user_id) AS second_factor_since
 FROM users AS u
 """
 
@@ -55,6 +56,7 @@ def _user(row: Any) -> UserLine:
         accounts=row["accounts"],
         active_subscriptions=row["active_subscriptions"],
         last_login_at=row["last_login_at"],
+        second_factor_since=row["second_factor_since"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -48,6 +48,7 @@ from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
+from pregao.edges.postgres.second_factors import PostgresSecondFactors
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
@@ -216,6 +217,7 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         users=PostgresUserBooks(journal),
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(QUICK),
+        second_factors=PostgresSecondFactors(journal.pool, vault=vault),
         people=PostgresPeople(journal.pool),
         actions=PostgresActions(journal),
         record_action=PostgresActions(journal).record,

@@ -196,6 +196,10 @@ def bodies(whose: Tenant) -> dict[str, dict]:
     by_hand = {**looked_at, "wait_seconds": 0}
     return {
         "post_password": {"current": PASSWORD, "new": "another good password"},
+        "post_second_factor": {"password": PASSWORD},
+        "post_confirm": {"code": "123456"},
+        "post_recovery_codes": {"password": PASSWORD, "code": "123456"},
+        "post_off": {"password": PASSWORD, "code": "123456"},
         "post_token": {"name": "mine"},
         "post_account": {"name": "mine", "user_id": whose.ids["user_id"]},
         "patch_account": {"name": "renamed", "is_main": True},
@@ -334,7 +338,9 @@ async def what_is(desk, whose: Tenant) -> list:
         *await pool.fetch("SELECT * FROM users WHERE user_id = $1", user_id),
         *await pool.fetch("SELECT * FROM trading_states"),
         *await pool.fetch("SELECT * FROM flattens"),
-        *await pool.fetch("SELECT user_id, password_hash FROM passwords WHERE user_id = $1", user_id),
+        *await pool.fetch(
+            "SELECT user_id, password_hash, second_factor_since FROM passwords WHERE user_id = $1", user_id
+        ),
         *await pool.fetch(
             "SELECT session_id, expires_at FROM sessions WHERE user_id = $1 ORDER BY 1", user_id
         ),

@@ -20,6 +20,7 @@ PAGES = (
     "/console/alerts",
     "/console/screener",
     "/console/operations",
+    "/console/me",
 )
 
 

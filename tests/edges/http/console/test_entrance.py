@@ -3,7 +3,9 @@
 import pytest
 
 from pregao.edges.http.admission import SESSION_COOKIE
-from tests.edges.http.api.own_desk import AUTH, TOKEN
+from pregao.edges.http.console.entrance import HALF_LOGIN_COOKIE
+from tests.edges.http.api.own_desk import AUTH, TOKEN, USERS
+from tests.edges.http.api.test_second_factor import turn_on
 from tests.edges.http.console.signed_in import EMAIL, PAGES, PASSWORD, signed_in
 
 FIRST = {"token": TOKEN, "email": EMAIL, "name": "Ana", "password": PASSWORD}
@@ -94,6 +96,76 @@ class TestSignIn:
 
         taken = [(one["action"], one["status"]) for one in await desk.actions()]
         assert sorted(taken) == [("post_first_run", 303), ("post_sign_out", 303)]
+
+
+class TestCode:
+    """The second step of whoever has turned a second factor on."""
+
+    async def test_is_asked_for_after_the_password_and_lets_in_once(self, desk, browser):
+        ana = await desk.enroll("ana", "operator")
+        _, codes = await turn_on(desk, ana)
+
+        half = await browser.post(
+            "/console/sign-in", data={"email": EMAIL, "password": PASSWORD, "next": "/console/orders"}
+        )
+        asked = await browser.get(half.headers["location"])
+        shut = await browser.get("/admin")
+        wrong = await browser.post(
+            "/console/sign-in/code", data={"code": "000000", "next": "/console/orders"}
+        )
+        right = await browser.post(
+            "/console/sign-in/code", data={"code": codes[0], "next": "/console/orders"}
+        )
+        page = await browser.get("/admin")
+
+        assert (half.status_code, half.headers["location"]) == (
+            303,
+            "/console/sign-in/code?next=/console/orders",
+        )
+        assert SESSION_COOKIE not in half.headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=strict", "Path=/console/sign-in/code"} <= {
+            part.strip() for part in half.headers["set-cookie"].split(";")
+        }
+        assert 'autocomplete="one-time-code"' in asked.text
+        assert PASSWORD not in asked.text
+        assert (shut.status_code, wrong.status_code) == (303, 401)
+        assert "This is not the code of this moment" in wrong.text
+        assert (right.status_code, right.headers["location"], page.status_code) == (
+            303,
+            "/console/orders",
+            200,
+        )
+
+    async def test_is_nothing_without_the_password_before_it(self, desk, browser):
+        ana = await desk.enroll("ana", "operator")
+        _, codes = await turn_on(desk, ana)
+
+        shown = await browser.get("/console/sign-in/code")
+        given = await browser.post("/console/sign-in/code", data={"code": codes[0]})
+        browser.cookies.set(HALF_LOGIN_COOKIE, "pgh_guessed", domain="desk.test")
+        guessed = await browser.post("/console/sign-in/code", data={"code": codes[0]})
+
+        assert {one.headers["location"] for one in (shown, given, guessed)} == {"/console/sign-in"}
+
+    @pytest.mark.parametrize("spoiled", ["late", "password", "used"])
+    async def test_is_not_taken_when_its_password_is_worth_nothing_any_more(self, desk, browser, spoiled):
+        ana = await desk.enroll("ana", "operator")
+        _, codes = await turn_on(desk, ana)
+        await browser.post("/console/sign-in", data={"email": EMAIL, "password": PASSWORD})
+        kept = browser.cookies[HALF_LOGIN_COOKIE]
+        if spoiled == "late":
+            desk.later(minutes=5)
+        elif spoiled == "password":
+            await desk.client.patch(f"{USERS}/{ana.user_id}", json={"password": "another good password"})
+        else:
+            await browser.post("/console/sign-in/code", data={"code": codes[0]})
+            browser.cookies.clear()
+            browser.cookies.set(HALF_LOGIN_COOKIE, kept, domain="desk.test", path="/console/sign-in/code")
+
+        answer = await browser.post("/console/sign-in/code", data={"code": codes[1]})
+
+        assert SESSION_COOKIE not in answer.headers.get("set-cookie", "")
+        assert (await browser.get("/admin")).status_code == 303
 
 
 class TestSignOut:

@@ -14,6 +14,7 @@ from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.preflight import Check, Light, Result
 from pregao.domain.signal import Action
 from pregao.domain.trading_state import ScopeLevel, TradingState
+from pregao.domain.user import Role
 from pregao.edges.http.api.activity import SignalStatus
 from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
 from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
@@ -47,6 +48,7 @@ def said_of_values() -> set[str]:
         Action,
         ScopeLevel,
         TradingState,
+        Role,
     )
     return {str(one.value) for kind in kinds for one in kind} | {*SignalStatus.__args__, *ORDER_PHASES}
 

@@ -20,9 +20,17 @@ from pregao.accounts.enroll import (
     spelled,
 )
 from pregao.accounts.principal import Principal
-from pregao.accounts.sessions import SESSION_LASTS, ApiToken, Session
+from pregao.accounts.second_factor import CODE_CHARACTERS_MAX
+from pregao.accounts.sessions import ApiToken, Session
 from pregao.domain.user import Role, User
-from pregao.edges.http.admission import user_agent_of
+from pregao.edges.http.api.proving import (
+    begin,
+    begin_session,
+    code_needed,
+    forgive,
+    prove_code,
+    prove_password,
+)
 from pregao.edges.http.api.roles import Viewer
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -38,13 +46,12 @@ from pregao.edges.http.api.shapes import (
 )
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError, ErrorBody
-from pregao.edges.http.login_limits import LoginFailures, network_of
-from pregao.edges.http.tokens import API_TOKEN_PREFIX, SESSION_PREFIX, new_token, sha256_of
+from pregao.edges.http.tokens import API_TOKEN_PREFIX, new_token, sha256_of
 from pregao.edges.ids import uuid7
 
-LIMITED: Responses = {429: {"model": ErrorBody, "description": "LOGIN_LIMITED"}}
+LIMITED: Responses = {429: {"model": ErrorBody, "description": "LOGIN_LIMITED or CODES_LIMITED"}}
 LOGIN_ERRORS: Responses = {
-    401: {"model": ErrorBody, "description": "LOGIN_WRONG"},
+    401: {"model": ErrorBody, "description": "LOGIN_WRONG, SECOND_FACTOR_NEEDED or CODE_WRONG"},
     413: ERRORS[413],
     422: ERRORS[422],
     503: ERRORS[503],
@@ -73,11 +80,16 @@ GivenPassword = Annotated[
 ]
 
 
+# Of an app, or a recovery code; blanks and dashes do not matter.
+Code = Annotated[SecretStr, Field(max_length=CODE_CHARACTERS_MAX, json_schema_extra={"writeOnly": True})]
+
+
 class LoginAsked(Asked):
-    """Who comes in."""
+    """Who comes in; `code` where a second factor is on."""
 
     email: Email
     password: GivenPassword
+    code: Code | None = None
 
 
 class PasswordChange(Asked):
@@ -148,6 +160,12 @@ class SessionsShown(Shown):
     items: list[SessionShown]
 
 
+class SessionsEnded(Shown):
+    """How many sessions were ended."""
+
+    ended: int
+
+
 class TokenShown(Shown):
     """An API token; what it is cannot be shown again."""
 
@@ -174,45 +192,14 @@ class TokensShown(Shown):
 @open_routes.post("/login", responses={**LIMITED, **UNREADABLE})
 async def post_login(body: LoginAsked, desk: DeskGiven, request: Request) -> LoginMade:
     """Begin a session. Its token is shown in this answer and never again."""
-    now, email, address = desk.clock(), spelled(body.email), request.scope["source_address"]
-    await _begin(request, desk=desk, email=email)
-    login = await desk.logins.find_login(email)
-    if login is not None:  # the audit log tells admins whose login failed; the caller is not told
-        request.scope["action_targets"] = {"user_id": str(login.user.user_id)}
-    password = body.password.get_secret_value()
-    known_hash = None if login is None else login.password_hash
-    # Whether there is such a user takes as long to say as whether it is his password.
-    is_right = await desk.passwords.verify(password, password_hash=known_hash)
-    if login is None or not is_right:
-        raise _login_wrong()
-    token = new_token(SESSION_PREFIX)
-    session = Session(
-        session_id=uuid7(now),
-        user_id=login.user.user_id,
-        created_at=now,
-        expires_at=now + SESSION_LASTS,
-        last_used_at=now,
-        source_address=address,
-        user_agent=user_agent_of(request.scope),
-    )
-    if not await desk.logins.start_session(
-        session, token_sha256=sha256_of(token), password_hash=login.password_hash
-    ):
-        raise _login_wrong()  # he was deactivated, or his password changed, this very moment
-    _failures(request).forgive(address=address, email=email, began_at=now)
-    request.scope["principal"] = Principal(
-        role=login.user.role,
-        label="session",
-        user_id=login.user.user_id,
-        session_id=session.session_id,
-    )
-    request.scope["action_targets"] = {"session_id": str(session.session_id)}
-    if desk.passwords.is_outdated(login.password_hash):
-        await desk.logins.renew_password(
-            login.user.user_id,
-            former_hash=login.password_hash,
-            password_hash=await desk.passwords.hash(password),
-        )
+    email = spelled(body.email)
+    login = await prove_password(email, body.password.get_secret_value(), desk=desk, request=request)
+    if login.second_factor_since is not None:
+        if body.code is None:
+            forgive(request, email=email)
+            raise code_needed()
+        await prove_code(body.code.get_secret_value(), login=login, desk=desk)
+    session, token = await begin_session(login, desk=desk, request=request)
     return LoginMade(
         token=token,
         session_id=session.session_id,
@@ -224,7 +211,7 @@ async def post_login(body: LoginAsked, desk: DeskGiven, request: Request) -> Log
 @routes.post("/logout", responses=CONFLICT)
 async def post_logout(desk: DeskGiven, who: Viewer) -> SessionShown:
     """End the session this request came by."""
-    user_id = _user_id(who)
+    user_id = user_id_of(who)
     if who.session_id is None:
         raise ApiError(409, "SESSION_MISSING", "You came by an API token; revoke that one instead.")
     return await _end_session(who.session_id, user_id=user_id, who=who, desk=desk)
@@ -245,18 +232,16 @@ async def get_me(desk: DeskGiven, who: Viewer) -> MeShown:
 @routes.post("/password", responses={**CONFLICT, **LIMITED, **UNREADABLE})
 async def post_password(body: PasswordChange, desk: DeskGiven, who: Viewer, request: Request) -> MeShown:
     """Change the own password; every other session of the user ends."""
-    now, user_id = desk.clock(), _user_id(who)
+    now, user_id = desk.clock(), user_id_of(who)
     user = await _get_user(user_id, desk=desk)
-    await _begin(request, desk=desk, email=user.email, is_known=True)
+    await begin(request, desk=desk, email=user.email, is_known=True)
     login = await desk.logins.find_login(user.email)
     is_right = await desk.passwords.verify(
         body.current.get_secret_value(), password_hash=None if login is None else login.password_hash
     )
     if not is_right:
         raise ApiError(403, "PASSWORD_WRONG", "The current password is another one.", field="current")
-    _failures(request).forgive(
-        address=request.scope["source_address"], email=user.email, began_at=request.state.began_at
-    )
+    forgive(request, email=user.email)
     password = body.new.get_secret_value()
     check_password(password, email=user.email)
     password_hash = await desk.passwords.hash(password)
@@ -270,26 +255,34 @@ async def post_password(body: PasswordChange, desk: DeskGiven, who: Viewer, requ
 @routes.get("/sessions", responses=CONFLICT)
 async def list_sessions(desk: DeskGiven, who: Viewer) -> SessionsShown:
     """Give the own sessions that have not ended."""
-    sessions = await desk.logins.sessions(_user_id(who), now=desk.clock())
+    sessions = await desk.logins.sessions(user_id_of(who), now=desk.clock())
     return SessionsShown(items=[_session(one, who=who) for one in sessions])
+
+
+@routes.delete("/sessions", responses=CONFLICT)
+async def delete_other_sessions(desk: DeskGiven, who: Viewer) -> SessionsEnded:
+    """End all own sessions but the one this request came by; by an API token, all."""
+    user_id = user_id_of(who)
+    ended = await desk.logins.end_other_sessions(user_id, but=who.session_id, now=desk.clock())
+    return SessionsEnded(ended=ended)
 
 
 @routes.delete("/sessions/{session_id:uuid}", responses={**UNKNOWN, **CONFLICT})
 async def delete_session(session_id: UUID, desk: DeskGiven, who: Viewer) -> SessionShown:
     """End one of the own sessions."""
-    return await _end_session(session_id, user_id=_user_id(who), who=who, desk=desk)
+    return await _end_session(session_id, user_id=user_id_of(who), who=who, desk=desk)
 
 
 @routes.get("/tokens", responses=CONFLICT)
 async def list_tokens(desk: DeskGiven, who: Viewer) -> TokensShown:
     """Give the own API tokens."""
-    return await shown_tokens(_user_id(who), desk=desk)
+    return await shown_tokens(user_id_of(who), desk=desk)
 
 
 @routes.post("/tokens", status_code=201, responses={**CONFLICT, **UNREADABLE})
 async def post_token(body: NewToken, desk: DeskGiven, who: Viewer) -> TokenMade:
     """Make an API token for a program. It is shown in this answer and never again."""
-    user_id = _user_id(who)
+    user_id = user_id_of(who)
     if who.session_id is None:
         # Else a token somebody lost could make itself successors that outlive it.
         raise ApiError(403, "SESSION_NEEDED", "Log in first: an API token makes no other tokens.")
@@ -299,7 +292,7 @@ async def post_token(body: NewToken, desk: DeskGiven, who: Viewer) -> TokenMade:
 @routes.delete("/tokens/{token_id:uuid}", responses={**UNKNOWN, **CONFLICT})
 async def delete_token(token_id: UUID, desk: DeskGiven, who: Viewer) -> TokenShown:
     """Revoke one of the own API tokens."""
-    return await revoke_token(token_id, user_id=_user_id(who), desk=desk)
+    return await revoke_token(token_id, user_id=user_id_of(who), desk=desk)
 
 
 async def make_token(body: NewToken, *, user_id: UUID, desk: Desk) -> TokenMade:
@@ -333,35 +326,12 @@ async def revoke_token(token_id: UUID, *, user_id: UUID, desk: Desk) -> TokenSho
     return TokenShown.model_validate(revoked)
 
 
-async def _begin(request: Request, *, desk: Desk, email: str, is_known: bool = False) -> None:
-    failures, now = _failures(request), desk.clock()
-    address = request.scope["source_address"]
-    wait = failures.begin(address=address, email=email, is_known=is_known, now=now)
-    if wait and not is_known:
-        # Strangers who try an e-mail do not close it to its owner where he came in before.
-        known = {network_of(one) for one in await desk.logins.addresses_of(email)}
-        if network_of(address) in known:
-            wait = failures.begin(address=address, email=email, is_known=True, now=now)
-    if wait:
-        raise ApiError(
-            429,
-            "LOGIN_LIMITED",
-            "Too many failed logins from this address or for this e-mail. Wait as Retry-After says.",
-            retry_seconds=wait,
-        )
-    request.state.began_at = now
+def user_id_of(who: Principal) -> UUID:
+    """
+    Give the user who is asking.
 
-
-def _failures(request: Request) -> LoginFailures:
-    failures: LoginFailures = request.app.state.login_failures
-    return failures
-
-
-def _login_wrong() -> ApiError:
-    return ApiError(401, "LOGIN_WRONG", "There is no active user with this e-mail and password.")
-
-
-def _user_id(who: Principal) -> UUID:
+    :raises ApiError: when it is the admin token, which is nobody's.
+    """
     if who.user_id is None:
         raise ApiError(409, "USER_MISSING", "The admin token is nobody's. Make a user: `pregao user create`.")
     return who.user_id

@@ -101,6 +101,7 @@ class UserListed(UserShown):
     accounts: int
     active_subscriptions: int
     last_login_at: datetime | None
+    second_factor_since: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -212,6 +213,7 @@ def _fields(line: UserLine) -> dict[str, object]:
         "accounts": line.accounts,
         "active_subscriptions": line.active_subscriptions,
         "last_login_at": line.last_login_at,
+        "second_factor_since": line.second_factor_since,
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }

@@ -1,18 +1,21 @@
 """How somebody comes in to the console, and goes out: the session is the API's, in a cookie no script can read."""
 
 import hmac
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import SecretStr
 
+from pregao.accounts.enroll import spelled
 from pregao.accounts.principal import Principal
 from pregao.accounts.refusals import ConflictError, SettingUnusableError
+from pregao.accounts.second_factor import CODE_CHARACTERS_MAX, HALF_LOGIN_LASTS
+from pregao.accounts.sessions import HalfLogin, Login
 from pregao.domain.user import Role, User
 from pregao.edges.http.admission import SESSION_COOKIE, session_of
-from pregao.edges.http.api.auth import LoginAsked, post_login
+from pregao.edges.http.api.proving import begin, begin_session, forgive, prove_code, prove_password
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.api.users import enroll
 from pregao.edges.http.console.languages import LANGUAGES
@@ -27,10 +30,12 @@ from pregao.edges.http.console.rendering import (
 )
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
-from pregao.edges.http.tokens import sha256_of
+from pregao.edges.http.tokens import HALF_LOGIN_PREFIX, new_token, sha256_of
 from pregao.edges.ids import uuid7
 
 SIGN_IN = "/console/sign-in"
+CODE = "/console/sign-in/code"
+HALF_LOGIN_COOKIE = "pregao_half_login"  # a password that was right, for the page that asks for the code
 FORM_BYTES_MAX = 8 * 1024
 YEAR_SECONDS = 365 * 24 * 60 * 60
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
@@ -83,15 +88,49 @@ async def get_sign_in(request: Request, desk: DeskGiven, next: str = "/admin") -
 
 @routes.post(SIGN_IN)
 async def post_sign_in(request: Request, desk: DeskGiven) -> Response:
-    """Begin a session, as `POST /api/v1/auth/login` does."""
+    """Begin a session, as `POST /api/v1/auth/login` does; where a code is needed too, ask for it next."""
     form = await _form(request)
     email, next_page = form.get("email", ""), _own(form.get("next", ""))
     try:
-        return await _begin(request, desk=desk, email=email, password=form.get("password", ""), to=next_page)
+        login = await prove_password(spelled(email), form.get("password", ""), desk=desk, request=request)
+        if login.second_factor_since is None:
+            return await _begin(login, request, desk=desk, to=next_page)
+        return await _half(login, request, desk=desk, to=next_page)
     except ApiError as mistake:
         told = language_of(request).say(mistake.message)
         values = {"next": next_page, "mistake": told, "email": email, "is_first": await _is_first(desk)}
         return render(request, "entrance/sign_in.html", values, who=None, status=mistake.status)
+
+
+@routes.get(CODE)
+async def get_code(request: Request, desk: DeskGiven, next: str = "/admin") -> Response:  # noqa: A002  # the query's
+    """Ask for the code of whoever gave his password."""
+    if await _half_login(request, desk) is None:
+        return RedirectResponse(SIGN_IN, 303)
+    return render(request, "entrance/code.html", {"next": _own(next), "mistake": ""}, who=None)
+
+
+@routes.post(CODE)
+async def post_sign_in_code(request: Request, desk: DeskGiven) -> Response:
+    """Begin the session of whoever gives the code after his password."""
+    form = await _form(request)
+    next_page = _own(form.get("next", ""))
+    half = await _half_login(request, desk)
+    login = None if half is None else await desk.logins.find_login(half.email)
+    if half is None or login is None:
+        return RedirectResponse(SIGN_IN, 303)
+    login = replace(login, password_hash=half.password_hash)  # if it was changed meanwhile, nothing begins
+    request.scope["action_targets"] = {"user_id": str(login.user.user_id)}
+    try:
+        await begin(request, desk=desk, email=half.email)
+        await prove_code(form.get("code", "")[:CODE_CHARACTERS_MAX], login=login, desk=desk)
+        answer = await _begin(login, request, desk=desk, to=next_page)
+    except ApiError as mistake:
+        values = {"next": next_page, "mistake": language_of(request).say(mistake.message)}
+        return render(request, "entrance/code.html", values, who=None, status=mistake.status)
+    await desk.second_factors.end_half(half.ticket_sha256)
+    answer.delete_cookie(HALF_LOGIN_COOKIE, path=CODE)
+    return answer
 
 
 @routes.get("/console/first-run")
@@ -117,7 +156,8 @@ async def post_first_run(request: Request, desk: DeskGiven) -> Response:
         now = desk.clock()
         admin = User(user_id=uuid7(now), email=email, name=name, role=Role.ADMIN)
         await enroll(admin, password, desk=desk, now=now)
-        return await _begin(request, desk=desk, email=email, password=password, to="/admin")
+        login = await prove_password(spelled(email), password, desk=desk, request=request)
+        return await _begin(login, request, desk=desk, to="/admin")
     except (ApiError, SettingUnusableError, ConflictError) as mistake:
         values = {"mistake": said.say(mistake.message), "email": email, "name": name}
         return render(
@@ -159,19 +199,49 @@ async def get_static(name: str) -> Response:
     return FileResponse(STATIC / name, headers=headers)
 
 
-async def _begin(request: Request, *, desk: Desk, email: str, password: str, to: str) -> Response:
-    asked = LoginAsked.model_construct(email=email, password=SecretStr(password))
-    login = await post_login(asked, desk, request)
+async def _begin(login: Login, request: Request, *, desk: Desk, to: str) -> Response:
+    session, token = await begin_session(login, desk=desk, request=request)
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
         SESSION_COOKIE,
-        login.token,
-        max_age=int((login.expires_at - desk.clock()).total_seconds()),
+        token,
+        max_age=int((session.expires_at - desk.clock()).total_seconds()),
         httponly=True,
         samesite="lax",
         secure=_is_https(request, desk),
     )
     return answer
+
+
+async def _half(login: Login, request: Request, *, desk: Desk, to: str) -> Response:
+    forgive(request, email=login.user.email)
+    ticket = new_token(HALF_LOGIN_PREFIX)
+    await desk.second_factors.keep_half(
+        HalfLogin(
+            ticket_sha256=sha256_of(ticket),
+            email=login.user.email,
+            password_hash=login.password_hash,
+            expires_at=desk.clock() + HALF_LOGIN_LASTS,
+        )
+    )
+    answer = RedirectResponse(f"{CODE}?next={quote(to)}", 303)
+    answer.set_cookie(
+        HALF_LOGIN_COOKIE,
+        ticket,
+        max_age=int(HALF_LOGIN_LASTS.total_seconds()),
+        path=CODE,
+        httponly=True,
+        samesite="strict",
+        secure=_is_https(request, desk),
+    )
+    return answer
+
+
+async def _half_login(request: Request, desk: Desk) -> HalfLogin | None:
+    ticket = request.cookies.get(HALF_LOGIN_COOKIE)
+    return (
+        None if ticket is None else await desk.second_factors.find_half(sha256_of(ticket), now=desk.clock())
+    )
 
 
 def _is_https(request: Request, desk: Desk) -> bool:

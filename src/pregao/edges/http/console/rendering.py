@@ -70,6 +70,7 @@ PLACES = (
     Place("/console/alerts", "Alerts", "l"),
     Place("/console/screener", "Screener", "n", Role.OPERATOR),
     Place("/console/operations", "Operations", "w", Role.OPERATOR),
+    Place("/console/me", "My account", "m"),
 )
 
 

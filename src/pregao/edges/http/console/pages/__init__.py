@@ -6,8 +6,17 @@ Templates and the words of catalogs lie in folders and files of the same names.
 
 from fastapi import APIRouter
 
-from pregao.edges.http.console.pages import accounts, bots, operations, overview, performance, signals, trades
+from pregao.edges.http.console.pages import (
+    accounts,
+    bots,
+    operations,
+    overview,
+    people,
+    performance,
+    signals,
+    trades,
+)
 
 routes = APIRouter(include_in_schema=False)
-for _subject in (overview, signals, trades, performance, bots, accounts, operations):
+for _subject in (overview, signals, trades, performance, bots, accounts, operations, people):
     routes.include_router(_subject.routes)

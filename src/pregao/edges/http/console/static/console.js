@@ -128,6 +128,7 @@ function toast(text, isBad = false) {
 
 const valueOf = (field) => {
   if (field.dataset.kind === "number") return field.value === "" ? null : Number(field.value);
+  if (field.dataset.kind === "days") return new Date(Date.now() + Number(field.value) * 86400000).toISOString();
   if (field.type === "checkbox") return field.checked;
   return field.value;
 };
@@ -161,6 +162,8 @@ document.addEventListener("submit", async (event) => {
     const told = await ask(form);
     if (form.dataset.stays === undefined) form.closest("dialog")?.close();
     toast(say(form.dataset.done ?? "Done."));
+    if (form.dataset.resets !== undefined) form.reset();
+    if (form.dataset.next) showNext(form, told);
     if (form.dataset.shows) document.getElementById(form.dataset.shown).textContent = told[form.dataset.shows] ?? "";
     tell("changed", told);
   } catch (mistake) {
@@ -169,6 +172,31 @@ document.addEventListener("submit", async (event) => {
     buttons.forEach((button) => { button.disabled = false; });
   }
 });
+
+// What goes in steps: the next one takes the place of this one, and shows what was answered.
+function showNext(form, told) {
+  const next = document.getElementById(form.dataset.next);
+  for (const place of next.querySelectorAll("[data-told]")) {
+    const value = told[place.dataset.told] ?? "";
+    if (place instanceof HTMLImageElement) place.src = value;
+    else place.textContent = Array.isArray(value) ? value.join("\n") : value;
+  }
+  form.reset();
+  form.hidden = true;
+  next.hidden = false;
+  next.querySelector("input, button")?.focus();
+}
+
+// Steps begin anew with the next time, and what was shown once is gone.
+document.addEventListener("close", (event) => {
+  const [first, ...others] = event.target.querySelectorAll("form");
+  if (!others.length) return;
+  first.hidden = false;
+  for (const form of others) {
+    form.hidden = true;
+    for (const place of form.querySelectorAll("[data-told]")) place.removeAttribute("src"), place.replaceChildren();
+  }
+}, true);
 
 function openDialog(dialog, { acts, what }) {
   const form = dialog.querySelector("form");

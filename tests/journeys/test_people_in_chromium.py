@@ -1,0 +1,88 @@
+"""People in a real browser: a second factor from its picture to the day the app is lost, and devices that are put out."""
+
+import re
+import time
+
+import httpx
+import pyotp
+from playwright.async_api import Page, expect
+
+from pregao.edges.paper.serve import PaperSettings
+from tests.journeys.test_console_in_chromium import browsing, come_in, pytestmark
+from tests.journeys.whole_desk import running_desk
+
+__all__ = ["pytestmark"]
+
+EMAIL, PASSWORD = "ana@desk.test", "correct horse battery"
+LOGIN = "/api/v1/auth/login"
+TOLD = ("status of 401",)  # a browser complains of every refusal it is shown
+
+
+async def turn_on(page: Page) -> list[str]:
+    """Turn a second factor on as people do, and give the recovery codes."""
+    await page.get_by_role("button", name="Turn on").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Password").fill(PASSWORD)
+    await dialog.get_by_role("button", name="Go on").click()
+    await expect(dialog.locator("img.picture")).to_be_visible()
+    width = await dialog.locator("img.picture").evaluate("(one) => one.naturalWidth")
+    assert width > 0, "the policy let the picture through"
+    secret = await dialog.locator("#factor-secret").text_content()
+    await dialog.get_by_label("The code it shows now").fill(pyotp.HOTP(secret).at(int(time.time()) // 30))
+    await dialog.get_by_role("button", name="Turn on").click()
+    await expect(dialog.locator("#codes-text")).to_be_visible()
+    codes = (await dialog.locator("#codes-text").text_content()).split()
+    await dialog.get_by_role("link", name="I have kept them").click()
+    await expect(page.locator("#factor")).to_contain_text("10 recovery codes are left.")
+    return codes
+
+
+async def give_password(page: Page) -> None:
+    await page.get_by_label("E-mail").fill(EMAIL)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_label("Code of your app")).to_be_visible()
+
+
+class TestPeopleInChromium:
+    async def test_come_in_with_a_code_and_put_other_devices_out(self, database, tmp_path):
+        """A second factor turned on, a wrong code, a recovery code, another device that ends, and off again."""
+        async with (
+            running_desk(database, tmp_path, paper=PaperSettings(still=True), is_traded=False) as desk,
+            browsing(desk, expected=TOLD) as page,
+        ):
+            await come_in(page)
+            await page.get_by_role("link", name="My account").click()
+            codes = await turn_on(page)
+            assert len(codes) == 10
+
+            await page.get_by_role("button", name="Sign out", exact=True).first.click()
+            await give_password(page)
+            await page.get_by_label("Code of your app").fill("000 000 0")
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page.get_by_role("alert")).to_contain_text("This is not the code of this moment")
+            await page.get_by_label("Code of your app").fill(codes[0])
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+            async with httpx.AsyncClient(base_url=desk.client.base_url, timeout=20) as other:
+                given = {"email": EMAIL, "password": PASSWORD, "code": codes[1]}
+                other.headers["User-Agent"] = "other-device/1.0"
+                login = await other.post(LOGIN, json=given)
+                assert login.status_code == 200, login.text
+                other.headers["Authorization"] = f"Bearer {login.json()['token']}"
+                await page.goto("/console/me")
+                device = page.get_by_role("row", name=re.compile("other-device"))
+                await device.get_by_role("button", name="Sign out").click()
+                dialog = page.get_by_role("dialog")
+                await expect(dialog).to_contain_text("other-device")
+                await dialog.get_by_role("button", name="Sign out").click()
+                await expect(device).to_have_count(0)
+                assert (await other.get("/api/v1/auth/me")).status_code == 401
+
+            await page.get_by_role("button", name="Turn off").click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_label("Password").fill(PASSWORD)
+            await dialog.get_by_label("Code of your app").fill(codes[2])
+            await dialog.get_by_role("button", name="Turn off").click()
+            await expect(page.locator("#factor")).to_contain_text("Whoever has your password is in.")
