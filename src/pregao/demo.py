@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pregao.accounts.ports import RegisterPaperAccount
 from pregao.accounts.sealing import Credentials, Vault
+from pregao.bots.ready_made import DEFAULT_PATH, DEMO_PATH
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import AccountConfigured, BotConfigured, Fact, SubscriptionConfigured
@@ -24,9 +25,7 @@ from pregao.edges.postgres.accounts import PostgresAccountBook, PostgresAccountB
 from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.rows import to_value
 
-DEMO_PATH = "demo-first-steps-24"
 DEMO_SYMBOL = "LTCUSDT"
-DEFAULT_PATH = "default-webhook-in"
 BALANCE_USDT = Decimal(10_000)
 
 

@@ -1,5 +1,6 @@
 """The console in a real browser: it moves with the desk, acts through the API, and breaks no rule of its own policy."""
 
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -80,6 +81,36 @@ async def come_in(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+async def take_the_first_steps(page: Page) -> str:
+    """Go from nothing to an alert that is sent from the page, as one types and without a reload; give the bot's secret."""
+    await page.get_by_role("link", name="First steps").click()
+    await page.get_by_label("Where it trades").select_option("binance")
+    await expect(page.get_by_label("API key")).to_be_visible()
+    await page.get_by_label("Where it trades").select_option("paper")
+    await page.get_by_label("Name").fill("Ana, paper")
+    await page.get_by_role("button", name="Connect", exact=True).click()
+
+    bot = page.locator("#step-bot")
+    await expect(bot.locator("[data-effect=position_usd]")).to_have_text("500")
+    await bot.get_by_label("Leverage").fill("500")
+    await expect(bot.locator(".problem")).to_have_text("Between 1 and 125.")
+    await bot.get_by_label("Leverage").fill("5")
+    await expect(bot.locator(".problem")).to_have_count(0)
+    await bot.get_by_label("Name").fill("EMA cross")
+    await bot.get_by_role("button", name="Make").click()
+
+    follow = page.locator("#step-subscription")
+    await follow.get_by_label("Own margin").fill("60")
+    await expect(follow.locator("[data-effect=position_usd]")).to_have_text("300")
+    await follow.get_by_role("button", name="Follow").click()
+
+    await expect(page.locator("#step-alert")).to_contain_text("Waiting for the first alert")
+    message = json.loads(await page.locator("#first-message").text_content() or "")
+    await page.get_by_role("button", name="Send it from here").click()
+    secret: str = message["secret"]
+    return secret
+
+
 @cache
 def axe() -> str:
     """Read axe; `python hatch_build.py` brings it."""
@@ -98,38 +129,34 @@ expect.set_options(timeout=SECONDS_MAX * 1000)
 
 class TestConsoleInChromium:
     async def test_f022_moves_with_the_desk_without_a_reload(self, database, tmp_path):
-        """A bot made on a page, its alert, its orders as they fill, what was missed while offline, and the halt."""
+        """From nothing to the first fill, an alert, its orders as they fill, what was missed while offline, and the halt."""
         async with (
             running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk,
             browsing(desk) as page,
         ):
-            account_id = await desk.open_account("Ana, paper")
             await come_in(page)
-
-            await page.keyboard.press("g")
-            await page.keyboard.press("b")
-            await page.get_by_role("button", name="New bot").click()
-            await page.get_by_label("Name").fill("EMA cross")
-            await page.get_by_role("button", name="Make", exact=True).click()
-            await expect(page.locator("#secret")).not_to_have_text("–")
-            secret = await page.locator("#secret").text_content()
-            await page.get_by_role("button", name="Close", exact=True).click()
-            await expect(page.get_by_role("heading", name="EMA cross")).to_be_visible()
+            secret = await take_the_first_steps(page)
+            await expect(page.locator("#step-alert")).to_contain_text("It works")
+            await expect(page.locator("#step-account")).to_contain_text("ready")
+            await page.reload()
+            await expect(page.locator("#step-alert")).to_contain_text("It works")
+            await expect(page.locator("#first-message")).to_contain_text("YOUR-SECRET")
             bots = (await desk.ask("GET", "/api/v1/bots"))["items"]
             bot = {**next(one for one in bots if one["name"] == "EMA cross"), "secret": secret}
-            await desk.subscribe(bot, account_id)
+            ended = (await desk.post(bot, CLOSE.replace("}", ', "alert_id": "first"}'))).json()
+            await desk.receipt(ended["signal_id"])
 
             await page.goto("/console/orders")
             await expect(page.locator("#live")).to_have_text("live")
             bought = (await desk.post(bot, BUY)).json()["signal_id"]
-            await expect(page.locator("#list tbody tr")).to_have_count(1)
+            await expect(page.locator("#list tbody tr")).to_have_count(3)
             await expect(page.locator("#list tbody")).to_contain_text("filled")
 
             await page.context.set_offline(True)
             await desk.receipt(bought)
             await desk.receipt((await desk.post(bot, CLOSE)).json()["signal_id"])
             await page.context.set_offline(False)
-            await expect(page.locator("#list tbody tr")).to_have_count(2)
+            await expect(page.locator("#list tbody tr")).to_have_count(4)
             await expect(page.locator("#live")).to_have_text("live")
 
             await page.keyboard.press("/")
@@ -139,7 +166,7 @@ class TestConsoleInChromium:
             await page.get_by_role("link", name="Show all of it").click()
             await page.get_by_role("link", name="Fees").click()
             await expect(page.locator("th[aria-sort=descending]")).to_contain_text("Fees")
-            await expect(page.locator("#list tbody tr")).to_have_count(2)
+            await expect(page.locator("#list tbody tr")).to_have_count(4)
             await page.keyboard.press("?")
             await expect(page.get_by_role("dialog")).to_contain_text("Orders")
             await page.keyboard.press("Escape")
@@ -185,7 +212,12 @@ class TestConsoleInChromium:
             wide, faults = [], []
             for choice, axe_at in (("Dark", PHONE), ("Português", DESK)):
                 await page.get_by_role("button", name=choice).click()
-                for path in (*PAGES, f"/console/signals/{signal_id}", f"/console/accounts/{account_id}"):
+                for path in (
+                    *PAGES,
+                    "/console/begin",
+                    f"/console/signals/{signal_id}",
+                    f"/console/accounts/{account_id}",
+                ):
                     await page.set_viewport_size(PHONE)
                     await page.goto(path)
                     width = await page.evaluate("document.documentElement.scrollWidth")

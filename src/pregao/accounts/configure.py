@@ -170,6 +170,8 @@ async def register_on_paper(
             "SETTING_OUT_OF_RANGE",
             f"balance_usdt={balance_usdt} minimum={PAPER_BALANCE_USDT_MIN} maximum={PAPER_BALANCE_USDT_MAX}.",
             field="balance_usdt",
+            minimum=str(PAPER_BALANCE_USDT_MIN),
+            maximum=str(PAPER_BALANCE_USDT_MAX),
         )
     try:
         await register(credentials, balance_usdt, account.position_mode)

@@ -275,6 +275,20 @@ def rules_of(bot: Bot, subscription: Subscription) -> RiskRules:
     return bot.risk if subscription.custom_risk is None else subscription.custom_risk
 
 
+def default_settings(bot: Bot) -> EffectiveSettings:
+    """Give what is traded with where neither a subscription nor a symbol's row says otherwise."""
+    return EffectiveSettings(
+        leverage=bot.default_leverage,
+        margin_usd=bot.default_margin_usd,
+        stop_loss_pct=bot.default_stop_loss_pct,
+        take_profit_pct=bot.default_take_profit_pct,
+        same_side=bot.same_side,
+        opposite_side=bot.opposite_side,
+        guard=bot.guard,
+        risk=bot.risk,
+    )
+
+
 def settings_of(symbols: Sequence[SymbolSettings], symbol: str | None) -> SymbolSettings:
     """Give the row of a symbol; one that sets nothing when it has none."""
     for row in symbols:

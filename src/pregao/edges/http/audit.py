@@ -28,6 +28,7 @@ DOORS = frozenset(
     {"/console/sign-in", "/console/sign-in/code", "/console/sign-out", "/console/first-run"}
 )  # to the pages, which only read
 EXPORTS = ("/export", "/export-csv")
+CHECKS = "/check"  # forms ask while somebody types; nothing is changed
 RECORD_SECONDS_MAX = 2.0  # a database this slow is as good as away: the caller has waited enough
 PATH_CHARACTERS_MAX = 300
 TARGET_CHARACTERS_MAX = 100
@@ -56,7 +57,8 @@ class Audit:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         is_asked = scope["type"] == "http" and (scope["path"].startswith(CLOSED) or scope["path"] in DOORS)
-        if not is_asked or (scope["method"] in SAFE_METHODS and not _takes_away(scope)):
+        is_reading = scope["method"] in SAFE_METHODS or scope["path"].endswith(CHECKS)
+        if not is_asked or (is_reading and not _takes_away(scope)):
             await self._app(scope, receive, send)
             return
         answer = _Answer(send, written=lambda status, body: self._write(scope, status, body, began=began))

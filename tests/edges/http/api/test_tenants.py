@@ -212,6 +212,8 @@ def bodies(whose: Tenant) -> dict[str, dict]:
             "individual_configs": [{"account_id": account_id}],
         },
         "patch_subscription": {"custom_leverage": 2},
+        "check_new_subscription": {"bot_id": str(OWN_BOT), "account_id": account_id},
+        "check_subscription_changes": {"custom_leverage": 2},
         "post_own_symbol": {"symbol": "DOGEUSDT", "leverage": 2},
         "post_trading_state": {
             "level": "account",

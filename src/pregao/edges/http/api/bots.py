@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, Field
 
 from pregao.bots.configure import archive_bot, change_bot, create_bot, rotate_secret
+from pregao.bots.effect import Effect, effect_of
 from pregao.bots.ranges import (
     DESCRIPTION_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
@@ -26,10 +28,13 @@ from pregao.domain.bot import (
     OppositeSide,
     Policy,
     SameSide,
+    default_settings,
     secrets_taken,
 )
+from pregao.domain.facts import BotConfigured, Fact
 from pregao.domain.trading_state import TradingState
 from pregao.edges.http.api.activity import SignalShown
+from pregao.edges.http.api.checked import Checked, Sent, check
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
@@ -85,6 +90,7 @@ MASTER_PATH = "/api/v1/bots/webhook/master"
 SECRET_BYTES = 32  # 256 bits: nobody finds one by trying
 PATH_BYTES = 18  # a path that nobody named: 24 characters
 RECENT_SIGNALS = 10
+STAND_IN_NAME = "A bot without a name"  # while what it is called is still wrong
 OVERLAP_SECONDS_DEFAULT = 86_400  # a day to change the alerts
 
 routes = APIRouter(prefix="/api/v1/bots", tags=["bots"], dependencies=[TOKEN, OPERATOR], responses=ERRORS)
@@ -300,14 +306,24 @@ async def post_bot(body: NewBot, desk: DeskGiven, request: Request) -> BotMade:
     """Create a bot. Its secret is shown in this answer and never again."""
     now = desk.clock()
     secret, secret_sha256 = _new_secret()
-    settings = asked_of(body)
-    if body.webhook_path is None:
-        settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
-    bot = Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
+    bot = _bot_of(body, secret_sha256=secret_sha256, now=now)
     async with desk.bots.open(owner=None) as book:
         await book.append(await create_bot(bot, book=book, now=now))
     line = await _get_line(bot.bot_id, desk=desk)
     return BotMade.model_validate({**shown_bot(line, desk=desk, request=request), "secret": secret})
+
+
+@routes.post("/check", responses=UNREADABLE)
+async def check_new_bot(sent: Sent, desk: DeskGiven) -> Checked:
+    """Say what is wrong with a bot that is not made yet, field by field, and what an entry of it would come to."""
+
+    async def attempt(body: NewBot) -> Effect:
+        now = desk.clock()
+        bot = _bot_of(body, secret_sha256="", now=now)
+        async with desk.bots.open(owner=None) as book:
+            return _effect(await create_bot(bot, book=book, now=now), bot)
+
+    return await check(sent, NewBot, attempt=attempt, stand_ins={"name": STAND_IN_NAME})
 
 
 @routes.get("/{bot_id:uuid}", responses=UNKNOWN)
@@ -331,6 +347,21 @@ async def patch_bot(bot_id: UUID, body: BotChanges, desk: DeskGiven, request: Re
         await book.append(await change_bot(bot_id, changes, book=book, now=desk.clock()))
     line = await _get_line(bot_id, desk=desk)
     return BotShown.model_validate(shown_bot(line, desk=desk, request=request))
+
+
+@routes.post("/{bot_id:uuid}/check", responses={**UNKNOWN, **UNREADABLE})
+async def check_bot_changes(bot_id: UUID, sent: Sent, desk: DeskGiven) -> Checked:
+    """Say what is wrong with changes that are not made yet, and what an entry would come to with them."""
+
+    async def attempt(body: BotChanges) -> Effect:
+        changes = asked_of(body, only_sent=True)
+        if "status" in changes:
+            changes["status"] = BotStatus(changes["status"])
+        async with desk.bots.open(owner=None) as book:
+            return _effect(await change_bot(bot_id, changes, book=book, now=desk.clock()), line.bot)
+
+    line = await _get_line(bot_id, desk=desk)
+    return await check(sent, BotChanges, attempt=attempt)
 
 
 @routes.post("/{bot_id:uuid}/rotate-secret", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -378,6 +409,19 @@ def shown_bot(line: BotLine, *, desk: Desk, request: Request) -> dict[str, objec
         "created_at": line.created_at,
         "updated_at": line.updated_at,
     }
+
+
+def _bot_of(body: NewBot, *, secret_sha256: str, now: datetime) -> Bot:
+    settings = asked_of(body)
+    if body.webhook_path is None:
+        settings["webhook_path"] = f"b{secrets.token_urlsafe(PATH_BYTES)}"
+    return Bot(bot_id=uuid7(now), secret_sha256=secret_sha256, **settings)
+
+
+def _effect(facts: Sequence[Fact], standing: Bot) -> Effect:
+    # Changes that change nothing give no fact.
+    bot = next((fact.bot for fact in facts if isinstance(fact, BotConfigured)), standing)
+    return effect_of(default_settings(bot))
 
 
 def _overlap_of(seconds: int) -> timedelta:

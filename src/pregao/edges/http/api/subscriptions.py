@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import AliasChoices, Field
 
 from pregao.accounts.principal import Principal
+from pregao.bots.effect import Effect, effect_of
 from pregao.bots.ranges import to_symbol
 from pregao.bots.refusals import SettingUnusableError
 from pregao.bots.subscribe import (
@@ -30,6 +31,7 @@ from pregao.domain.bot import (
 )
 from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
+from pregao.edges.http.api.checked import Checked, Sent, check
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
 from pregao.edges.http.api.roles import Trader, Viewer
 from pregao.edges.http.api.rules import (
@@ -295,6 +297,21 @@ async def post_subscriptions(body: NewSubscriptions, desk: DeskGiven, who: Trade
     return SubscriptionsMade(subscriptions=await _subscribe(wanted, who=who, desk=desk))
 
 
+@routes.post("/check", responses={**UNKNOWN, **UNREADABLE})
+async def check_new_subscription(sent: Sent, desk: DeskGiven, who: Trader) -> Checked:
+    """Say what is wrong with a subscription that is not made yet, field by field, and what an entry would come to."""
+
+    async def attempt(body: NewSubscription) -> Effect:
+        wanted = _wanted(body, bot_id=body.bot_id, account_id=body.account_id, desk=desk)
+        async with desk.bots.open(owner=who.owner) as book:
+            await subscribe([wanted], book=book, now=desk.clock())
+            bot = await book.find_bot(body.bot_id)
+        assert bot is not None, "who subscribes to a bot has found it"
+        return effect_of(effective_settings(bot, wanted, symbol=None))
+
+    return await check(sent, NewSubscription, attempt=attempt)
+
+
 @routes.get("/{subscription_id:uuid}", responses=UNKNOWN)
 async def get_subscription(subscription_id: UUID, desk: DeskGiven, who: Viewer) -> SubscriptionWithExecutions:
     """Give one subscription and its twenty latest orders."""
@@ -337,6 +354,25 @@ async def patch_subscription(
     async with desk.bots.open(owner=who.owner) as book:
         await book.append(await change_subscription(subscription_id, changes, book=book, now=desk.clock()))
     return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, who=who, desk=desk)))
+
+
+@routes.post("/{subscription_id:uuid}/check", responses={**UNKNOWN, **UNREADABLE})
+async def check_subscription_changes(
+    subscription_id: UUID, sent: Sent, desk: DeskGiven, who: Trader
+) -> Checked:
+    """Say what is wrong with changes that are not made yet, and what an entry would come to with them."""
+
+    async def attempt(body: SubscriptionChanges) -> Effect:
+        changes = asked_of(body, only_sent=True)
+        if "status" in changes:
+            changes["status"] = SubscriptionStatus(changes["status"])
+        async with desk.bots.open(owner=who.owner) as book:
+            facts = await change_subscription(subscription_id, changes, book=book, now=desk.clock())
+        changed = [fact.subscription for fact in facts if isinstance(fact, SubscriptionConfigured)]
+        return effect_of(effective_settings(line.bot, (changed or [line.subscription])[0], symbol=None))
+
+    line = await _get_line(subscription_id, who=who, desk=desk)
+    return await check(sent, SubscriptionChanges, attempt=attempt)
 
 
 @routes.delete("/{subscription_id:uuid}", responses=UNKNOWN)

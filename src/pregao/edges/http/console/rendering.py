@@ -37,6 +37,7 @@ HEADERS = {
 
 # What console.js says; the rest is said by templates.
 WORDS = (
+    "Between {minimum} and {maximum}.",
     "live",
     "reconnecting",
     "Done.",

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from pregao.edges.http.console.pages import (
     accounts,
+    begin,
     bots,
     operations,
     overview,
@@ -18,5 +19,5 @@ from pregao.edges.http.console.pages import (
 )
 
 routes = APIRouter(include_in_schema=False)
-for _subject in (overview, signals, trades, performance, bots, accounts, operations, people):
+for _subject in (begin, overview, signals, trades, performance, bots, accounts, operations, people):
     routes.include_router(_subject.routes)

@@ -1,11 +1,13 @@
-"""Accounts at venues, with the lights of their pre-flight."""
+"""Accounts at venues: how they are connected, and the lights of their pre-flight."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.showing import CHOICES_MAX, show_missing, show_page
+from pregao.edges.own_address import own_address
 
 routes = APIRouter(include_in_schema=False)
 
@@ -14,7 +16,12 @@ routes = APIRouter(include_in_schema=False)
 async def show_accounts(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show accounts with the lights of their pre-flight."""
     lines = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
-    return await show_page(request, "accounts/accounts.html", {"lines": lines}, desk=desk, who=who)
+    values = {
+        "lines": lines,
+        "can_change": who.role.includes(Role.TRADER),
+        "own_address": own_address(),
+    }
+    return await show_page(request, "accounts/accounts.html", values, desk=desk, who=who)
 
 
 @routes.get("/console/accounts/{account_id:int}")
@@ -23,5 +30,9 @@ async def show_account(account_id: int, request: Request, desk: DeskGiven, who: 
     line = None if account_id > ID_MAX else await desk.configured.find_account(account_id, owner=who.owner)
     if line is None:
         return await show_missing(request, desk=desk, who=who)
-    values = {"line": line, "preflight": await desk.preflights.of(account_id)}
+    values = {
+        "line": line,
+        "preflight": await desk.preflights.of(account_id),
+        "can_change": who.role.includes(Role.TRADER),
+    }
     return await show_page(request, "accounts/account.html", values, desk=desk, who=who)

@@ -85,6 +85,7 @@ function alarm(text) {
 document.body.addEventListener("htmx:after:swap", (event) => {
   const part = event.target instanceof Element ? event.target : document.body;
   showTimes(document.body);
+  showForms();
   reachWide();
   keepAddress();
   for (const id of fresh) {
@@ -126,17 +127,7 @@ function toast(text, isBad = false) {
   setTimeout(() => box.remove(), isBad ? 15000 : 5000);
 }
 
-const valueOf = (field) => {
-  if (field.dataset.kind === "number") return field.value === "" ? null : Number(field.value);
-  if (field.dataset.kind === "days") return new Date(Date.now() + Number(field.value) * 86400000).toISOString();
-  if (field.type === "checkbox") return field.checked;
-  return field.value;
-};
-
-async function ask(form) {
-  const [method, path] = form.dataset.api.split(" ");
-  const fields = [...form.elements].filter((field) => field.name && field.dataset.local === undefined && field.value !== "");
-  const body = Object.fromEntries(fields.map((field) => [field.name, valueOf(field)]));
+async function send(method, path, body) {
   const answer = await fetch(path, {
     method,
     headers: { "Content-Type": "application/json" },
@@ -144,9 +135,15 @@ async function ask(form) {
   });
   const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  throw new Error(told.error ? `${told.error.code}: ${told.error.message}` : (told.detail ?? [])
+  const mistake = new Error(told.error ? `${told.error.code}: ${told.error.message}` : (told.detail ?? [])
     .map((one) => `${one.loc.at(-1)}: ${one.msg}`).join("; ") || say("The desk did not answer."));
+  mistake.problems = told.error
+    ? [{ field: told.error.details?.field ?? "", ...told.error }]
+    : (told.detail ?? []).map((one) => ({ field: one.loc.slice(1).join("."), message: one.msg, details: {} }));
+  throw mistake;
 }
+
+const ask = (form) => send(...form.dataset.api.split(" "), changesOf(form));
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
@@ -165,9 +162,11 @@ document.addEventListener("submit", async (event) => {
     if (form.dataset.resets !== undefined) form.reset();
     if (form.dataset.next) showNext(form, told);
     if (form.dataset.shows) document.getElementById(form.dataset.shown).textContent = told[form.dataset.shows] ?? "";
+    if (form.dataset.keeps) keepSecret(told.bot_id ?? form.dataset.keeps, told.secret);
+    if (form.dataset.changes !== undefined) first.set(form, JSON.stringify(bodyOf(form)));
     tell("changed", told);
   } catch (mistake) {
-    toast(mistake.message, true);
+    if (!showProblems(form, mistake.problems ?? [], { all: true })) toast(mistake.message, true);
   } finally {
     buttons.forEach((button) => { button.disabled = false; });
   }
@@ -216,6 +215,167 @@ document.addEventListener("click", (event) => {
     toast(say("Copied."));
   }
 });
+
+// --- forms -------------------------------------------------------------------------------------------------------
+// Names with dots are nested; a row of several is named by its place among them. What is not filled in is not sent.
+
+function pathOf(field, form) {
+  const row = field.closest("[data-row]");
+  if (!row) return field.name.split(".");
+  const rows = [...form.querySelectorAll(`[data-row="${row.dataset.row}"]`)];
+  return [...row.dataset.row.split("."), rows.indexOf(row), ...field.name.split(".")];
+}
+
+const KINDS = {
+  number: (text) => (text === "" ? null : Number(text)),
+  days: (text) => new Date(Date.now() + Number(text) * 86400000).toISOString(), // from now
+  list: (text) => text.split(/[\s,;]+/).filter(Boolean),
+  yesno: (text) => ({ true: true, false: false })[text] ?? null,
+  rows: () => [], // of which others give the rows
+  nothing: () => null, // unless others give its parts
+};
+
+function valueOf(field) {
+  if (KINDS[field.dataset.kind]) return KINDS[field.dataset.kind](field.value);
+  if (field.type === "checkbox") return field.checked;
+  return field.value === "" ? null : field.value;
+}
+
+function put(body, path, value) {
+  path.slice(0, -1).reduce((place, part, at) => (place[part] ??= typeof path[at + 1] === "number" ? [] : {}), body)[path.at(-1)] = value;
+}
+
+function bodyOf(form) {
+  const body = {};
+  for (const field of form.elements) {
+    if (!field.name || field.dataset.local !== undefined || field.matches(":disabled")) continue;
+    const path = pathOf(field, form);
+    if (field.dataset.kind === "many") {
+      const known = path.reduce((place, part) => place?.[part], body) ?? [];
+      put(body, path, field.checked ? [...known, Number(field.value)] : known);
+    } else if (field.value !== "" || field.dataset.empty !== undefined || ["rows", "nothing"].includes(field.dataset.kind)) {
+      put(body, path, valueOf(field));
+    }
+  }
+  return body;
+}
+
+const first = new WeakMap(); // what a form of changes said when it came: only what differs is sent
+
+function changesOf(form) {
+  const body = bodyOf(form);
+  if (!first.has(form)) return body;
+  const former = JSON.parse(first.get(form));
+  return Object.fromEntries(Object.entries(body).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(former[name])));
+}
+
+// What is wrong stands at its field, once somebody has been there; the API says what that is.
+
+function placeOf(form, path) {
+  for (let parts = path.split("."); parts.length; parts = parts.slice(0, -1)) {
+    const wanted = parts.join(".");
+    const place = [...form.elements].find((one) => one.name && one.type !== "hidden" && pathOf(one, form).join(".") === wanted)
+      ?? form.querySelector(`[data-rows="${CSS.escape(wanted)}"]`);
+    if (place) return place;
+  }
+  return null;
+}
+
+const wasTouched = (place) => place.dataset.touched !== undefined || place.querySelector?.("[data-touched]");
+
+function showProblems(form, problems, { all = false } = {}) {
+  form.querySelectorAll(".problem").forEach((one) => one.remove());
+  form.querySelectorAll("[aria-invalid]").forEach((one) => one.removeAttribute("aria-invalid"));
+  let isAllShown = problems.length > 0;
+  for (const { field, message, details } of problems) {
+    const place = placeOf(form, field);
+    if (!place || !(all || wasTouched(place))) {
+      isAllShown &&= place !== null;
+      continue;
+    }
+    const told = document.createElement("small");
+    told.className = "problem";
+    told.setAttribute("role", "alert");
+    told.textContent = details.minimum === undefined || details.maximum === undefined ? message : say("Between {minimum} and {maximum}.", details);
+    place.setAttribute("aria-invalid", "true");
+    (place.closest("label") ?? place).append(told);
+  }
+  return isAllShown;
+}
+
+const seen = new WeakSet();
+const waiting = new WeakMap();
+const CHECK_MS = 400;
+
+function checkSoon(form, delay = CHECK_MS) {
+  clearTimeout(waiting.get(form));
+  waiting.set(form, setTimeout(() => check(form), delay));
+}
+
+async function check(form) {
+  const asked = JSON.stringify(changesOf(form));
+  const told = await send(...form.dataset.check.split(" "), JSON.parse(asked)).catch(() => null);
+  if (!told || asked !== JSON.stringify(changesOf(form))) return; // somebody has typed on
+  showProblems(form, told.problems);
+  const written = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
+  for (const slot of form.querySelectorAll("[data-effect]")) {
+    const value = told.effect?.[slot.dataset.effect];
+    slot.textContent = value == null ? "–" : written.format(value);
+  }
+}
+
+function showChosen(form) {
+  for (const part of form.querySelectorAll("[data-when]")) {
+    const [name, ...values] = part.dataset.when.split(" ");
+    part.disabled = part.hidden = !values.includes(form.querySelector(`[data-chooses="${name}"]`).value);
+  }
+}
+
+function showForms() {
+  for (const form of document.querySelectorAll("form[data-api]")) {
+    if (seen.has(form)) continue;
+    seen.add(form);
+    showChosen(form);
+    if (form.dataset.changes !== undefined) first.set(form, JSON.stringify(bodyOf(form)));
+    if (form.dataset.check) checkSoon(form, 0);
+  }
+  for (const [bot, secret] of kept) keepSecret(bot, secret);
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-api]");
+  if (!form) return;
+  event.target.dataset.touched = "";
+  showChosen(form);
+  if (form.dataset.check) checkSoon(form);
+});
+
+document.addEventListener("click", (event) => {
+  const adder = event.target.closest("[data-adds]");
+  const remover = event.target.closest("[data-removes]");
+  if (!adder && !remover) return;
+  const form = event.target.closest("form");
+  if (adder) {
+    const rows = form.querySelector(`[data-rows="${adder.dataset.adds}"]`);
+    rows.append(form.querySelector(`template[data-row-of="${adder.dataset.adds}"]`).content.cloneNode(true));
+    rows.lastElementChild.querySelector("input, select")?.focus();
+  } else remover.closest("[data-row]").remove();
+  if (form.dataset.check) checkSoon(form);
+});
+
+// A secret is shown once: this page keeps it until it is left, and puts it where it is to be pasted from.
+const kept = new Map();
+const SLOT = "YOUR-SECRET";
+
+function keepSecret(bot, secret) {
+  kept.set(bot, secret);
+  for (const slot of document.querySelectorAll(`[data-secret-of="${CSS.escape(bot)}"]`)) {
+    if (slot instanceof HTMLInputElement) slot.value = secret;
+    else slot.textContent = slot.textContent.replaceAll(SLOT, secret);
+  }
+  for (const hint of document.querySelectorAll(`[data-secret-gone="${CSS.escape(bot)}"]`)) hint.hidden = true;
+  for (const form of document.querySelectorAll(`[data-secret-there="${CSS.escape(bot)}"]`)) form.hidden = false;
+}
 
 // --- keys --------------------------------------------------------------------------------------------------------
 
