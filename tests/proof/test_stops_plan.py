@@ -65,7 +65,7 @@ class TestMakeStopsPlan:
 
     def test_knows_its_own_faults_and_points(self):
         assert read_faults("all", known=STOP_FAULTS) == list(STOP_FAULTS)
-        with pytest.raises(PlanError, match="FAULT_UNKNOWN: fault=clock"):
-            read_faults("clock", known=STOP_FAULTS)
+        with pytest.raises(PlanError, match="FAULT_UNKNOWN: fault=burst"):
+            read_faults("burst", known=STOP_FAULTS)
         with pytest.raises(PlanError, match=r"KILL_UNKNOWN: kill=web\.signal\.received"):
             read_trials("web.signal.received", known=STOP_ACTS)

@@ -6,7 +6,7 @@ from tests.proof.carried_out import carry_out
 
 SHORT = (
     *("--stops", "--signals", "6", "--accounts", "3", "--seed", "7"),
-    *("--faults", "stick,reject"),
+    *("--faults", "stick,reject,clock"),
     *("--kill", "stops.claim.committed:kill,stops.place.after_wire:kill"),
 )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -51,15 +51,19 @@ UNION SELECT symbol FROM stops WHERE left_at IS NULL
 ARMED = "SELECT count(*) FROM stops WHERE symbol = ANY($1::text[]) AND left_at IS NULL AND status = 'armed'"
 
 
-async def read_guards(connection: asyncpg.Connection) -> OwnGuards:
-    """Read what the desk has written."""
+Clock = Callable[[int], int]
+"""Gives the exchange's milliseconds for those of our processes."""
+
+
+async def read_guards(connection: asyncpg.Connection, *, true_ms: Clock) -> OwnGuards:
+    """Read what the desk has written, timed by the exchange's clock."""
     return OwnGuards(
         claims=[
             OwnClaim(
                 **{name: row[name] for name in ("token", "kind", "number", "version", "position_id")},
                 **{name: row[name] for name in ("status", "code", "source")},
-                seen_ms=to_ms(row["seen_at"]),
-                ended_ms=to_ms(row["updated_at"]) if row["status"] == "failed" else None,
+                seen_ms=true_ms(to_ms(row["seen_at"])),
+                ended_ms=true_ms(to_ms(row["updated_at"])) if row["status"] == "failed" else None,
             )
             for row in await connection.fetch(CLAIMS)
         ],
@@ -69,7 +73,7 @@ async def read_guards(connection: asyncpg.Connection) -> OwnGuards:
                 position_id=row["position_id"],
                 place=(row["account_id"], row["symbol"], row["position_side"]),
                 status=row["status"],
-                armed_ms=_ms(row["armed_at"]),
+                armed_ms=_ms(row["armed_at"], true_ms=true_ms),
                 is_left=row["is_left"],
             )
             for row in await connection.fetch(POSITIONS)
@@ -80,8 +84,8 @@ async def read_guards(connection: asyncpg.Connection) -> OwnGuards:
                 client_order_id=row["client_order_id"],
                 claim=(row["token"], row["kind"], row["number"]),
                 position_id=row["position_id"],
-                planned_ms=to_ms(row["planned_at"]),
-                known_ms=to_ms(row["known_at"]),
+                planned_ms=true_ms(to_ms(row["planned_at"])),
+                known_ms=true_ms(to_ms(row["known_at"])),
             )
             for row in await connection.fetch(EXITS)
         ],
@@ -102,8 +106,9 @@ async def read_venue_guards(desk: ProofDesk, *, keys: Mapping[int, str]) -> Venu
 class Witness:
     """Looks four times a second at what the monitors say; a database that is away says nothing, and nothing is counted."""
 
-    def __init__(self, desk: ProofDesk) -> None:
-        """Nothing is seen yet."""
+    def __init__(self, desk: ProofDesk, *, true_ms: Clock) -> None:
+        """Nothing is seen yet; ``true_ms`` knows how far our processes' clocks are ahead just now."""
+        self._true_ms = true_ms
         self.watched: dict[tuple[str, int], Watched] = {}
         self._desk = desk
 
@@ -126,12 +131,12 @@ class Witness:
         for row in rows:
             one = Watched(
                 symbol=row["symbol"],
-                told_ms=to_ms(row["told_at"]),
-                price_ms=_ms(row["price_at"]),
+                told_ms=self._true_ms(to_ms(row["told_at"])),
+                price_ms=_ms(row["price_at"], true_ms=self._true_ms),
                 lease_until_ms=to_ms(row["lease_until"]),
             )
             self.watched[one.symbol, one.told_ms] = one  # the newest look has the latest lease
 
 
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else to_ms(at)
+def _ms(at: datetime | None, *, true_ms: Clock) -> int | None:
+    return None if at is None else true_ms(to_ms(at))

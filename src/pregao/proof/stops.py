@@ -22,7 +22,7 @@ from pregao.proof.prove import AWAY, WEIGHT_MAX, Tell, kept, settle, title_of
 from pregao.proof.report import Guarded, Report
 from pregao.proof.signals import Sender
 from pregao.proof.stops_plan import LEGS, ONCE_OPEN, STOP_FAULTS, Scenario, StopsPlan
-from pregao.proof.trouble import Faults, Traps, now_ms
+from pregao.proof.trouble import Clocks, Faults, Traps, now_ms
 from pregao.proof.unguarded import Naked, find_naked, too_long
 from pregao.simulation.instruments import LISTINGS
 
@@ -53,7 +53,8 @@ async def prove_stops(plan: StopsPlan, *, is_quick: bool, keep: bool, tell: Tell
         made = await configure(desk, plan)
         faults, traps = Faults(desk, is_quick=is_quick, kinds=STOP_FAULTS), Traps(desk)
         sender = Sender(desk.url, bots=made.bots, plans=plan.bots)
-        prices, witness = Prices(desk, {bot.symbol for bot in plan.bots}), Witness(desk)
+        prices = Prices(desk, {bot.symbol for bot in plan.bots})
+        witness = Witness(desk, true_ms=faults.clocks.true_now_ms)
         proof = _Proof(plan, desk, prices=prices, faults=faults, traps=traps, is_quick=is_quick)
         try:
             async with _beside(prices.keep()), _beside(witness.keep()):
@@ -65,7 +66,7 @@ async def prove_stops(plan: StopsPlan, *, is_quick: bool, keep: bool, tell: Tell
                 seconds_max = END_QUICK_SECONDS_MAX if is_quick else END_SECONDS_MAX
                 is_flat = await proof.until_flat(seconds_max=seconds_max)
                 found, settled = await settle(desk, made, sender, seconds_max=seconds_max if is_flat else 5.0)
-                own, venue, differences = await _compare_until_calm(desk, made)
+                own, venue, differences = await _compare_until_calm(desk, made, clocks=faults.clocks)
         finally:
             await sender.close()
         naked = find_naked(
@@ -265,7 +266,7 @@ class _Proof:
 
 
 async def _compare_until_calm(
-    desk: ProofDesk, made: Configured
+    desk: ProofDesk, made: Configured, *, clocks: Clocks
 ) -> tuple[OwnGuards, VenueGuards, list[Difference]]:
     """Compare until nothing differs, or the same does for long."""
     deadline = time.monotonic() + SWEEP_SECONDS
@@ -273,7 +274,7 @@ async def _compare_until_calm(
         try:
             connection = await desk.connect()
             try:
-                own = await read_guards(connection)
+                own = await read_guards(connection, true_ms=clocks.true_ms)
             finally:
                 await connection.close()
             venue = await read_venue_guards(desk, keys=made.keys)

@@ -52,11 +52,12 @@ STOP_FAULTS: dict[str, Trouble] = {
     "duplicate": Trouble(told="duplicate:ms=0,probability=0.3;duplicate:ms=700,probability=0.5"),
     "cut": Trouble(told="cut:probability=0.1,within=20,count=3"),
     "lag": Trouble(told="lag:ms=2000,probability=0.3,endpoint=GET"),
+    "clock": Trouble(told=""),  # not the exchange's: the clocks of our processes are stepped
 }
-"""The faults that a proof of the stops knows."""
+"""The faults that a proof of the stops knows; all but the clock are the paper exchange's."""
 
-ONCE_OPEN = frozenset({"down"})
-"""Those that would keep anything from being opened: they begin when all that a round opens is guarded."""
+ONCE_OPEN = frozenset({"down", "clock"})
+"""Those that begin when all that a round opens is guarded: a venue that is down opens nothing, a clock steps under what is held."""
 
 STOP_ACTS: dict[str, tuple[Act, ...]] = {
     point: tuple(Act)

@@ -27,12 +27,42 @@ CLOCK_STEPS = (2.5, -2.5)  # seconds; within what a venue takes, and a second be
 LOOK_SECONDS = 0.02
 
 
+class Clocks:
+    """How far the clocks of our processes were ahead, and since when by the exchange's, which is never stepped."""
+
+    def __init__(self) -> None:
+        """They agree."""
+        self._steps: list[tuple[int, int]] = [(0, 0)]  # since when, and how far ahead, in milliseconds
+
+    def stepped(self, *, seconds: float, at_ms: int) -> None:
+        """Know that they are so far ahead from now on; negative: behind."""
+        self._steps.append((at_ms, round(1_000 * seconds)))
+
+    def true_ms(self, own_ms: int) -> int:
+        """
+        Give the exchange's time of what a process of ours has timed.
+
+        Of a time that came twice it is the later one, of one that was left out when that happened.
+        """
+        until_ms = 2**62
+        for since_ms, ahead_ms in reversed(self._steps):
+            if own_ms - ahead_ms >= since_ms:
+                return min(own_ms - ahead_ms, until_ms)
+            until_ms = since_ms
+        return until_ms
+
+    def true_now_ms(self, own_ms: int) -> int:
+        """Give the exchange's time of what a process of ours has timed just now."""
+        return own_ms - self._steps[-1][1]
+
+
 class Faults:
     """The faults of the paper exchange and the clocks of our processes; what struck is counted."""
 
     def __init__(self, desk: ProofDesk, *, is_quick: bool, kinds: Mapping[str, Trouble] = FAULTS) -> None:
         """Nothing goes wrong yet."""
         self.hits: Counter[str] = Counter()
+        self.clocks = Clocks()
         self._kinds = kinds
         self._desk = desk
         self._is_quick = is_quick
@@ -74,6 +104,7 @@ class Faults:
             seconds = CLOCK_STEPS[self._steps % len(CLOCK_STEPS)]
             self._steps += 1
             self.hits["clock"] += 1
+        self.clocks.stepped(seconds=seconds, at_ms=now_ms())
         rehearsal.step_clock(self._desk.shared, seconds=seconds)
 
 
