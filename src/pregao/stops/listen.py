@@ -20,6 +20,7 @@ import structlog
 from pregao.domain.clock import Clock
 from pregao.domain.stop import Source
 from pregao.domain.venue import VenueError
+from pregao.domain.weight import Importance, asking_for
 from pregao.stops.feed import (
     ASK_AFTER_SECONDS,
     POLL_SECONDS,
@@ -257,9 +258,11 @@ class Listening:
         now = self._clock()
         for heard, _ in asked.values():
             heard.feed = after_question(heard.feed, at=now)
+        guards = any(_is_watched_by_asking(heard, now=now) for heard, _ in asked.values())
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                answers = await self._prices.ask(list(asked))
+                with asking_for(Importance.EXITS if guards else Importance.BOOKS):
+                    answers = await self._prices.ask(list(asked))
             for symbol, (bid, ask) in answers.items():
                 heard, count = asked[symbol]
                 # What the stream has told meanwhile may be younger than the answer.
@@ -278,3 +281,12 @@ class Listening:
             heard.moved_at = now
         heard.pass_on(bid, ask, Source.POLL)
         heard.feed = after_price(feed, source=Source.POLL, at=now, is_in_doubt=heard.watcher.is_in_doubt)
+
+
+def _is_watched_by_asking(heard: _Heard, *, now: datetime) -> bool:
+    """Say whether nothing else sees the symbol's price, or a level waits for the answer; else it only tells quiet from mute."""
+    feed = heard.feed
+    is_mute = heard.moved_at is not None or (
+        heard.renewed_at is not None and (feed.streamed_at is None or feed.streamed_at < heard.renewed_at)
+    )
+    return is_mute or feed.is_in_doubt or watcher_of(feed, now=now) is Source.POLL

@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 from pregao.domain.venue import RetryLater
+from pregao.domain.weight import Importance, importance_of
 
 
 class MemoryPrices:
@@ -13,6 +14,7 @@ class MemoryPrices:
         self.followed = {}  # symbol to its tick and who takes its prices
         self.quotes = {}  # as the venue would answer now, in decimals
         self.asked = []
+        self.asked_for = []  # how much hung on each question
         self.renewed = []
         self.is_away = False
         self.is_mute = False  # then nothing is streamed, and the venue answers
@@ -36,6 +38,7 @@ class MemoryPrices:
 
     async def ask(self, symbols):
         self.asked.append(sorted(symbols))
+        self.asked_for.append(importance_of(Importance.EXITS))
         await asyncio.sleep(0)
         if self.is_away:
             raise RetryLater("AWAY", "nobody answers", retry_after_seconds=1.0)

@@ -9,6 +9,7 @@ import pytest
 
 from pregao.domain.position import Direction
 from pregao.domain.stop import Level, Method, StopRule, arm
+from pregao.domain.weight import Importance
 from pregao.stops.book import StopBook
 from pregao.stops.feed import Source
 from pregao.stops.listen import Hearing, Listening, ListeningSettings
@@ -104,6 +105,34 @@ class TestListening:
         await room.pass_time(1)
 
         assert room.fired() == [("BTCUSDT", [1], Source.POLL)]
+
+    async def test_asks_as_for_an_exit_only_where_nothing_else_watches(self, room):
+        """A quiet market is one of many reads; the weight that exits may use is for what guards."""
+        room.follow()
+        room.prices.say("BTCUSDT", "100")
+        await room.pass_time(1)
+        first = len(room.prices.asked_for)
+
+        await room.pass_time(
+            22
+        )  # silent for so long that the venue is asked, not yet for so long that asking watches
+        quiet = room.prices.asked_for[first:]
+        await room.pass_time(15)
+
+        assert room.prices.asked_for[:first] == [Importance.EXITS] * first
+        assert quiet == [Importance.BOOKS]
+        assert room.prices.asked_for[-1] is Importance.EXITS
+
+    async def test_asks_as_for_an_exit_where_the_price_has_moved_without_a_word(self, room):
+        room.follow()
+        room.prices.say("BTCUSDT", "100")
+        await room.pass_time(1)
+        room.prices.is_mute = True
+        room.prices.say("BTCUSDT", "100.10")
+
+        await room.pass_time(26)
+
+        assert room.prices.asked_for[-2:] == [Importance.BOOKS, Importance.EXITS]
 
     async def test_asks_at_once_about_a_price_that_is_in_doubt(self, room):
         room.follow()
