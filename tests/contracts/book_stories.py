@@ -65,7 +65,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 SIGNALS = tuple(UUID(int=500 + number) for number in range(6))
 ORDERS = tuple(f"p{number:026d}" for number in range(6))  # each of the signal with its number
 POSITIONS = tuple(range(1, 9))
-USER = user(1, max_positions=2, max_daily_loss_usd=Decimal(100))
+USER = user(1, max_positions=2, max_daily_loss_usd=Decimal(100), risk_capital_usd=Decimal(100))
 DAY = date(2026, 11, 21)
 RULES = (
     RiskRules(consecutive_losses_max=1),

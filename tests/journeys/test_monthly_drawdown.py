@@ -14,7 +14,7 @@ from pregao.edges.postgres.drawdowns import month_after, month_of
 from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks
 from pregao.trading.drawdown import DrawdownWatch
-from tests.builders import NOON, account, closed, configured, held, user
+from tests.builders import NOON, account, closed, configured, held, instruction, user
 from tests.edges.http.api.test_receipts import planned
 
 ANA, BRUNO = UUID(int=0xA), UUID(int=0xB)
@@ -63,6 +63,17 @@ async def say(desk, state: TradingState) -> None:
             scope_of_user(ANA), state, reason="so", by=OPERATOR, book=book, now=desk.exchange.clock()
         )
         await book.append(facts)
+
+
+async def entered(desk) -> dict[int, str]:
+    """Have everybody enter, and give what came of it on each account."""
+    await desk.start_trader("trader-2")
+    signal_id = await desk.signal(instruction(now=desk.exchange.clock()))
+    await desk.settled(signal_id)
+    return {
+        row["account_id"]: row["code"] if row["status"] == "denied" else row["status"]
+        for row in await desk.orders(signal_id)
+    }
 
 
 PAUSED = [(str(ANA), "reducing", DESK.name)]
@@ -134,6 +145,19 @@ class TestTheMonth:
 
         assert halted == [(str(ANA), "halted", "olga")]
         assert await states(desk) == PAUSED
+
+    async def test_lets_no_entry_slip_in_before_anybody_has_looked(self, desk, watch):
+        """The decision's own transaction looks at the month: whoever pauses the tenant may come a second later."""
+        await lose(desk, "-40", number=1)
+
+        assert await entered(desk) == {1: "MONTHLY_DRAWDOWN", 2: "filled"}
+
+    async def test_lets_enter_whom_an_operator_let_go_on(self, desk, watch):
+        await lose(desk, "-40", number=1)
+        await watch.look()
+        await say(desk, TradingState.ACTIVE)
+
+        assert await entered(desk) == {1: "filled", 2: "filled"}
 
     async def test_that_is_over_takes_back_nothing_of_an_operators(self, desk, watch):
         await say(desk, TradingState.HALTED)

@@ -5,20 +5,16 @@ Each command looks at the book and gives the facts that follow; the caller appen
 """
 
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from pregao.accounts.halt import Asker, set_state
 from pregao.accounts.ports import TradingStateBook
 from pregao.domain.facts import Fact
-from pregao.domain.money import to_text
-from pregao.domain.risk import Drawdown
+from pregao.domain.risk import Drawdown, month_told
 from pregao.domain.trading_state import TradingState, scope_of_user
 
 SET_BY = "the desk: monthly drawdown"
 """Who has set a state that is this rule's; nobody else's name reads like that."""
-
-SHOWN_STEP = Decimal("0.0001")  # of a percentage, in a reason
 
 DESK = Asker(name=SET_BY, user_id=None, is_staff=True, source_address="local")
 
@@ -34,10 +30,7 @@ async def pause_tenant(
     scope = scope_of_user(user_id)
     if await book.find_state(scope) is not None:
         return []
-    reason = (
-        f"MONTHLY_DRAWDOWN: loss={to_text(drawdown.loss)} percent={to_text(drawdown.percent.quantize(SHOWN_STEP))} "
-        f"limit_percent={to_text(drawdown.limit_percent)} month={now:%Y-%m}"
-    )
+    reason = f"MONTHLY_DRAWDOWN: {month_told(drawdown, month=now.date())}"
     return await set_state(scope, TradingState.REDUCING, reason=reason, by=DESK, book=book, now=now)
 
 

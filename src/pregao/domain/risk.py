@@ -6,7 +6,7 @@ Rounded down: an operation never risks more than was asked for.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -153,6 +153,9 @@ class ClosedTrade(Protocol):
         """What it earned after fees."""
 
 
+PERCENT_STEP = Decimal("0.0001")  # of a percentage, in a reason
+
+
 class MonthlyState(StrEnum):
     """Whether a tenant may go on entering this month."""
 
@@ -201,6 +204,14 @@ def drawdown_of(pnl: Decimal, *, capital: Decimal, limit_percent: Decimal = DRAW
         percent=percent,
         limit_percent=limit_percent,
         state=MonthlyState.PAUSED if is_over else MonthlyState.ACTIVE,
+    )
+
+
+def month_told(drawdown: Drawdown, *, month: date) -> str:
+    """Give the numbers of a month that has cost too much, as reasons tell them."""
+    return (
+        f"loss={to_text(drawdown.loss)} percent={to_text(drawdown.percent.quantize(PERCENT_STEP))} "
+        f"limit_percent={to_text(drawdown.limit_percent)} month={month:%Y-%m}"
     )
 
 

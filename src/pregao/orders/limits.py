@@ -13,6 +13,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionSide, Side
+from pregao.domain.risk import month_told
 from pregao.domain.risk_rules import NO_RECORD, RiskRules
 from pregao.domain.trading_state import TradingStates
 from pregao.orders.denial import Denial
@@ -180,6 +181,7 @@ class Allowance:
         self._bot = bot
         self._now = now
         self._records = usage.records
+        self._months = usage.months
         self._symbol = symbol
         self._users = usage.limited_users
         self._positions: Counter[tuple[str, Hashable]] = Counter()
@@ -207,10 +209,17 @@ class Allowance:
 
     def denial(self, member: Member, *, takes_place: bool) -> Denial | None:
         """
-        Give the first limit that stops an entry: the losses of the day, the risk rules, the places for another position.
+        Give the first limit that stops an entry: the month, the losses of the day, the risk rules, the places.
 
         An entry into a position that is there already takes no place.
         """
+        owner = member.account.user_id
+        month = None if owner is None else self._months.get(owner)
+        if month is not None:
+            return Denial(
+                code="MONTHLY_DRAWDOWN",
+                reason=f"{month_told(month, month=self._now.date())}. Wait for the next.",
+            )
         levels = self._levels(member)
         for level in levels:
             if level.loss_max is None:

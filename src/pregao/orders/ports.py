@@ -15,6 +15,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.position import Position
+from pregao.domain.risk import Drawdown
 from pregao.domain.risk_rules import RiskRecord, RiskRules
 from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
@@ -156,6 +157,8 @@ class Usage:
     of_subscriptions_on_symbol: Mapping[UUID, Tally] = field(default_factory=dict)
     of_users: Mapping[UUID, Tally] = field(default_factory=dict)
     limited_users: Mapping[UUID, User] = field(default_factory=dict)
+    months: Mapping[UUID, Drawdown] = field(default_factory=dict)
+    """Of users whose month has cost its share of the capital, and was not paused for it yet."""
     records: Mapping[UUID, RiskRecord] = field(default_factory=dict)  # of those whose rules look back
 
 

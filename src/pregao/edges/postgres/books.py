@@ -23,6 +23,7 @@ from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import exits, guards, screener
+from pregao.edges.postgres.drawdowns import over_limit
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
@@ -52,7 +53,7 @@ LIVE = "closed_at IS NULL"  # pending, open or closing: what the indexes of live
 # Whose limits hold for several accounts: the user's row is the lock that makes them hold.
 LIMITED_USERS = """
 SELECT * FROM users
-WHERE (max_positions IS NOT NULL OR max_daily_loss_usd IS NOT NULL)
+WHERE (max_positions IS NOT NULL OR max_daily_loss_usd IS NOT NULL OR risk_capital_usd IS NOT NULL)
   AND user_id IN (SELECT a.user_id FROM subscriptions AS s JOIN accounts AS a USING (account_id)
                   WHERE s.bot_id = ANY($1::uuid[]))
 ORDER BY user_id
@@ -442,6 +443,7 @@ class PostgresBooks:
         ]
         of_bot = [row for row in rows if row["subscription_id"] is None]
         own = [row for row in rows if row["subscription_id"] is not None]
+        measured = [user.user_id for user in users.values() if user.risk_capital_usd is not None]
         of_users = await self._connection.fetch(OF_USERS, list(users), day) if users else []
         return Usage(
             of_bot=_total(of_bot),
@@ -453,6 +455,7 @@ class PostgresBooks:
                 for row in of_users
             },
             limited_users=users,
+            months=await over_limit(self._connection, measured, day=day) if measured else {},
             records=await risk_records(self._connection, rules, day=day) if rules else {},
         )
 

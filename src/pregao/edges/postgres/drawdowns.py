@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.accounts.drawdown import SET_BY
+from pregao.domain.risk import Drawdown, MonthlyState, drawdown_of
 from pregao.domain.trading_state import ScopeLevel
 from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_values
@@ -27,7 +28,7 @@ SELECT u.user_id, u.risk_capital_usd AS capital, u.monthly_drawdown_pct AS limit
        {RESULT.format(user="u.user_id", first="$1::date", next="$2::date")} AS pnl,
        EXISTS (SELECT FROM trading_states AS s WHERE s.level = 'user' AND s.subject = u.user_id::text
                AND s.state <> 'active') AS is_stopped
-FROM users AS u WHERE u.risk_capital_usd IS NOT NULL AND ($3::uuid IS NULL OR u.user_id = $3) ORDER BY u.user_id
+FROM users AS u WHERE u.risk_capital_usd IS NOT NULL AND ($3::uuid[] IS NULL OR u.user_id = ANY($3)) ORDER BY u.user_id
 """
 WAS_PAUSED = """
 SELECT EXISTS (SELECT FROM journal
@@ -67,11 +68,25 @@ def month_after(month: date) -> date:
 
 
 async def measured(
-    connection: Connection, *, now: datetime, user_id: UUID | None = None
+    connection: Connection, *, now: datetime, user_ids: Sequence[UUID] | None = None
 ) -> Sequence[Measured]:
-    """Give every tenant with a capital, or one of them, and the month's result."""
+    """Give every tenant with a capital, or those named, and the month's result."""
     month = month_of(now)
-    return to_values(await connection.fetch(MEASURED, month, month_after(month), user_id), Measured)
+    return to_values(await connection.fetch(MEASURED, month, month_after(month), user_ids), Measured)
+
+
+async def over_limit(connection: Connection, user_ids: Sequence[UUID], *, day: date) -> dict[UUID, Drawdown]:
+    """Give those whose month has cost too much and whom the desk has not paused for it; who was let go on since is none."""
+    now = datetime.combine(day, datetime.min.time(), UTC)
+    found = {
+        one.user_id: drawdown_of(one.pnl, capital=one.capital, limit_percent=one.limit_percent)
+        for one in await measured(connection, now=now, user_ids=user_ids)
+    }
+    return {
+        user_id: drawdown
+        for user_id, drawdown in found.items()
+        if drawdown.state is MonthlyState.PAUSED and not await was_paused(connection, user_id, now=now)
+    }
 
 
 async def result_of(connection: Connection, user_id: UUID | None, *, now: datetime) -> Decimal:

@@ -76,7 +76,9 @@ class PostgresOperations:
         return None if row is None else _line(row)
 
     async def month_of(self, user_id: UUID | None, *, now: datetime) -> Month:
-        found = await drawdowns.measured(self._pool, now=now, user_id=user_id) if user_id is not None else []
+        found = (
+            await drawdowns.measured(self._pool, now=now, user_ids=[user_id]) if user_id is not None else []
+        )
         if user_id is None or not found:
             return Month(
                 pnl=await drawdowns.result_of(self._pool, user_id, now=now),

@@ -40,6 +40,7 @@ from pregao.orders.ports import (
 )
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
+from pregao.simulation.desk.months import months_over
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
 from pregao.stops.asked import asked_of
 from pregao.stops.limits import TenantLimits, limits_of
@@ -275,6 +276,7 @@ class MemoryBooks:
             of_subscriptions_on_symbol=_summed((one, tally) for one, _, tally in here if one in own),
             of_users={user_id: self._used_by(user_id, day) for user_id in limited},
             limited_users=limited,
+            months=months_over(self._state, limited.values(), day=day),
             records={one: self._record(one, rule, day=day) for one, rule in (rules or {}).items()},
         )
 
@@ -302,7 +304,12 @@ class MemoryBooks:
         return {
             key: user
             for key, user in sorted(self._state.users.items())
-            if key in owners and (user.max_positions is not None or user.max_daily_loss_usd is not None)
+            if key in owners
+            and (
+                user.max_positions is not None
+                or user.max_daily_loss_usd is not None
+                or user.risk_capital_usd is not None
+            )
         }
 
     def _used_by(self, user_id: UUID, day: date) -> Tally:
