@@ -11,6 +11,7 @@ import uvicorn
 
 from pregao import __version__
 from pregao.accounts.sealing import Credentials, Vault
+from pregao.bootstrap.backups import FolderBackups
 from pregao.bootstrap.channels import channel_rules
 from pregao.bootstrap.forwarding import ensure_forwarding
 from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker_name
@@ -165,8 +166,10 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         alerts=PostgresAlerts(journal.pool, level=AlertLevel(settings.alert_min_level)),
         alert_books=PostgresAlertBooks(journal, vault=vault, ring=partial(doorbell.ring, ALERTS)),
         channel_rules=channel_rules(settings),
+        backups=FolderBackups(settings.state_dir, dsn=settings.database_url),
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
+        paper_market=door.market,
         trusted_proxies=settings.trusted_proxies,
         signal_age_seconds_max=int(settings.signal_age_seconds_max),
         is_trading_by_hand=settings.trading_enabled,

@@ -31,6 +31,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits for somebody to go on with it, and since when the first of it does."""
+
+    name: str
+    waiting: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalHealth:
+    """When the last fact was written, and how far behind it whoever follows the journal may be."""
+
+    last_fact_at: datetime | None
+    behind_ms: int  # the age of the oldest transaction that still writes: followers wait for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingHealth:
     """What the desk as a whole may trade, and how many scopes, the desk among them, are not active."""
 
@@ -58,6 +75,14 @@ class Health(Protocol):
 
     async def waiting(self) -> Waiting:
         """Give what waits."""
+        ...
+
+    async def queues(self) -> Sequence[Queue]:
+        """Give all that waits, in the order of a signal's way."""
+        ...
+
+    async def journal(self) -> JournalHealth:
+        """Say how the journal does."""
         ...
 
     async def trading_health(self) -> TradingHealth:

@@ -40,6 +40,18 @@ class TickerLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListChange:
+    """A list that took the place of the last one: who entered, and who left."""
+
+    listed_at: datetime
+    strategy: str
+    size: int
+    entered: tuple[str, ...]
+    gone: tuple[str, ...]
+    is_baseline: bool  # the first of its strategy: nobody has entered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyLine:
     """A strategy."""
 
@@ -77,6 +89,10 @@ class Reprocessing:
 
 class ScreenerViews(Protocol):
     """Where it is fetched."""
+
+    async def changes(self, *, limit: int) -> Sequence[ListChange]:
+        """Give the latest lists that were not what the list before was."""
+        ...
 
     async def status(self) -> ScreenerLine:
         """Say what the screener does."""

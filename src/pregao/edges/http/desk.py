@@ -34,6 +34,7 @@ from pregao.views.actions import Actions
 from pregao.views.activity import Activity
 from pregao.views.alerts import Alerts
 from pregao.views.approvals import Approvals
+from pregao.views.backups import Backups
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
 from pregao.views.destinations import ForwardLimits
@@ -127,8 +128,10 @@ class Desk:
     alerts: Alerts
     alert_books: AlertBooks
     channel_rules: ChannelRules
+    backups: Backups
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
+    paper_market: Callable[[], Awaitable[str]]  # what its prices are: SIMULATED, TAPE, STILL; or nothing
     trusted_proxies: Sequence[str] = ()
     signal_age_seconds_max: int = 60
     sell_list_rule: SellListRule = field(default_factory=SellListRule)  # until somebody says another

@@ -15,7 +15,14 @@ from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.market.ports import DeclinedBuy, Look, StandingList
-from pregao.views.screener import ReprocessedLine, Reprocessing, ScreenerLine, StrategyLine, TickerLine
+from pregao.views.screener import (
+    ListChange,
+    ReprocessedLine,
+    Reprocessing,
+    ScreenerLine,
+    StrategyLine,
+    TickerLine,
+)
 
 BELL = "screener"
 LEASE = "screener"
@@ -56,6 +63,13 @@ SELECT coalesce((SELECT is_paused FROM screener_states), false) AS is_paused,
 FROM screener_looks AS w
 LEFT JOIN screener_lists AS l ON true
 LEFT JOIN screener_strategies AS s ON s.is_active
+"""
+
+# By the index of these facts alone; lists of before a clear are its own.
+CHANGES = """
+SELECT happened_at AS listed_at, fact ->> 'strategy' AS strategy, jsonb_array_length(fact -> 'tickers') AS size,
+       (fact -> 'entered')::text AS entered, (fact -> 'left')::text AS gone, (fact ->> 'is_baseline')::boolean AS is_baseline
+FROM journal WHERE kind = 'TickersListed' ORDER BY seq DESC LIMIT $1
 """
 
 NOTE_RUN = """
@@ -310,6 +324,9 @@ class PostgresScreener:
 
     async def tickers(self) -> Sequence[TickerLine]:
         return to_values(await self._pool.fetch("SELECT * FROM screener_tickers ORDER BY rank"), TickerLine)
+
+    async def changes(self, *, limit: int) -> Sequence[ListChange]:
+        return to_values(await self._pool.fetch(CHANGES, limit), ListChange)
 
     async def strategies(self) -> Sequence[StrategyLine]:
         rows = await self._pool.fetch("SELECT * FROM screener_strategies ORDER BY name, strategy_id")

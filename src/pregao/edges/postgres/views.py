@@ -16,7 +16,7 @@ from pregao.edges.ids import first_uuid7
 from pregao.edges.postgres.rows import to_value
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderCounts, OrderLine, OrderPlace, PositionLine, SignalLine
-from pregao.views.health import BotsHealth, TradingHealth, Waiting, Worker
+from pregao.views.health import BotsHealth, JournalHealth, Queue, TradingHealth, Waiting, Worker
 from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
 from pregao.views.slippage import average_price, slippage_bps, to_price
 from pregao.views.sorting import (
@@ -157,6 +157,22 @@ WHERE lease_until > clock_timestamp() - interval '1 hour' ORDER BY role, started
 WAITING = """
 SELECT (SELECT count(*)::int FROM signals WHERE status IN ('accepted', 'answered')) AS signals,
        (SELECT count(*)::int FROM orders WHERE status IN ('planned', 'unresolved')) AS orders
+"""
+
+QUEUES = """
+SELECT 'signals' AS name, count(*)::int AS waiting, min(received_at) AS since FROM signals
+WHERE status IN ('accepted', 'answered', 'approved')
+UNION ALL SELECT 'approvals', count(*)::int, min(approval_asked_at) FROM signals WHERE status = 'pending'
+UNION ALL SELECT 'orders', count(*)::int, min(planned_at) FROM orders WHERE status = 'planned'
+UNION ALL SELECT 'questions', count(*)::int, min(coalesce(sent_at, planned_at)) FROM orders WHERE status = 'unresolved'
+UNION ALL SELECT 'flattens', count(*)::int, min(started_at) FROM flattens WHERE ended_at IS NULL
+UNION ALL SELECT 'alerts', count(*)::int, min(due_at) FROM alert_deliveries WHERE status = 'due'
+"""
+
+JOURNAL = """
+SELECT (SELECT recorded_at FROM journal ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1) AS last_fact_at,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - min(xact_start)) * 1000 FROM pg_stat_activity
+                 WHERE datname = current_database() AND backend_xid IS NOT NULL), 0)::int AS behind_ms
 """
 
 TRADING_HEALTH = """
@@ -311,6 +327,12 @@ class PostgresHealth:
 
     async def waiting(self) -> Waiting:
         return to_value(await self._pool.fetchrow(WAITING), Waiting)
+
+    async def queues(self) -> Sequence[Queue]:
+        return [to_value(row, Queue) for row in await self._pool.fetch(QUEUES)]
+
+    async def journal(self) -> JournalHealth:
+        return to_value(await self._pool.fetchrow(JOURNAL), JournalHealth)
 
     async def trading_health(self) -> TradingHealth:
         return to_value(await self._pool.fetchrow(TRADING_HEALTH), TradingHealth)

@@ -2,11 +2,13 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -15,6 +17,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pregao.accounts.sealing import Credentials
 from pregao.alerts.channels import ChannelRules
+from pregao.bootstrap.backups import FolderBackups
 from pregao.domain.alert import LEAST_LEVEL
 from pregao.domain.order import PositionMode
 from pregao.domain.upkeep import Retention
@@ -108,6 +111,9 @@ class Paper:
 
     async def is_up(self) -> bool:
         return not self.is_away
+
+    async def market(self) -> str:
+        return "" if self.is_away else "SIMULATED"
 
 
 PASSWORD = "correct horse battery"
@@ -204,6 +210,13 @@ class OwnDesk:
 
 @asynccontextmanager
 async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
+    with tempfile.TemporaryDirectory(prefix="pregao-desk-") as folder:
+        async with _own_desk(dsn, Path(folder), changes) as desk:
+            yield desk
+
+
+@asynccontextmanager
+async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnDesk]:
     journal = await open_journal(dsn, connections_max=4)
     master_key = os.urandom(32)
     vault = EnvelopeVault(master_key, desk_id=await desk_id(journal))
@@ -275,8 +288,10 @@ async def own_desk(dsn: str, **changes) -> AsyncIterator[OwnDesk]:
         alerts=PostgresAlerts(journal.pool, level=LEAST_LEVEL),
         alert_books=PostgresAlertBooks(journal, vault=vault, ring=lambda: rings.append("alerts")),
         channel_rules=ChannelRules(),
+        backups=FolderBackups(folder, dsn=dsn),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
+        paper_market=paper.market,
     )
     ports = replace(ports, **changes)
     app = create_api(ports)

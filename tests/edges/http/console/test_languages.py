@@ -12,6 +12,7 @@ from pregao.domain.alert import AlertLevel
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.preflight import Check, Light, Result
+from pregao.domain.screener import Source
 from pregao.domain.signal import Action
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import Role
@@ -36,6 +37,7 @@ def said_on_pages() -> set[str]:
 
 def said_of_values() -> set[str]:
     kinds = (
+        Source,
         AlertLevel,
         OrderStatus,
         Side,

@@ -64,6 +64,23 @@ class WorkersShown(Shown):
     timestamp: datetime
 
 
+class QueueShown(Shown):
+    """What waits, and since when the first of it does."""
+
+    name: str
+    waiting: int
+    since: datetime | None
+
+
+class QueuesShown(Shown):
+    """All that waits, and how the journal does; followers of it may be as far behind as `behind_ms` says."""
+
+    queues: list[QueueShown]
+    last_fact_at: datetime | None
+    behind_ms: int
+    timestamp: datetime
+
+
 class PaperShown(Shown):
     """Whether the paper exchange answers."""
 
@@ -174,6 +191,18 @@ async def get_detailed_health(desk: DeskGiven) -> DetailedHealth:
         trading=TradingShown.model_validate(found.trading),
         screener=screener,
         components=_components(found, screener),
+    )
+
+
+@worker_routes.get("/api/v1/queues")
+async def list_queues(desk: DeskGiven, _who: Operator) -> QueuesShown:
+    """Give what waits: signals, approvals, orders, questions to venues, jobs that sell out, alerts that are to be told."""
+    queues, journal = await asyncio.gather(desk.health.queues(), desk.health.journal())
+    return QueuesShown(
+        queues=[QueueShown.model_validate(one) for one in queues],
+        last_fact_at=journal.last_fact_at,
+        behind_ms=journal.behind_ms,
+        timestamp=desk.clock(),
     )
 
 

@@ -194,6 +194,17 @@ class ListShown(Shown):
     items: list[TickerShown]
 
 
+class ListChangeShown(Shown):
+    """A list that took the place of the last one; a baseline is the first of its strategy, and nobody has entered."""
+
+    listed_at: datetime
+    strategy: str
+    size: int
+    entered: tuple[str, ...]
+    left: tuple[str, ...]
+    is_baseline: bool
+
+
 class ReprocessedShown(Shown):
     """A declined entry whose ticker entered; ``again_as`` is the signal that tries it again."""
 
@@ -221,6 +232,24 @@ async def get_tickers(desk: DeskGiven, _who: Viewer) -> ListShown:
         listed_at=status.listed_at,
         items=[TickerShown.model_validate(one) for one in await desk.screener.tickers()],
     )
+
+
+@routes.get("/changes")
+async def list_changes(desk: DeskGiven, _who: Viewer, limit: Limit = PAGE_ITEMS) -> Page[ListChangeShown]:
+    """Say who entered the list and who left it, the latest first; there is one page only."""
+    changes = await desk.screener.changes(limit=limit)
+    shown = [
+        ListChangeShown(
+            listed_at=one.listed_at,
+            strategy=one.strategy,
+            size=one.size,
+            entered=one.entered,
+            left=one.gone,
+            is_baseline=one.is_baseline,
+        )
+        for one in changes
+    ]
+    return Page(items=shown, next_cursor=None)
 
 
 @routes.get("/reprocessed")

@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from pregao.accounts.principal import Principal
+from pregao.domain.account import Venue
 from pregao.domain.user import Role
 from pregao.edges.http.console.rendering import STATIC_PATH, language_of, render
 from pregao.edges.http.desk import Desk
@@ -89,8 +90,11 @@ async def show_missing(request: Request, *, desk: Desk, who: Principal) -> Respo
 async def health_of(desk: Desk, who: Principal) -> dict[str, Any] | None:
     """Tell how the desk is; None while the database is away."""
     try:
-        workers, trading, unguarded = await asyncio.gather(
-            desk.health.workers(), desk.health.trading_health(), desk.guarded.unguarded(owner=who.owner)
+        workers, trading, unguarded, market = await asyncio.gather(
+            desk.health.workers(),
+            desk.health.trading_health(),
+            desk.guarded.unguarded(owner=who.owner),
+            desk.paper_market(),
         )
         waiting = (
             len(await desk.approvals.pending(bot_id=None, after=None, limit=100)) if who.role.is_staff else 0
@@ -104,6 +108,7 @@ async def health_of(desk: Desk, who: Principal) -> dict[str, Any] | None:
         "state": trading.state.value,
         "states_set": trading.states_set,
         "unguarded": unguarded,
+        "market": market,
         "waiting": waiting,
     }
 
@@ -117,6 +122,7 @@ async def names_for(desk: Desk, who: Principal) -> dict[str, Any]:
         "accounts": accounts,
         "bot_names": {one.bot.bot_id: one.bot.name for one in bots},
         "account_names": {one.account.account_id: one.account.name for one in accounts},
+        "paper_accounts": {one.account.account_id for one in accounts if one.account.venue is Venue.PAPER},
     }
 
 

@@ -1,14 +1,26 @@
 """What those who look after the desk watch: workers, budgets, breakers, alerts, the screener."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.domain.screener import Source
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import CHOICES_MAX, ROWS, needs, show_page
+from pregao.edges.http.console.lists import arrange, asked_of
+from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, ROWS, needs, show_page
+from pregao.market.strategies import RANGES
+from pregao.views.screener import TickerLine
+
+TICKERS_BY: dict[str, Callable[[TickerLine], Any]] = {
+    "rank": lambda one: one.rank,
+    "ticker": lambda one: one.ticker,
+    "entered_at": lambda one: one.entered_at,
+}
 
 routes = APIRouter(include_in_schema=False)
 
@@ -33,10 +45,15 @@ async def show_alerts(request: Request, desk: DeskGiven, who: Seen, before: UUID
 async def show_screener(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the screener's list, how it is made, and whether it is fresh."""
     needs(Role.OPERATOR, who)
+    asked = asked_of(request, sorts=TICKERS_BY, usual_sort="rank")
     values = {
+        "asked": asked,
         "screener": await desk.screener.status(),
         "strategies": await desk.screener.strategies(),
-        "tickers": await desk.screener.tickers(),
+        "tickers": arrange(await desk.screener.tickers(), asked, by=TICKERS_BY),
+        "changes": await desk.screener.changes(limit=JOBS),
+        "sources": [one.value for one in Source],
+        "ranges": RANGES,
     }
     return await show_page(request, "operations/screener.html", values, desk=desk, who=who)
 
@@ -47,12 +64,19 @@ async def show_operations(request: Request, desk: DeskGiven, who: Seen) -> Respo
     needs(Role.OPERATOR, who)
     values = {
         "workers": await desk.health.workers(),
-        "waiting_work": await desk.health.waiting(),
+        "queues": await desk.health.queues(),
+        "journal": await desk.health.journal(),
         "breakers": await desk.breakers.breakers(),
         "weights": await desk.weights.weights(),
         "drifts": await desk.drifts.accounts(
             owner=who.owner, only_drifting=True, after=None, limit=CHOICES_MAX
         ),
+        "subscriptions": await desk.configured.subscriptions(
+            owner=who.owner, bot_id=None, account_id=None, status=None, after=None, limit=CHOICES_MAX
+        ),
+        "backups": {"folder": desk.backups.folder, "lines": await desk.backups.backups()}
+        if who.role.includes(Role.ADMIN)
+        else None,
         "trading": await desk.trading_states.now(owner=who.owner),
     }
     return await show_page(request, "operations/operations.html", values, desk=desk, who=who)

@@ -111,7 +111,7 @@ addEventListener("resize", reachWide);
 
 // What somebody searches for stands in the address, so that it can be reloaded, kept and sent.
 function keepAddress() {
-  const address = document.getElementById("list")?.getAttribute("hx-get");
+  const address = (document.querySelector("[data-address]") ?? document.getElementById("list"))?.getAttribute("hx-get");
   if (!address || address === location.pathname + location.search) return;
   history.replaceState(null, "", address);
   for (const field of document.querySelectorAll('input[name="back"]')) field.value = address;
@@ -197,9 +197,13 @@ document.addEventListener("close", (event) => {
   }
 }, true);
 
-function openDialog(dialog, { acts, what }) {
+function openDialog(dialog, { acts, what, fill }) {
   const form = dialog.querySelector("form");
   if (acts) form.dataset.api = acts; // one dialog serves every row
+  for (const [name, value] of Object.entries(JSON.parse(fill ?? "{}"))) {
+    if (form.elements[name].type === "checkbox") form.elements[name].checked = value;
+    else form.elements[name].value = value;
+  }
   const named = dialog.querySelector("[data-what]");
   if (named) named.textContent = what ?? "";
   dialog.showModal();
