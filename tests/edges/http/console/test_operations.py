@@ -109,9 +109,7 @@ class TestScreener:
         await desk.made(
             "/api/v1/screener/strategies", name="it's mine", source="static", tickers=["AAPL", "NVDA"]
         )
-        await desk.append(
-            listed(["AAPL", "NVDA"]), listed(["NVDA", "TSLA"], before=["AAPL", "NVDA"])
-        )
+        await desk.append(listed(["AAPL", "NVDA"]), listed(["NVDA", "TSLA"], before=["AAPL", "NVDA"]))
 
         changes = (await desk.client.get("/api/v1/screener/changes")).json()["items"]
         page = (await admin.get("/console/screener?sort=-ticker&q=a")).text
