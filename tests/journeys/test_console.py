@@ -52,7 +52,7 @@ class TestConsole:
         assert "entry buy LTCUSDT filled" in page
         assert row["filled_quantity"] in page
         assert "FillBooked" in page
-        assert "Ana, paper EMA cross entry buy LTCUSDT filled" in orders
+        assert "Ana, paper paper EMA cross entry buy LTCUSDT filled" in orders
         assert "Nothing here is like that." in none
         assert "long LTCUSDT 5× open" in positions
         assert "Close 1 positions" in sold

@@ -183,7 +183,7 @@ class TestConsoleInChromium:
             await page.goto("/console/screener")
             await page.get_by_role("button", name="New strategy").click()
             dialog = page.get_by_role("dialog")
-            await dialog.get_by_label("Name").fill("Three of them")
+            await dialog.get_by_label("Name", exact=True).fill("Three of them")
             await dialog.get_by_label("Tickers").fill("LTCUSDT, BTCUSDT\nETHUSDT")
             await dialog.get_by_role("button", name="Keep it").click()
             await expect(page.locator("#list")).to_contain_text("Three of them")
