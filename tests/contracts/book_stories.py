@@ -764,6 +764,7 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
                 )
         for symbol in (*SYMBOLS, "ETHUSDT", "SOLUSDT", None):
             given[f"listing {symbol}"] = await books.find_listing(symbol)
+            given[f"foretold {symbol}"] = await books.find_foretold("btc_1h", symbol, now=now)
         for one in asked:
             name = f"{bot_id} {one.symbol} {one.side}"
             given[f"record {name}"] = await books.read_record(the_bot, one, now=now)

@@ -20,6 +20,7 @@ from pregao.domain.market import Market, MarketView
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position, PositionStatus
+from pregao.domain.prediction import Foretold
 from pregao.domain.risk_rules import NO_RECORD, RiskRecord
 from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Action, Instruction
@@ -103,6 +104,7 @@ class FakeBooks:
     leaving: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     unreconciled: set[int] = field(default_factory=set)
     listed: list[str] = field(default_factory=list)  # the screener's list
+    foretold: dict[tuple[str, str | None], Foretold] = field(default_factory=dict)
     forgotten: set[tuple[int, UUID]] = field(
         default_factory=set
     )  # accounts, and signals from before a restore
@@ -168,6 +170,10 @@ class FakeBooks:
             rank=rank,
             listed_at=NOON if self.listed else None,
         )
+
+    async def find_foretold(self, model: str, symbol: str | None, *, now: datetime) -> Foretold | None:
+        said = self.foretold.get((model, symbol))
+        return said if said is not None and said.expires_at > now else None
 
     async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
         return self.record.positions_against

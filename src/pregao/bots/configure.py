@@ -25,7 +25,7 @@ CHANGEABLE = frozenset(
         "default_margin_usd", "default_stop_loss_pct", "default_take_profit_pct", "default_max_positions",
         "signals_per_minute_max", "approval", "approval_seconds", "approval_price_move_pct", "allowed_symbols",
         "trading_hours", "cooldown_seconds", "max_entries_per_day", "global_max_daily_loss_usd", "global_max_positions",
-        "same_side", "opposite_side", "symbols", "guard", "policy", "risk",
+        "same_side", "opposite_side", "symbols", "guard", "policy", "risk", "model_filter",
     },
 )  # fmt: skip
 """What may change once a bot exists: its address stands in other people's alerts, its secret is rotated."""

@@ -21,6 +21,7 @@ from pregao.domain.bot import (
     TargetSettings,
     TradingHours,
 )
+from pregao.domain.prediction import ModelFilter
 from pregao.domain.risk_rules import RiskRules
 
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 3, 255
@@ -108,6 +109,8 @@ TARGET_RANGES = {
 }
 TARGETS_MAX = 10
 SINCE_MIN, SINCE_MAX = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  in whatever zone it is told
+MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # as the lab names its models' files
+CONFIDENCE = _range(0, 1)
 RISK_RANGES = {
     "capital_usd": _range(1, USD_MAX),
     "consecutive_losses_max": _range(1, 100),
@@ -157,6 +160,8 @@ def check_bot(bot: Bot) -> None:
     _check_ranges(bot, BOT_RANGES)
     _check_guard(bot.guard, field="guard")
     _check_risk(bot.risk, field="risk")
+    if bot.model_filter is not None:
+        _check_model_filter(bot.model_filter)
     _check_rows(bot.symbols)
     if any(row.use_bot_default for row in bot.symbols):
         raise SettingUnusableError(
@@ -278,6 +283,16 @@ def _check_risk(rules: RiskRules, *, field: str) -> None:
             field=f"{field}.since",
             minimum=f"{SINCE_MIN:%Y-%m-%d}",
             maximum=f"{SINCE_MAX:%Y-%m-%d}",
+        )
+
+
+def _check_model_filter(model_filter: ModelFilter) -> None:
+    _check_ranges(model_filter, {"confidence_min": CONFIDENCE}, within="model_filter.")
+    if not re.fullmatch(MODEL_PATTERN, model_filter.model):
+        raise SettingUnusableError(
+            "MODEL_NAME_UNUSABLE",
+            f"characters={len(model_filter.model)} maximum=64. Use a name of `pregao model list`: small letters, digits, '_' and '-'.",
+            field="model_filter.model",
         )
 
 

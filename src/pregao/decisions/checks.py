@@ -10,11 +10,13 @@ from pregao.domain.bot import Bot, BotStatus, Directions, TradingHours
 from pregao.domain.facts import Verdict
 from pregao.domain.money import to_text
 from pregao.domain.order import Side
+from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
 
 Check = Callable[[Bot, Instruction, Record, datetime], Verdict]
 
+FORETOLD = {Side.BUY: Direction.PRICE_UP, Side.SELL: Direction.PRICE_DOWN}
 SHOWN_MAX = 10  # symbols or windows in a verdict: it stands in every receipt
 ALLOWED_SIDES = {
     Directions.BOTH: frozenset(Side),
@@ -146,6 +148,33 @@ def on_the_list(listing: Listing) -> Verdict:
     if listing.listed_at is not None:
         numbers["listed_at"] = listing.listed_at.isoformat(timespec="seconds")
     return Verdict(check="SCREENER", passed=listing.rank is not None, numbers=numbers)
+
+
+def foretold_by_model(
+    model_filter: ModelFilter, foretold: Foretold | None, instruction: Instruction
+) -> Verdict:
+    """A bot may ask a model before it enters; what becomes of an entry it says nothing fresh of, the rule says."""
+    numbers = {
+        "model": model_filter.model,
+        "side": str(instruction.side),
+        "confidence_min": to_text(model_filter.confidence_min),
+    }
+    if foretold is None:
+        numbers["foretold"] = "unknown"
+        numbers["when_unknown"] = model_filter.when_unknown.value
+        if model_filter.when_unknown is WhenUnknown.PASS:
+            numbers["warning"] = "the model says nothing fresh of this symbol, and the entry was not filtered"
+        return Verdict(check="MODEL", passed=model_filter.when_unknown is WhenUnknown.PASS, numbers=numbers)
+    numbers |= {
+        "foretold": foretold.direction.value,
+        "confidence": to_text(foretold.confidence),
+        "model_id": foretold.model_id,
+        "timeframe": foretold.timeframe,
+        "bar_at": foretold.bar_at.isoformat(timespec="seconds"),
+    }
+    agrees = instruction.side is not None and foretold.direction is FORETOLD[instruction.side]
+    is_sure = foretold.confidence >= model_filter.confidence_min
+    return Verdict(check="MODEL", passed=agrees and is_sure, numbers=numbers)
 
 
 ENTRY_CHECKS: tuple[Check, ...] = (

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from pregao.decisions.checks import ENTRY_CHECKS, direction_allowed, looks_back, on_the_list
+from pregao.decisions.checks import (
+    ENTRY_CHECKS,
+    direction_allowed,
+    foretold_by_model,
+    looks_back,
+    on_the_list,
+)
 from pregao.decisions.ports import NOTHING_DONE, Bots
 from pregao.domain.bot import Bot, Policy
 from pregao.domain.facts import Verdict
@@ -52,6 +58,9 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
     verdicts = (state, *(check(bot, instruction, record, now) for check in ENTRY_CHECKS))
     if bot.policy is Policy.SCREENER:
         verdicts = (*verdicts, on_the_list(await bots.find_listing(instruction.symbol)))
+    if bot.model_filter is not None:
+        foretold = await bots.find_foretold(bot.model_filter.model, instruction.symbol, now=now)
+        verdicts = (*verdicts, foretold_by_model(bot.model_filter, foretold, instruction))
     is_stopped = not all(verdict.passed for verdict in verdicts)
     if is_stopped and await bots.count_against(instruction, bot_id=bot_id):
         closing = replace(instruction, action=Action.CLOSE, was_entry=True)

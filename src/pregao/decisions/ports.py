@@ -19,6 +19,7 @@ from pregao.domain.facts import (
     SignalAccepted,
 )
 from pregao.domain.money import ZERO
+from pregao.domain.prediction import Foretold
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
@@ -99,6 +100,10 @@ class Bots(Protocol):
 
     async def find_listing(self, symbol: str | None) -> Listing:
         """Give what the screener's list says of a symbol, and keep the list as it is until the transaction ends."""
+        ...
+
+    async def find_foretold(self, model: str, symbol: str | None, *, now: datetime) -> Foretold | None:
+        """Give what a model of the lab says of a symbol; None where it says nothing that is fresh."""
         ...
 
     async def find_newer_against(

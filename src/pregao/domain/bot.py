@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from pregao.domain.candle import Measure, Timeframe
+from pregao.domain.prediction import ModelFilter
 from pregao.domain.risk_rules import NO_RULES, RiskRules
 from pregao.domain.stop import Method, TrailingMode
 
@@ -189,6 +190,7 @@ class Bot:
     former_secret_until: datetime | None = None
     policy: Policy = Policy.ANY
     risk: RiskRules = NO_RULES  # of each subscriber
+    model_filter: ModelFilter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,21 @@ class TestBot:
 
         assert {field: made[field] for field in SHOWN} == SHOWN
 
+    async def test_asks_a_model_and_asks_it_no_more(self, shell):
+        _, here = shell
+        given = ("--model-filter", "btc_1h confidence=0.55 unknown=deny")
+
+        made = await here.read(bots.app, "create", "EMA cross", *given)
+        shown = await here.run(bots.app, "show", "EMA cross")
+        changed = await here.read(bots.app, "change", "EMA cross", "--model-filter", "none")
+        refused = await here.run(bots.app, "change", "EMA cross", "--model-filter", "btc_1h sure=1")
+
+        asked = {"model": "btc_1h", "confidence_min": "0.55", "when_unknown": "deny"}
+        assert (made["model_filter"], changed["model_filter"]) == (asked, None)
+        assert "btc_1h confidence=0.55 unknown=deny" in shown.stdout
+        assert refused.exit_code == 2
+        assert refused.stderr.startswith("MODEL_FILTER_UNREADABLE")
+
     async def test_is_changed_and_its_limits_are_taken_away(self, shell):
         _, here = shell
         await here.read(bots.app, "create", "EMA cross")

@@ -15,6 +15,7 @@ from pregao.domain.bot import Approval, BotStatus, Directions, Policy, Subscript
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPending, SignalAccepted
 from pregao.domain.market import Market
 from pregao.domain.order import Side
+from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
 from pregao.domain.signal import Action
 from pregao.domain.trading_state import TradingState, TradingStates, scope_of_account, scope_of_bot
 from tests.builders import BOT_ID, NOON, bot, instruction, scope_state
@@ -266,6 +267,84 @@ class TestTradingState:
 
         assert (type(fact), fact.instruction.action) == (DecisionApproved, Action.CLOSE)
         assert not fact.verdicts[0].passed
+
+
+class TestModel:
+    """F127: a model may filter entries; a missing one does what the rule says."""
+
+    ASKED = ModelFilter(model="btc_1h", confidence_min=Decimal("0.55"))
+
+    def desk(self, **changes):
+        said = {
+            "model": "btc_1h", "model_id": "btc_1h@3f9a01c2d4e5", "symbol": "BTCUSDT", "timeframe": "1h",
+            "direction": Direction.PRICE_UP, "confidence": Decimal("0.55"), "bar_at": NOON - timedelta(hours=1),
+            "expires_at": NOON + timedelta(seconds=1),
+        }  # fmt: skip
+        desk = books()
+        desk.foretold = {("btc_1h", "BTCUSDT"): Foretold(**(said | changes))}
+        return desk
+
+    async def test_approves_what_it_foretells(self):
+        fact = await decided(instruction(), desk=self.desk(), model_filter=self.ASKED)
+
+        assert isinstance(fact, DecisionApproved)
+        assert fact.verdicts[-1].numbers == {
+            "model": "btc_1h", "side": "buy", "confidence_min": "0.55", "foretold": "PRICE_UP", "confidence": "0.55",
+            "model_id": "btc_1h@3f9a01c2d4e5", "timeframe": "1h", "bar_at": "2026-11-21T11:00:00+00:00",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("changes", "side"),
+        [
+            ({"direction": Direction.PRICE_DOWN}, Side.BUY),
+            ({"direction": Direction.NO_MOVE}, Side.BUY),
+            ({"direction": Direction.NO_MOVE}, Side.SELL),
+            ({"confidence": Decimal("0.549999")}, Side.BUY),
+            ({}, Side.SELL),
+        ],
+    )
+    async def test_declines_what_it_does_not_or_is_not_sure_of(self, changes, side):
+        fact = await decided(instruction(side=side), desk=self.desk(**changes), model_filter=self.ASKED)
+
+        assert (type(fact), fact.code) == (DecisionDeclined, "MODEL_DECLINED")
+
+    async def test_approves_a_sell_when_it_foretells_a_fall(self):
+        desk = self.desk(direction=Direction.PRICE_DOWN)
+
+        fact = await decided(instruction(side=Side.SELL), desk=desk, model_filter=self.ASKED)
+
+        assert isinstance(fact, DecisionApproved)
+
+    @pytest.mark.parametrize("changes", [{"expires_at": NOON}, {"symbol": "ETHUSDT"}])
+    @pytest.mark.parametrize("rule", list(WhenUnknown))
+    async def test_of_what_it_says_nothing_fresh_the_rule_decides(self, changes, rule):
+        desk = self.desk(**changes)
+        desk.foretold = {(one.model, one.symbol): one for one in desk.foretold.values()}
+
+        fact = await decided(instruction(), desk=desk, model_filter=replace(self.ASKED, when_unknown=rule))
+
+        [verdict] = [one for one in fact.verdicts if one.check == "MODEL"]
+        assert isinstance(fact, DecisionApproved) == verdict.passed == (rule is WhenUnknown.PASS)
+        assert verdict.numbers["foretold"] == "unknown"
+        assert ("warning" in verdict.numbers) == verdict.passed
+
+    async def test_keeps_nobody_in_a_position(self):
+        closing = await decided(instruction(Action.CLOSE), desk=self.desk(), model_filter=self.ASKED)
+        sold = await decided(
+            instruction(side=Side.SELL),
+            desk=self.desk(),
+            record=Record(positions_against=1),
+            model_filter=self.ASKED,
+        )
+
+        assert [(type(one), one.instruction.action) for one in (closing, sold)] == [
+            (DecisionApproved, Action.CLOSE), (DecisionApproved, Action.CLOSE),
+        ]  # fmt: skip
+
+    async def test_is_asked_by_no_other_bot(self):
+        fact = await decided(instruction(), desk=self.desk(direction=Direction.PRICE_DOWN))
+
+        assert "MODEL" not in [verdict.check for verdict in fact.verdicts]
 
 
 class TestScreener:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pregao.domain.prediction import Direction
 from pregao.research.backtests.terms import Terms
 from pregao.research.models import scores
 from pregao.research.models.archive import from_bytes, to_bytes
 from pregao.research.models.features import BARS_SEEN, NAMES, WARM_UP, figures
 from pregao.research.models.labels import CLASSES, LabelsUnusableError, Question, label
-from pregao.research.models.predictor import Direction, ModelUnusableError
+from pregao.research.models.predictor import ModelUnusableError
 from pregao.research.models.teaching import (
     Recipe,
     TeachingImpossibleError,

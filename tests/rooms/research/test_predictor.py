@@ -2,8 +2,9 @@
 
 import pytest
 
+from pregao.domain.prediction import Direction
 from pregao.research.analysis.voters import Signal
-from pregao.research.models.predictor import Direction, Prediction
+from pregao.research.models.predictor import Prediction
 
 
 def prediction(**changes) -> Prediction:

@@ -65,6 +65,7 @@ def create(
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
     risk: rules.Risk = None,
+    model_filter: rules.ModelFilter = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -101,6 +102,7 @@ def create(
             **rules.asked(given),
             **rules.guard_of(guard, field="guard"),
             **rules.risk_of(risk, field="risk"),
+            **rules.model_filter_of(model_filter),
         },
     )
     if as_json:
@@ -137,6 +139,7 @@ def change(
     opposite_side: rules.OppositeSide = None,
     guard: rules.Guard = None,
     risk: rules.Risk = None,
+    model_filter: rules.ModelFilter = None,
     policy: rules.Policy = None,
     as_json: Json = False,
 ) -> None:
@@ -172,6 +175,7 @@ def change(
             **rules.asked(given),
             **rules.guard_of(guard, field="guard"),
             **rules.risk_of(risk, field="risk"),
+            **rules.model_filter_of(model_filter),
         },
     )
     if as_json:

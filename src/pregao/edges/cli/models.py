@@ -1,5 +1,6 @@
 """`pregao model`: teach models, say what they are worth, ask them."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pregao.edges.cli import _fail, _settings
+from pregao.edges.cli import _database_url, _fail, _settings
 from pregao.edges.cli.backtests import (
     DEFAULT_FEE_BPS,
     CandlesName,
@@ -28,6 +29,7 @@ from pregao.edges.cli.backtests import _told_apart as _told_apart_there
 from pregao.edges.cli.shown import show_fields, show_rows
 
 if TYPE_CHECKING:
+    from pregao.edges.model_files.foretell import Said
     from pregao.edges.model_files.store import ModelFolder
     from pregao.research.models.manifest import Manifest
     from pregao.research.models.scores import Score, Traded
@@ -212,6 +214,76 @@ def predict(
             ("says", f"{said.direction} ({said.signal}), {said.confidence_pct:.1f} % sure"),
         ]
     )
+
+
+@app.command()
+def watch(
+    *,
+    url: Annotated[
+        str | None, typer.Option(help="Another address that speaks as Binance's USD-M futures do.")
+    ] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Look once, and end; 1 when a model had trouble.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the models that filter bots' entries at every close, and tell the desk what they say; until Ctrl-C."""
+    try:
+        troubles = asyncio.run(_watch(url, interval=interval, once=once, as_json=as_json))
+    except KeyboardInterrupt:
+        return
+    if troubles:
+        raise typer.Exit(1)
+
+
+async def _watch(url: str | None, *, interval: float, once: bool, as_json: bool) -> int:
+    import time
+
+    import asyncpg
+    import httpx
+
+    from pregao.edges.exchanges.binance.addresses import LIVE
+    from pregao.edges.model_files.foretell import Foretelling
+    from pregao.edges.postgres.predictions import keep_foretold, models_wanted
+
+    away = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    with httpx.Client(base_url=url or LIVE.rest) as client:
+        foretelling = Foretelling(
+            folder=_folder(), client=client, sleep=time.sleep, now=lambda: datetime.now(UTC)
+        )
+        while True:
+            troubles = 0
+            try:
+                connection = await asyncpg.connect(_database_url(), server_settings={"search_path": "pregao"})
+                try:
+                    for said in foretelling.ask(await models_wanted(connection)):
+                        troubles += not said.foretold
+                        if said.foretold is not None:
+                            await keep_foretold(connection, said.foretold)
+                        _say(said, as_json=as_json)
+                finally:
+                    await connection.close()
+            except away as error:
+                troubles += 1
+                typer.echo(f"DATABASE_AWAY: problem={type(error).__name__}. Asking again.", err=True)
+            if once:
+                return troubles
+            await asyncio.sleep(interval)
+
+
+def _say(said: "Said", *, as_json: bool) -> None:
+    foretold = said.foretold
+    if as_json:
+        told = None if foretold is None else {name: str(value) for name, value in asdict(foretold).items()}
+        typer.echo(json.dumps({"model": said.model, "foretold": told, "trouble": said.trouble}))
+    elif foretold is None:
+        typer.echo(said.trouble, err=True)
+    else:
+        typer.echo(
+            f"{foretold.bar_at:%Y-%m-%d %H:%M} {foretold.symbol} {foretold.timeframe} {foretold.model_id} "
+            f"{foretold.direction} {foretold.confidence}"
+        )
 
 
 def _folder() -> "ModelFolder":

@@ -32,6 +32,7 @@ RISK_WORDS = (
     "capital_usd", "consecutive_losses_max", "daily_loss_pct_max", "weekly_loss_pct_max", "drawdown_pct_max",
     "position_pct_max", "reward_to_risk_min", "since",
 )  # fmt: skip
+MODEL_FILTER_WORDS = {"confidence": "confidence_min", "unknown": "when_unknown"}
 STOP_WORDS = ("multiple", "period", "timeframe")
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
 
@@ -48,6 +49,13 @@ Risk: TypeAlias = Annotated[
         help="What an account may lose, hold and aim for, said whole: 'capital_usd=10000 consecutive_losses_max=3 "
         "daily_loss_pct_max=5 weekly_loss_pct_max=10 drawdown_pct_max=15 position_pct_max=10 reward_to_risk_min=1.5'; "
         "since=2026-01-31T00:00:00Z begins anew; default takes them away."
+    ),
+]
+ModelFilter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Enter only what a model of `pregao model list` foretells, too: 'btc_1h confidence=0.55 unknown=deny'; none takes "
+        "it away."
     ),
 ]
 Symbol: TypeAlias = Annotated[str | None, typer.Option(help="Trade this symbol only; any takes it away.")]
@@ -197,6 +205,34 @@ def risk_of(text: str | None, *, field: str) -> dict[str, Any]:
     return {field: rules}
 
 
+def model_filter_of(text: str | None) -> dict[str, Any]:
+    """Give the part of a body that sets the model entries are filtered by."""
+    if text is None:
+        return {}
+    if _is_nothing([text]):
+        return {"model_filter": None}
+    model, *words = text.split()
+    asked = {"model": model}
+    for word in words:
+        name, _, value = word.partition("=")
+        field = MODEL_FILTER_WORDS.get(name, "")
+        if not field or field in asked or not value:
+            fail(
+                f"MODEL_FILTER_UNREADABLE: word={word}. Write the model's name, then confidence=0.55, unknown=pass or unknown=deny.",
+                code=2,
+            )
+        asked[field] = value
+    return {"model_filter": asked}
+
+
+def model_filter_text(told: Mapping[str, Any] | None) -> str:
+    """Write such a filter as it may be given."""
+    if told is None:
+        return "none"
+    words = (f"{word}={told[field]}" for word, field in MODEL_FILTER_WORDS.items())
+    return " ".join([told["model"], *words])
+
+
 def risk_text(rules: Mapping[str, Any] | None) -> str:
     """Write risk rules as they may be given."""
     if rules is None:
@@ -282,6 +318,8 @@ def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("risk", "custom_risk"):
         if name in shown:
             shown[name] = risk_text(shown[name])
+    if "model_filter" in shown:
+        shown["model_filter"] = model_filter_text(shown["model_filter"])
     if "allowed_symbols" in shown:
         shown["allowed_symbols"] = ", ".join(shown["allowed_symbols"]) or "any"
     return shown

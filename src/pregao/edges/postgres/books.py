@@ -15,6 +15,7 @@ from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Direction, Position
+from pregao.domain.prediction import Foretold
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
@@ -22,7 +23,7 @@ from pregao.domain.stop import close_reason
 from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
-from pregao.edges.postgres import exits, guards, screener
+from pregao.edges.postgres import exits, guards, predictions, screener
 from pregao.edges.postgres.drawdowns import over_limit
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.risk import risk_records
@@ -343,6 +344,10 @@ class PostgresBooks:
     async def find_listing(self, symbol: str | None) -> Listing:
         """Give what the screener's list says of a symbol."""
         return await screener.find_listing(self._connection, symbol)
+
+    async def find_foretold(self, model: str, symbol: str | None, *, now: datetime) -> Foretold | None:
+        """Give what a model of the lab says of a symbol, if it is fresh."""
+        return await predictions.find_foretold(self._connection, model, symbol, now=now)
 
     async def find_newer_against(
         self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction

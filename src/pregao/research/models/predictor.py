@@ -1,20 +1,11 @@
 """What a model says of candles, and that as the opinion of a trader."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Protocol
 
+from pregao.domain.prediction import Direction
 from pregao.research.analysis.voters import Signal
 from pregao.research.candles import Candles
-
-
-class Direction(StrEnum):
-    """Where the price goes first, within the model's horizon."""
-
-    PRICE_UP = "PRICE_UP"  # to the barrier above
-    PRICE_DOWN = "PRICE_DOWN"  # to the barrier below
-    NO_MOVE = "NO_MOVE"  # to neither
-
 
 OPINIONS: Final = {
     Direction.PRICE_UP: Signal.BUY,

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from pregao.domain.prediction import Direction
 from pregao.research.backtests.terms import Terms
 from pregao.research.candles import Candles
 from pregao.research.models.features import BARS_SEEN, figures
 from pregao.research.models.labels import CLASSES, DOWN, NEITHER, UP
 from pregao.research.models.manifest import Manifest
-from pregao.research.models.predictor import Direction, Prediction, PredictionImpossibleError
+from pregao.research.models.predictor import Prediction, PredictionImpossibleError
 from pregao.research.models.scores import ANSWERS, OnDone, Score, Traded, Trial, score, trade, walk_forward
 from pregao.research.models.teaching import (
     ANSWERS_MIN,

@@ -15,6 +15,7 @@ from pregao.domain.facts import DecisionApproved, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
 from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.prediction import Foretold
 from pregao.domain.protection import MAY_TRADE
 from pregao.domain.risk_rules import Result, RiskRecord, RiskRules, record_of
 from pregao.domain.screener import Listing, ticker_of
@@ -129,6 +130,10 @@ class MemoryBooks:
             rank=stands.tickers.index(ticker) + 1 if ticker in stands.tickers else None,
             listed_at=stands.happened_at,
         )
+
+    async def find_foretold(self, model: str, symbol: str | None, *, now: datetime) -> Foretold | None:  # noqa: ARG002
+        """Memory has no lab: nobody foretells anything."""
+        return None
 
     async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
         assert instruction.side is not None, "an entry has a side"

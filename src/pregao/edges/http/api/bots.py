@@ -43,6 +43,8 @@ from pregao.edges.http.api.rules import (
     GuardShown,
     Hours,
     HoursShown,
+    ModelFilterAsked,
+    ModelFilterShown,
     RiskAsked,
     RiskShown,
     Symbol,
@@ -143,6 +145,7 @@ class NewBot(Asked):
     symbols: SymbolRows = default_of(Bot, "symbols")
     guard: GuardAsked = GuardAsked()
     risk: Annotated[RiskAsked, Field(description="Of each subscriber, unless it has its own.")] = RiskAsked()
+    model_filter: ModelFilterAsked | None = None
 
 
 class BotChanges(Changes):
@@ -175,6 +178,7 @@ class BotChanges(Changes):
     symbols: SymbolRows = unset()
     guard: GuardAsked = unset()
     risk: RiskAsked = unset()
+    model_filter: ModelFilterAsked | None = unset()
 
 
 class BotShown(Shown):
@@ -210,6 +214,7 @@ class BotShown(Shown):
     symbols: tuple[SymbolShown, ...]
     guard: GuardShown
     risk: RiskShown
+    model_filter: ModelFilterShown | None
     is_open: bool
     former_secret_until: datetime | None  # null when only the present secret is taken
     active_subscriptions: int

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from pregao.bots.ranges import (
     ALLOWED_SYMBOLS_MAX,
     DAYS,
+    MODEL_PATTERN,
     SYMBOL_ROWS_MAX,
     TARGETS_MAX,
     TRADING_HOURS_MAX,
@@ -27,6 +28,7 @@ from pregao.domain.bot import (
     settings_of,
 )
 from pregao.domain.candle import Timeframe
+from pregao.domain.prediction import ModelFilter, WhenUnknown
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.stop import Method, TrailingMode
 from pregao.edges.http.api.shapes import (
@@ -36,6 +38,7 @@ from pregao.edges.http.api.shapes import (
     Asked,
     AtrMultiple,
     AtrPeriod,
+    Confidence,
     CostPercent,
     Leverage,
     LossesInARow,
@@ -207,6 +210,29 @@ class RiskShown(Shown):
     since: datetime | None
 
 
+class ModelFilterAsked(Asked):
+    """Enter only what a model of the lab foretells, too."""
+
+    model: Annotated[
+        str,
+        Field(description="A name of `pregao model list`.", json_schema_extra={"pattern": MODEL_PATTERN}),
+    ]
+    confidence_min: Annotated[Confidence, Field(description="The least probability, 0 to 1.")] = default_of(
+        ModelFilter, "confidence_min"
+    )
+    when_unknown: Annotated[
+        WhenUnknown, Field(description="What becomes of an entry that the model says nothing fresh of.")
+    ] = WhenUnknown.PASS
+
+
+class ModelFilterShown(Shown):
+    """Enter only what a model of the lab foretells, too."""
+
+    model: str
+    confidence_min: Amount
+    when_unknown: WhenUnknown
+
+
 class SymbolValues(Asked):
     """What counts on one symbol; null is not set, and the next wider setting counts."""
 
@@ -307,6 +333,8 @@ def asked_of(
     for name in ("risk", "custom_risk"):
         if asked.get(name) is not None:
             asked[name] = RiskRules(**getattr(body, name).model_dump())  # whole, too
+    if asked.get("model_filter") is not None:
+        asked["model_filter"] = ModelFilter(**asked["model_filter"])
     return asked
 
 

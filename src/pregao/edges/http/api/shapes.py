@@ -35,6 +35,7 @@ from pregao.accounts.enroll import (
 )
 from pregao.bots.ranges import (
     BOT_RANGES,
+    CONFIDENCE,
     GUARD_RANGES,
     LEVERAGE,
     LOSS_USD,
@@ -212,6 +213,7 @@ Share = Annotated[Decimal, NUMBER, _decimal(TARGET_RANGES["share"])]
 LossUsd = Annotated[Decimal, NUMBER, _decimal(LOSS_USD)]
 Positions = Annotated[int, STRICT, COUNT, _whole(POSITIONS)]
 RuleCapitalUsd = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["capital_usd"])]
+Confidence = Annotated[Decimal, NUMBER, _decimal(CONFIDENCE)]
 LossesInARow = Annotated[int, STRICT, COUNT, _whole(RISK_RANGES["consecutive_losses_max"])]
 LossPct = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["daily_loss_pct_max"])]
 PositionPct = Annotated[Decimal, NUMBER, _decimal(RISK_RANGES["position_pct_max"])]

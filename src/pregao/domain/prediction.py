@@ -1,0 +1,44 @@
+"""What a model foretells of a symbol, and how a bot's entries depend on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Where the price goes first, within the model's horizon."""
+
+    PRICE_UP = "PRICE_UP"  # to the barrier above
+    PRICE_DOWN = "PRICE_DOWN"  # to the barrier below
+    NO_MOVE = "NO_MOVE"  # to neither
+
+
+class WhenUnknown(StrEnum):
+    """What becomes of an entry of which the model says nothing fresh."""
+
+    PASS = "pass"  # noqa: S105  with a warning in the receipt
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFilter:
+    """An entry passes when this model foretells its side, and is at least so sure."""
+
+    model: str  # its name in the lab
+    confidence_min: Decimal = Decimal("0.5")  # from 0 to 1
+    when_unknown: WhenUnknown = WhenUnknown.PASS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """What a model said last of a symbol; ``bar_at`` is when its candle opened, ``model_id`` tells one training from another."""
+
+    model: str
+    model_id: str
+    symbol: str
+    timeframe: str
+    direction: Direction
+    confidence: Decimal  # from 0 to 1
+    bar_at: datetime
+    expires_at: datetime  # when it should have said something newer

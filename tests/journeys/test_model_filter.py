@@ -1,0 +1,96 @@
+"""A bot asks a model of the lab before it enters; what it says is in a table that expires."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from pregao.domain.order import Side
+from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
+from pregao.domain.signal import Action
+from pregao.edges.postgres.predictions import find_foretold, keep_foretold, models_wanted
+from tests.builders import bot, configured, instruction
+from tests.journeys.conftest import now
+from tests.journeys.test_limits_of_decisions import decide_apart
+
+
+def foretold(**changes) -> Foretold:
+    said = {
+        "model": "btc_1h",
+        "model_id": "btc_1h@3f9a01c2d4e5",
+        "symbol": "BTCUSDT",
+        "timeframe": "1h",
+        "direction": Direction.PRICE_UP,
+        "confidence": Decimal("0.6"),
+        "bar_at": now() - timedelta(minutes=61),
+        "expires_at": now() + timedelta(minutes=60),
+    }
+    return Foretold(**(said | changes))
+
+
+class TestModelFilter:
+    async def test_lets_through_what_the_model_foretells_and_declines_the_other_way(self, desk):
+        await desk.put(
+            configured(
+                bots=[bot(model_filter=ModelFilter(model="btc_1h", when_unknown=WhenUnknown.DENY))], now=now()
+            )
+        )
+        unknown = await desk.signal(instruction(now=now()))
+        await decide_apart(desk, [unknown])
+        await keep_foretold(desk.journal.pool, foretold())
+        sell = await desk.signal(instruction(now=now(), side=Side.SELL))
+        await decide_apart(desk, [sell])
+        buy = await desk.signal(instruction(now=now()))
+        await decide_apart(desk, [buy])
+        close = await desk.signal(instruction(Action.CLOSE, now=now()))
+        await decide_apart(desk, [close])
+
+        rows = {
+            row["signal_id"]: row for row in await desk.rows("SELECT signal_id, code, reason FROM signals")
+        }
+        codes = [rows[one]["code"] for one in (unknown, sell, buy, close)]
+        assert codes == ["MODEL_DECLINED", "MODEL_DECLINED", None, None]
+        assert "foretold=unknown when_unknown=deny" in rows[unknown]["reason"]
+        assert "foretold=PRICE_UP confidence=0.6 model_id=btc_1h@3f9a01c2d4e5" in rows[sell]["reason"]
+        assert len(desk.exchange.submitted) == 2
+
+
+class TestPredictions:
+    async def test_are_wanted_by_active_bots_with_a_filter(self, desk):
+        filtered = [
+            bot(bot_id=bot().bot_id, model_filter=ModelFilter(model="btc_1h")),
+        ]
+        await desk.put(configured(bots=filtered, now=now()))
+
+        assert await models_wanted(desk.journal.pool) == ["btc_1h"]
+
+    @pytest.mark.parametrize(
+        ("changes", "direction"),
+        [
+            ({"bar_at": timedelta(hours=1)}, Direction.PRICE_DOWN),
+            ({"bar_at": timedelta(hours=-1)}, Direction.PRICE_UP),
+            ({"bar_at": timedelta(hours=-1), "model_id": "btc_1h@aaaaaaaaaaaa"}, Direction.PRICE_DOWN),
+        ],
+    )
+    async def test_of_an_older_candle_take_no_newer_ones_place_unless_the_model_is_another(
+        self, desk, changes, direction
+    ):
+        first = foretold()
+        later = foretold(
+            **(changes | {"direction": Direction.PRICE_DOWN, "bar_at": first.bar_at + changes["bar_at"]})
+        )
+
+        for said in (first, later):
+            await keep_foretold(desk.journal.pool, said)
+
+        found = await find_foretold(desk.journal.pool, "btc_1h", "BTCUSDT", now=now())
+        assert found.direction is direction
+
+    async def test_are_of_one_symbol_and_expire(self, desk):
+        await keep_foretold(desk.journal.pool, foretold())
+        pool, later = desk.journal.pool, now() + timedelta(minutes=61)
+
+        assert await find_foretold(pool, "btc_1h", "BTCUSDT", now=now()) is not None
+        assert await find_foretold(pool, "btc_1h", "ETHUSDT", now=now()) is None
+        assert await find_foretold(pool, "btc_1h", None, now=now()) is None
+        assert await find_foretold(pool, "btc_1h", "BTCUSDT", now=later) is None
