@@ -218,7 +218,7 @@ class TestConsoleInChromium:
                 "A name that is as long as names of accounts may well become here"
             )
             bot = await desk.create_bot("EMA cross", default_leverage=5)
-            await desk.subscribe(bot, account_id)
+            subscription = await desk.subscribe(bot, account_id)
             signal_id = (await desk.post(bot, BUY)).json()["signal_id"]
             await desk.receipt(signal_id)
             await come_in(page)
@@ -231,6 +231,7 @@ class TestConsoleInChromium:
                     "/console/begin",
                     f"/console/signals/{signal_id}",
                     f"/console/accounts/{account_id}",
+                    f"/console/subscriptions/{subscription['subscription_id']}",
                 ):
                     await page.set_viewport_size(PHONE)
                     await page.goto(path)

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any
 from uuid import UUID
 
 from pregao.domain.candle import Measure, Timeframe
 from pregao.domain.prediction import ModelFilter
 from pregao.domain.risk_rules import NO_RULES, RiskRules
 from pregao.domain.stop import Method, TrailingMode
-
-T = TypeVar("T")
 
 LEVERAGE_MIN, LEVERAGE_MAX = 1, 125  # Binance's range
 MARGIN_USD_MIN = Decimal(5)  # the smallest order most symbols take
@@ -71,6 +69,15 @@ class OppositeSide(StrEnum):
     REVERSE = "reverse"  # close it, then enter
     CLOSE = "close"
     IGNORE = "ignore"
+
+
+class Origin(StrEnum):
+    """Where a setting may be set; the first that is counts."""
+
+    OWN_SYMBOL = "own_symbol"  # the subscription's row for the symbol
+    OWN = "own"  # the subscription
+    BOT_SYMBOL = "bot_symbol"  # the bot's row for the symbol
+    BOT = "bot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,32 +250,55 @@ def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | No
 
     Its own setting wins: its symbol row, then its custom value, then the bot's symbol row, then the bot's default.
     """
-    own = settings_of(subscription.symbols, symbol)
-    own = NOTHING_SET if own.use_bot_default else own
-    bots = settings_of(bot.symbols, symbol)
-    return EffectiveSettings(
-        leverage=_first_set(
-            own.leverage, subscription.custom_leverage, bots.leverage, default=bot.default_leverage
+    settings: dict[str, Any] = {
+        name: own
+        if own is not None
+        else custom
+        if custom is not None
+        else row
+        if row is not None
+        else default
+        for name, (own, custom, row, default) in _places(bot, subscription, symbol=symbol)
+    }
+    return EffectiveSettings(**settings)
+
+
+def origins_of(bot: Bot, subscription: Subscription, *, symbol: str | None) -> dict[str, Origin]:
+    """Say of each effective setting where it is set."""
+    return {
+        name: next(origin for origin, value in zip(Origin, values, strict=True) if value is not None)
+        for name, values in _places(bot, subscription, symbol=symbol)
+    }
+
+
+def _places(
+    bot: Bot, subscription: Subscription, *, symbol: str | None
+) -> tuple[tuple[str, tuple[object, object, object, object]], ...]:
+    # By setting, what each origin says of it, in their order; None is not set, 0 is a value.
+    row = settings_of(subscription.symbols, symbol) if subscription.symbols else NOTHING_SET
+    own = NOTHING_SET if row.use_bot_default else row
+    bots = settings_of(bot.symbols, symbol) if bot.symbols else NOTHING_SET
+    mine = subscription
+    return (
+        ("leverage", (own.leverage, mine.custom_leverage, bots.leverage, bot.default_leverage)),
+        ("margin_usd", (own.margin_usd, mine.custom_margin_usd, bots.margin_usd, bot.default_margin_usd)),
+        (
+            "stop_loss_pct",
+            (own.stop_loss_pct, mine.custom_stop_loss_pct, bots.stop_loss_pct, bot.default_stop_loss_pct),
         ),
-        margin_usd=_first_set(
-            own.margin_usd, subscription.custom_margin_usd, bots.margin_usd, default=bot.default_margin_usd
+        (
+            "take_profit_pct",
+            (
+                own.take_profit_pct,
+                mine.custom_take_profit_pct,
+                bots.take_profit_pct,
+                bot.default_take_profit_pct,
+            ),
         ),
-        stop_loss_pct=_first_set(
-            own.stop_loss_pct,
-            subscription.custom_stop_loss_pct,
-            bots.stop_loss_pct,
-            default=bot.default_stop_loss_pct,
-        ),
-        take_profit_pct=_first_set(
-            own.take_profit_pct,
-            subscription.custom_take_profit_pct,
-            bots.take_profit_pct,
-            default=bot.default_take_profit_pct,
-        ),
-        same_side=_first_set(subscription.custom_same_side, default=bot.same_side),
-        opposite_side=_first_set(subscription.custom_opposite_side, default=bot.opposite_side),
-        guard=_first_set(subscription.custom_guard, default=bot.guard),
-        risk=rules_of(bot, subscription),
+        ("same_side", (None, mine.custom_same_side, None, bot.same_side)),
+        ("opposite_side", (None, mine.custom_opposite_side, None, bot.opposite_side)),
+        ("guard", (None, mine.custom_guard, None, bot.guard)),
+        ("risk", (None, mine.custom_risk, None, bot.risk)),
     )
 
 
@@ -297,10 +327,3 @@ def settings_of(symbols: Sequence[SymbolSettings], symbol: str | None) -> Symbol
         if row.symbol == symbol:
             return row
     return NOTHING_SET
-
-
-def _first_set(*own: T | None, default: T) -> T:
-    for value in own:
-        if value is not None:
-            return value
-    return default

@@ -1,13 +1,15 @@
 """Bots, subscriptions and accounts as they are listed and shown, and where they are fetched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.money import ZERO
 from pregao.domain.preflight import Light
 
 
@@ -31,6 +33,14 @@ class SubscriptionLine:
     account: Account
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What of a subscription's limits is used: live positions, and what limits count as lost on one UTC day."""
+
+    live_positions: int = 0
+    loss_usd: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,10 @@ class Configured(Protocol):
         self, subscription_id: UUID, *, owner: UUID | None
     ) -> SubscriptionLine | None:
         """Give one subscription."""
+        ...
+
+    async def used(self, subscription_ids: Sequence[UUID], *, day: date) -> Mapping[UUID, Used]:
+        """Give what of each one's limits is used; whose they are, the caller has seen."""
         ...
 
     async def accounts(

@@ -1,7 +1,8 @@
 """Bots, subscriptions and accounts as they are listed and shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,9 @@ import asyncpg
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.preflight import Light
+from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.rows import to_value
-from pregao.views.configured import AccountLine, BotLine, SubscriptionLine
+from pregao.views.configured import AccountLine, BotLine, SubscriptionLine, Used
 
 BOTS = """
 SELECT b.*,
@@ -35,6 +37,20 @@ def _columns(table: str, kind: type) -> str:
 SUBSCRIPTIONS = f"""
 SELECT {_columns("s", Subscription)}, {_columns("b", Bot)}, {_columns("a", Account)}, s.created_at, s.updated_at
 FROM subscriptions AS s JOIN bots AS b USING (bot_id) JOIN accounts AS a USING (account_id)
+"""
+
+
+# As planning counts them; what is lost is known when a position closes, what its parts have lost before.
+USED = f"""
+SELECT subscription_id, sum(positions)::int AS live_positions, sum(loss_usd) AS loss_usd
+FROM (
+    SELECT subscription_id, count(*) AS positions, {LOST_IN_PART.format(day="$2")} AS loss_usd
+    FROM positions AS p WHERE subscription_id = ANY($1::uuid[]) AND {LIVE} GROUP BY subscription_id
+    UNION ALL
+    SELECT subscription_id, 0, sum(counted_loss_usd) FROM daily_results
+    WHERE subscription_id = ANY($1::uuid[]) AND day = $2 GROUP BY subscription_id
+) AS counted
+GROUP BY subscription_id
 """
 
 
@@ -102,6 +118,13 @@ class PostgresConfigured:
             owner,
         )
         return None if row is None else _subscription(row)
+
+    async def used(self, subscription_ids: Sequence[UUID], *, day: date) -> Mapping[UUID, Used]:
+        counted = {
+            row["subscription_id"]: Used(live_positions=row["live_positions"], loss_usd=row["loss_usd"])
+            for row in await self._pool.fetch(USED, list(subscription_ids), day)
+        }
+        return {one: counted.get(one, Used()) for one in subscription_ids}
 
     async def accounts(
         self, *, owner: UUID | None, is_active: bool | None, after: int | None, limit: int

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
-from pregao.domain.facts import AccountConfigured, BotConfigured, SignalAccepted
-from tests.builders import BOT_ID, account, bot
+from pregao.domain.facts import AccountConfigured, BotConfigured, PositionChanged, SignalAccepted
+from tests.builders import BOT_ID, NOON, account, bot, closed, held
 from tests.edges.http.api.own_desk import ACCOUNTS, BOTS, NO_RISK, STANDARD_GUARD, SUBSCRIPTIONS, code_of
 from tests.edges.http.api.test_receipts import approved, planned
 
@@ -360,3 +360,39 @@ class TestChangeSubscription:
         listed = await desk.client.get(f"{SUBSCRIPTIONS}/available-bots")
 
         assert [one["bot_id"] for one in listed.json()["items"]] == [made["bot_id"]]
+
+
+async def holding(desk, *positions) -> str:
+    """Have the account 1 hold, one after the other, what is given; give its subscription's path."""
+    await desk.append(*approved(accounts=1, orders=len(positions)))
+    for one in positions:
+        number = one.position_id
+        entry = planned(1, order_id=f"p{number}", client_order_id=f"p{number}1", position_id=number)
+        await desk.append(entry, PositionChanged(happened_at=NOON, position=one))
+    return f"{SUBSCRIPTIONS}/{UUID(int=1)}"
+
+
+class TestUsed:
+    async def test_counts_what_is_live_and_what_the_day_has_lost_as_limits_do(self, desk):
+        lost, won = (closed(held(position_id=number), pnl=pnl) for number, pnl in ((2, "-7.5"), (3, "40")))
+        path = await holding(desk, lost, won, held(position_id=4))
+
+        shown = (await desk.client.get(path)).json()
+        desk.later(days=1)
+        tomorrow = (await desk.client.get(path)).json()
+
+        assert (shown["live_positions"], shown["loss_today_usd"]) == (1, "7.5")
+        assert (tomorrow["live_positions"], tomorrow["loss_today_usd"]) == (1, "0")
+
+
+class TestStopOut:
+    async def test_pauses_and_closes_what_is_held_now(self, desk):
+        path = await holding(desk, held(position_id=4))
+
+        kept = (await desk.client.patch(path, json={"max_concurrent_positions": 2})).json()
+        out = (await desk.client.patch(f"{path}?open_positions=close", json={"status": "paused"})).json()
+
+        asked = [one for one in await desk.journaled() if isinstance(one, SignalAccepted)]
+        assert (kept["close_signal_id"], out["status"]) == (None, "paused")
+        assert str(asked[-1].signal_id) == out["close_signal_id"]
+        assert asked[-1].instruction.subscription_id == UUID(int=1)

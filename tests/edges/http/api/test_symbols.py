@@ -152,9 +152,21 @@ class TestSubscriptionsRows:
             "same_side": "ignore",
             "opposite_side": "reverse",
             "guard": STANDARD_GUARD,
+            "risk": on_eth["risk"],
         }
-        assert on_btc == {**wide, "symbol": "BTCUSDT", "is_active": True, "leverage": 13, "margin_usd": "30"}
+        origins = {**dict.fromkeys(wide, "bot"), "leverage": "own", "stop_loss_pct": "own"}
+        on_eth_from, on_btc_from = on_eth.pop("origins"), on_btc["origins"]
         assert on_eth == {**wide, "symbol": "ETHUSDT", "is_active": True}
+        assert on_eth_from == origins
+        assert on_btc_from == {**on_eth_from, "leverage": "own_symbol", "margin_usd": "bot_symbol"}
+        assert on_btc == {
+            **wide,
+            "symbol": "BTCUSDT",
+            "is_active": True,
+            "leverage": 13,
+            "margin_usd": "30",
+            "origins": on_btc_from,
+        }
         assert shown["effective"] == wide
         assert shown["effective_by_symbol"] == {"BTCUSDT": on_btc}
 

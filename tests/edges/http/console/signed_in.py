@@ -16,6 +16,7 @@ PAGES = (
     "/console/performance",
     "/console/sell-all",
     "/console/bots",
+    "/console/subscriptions",
     "/console/accounts",
     "/console/alerts",
     "/console/screener",

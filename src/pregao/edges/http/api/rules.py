@@ -18,6 +18,7 @@ from pregao.domain.bot import (
     Bot,
     GuardSettings,
     OppositeSide,
+    Origin,
     SameSide,
     StopSettings,
     Subscription,
@@ -25,6 +26,7 @@ from pregao.domain.bot import (
     TargetSettings,
     TradingHours,
     effective_settings,
+    origins_of,
     settings_of,
 )
 from pregao.domain.candle import Timeframe
@@ -296,6 +298,12 @@ class EffectiveOnSymbolShown(EffectiveShown):
 
     symbol: str | None
     is_active: bool
+    origins: Annotated[
+        dict[str, Origin],
+        Field(
+            description="Where each is set: own_symbol, own, bot_symbol or bot, the first that says something."
+        ),
+    ]
 
 
 AllowedSymbols = Annotated[
@@ -353,6 +361,7 @@ def effective_on(symbol: str | None, *, bot: Bot, subscription: Subscription) ->
         opposite_side=settings.opposite_side,
         guard=GuardShown.model_validate(settings.guard),
         risk=RiskShown.model_validate(settings.risk),
+        origins=origins_of(bot, subscription, symbol=symbol),
     )
 
 

@@ -191,13 +191,15 @@ class SubscriptionShown(Shown):
 
 
 class SubscriptionWithExecutions(SubscriptionShown):
-    """A subscription with its latest orders."""
+    """A subscription with its latest orders, and with what of its limits is used today."""
 
+    live_positions: int
+    loss_today_usd: Annotated[Amount, Field(description="As limits count it, by UTC day.")]
     recent_executions: list[OrderShown]
 
 
-class SubscriptionCanceled(SubscriptionShown):
-    """A subscription just canceled; null where no position was to be closed."""
+class SubscriptionChanged(SubscriptionShown):
+    """A subscription just changed or canceled; null where no position was to be closed."""
 
     close_signal_id: UUID | None
 
@@ -325,7 +327,13 @@ async def get_subscription(subscription_id: UUID, desk: DeskGiven, who: Viewer) 
         before=None,
         limit=RECENT_EXECUTIONS,
     )
-    shown = {**_shown(line), "recent_executions": to_orders(orders)}
+    used = await desk.configured.used([subscription_id], day=desk.clock().date())
+    shown = {
+        **_shown(line),
+        "live_positions": used[subscription_id].live_positions,
+        "loss_today_usd": used[subscription_id].loss_usd,
+        "recent_executions": to_orders(orders),
+    }
     return SubscriptionWithExecutions.model_validate(shown)
 
 
@@ -345,15 +353,23 @@ async def get_effective_settings(
 
 @routes.patch("/{subscription_id:uuid}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def patch_subscription(
-    subscription_id: UUID, body: SubscriptionChanges, desk: DeskGiven, who: Trader
-) -> SubscriptionShown:
-    """Change a subscription; `status` pauses it or makes it active again."""
-    changes = asked_of(body, only_sent=True)
-    if "status" in changes:
-        changes["status"] = SubscriptionStatus(changes["status"])
+    subscription_id: UUID,
+    body: SubscriptionChanges,
+    desk: DeskGiven,
+    who: Trader,
+    open_positions: OpenPositions = "keep",
+) -> SubscriptionChanged:
+    """Change a subscription; `status` pauses it or makes it active again, and what is open may be closed now."""
+    bot_id = (await _get_line(subscription_id, who=who, desk=desk)).bot.bot_id
     async with desk.bots.open(owner=who.owner) as book:
-        await book.append(await change_subscription(subscription_id, changes, book=book, now=desk.clock()))
-    return SubscriptionShown.model_validate(_shown(await _get_line(subscription_id, who=who, desk=desk)))
+        await book.append(
+            await change_subscription(subscription_id, _changes_of(body), book=book, now=desk.clock())
+        )
+        signal_id = await close_if_asked(
+            open_positions, bot_id=bot_id, subscription_id=subscription_id, book=book, desk=desk
+        )
+    shown = _shown(await _get_line(subscription_id, who=who, desk=desk))
+    return SubscriptionChanged.model_validate({**shown, "close_signal_id": signal_id})
 
 
 @routes.post("/{subscription_id:uuid}/check", responses={**UNKNOWN, **UNREADABLE})
@@ -363,11 +379,8 @@ async def check_subscription_changes(
     """Say what is wrong with changes that are not made yet, and what an entry would come to with them."""
 
     async def attempt(body: SubscriptionChanges) -> Effect:
-        changes = asked_of(body, only_sent=True)
-        if "status" in changes:
-            changes["status"] = SubscriptionStatus(changes["status"])
         async with desk.bots.open(owner=who.owner) as book:
-            facts = await change_subscription(subscription_id, changes, book=book, now=desk.clock())
+            facts = await change_subscription(subscription_id, _changes_of(body), book=book, now=desk.clock())
         changed = [fact.subscription for fact in facts if isinstance(fact, SubscriptionConfigured)]
         return effect_of(effective_settings(line.bot, (changed or [line.subscription])[0], symbol=None))
 
@@ -378,7 +391,7 @@ async def check_subscription_changes(
 @routes.delete("/{subscription_id:uuid}", responses=UNKNOWN)
 async def delete_subscription(
     subscription_id: UUID, desk: DeskGiven, who: Trader, open_positions: OpenPositions = "keep"
-) -> SubscriptionCanceled:
+) -> SubscriptionChanged:
     """Cancel a subscription; what is open is still closed by closing signals, or now."""
     bot_id = (await _get_line(subscription_id, who=who, desk=desk)).bot.bot_id
     async with desk.bots.open(owner=who.owner) as book:
@@ -387,7 +400,14 @@ async def delete_subscription(
             open_positions, bot_id=bot_id, subscription_id=subscription_id, book=book, desk=desk
         )
     shown = _shown(await _get_line(subscription_id, who=who, desk=desk))
-    return SubscriptionCanceled.model_validate({**shown, "close_signal_id": signal_id})
+    return SubscriptionChanged.model_validate({**shown, "close_signal_id": signal_id})
+
+
+def _changes_of(body: SubscriptionChanges) -> dict[str, Any]:
+    changes = asked_of(body, only_sent=True)
+    if "status" in changes:
+        changes["status"] = SubscriptionStatus(changes["status"])
+    return changes
 
 
 def _wanted(

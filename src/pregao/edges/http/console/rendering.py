@@ -67,6 +67,7 @@ PLACES = (
     Place("/console/performance", "Performance", "e"),
     Place("/console/sell-all", "Sell all", "x", Role.TRADER),
     Place("/console/bots", "Bots", "b"),
+    Place("/console/subscriptions", "Subscriptions", "f"),
     Place("/console/accounts", "Accounts", "c"),
     Place("/console/alerts", "Alerts", "l"),
     Place("/console/screener", "Screener", "n", Role.OPERATOR),

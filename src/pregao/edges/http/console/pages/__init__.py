@@ -15,9 +15,21 @@ from pregao.edges.http.console.pages import (
     people,
     performance,
     signals,
+    subscriptions,
     trades,
 )
 
 routes = APIRouter(include_in_schema=False)
-for _subject in (begin, overview, signals, trades, performance, bots, accounts, operations, people):
+for _subject in (
+    begin,
+    overview,
+    signals,
+    trades,
+    performance,
+    bots,
+    subscriptions,
+    accounts,
+    operations,
+    people,
+):
     routes.include_router(_subject.routes)

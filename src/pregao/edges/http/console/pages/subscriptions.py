@@ -1,0 +1,106 @@
+"""Subscriptions: which account follows which bot, with what, within which limits, and why it skipped what it skipped."""
+
+import asyncio
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from pregao.accounts.principal import Principal
+from pregao.bots.by_hand import BY_HAND_PATH
+from pregao.domain.account import EXCHANGES
+from pregao.domain.bot import SubscriptionStatus
+from pregao.domain.order import OrderStatus
+from pregao.domain.user import Role
+from pregao.edges.http.api.rules import effective_by_symbol, effective_on
+from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.showing import CHOICES_MAX, ROWS, show_missing, show_page
+from pregao.edges.http.desk import Desk
+from pregao.views.activity import OrderLine
+
+ORDERS = 10
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/console/subscriptions")
+async def show_subscriptions(
+    request: Request, desk: DeskGiven, who: Seen, bot: UUID | None = None, account: int | None = None
+) -> Response:
+    """Show who follows what: how each is, and what of its limits is used."""
+    lines = await desk.configured.subscriptions(
+        owner=who.owner, bot_id=bot, account_id=account, status=None, after=None, limit=CHOICES_MAX
+    )
+    standing = sorted(lines, key=lambda one: one.subscription.status is SubscriptionStatus.CANCELED)
+    values = {
+        "lines": standing,
+        "used": await desk.configured.used(
+            [one.subscription.subscription_id for one in lines], day=desk.clock().date()
+        ),
+        "effective": {
+            one.subscription.subscription_id: effective_on(None, bot=one.bot, subscription=one.subscription)
+            for one in lines
+        },
+        "exchanges": EXCHANGES,
+        **await _joinable(desk, who),
+    }
+    return await show_page(request, "subscriptions/subscriptions.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/subscriptions/{subscription_id:uuid}")
+async def show_subscription(subscription_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show one: what it trades with and where each value is set, its limits, its light, and what it skipped and why."""
+    line = await desk.configured.find_subscription(subscription_id, owner=who.owner)
+    if line is None:
+        return await show_missing(request, desk=desk, who=who)
+    account_id = line.account.account_id
+    latest, denied, rejected, used, account = await asyncio.gather(
+        _orders(line.subscription.subscription_id, None, ORDERS, desk=desk, who=who),
+        _orders(line.subscription.subscription_id, OrderStatus.DENIED, ROWS, desk=desk, who=who),
+        _orders(line.subscription.subscription_id, OrderStatus.REJECTED, ROWS, desk=desk, who=who),
+        desk.configured.used([subscription_id], day=desk.clock().date()),
+        desk.configured.find_account(account_id, owner=who.owner),
+    )
+    values = {
+        "line": line,
+        "account": account,
+        "used": used[subscription_id],
+        "effective": effective_on(None, bot=line.bot, subscription=line.subscription),
+        "by_symbol": effective_by_symbol(line.bot, line.subscription),
+        "own_symbols": {row.symbol: row for row in line.subscription.symbols},
+        "latest": latest,
+        "skipped": sorted([*denied, *rejected], key=lambda one: one.planned_at, reverse=True)[:ROWS],
+        "exchanges": EXCHANGES,
+        "can_change": who.role.includes(Role.TRADER)
+        and line.subscription.status is not SubscriptionStatus.CANCELED,
+    }
+    return await show_page(request, "subscriptions/subscription.html", values, desk=desk, who=who)
+
+
+async def _orders(
+    subscription_id: UUID, status: OrderStatus | None, limit: int, *, desk: Desk, who: Principal
+) -> list[OrderLine]:
+    return list(
+        await desk.activity.orders(
+            owner=who.owner,
+            account_id=None,
+            subscription_id=subscription_id,
+            signal_id=None,
+            status=status,
+            before=None,
+            limit=limit,
+        )
+    )
+
+
+async def _joinable(desk: Desk, who: Principal) -> dict[str, object]:
+    if not who.role.includes(Role.TRADER):
+        return {"can_join": False, "bots": [], "accounts": []}
+    bots, accounts = await asyncio.gather(
+        desk.configured.bots(status="active", market_type=None, after=None, limit=CHOICES_MAX),
+        desk.configured.accounts(owner=who.owner, is_active=True, after=None, limit=CHOICES_MAX),
+    )
+    open_bots = [one for one in bots if one.bot.webhook_path != BY_HAND_PATH]
+    newest = {"bots": open_bots[::-1], "accounts": accounts[::-1]}
+    return {"can_join": bool(open_bots and accounts), **newest}
