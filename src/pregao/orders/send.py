@@ -32,7 +32,9 @@ from pregao.domain.venue import (
 from pregao.orders.denial import Denial
 from pregao.orders.ports import Exchange
 
-DEAD_EXIT_SECONDS = (0, 0, 0, 1, 2, 4, 8, 15, 30)  # by attempt; the last for ever: an exit is never given up
+# By attempt, the last for ever: an exit is never given up. For a minute it is tried so often that a venue which answers
+# again is not left with what should have been closed for longer than a position may be unguarded.
+DEAD_EXIT_SECONDS = (0, 0, 0, 1, 2, *[4] * 14, 8, 15, 30)
 ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were orders that arrived
 
 Stopped = Callable[[OrderPlanned], Denial | None]

@@ -7,6 +7,7 @@ import pytest
 from pregao.domain.breaker import BreakerScope, BreakerState
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.venue import Acknowledgement, OutcomeUnknown, Refused, RetryLater, VenueError
+from pregao.domain.weight import Importance, asking_for
 from pregao.edges.exchanges.binance import BinanceExchange, BinanceSettings, VenueAddresses
 from tests.edges.exchanges.scripted_venue import Misdeed, attempt, http, key_of
 
@@ -171,6 +172,22 @@ class TestOpenVenue:
 
         assert len(venue.orders_received()) == 10
         assert breakers.get("paper").state is BreakerState.OPEN
+
+    async def test_lets_questions_pass_that_an_exit_may_hang_on(self, exchange, venue, breakers):
+        """Fifty exits in doubt do not wait for two places: what became of each is asked at once."""
+        await break_venue(exchange, venue)
+        venue.answers["GET", "/fapi/v3/positionRisk"] = []
+
+        asked = [exchange.positions(account_id=one, symbol="BTCUSDT") for one in range(1, 21)]
+        told = await asyncio.gather(*(outcome_of(call) for call in asked))
+        with asking_for(Importance.BOOKS):
+            for _ in range(5):
+                venue.will(Misdeed(answer=UNKNOWN), path=BALANCE)
+                await outcome_of(exchange.balance(account_id=1))
+            of_the_books = await outcome_of(exchange.positions(account_id=1, symbol="BTCUSDT"))
+
+        assert told == [[]] * 20
+        assert isinstance(of_the_books, RetryLater)
 
     async def test_tries_two_at_a_time_when_its_time_has_come(self, exchange, venue, breakers, time):
         await break_venue(exchange, venue)

@@ -82,7 +82,7 @@ class TestSendOrder:
 
     @pytest.mark.parametrize(
         ("attempt", "seconds"),
-        [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2), (6, 4), (7, 8), (8, 15), (9, 30), (99, 30)],
+        [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2), (6, 4), (19, 4), (20, 8), (21, 15), (22, 30), (99, 30)],
     )
     async def test_tries_a_dead_exit_at_once_and_then_ever_more_slowly(self, exchange, attempt, seconds):
         """-1008 exempts what only reduces: three times it is sent again at once, and never given up."""

@@ -155,9 +155,9 @@ class BinanceRest:
         """Let a call leave when nothing stands against it; what comes of it is told to the breaker."""
         now_ms = self.clock.now_ms()
         self.limits.check_pause(account_id=account_id, now_ms=now_ms)
-        ticket = self._passage.begin()
+        importance = importance_of(call.importance)
+        ticket = self._passage.begin(is_exit=importance is Importance.EXITS)
         try:
-            importance = importance_of(call.importance)
             hurries = call.is_on_an_orders_way or importance is Importance.EXITS
             if not call.tells_limits:
                 await self.limits.take(call.weight, importance=importance, hurries=hurries, now_ms=now_ms)
