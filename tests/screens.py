@@ -1,0 +1,113 @@
+"""
+Pictures of every page of the console, in both themes and both widths: `python -m tests.screens FOLDER`.
+
+A desk of its own on the simulated paper exchange, with accounts, bots, trades, a refused alert and one that waits for an answer. Look
+at all of them after a change of the frame or the styles; the tests say only that nothing is broken.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+from pregao.edges.paper.serve import PaperSettings
+from tests.edges.http.console.signed_in import PAGES
+from tests.fresh_database import fresh_database
+from tests.journeys.test_console_in_chromium import CHROMIUM, DESK, FLAGS, PHONE, come_in
+from tests.journeys.whole_desk import WholeDesk, running_desk
+from tests.shared_database import ensure_template, shared_server
+
+WIDTHS = {"desk": DESK, "phone": PHONE}
+THEMES = ("light", "dark")
+LANGUAGES = {"light": "en-US", "dark": "pt-BR"}  # so that both are seen
+
+
+async def take_pictures(folder: Path) -> int:
+    """Start a desk, trade a little, and write a picture of each page; give how many."""
+    server = shared_server()
+    template = await asyncio.to_thread(ensure_template, server)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pregao-screens-") as state:
+        async with (
+            fresh_database(server, template) as database,
+            running_desk(database, Path(state), paper=PaperSettings()) as desk,
+        ):
+            more = await trade_a_little(desk)
+            return await picture_all(desk, folder, (*PAGES, *more))
+
+
+async def trade_a_little(desk: WholeDesk) -> list[str]:
+    """Do what fills the pages; give the pages of single things that came of it."""
+    accounts = [await desk.open_account(name) for name in ("Ana, paper", "Bruno, paper")]
+    trend = await desk.create_bot("Trend 15m", default_leverage=5)
+    asked = await desk.create_bot("Breakouts, asked", default_leverage=3, approval="manual")
+    for account_id in accounts:
+        await desk.subscribe(trend, account_id)
+        await desk.subscribe(asked, account_id)
+    for text in ("BTCUSDT buy", "ETHUSDT sell", "LTCUSDT buy", "LTCUSDT close", "BTCUSDT sell"):
+        symbol, action = text.split()
+        last = (await desk.post(trend, f'{{"symbol": "{symbol}", "action": "{action}"}}')).json()["signal_id"]
+        await desk.receipt(last)
+    await desk.post(trend, '{"symbol": "NOSUCHUSDT", "action": "buy"}')
+    await desk.post(trend, "buy low, sell high")
+    await desk.post(asked, '{"symbol": "TRXUSDT", "action": "buy"}')
+    strategy = {"name": "Mine", "source": "static", "tickers": ["BTCUSDT", "ETHUSDT", "LTCUSDT"]}
+    await desk.ask("POST", "/api/v1/screener/strategies", json=strategy)
+    await desk.ask("POST", "/api/v1/backups")
+    return [f"/console/signals/{last}", f"/console/accounts/{accounts[0]}"]
+
+
+async def picture_all(desk: WholeDesk, folder: Path, pages: tuple[str, ...]) -> int:
+    """Walk through the pages, and write what they look like."""
+    taken = 0
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for theme in THEMES:
+            context = await browser.new_context(
+                base_url=str(desk.client.base_url), locale=LANGUAGES[theme], color_scheme=theme
+            )
+            page = await context.new_page()
+            await _come_in(page, is_first=not taken)
+            for path in pages:
+                for name, size in WIDTHS.items():
+                    await page.set_viewport_size(size)
+                    await page.goto(path)
+                    await page.wait_for_timeout(400)  # charts draw themselves a moment later
+                    await page.screenshot(path=folder / f"{_name(path)}-{theme}-{name}.png", full_page=True)
+                    taken += 1
+            await context.close()
+        await browser.close()
+    return taken
+
+
+async def _come_in(page: Page, *, is_first: bool) -> None:
+    if is_first:
+        await come_in(page)
+        return
+    await page.goto("/console/sign-in")
+    await page.locator("input[name=email]").fill("ana@desk.test")
+    await page.locator("input[name=password]").fill("correct horse battery")
+    await page.locator("button.main").click()
+    await page.wait_for_url("**/admin")
+
+
+def _name(path: str) -> str:
+    subject, _, number = path.removeprefix("/console/").strip("/").partition("/")
+    return f"{subject}-one" if number else subject
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    folder: Path = parser.parse_args().folder
+    if CHROMIUM is None:
+        parser.exit(2, "CHROMIUM_MISSING: install the system's package `chromium`.\n")
+    print(f"{asyncio.run(take_pictures(folder))} pictures in {folder}")  # noqa: T201  # what was asked for
+
+
+if __name__ == "__main__":
+    main()
