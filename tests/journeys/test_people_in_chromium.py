@@ -14,7 +14,7 @@ from tests.journeys.whole_desk import running_desk
 __all__ = ["pytestmark"]
 
 EMAIL, PASSWORD = "ana@desk.test", "correct horse battery"
-LOGIN = "/api/v1/auth/login"
+LOGIN, USERS = "/api/v1/auth/login", "/api/v1/admin/users"
 TOLD = ("status of 401",)  # a browser complains of every refusal it is shown
 
 
@@ -46,7 +46,7 @@ async def give_password(page: Page) -> None:
 
 class TestPeopleInChromium:
     async def test_come_in_with_a_code_and_put_other_devices_out(self, database, tmp_path):
-        """A second factor turned on, a wrong code, a recovery code, another device that ends, and off again."""
+        """A second factor on, a wrong code, a recovery code, another device ended, off again; then somebody else's rights."""
         async with (
             running_desk(database, tmp_path, paper=PaperSettings(still=True), is_traded=False) as desk,
             browsing(desk, expected=TOLD) as page,
@@ -86,3 +86,40 @@ class TestPeopleInChromium:
             await dialog.get_by_label("Code of your app").fill(codes[2])
             await dialog.get_by_role("button", name="Turn off").click()
             await expect(page.locator("#factor")).to_contain_text("Whoever has your password is in.")
+
+            await page.get_by_role("link", name="People", exact=True).click()
+            await page.get_by_role("button", name="New user").click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_label("E-mail").fill("bruno@desk.test")
+            await dialog.get_by_label("Name").fill("Bruno")
+            await dialog.get_by_role("button", name="Make").click()
+            first_password = dialog.locator("#first-password")
+            await expect(first_password).to_be_visible()
+            given = {"email": "bruno@desk.test", "password": await first_password.text_content()}
+            await dialog.get_by_role("button", name="Close").click()
+            await page.get_by_role("link", name="Bruno").click()
+            await page.get_by_label("Role").select_option("viewer")
+            await page.get_by_label("Loss in a UTC day").fill("250")
+            for card in ("What he may", "Limits of all his accounts together"):
+                section = page.locator("section", has=page.get_by_role("heading", name=card))
+                await section.get_by_role("button", name="Change").click()
+                await expect(page.locator(".toast").first).to_contain_text("Changed.")
+            [bruno] = [one for one in (await desk.ask("GET", USERS))["items"] if one["name"] == "Bruno"]
+            async with httpx.AsyncClient(base_url=desk.client.base_url, timeout=20) as stranger:
+                me = (await stranger.post(LOGIN, json=given)).json()["user"]
+            assert (me["role"], me["max_daily_loss_usd"]) == ("viewer", "250")
+
+            await page.get_by_label("Loss in a UTC day").fill("")
+            await section.get_by_role("button", name="Change").click()
+            await expect(page.locator("#list")).to_contain_text("python-httpx")  # drawn anew, with his device
+            await page.get_by_role("button", name="Deactivate").click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_label("Type bruno@desk.test").fill("bruno@desk.test")
+            await dialog.get_by_role("button", name="Deactivate").click()
+            await expect(page.locator("#list")).to_contain_text("inactive")
+            him = await desk.ask("GET", f"{USERS}/{bruno['user_id']}")
+            assert (him["is_active"], him["max_daily_loss_usd"]) == (False, None)
+
+            await page.goto("/console/audit?what=patch_user")
+            await expect(page.locator("#list tbody tr")).to_have_count(4)
+            await expect(page.locator("#list tbody")).to_contain_text("ana@desk.test")

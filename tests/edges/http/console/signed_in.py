@@ -21,6 +21,8 @@ PAGES = (
     "/console/alerts",
     "/console/screener",
     "/console/operations",
+    "/console/people",
+    "/console/audit",
     "/console/me",
 )
 

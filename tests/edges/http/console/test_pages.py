@@ -102,7 +102,16 @@ class TestMistakes:
 
 
 class TestWhoSees:
-    @pytest.mark.parametrize("page", ["/console/approvals", "/console/screener", "/console/operations"])
+    @pytest.mark.parametrize(
+        "page",
+        [
+            "/console/approvals",
+            "/console/screener",
+            "/console/operations",
+            "/console/people",
+            "/console/audit",
+        ],
+    )
     async def test_a_subscriber_is_told_what_is_not_his(self, desk, page):
         client = await signed_in(desk, "bruno", "trader")
 

@@ -1,12 +1,31 @@
 """The pages about people: what proves oneself, where one is signed in, and nothing of anybody else's."""
 
+import re
+from html import unescape
+
+import httpx
 import pytest
 
 from pregao.edges.http.console.browsers import browser_of
-from tests.edges.http.api.own_desk import AUTH, code_of
+from tests.edges.http.api.own_desk import AUTH, USERS, code_of
+from tests.edges.http.api.test_second_factor import turn_on
 from tests.edges.http.console.signed_in import PASSWORD, signed_in
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
+
+
+def rows_of(page: httpx.Response) -> list[list[str]]:
+    """Give what stands in the cells of the page's first table."""
+    assert page.status_code == 200, page.text
+    body = re.search(r"<tbody>(.*?)</tbody>", page.text, re.DOTALL)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body[1] if body else "", re.DOTALL)
+    return [
+        [
+            " ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split())
+            for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
 
 
 class TestMyAccount:
@@ -50,6 +69,99 @@ class TestMyAccount:
         answer = await client.get(f"{AUTH}/me")
 
         assert ((await client.get("/console/me")).status_code, code_of(answer)) == (303, "TOKEN_WRONG")
+
+
+class TestPeople:
+    async def test_lists_who_may_come_in_and_how_well_he_is_guarded(self, desk):
+        admin = await signed_in(desk, "ana", "admin")
+        bruno = await desk.enroll("bruno", "trader", max_daily_loss_usd="250")
+        await turn_on(desk, bruno)
+
+        everybody = rows_of(await admin.get("/console/people"))
+        traders = rows_of(await admin.get("/console/people?role=trader"))
+        found = rows_of(await admin.get("/console/people?q=BRUN"))
+        none = await admin.get("/console/people?state=inactive")
+        page = await admin.get(f"/console/people/{bruno.user_id}")
+
+        assert sorted(row[:5] for row in everybody) == [
+            ["ana", "ana@desk.test", "admin", "active", "off"],
+            ["bruno", "bruno@desk.test", "trader", "active", "on"],
+        ]
+        assert traders == found == [row for row in everybody if row[0] == "bruno"]
+        assert "Nothing here is like that." in none.text
+        assert 'value="250"' in page.text
+        assert f'data-api="DELETE {USERS}/{bruno.user_id}/second-factor"' in page.text
+
+    async def test_an_admin_is_not_offered_to_put_himself_out(self, desk):
+        admin = await signed_in(desk, "ana", "admin")
+        user_id = (await admin.get(f"{AUTH}/me")).json()["user"]["user_id"]
+
+        page = await admin.get(f"/console/people/{user_id}")
+
+        assert 'data-opens="put-out"' not in page.text
+        assert 'name="role"' not in page.text
+
+    @pytest.mark.parametrize("role", ["viewer", "trader", "operator"])
+    async def test_are_nobodys_but_admins(self, desk, role):
+        bruno = await desk.enroll("bruno")
+        client = await signed_in(desk, "ana", role)
+
+        pages = [
+            await client.get(path)
+            for path in ("/console/people", f"/console/people/{bruno.user_id}", "/console/audit")
+        ]
+
+        assert [page.status_code for page in pages] == [403] * 3
+        assert not [page for page in pages if "bruno" in page.text]
+
+    async def test_says_that_there_is_no_such_user(self, desk):
+        admin = await signed_in(desk, "ana", "admin")
+
+        answer = await admin.get("/console/people/01900000-0000-7000-8000-000000000000")
+
+        assert answer.status_code == 404
+
+
+class TestAuditLog:
+    async def test_says_who_asked_for_what_and_what_came_of_it(self, desk):
+        admin = await signed_in(desk, "ana", "admin")
+        bruno = await desk.enroll("bruno")
+        await bruno.client.post("/api/v1/bots", json={"name": "not his to make"})
+        await admin.post("/api/v1/bots", json={"name": "EMA cross"})
+
+        everything = rows_of(await admin.get("/console/audit"))
+        his = rows_of(await admin.get(f"/console/audit?user={bruno.user_id}"))
+        refused = rows_of(await admin.get("/console/audit?what=post_bot&outcome=refused&hours=24"))
+        made = rows_of(await admin.get("/console/audit?what=post_bot&outcome=done"))
+        page = await admin.get("/console/audit?what=config_update&hours=1")
+
+        assert len(everything) > len(his) > 0
+        assert {row[1] for row in his} == {"bruno@desk.test"}
+        assert [row[1:4] for row in refused] == [
+            ["bruno@desk.test", "post_bot config_update", "refused ROLE_FORBIDDEN"]
+        ]
+        assert [row[1:4] for row in made] == [["ana@desk.test", "post_bot config_update", "done 201"]]
+        assert 'href="/api/v1/admin/actions?action_type=config_update&amp;hours=1&amp;sort=-time' in page.text
+
+    async def test_is_paged_without_gaps_and_its_file_has_all_of_it(self, desk):
+        admin = await signed_in(desk, "ana", "admin")
+        for number in range(53):
+            await admin.post("/api/v1/bots", json={"name": f"bot {number}"})
+
+        first = await admin.get("/console/audit?what=post_bot")
+        following = unescape(re.search(r'rel="next" href="([^"]+)"', first.text)[1])
+        second = await admin.get(following)
+        file = await admin.get(unescape(re.search(r'download href="([^"]+)"', first.text)[1]))
+
+        assert (len(rows_of(first)), len(rows_of(second))) == (50, 3)
+        assert file.headers["content-type"].startswith("text/csv")
+        assert len(file.text.strip().splitlines()) == 1 + 53
+
+    @pytest.mark.parametrize("query", ["user=x", "hours=-1", "hours=x", "before=x"])
+    async def test_an_address_that_cannot_be_read_is_told_so(self, desk, query):
+        admin = await signed_in(desk, "ana", "admin")
+
+        assert (await admin.get(f"/console/audit?{query}")).status_code == 422
 
 
 class TestBrowserOf:

@@ -72,6 +72,8 @@ PLACES = (
     Place("/console/alerts", "Alerts", "l"),
     Place("/console/screener", "Screener", "n", Role.OPERATOR),
     Place("/console/operations", "Operations", "w", Role.OPERATOR),
+    Place("/console/people", "People", "u", Role.ADMIN),
+    Place("/console/audit", "Audit log", "d", Role.ADMIN),
     Place("/console/me", "My account", "m"),
 )
 

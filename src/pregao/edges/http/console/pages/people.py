@@ -1,15 +1,35 @@
-"""People: what proves oneself and where one is signed in; for admins users, who did what, and how the desk is set."""
+"""People: what proves oneself and where one is signed in; for admins users, and who did what."""
 
-from fastapi import APIRouter, Request
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from pregao.domain.user import Role
 from pregao.edges.http.api.auth import user_id_of
 from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.console.browsers import browser_of
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import show_missing, show_page
+from pregao.edges.http.console.lists import arrange, asked_of
+from pregao.edges.http.console.showing import CHOICES_MAX, ROWS, needs, show_missing, show_page
+from pregao.views.actions import ACTION_TYPES, ActionFilter
+from pregao.views.people import UserLine
 
 routes = APIRouter(include_in_schema=False)
+
+USER_COLUMNS = {
+    "name": lambda one: one.user.name.casefold(),
+    "email": lambda one: one.user.email,
+    "role": lambda one: list(Role).index(one.user.role),
+    "last_login_at": lambda one: one.last_login_at,
+    "accounts": lambda one: one.accounts,
+}
+PERIODS = (1, 24, 168, 720)  # hours
+USER_OR_NONE = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
+OUTCOMES = {"done": True, "refused": False}
 
 
 @routes.get("/console/me")
@@ -28,3 +48,86 @@ async def show_me(request: Request, desk: DeskGiven, who: Seen) -> Response:
         "now": now,
     }
     return await show_page(request, "people/me.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/people")
+async def show_people(
+    request: Request, desk: DeskGiven, who: Seen, role: str = "", state: str = ""
+) -> Response:
+    """Show users: who may come in, with which role, and by what."""
+    needs(Role.ADMIN, who)
+    asked = asked_of(request, sorts=USER_COLUMNS, usual={"role": "", "state": ""})
+    lines = await desk.people.users(
+        role=Role(role) if role in set(Role) else None,
+        is_active={"active": True, "inactive": False}.get(state),
+        after=None,
+        limit=CHOICES_MAX,
+    )
+    values = {"asked": asked, "lines": arrange(lines[::-1], asked, by=USER_COLUMNS), "roles": list(Role)}
+    return await show_page(request, "people/people.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/people/{user_id:uuid}")
+async def show_person(user_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show one user: what he may, what is his, and the tokens of his programs."""
+    needs(Role.ADMIN, who)
+    line = await desk.people.find_user(user_id)
+    if line is None:
+        return await show_missing(request, desk=desk, who=who)
+    values = {
+        "line": line,
+        "tokens": await desk.logins.tokens(user_id),
+        "sessions": await desk.logins.sessions(user_id, now=desk.clock()),
+        "roles": list(Role),
+        "browser_of": browser_of,
+        "now": desk.clock(),
+    }
+    return await show_page(request, "people/person.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/audit")
+async def show_audit(
+    *,
+    request: Request,
+    desk: DeskGiven,
+    who: Seen,
+    user: Annotated[str, Query(pattern=USER_OR_NONE)] = "",
+    hours: Annotated[str, Query(pattern="^[0-9]{0,5}$")] = "",
+    before: UUID | None = None,
+) -> Response:
+    """Show what people asked the desk to change, from where, and what came of it; refused ones too."""
+    needs(Role.ADMIN, who)
+    asked = asked_of(request, usual={"user": "", "what": "", "outcome": "", "hours": ""})
+    what, outcome = printable(asked.chosen["what"]) or "", asked.chosen["outcome"]
+    wanted = ActionFilter(
+        user_id=UUID(user) if user else None,
+        action=None if what in ACTION_TYPES else what or None,
+        action_type=what if what in ACTION_TYPES else None,
+        is_success=OUTCOMES.get(outcome),
+        since=desk.clock() - timedelta(hours=int(hours)) if hours else None,
+    )
+    lines = await desk.actions.actions(wanted, before=before, limit=ROWS + 1)
+    people = await desk.people.users(role=None, is_active=None, after=None, limit=CHOICES_MAX)
+    values = {
+        "asked": asked,
+        "lines": lines[:ROWS],
+        "following": str(lines[ROWS - 1].action_id) if len(lines) > ROWS else None,
+        "file": asked.file(
+            "/api/v1/admin/actions",
+            user_id=user,
+            action=wanted.action or "",
+            action_type=wanted.action_type or "",
+            success="" if wanted.is_success is None else str(wanted.is_success).lower(),
+            hours=hours,
+        ),
+        "people": sorted(people, key=_email),
+        "types": ACTION_TYPES,
+        "outcomes": list(OUTCOMES),
+        "periods": PERIODS,
+        "browser_of": browser_of,
+    }
+    return await show_page(request, "people/audit.html", values, desk=desk, who=who)
+
+
+def _email(line: UserLine) -> str:
+    return line.user.email
