@@ -39,6 +39,10 @@ class TestConsole:
                 orders = text_of(await browser.get("/console/orders?status=filled"))
                 none = text_of(await browser.get("/console/orders?status=rejected"))
                 positions = text_of(await browser.get("/console/positions"))
+                [held] = (await desk.ask("GET", "/api/v1/positions?live_only=true"))["items"]
+                position = text_of(await browser.get(f"/console/positions/{held['position_id']}"))
+                chart = await desk.ask("GET", f"/api/v1/positions/{held['position_id']}/chart")
+                stops = text_of(await browser.get("/console/stops?symbol=ltc"))
                 sold = text_of(await browser.get("/console/sell-all"))
                 closed = await desk.post(bot, '{"symbol": "LTCUSDT", "action": "close"}')
                 await desk.receipt(closed.json()["signal_id"])
@@ -55,6 +59,14 @@ class TestConsole:
         assert "Ana, paper paper EMA cross entry buy LTCUSDT filled" in orders
         assert "Nothing here is like that." in none
         assert "long LTCUSDT 5× open" in positions
+        assert "Protection State armed" in position
+        assert "stands at the venue" in position
+        assert (chart["code"], len(chart["candles"]) > 2) == (None, True)
+        assert [(one["leg"], one["quantity"]) for one in chart["fills"]] == [
+            ("entry", row["filled_quantity"])
+        ]
+        assert len(chart["stops"]) == 1
+        assert "long LTCUSDT Ana, paper armed stop percent" in stops
         assert "Close 1 positions" in sold
         assert "Positions closed 1" in earned
         assert "By subscriber" in earned

@@ -173,6 +173,10 @@ class TestConsoleInChromium:
 
             await desk.receipt((await desk.post(bot, SELL)).json()["signal_id"])
             await page.goto("/console/positions")
+            await page.get_by_role("link", name="short LTCUSDT").click()
+            await expect(page.locator("[data-candles]")).to_have_attribute("data-drawn", re.compile("[1-9]"))
+            await expect(page.locator("[data-candles] canvas").first).to_be_visible()
+            await page.goto("/console/positions")
             await page.get_by_role("button", name="Close", exact=True).click()
             dialog = page.get_by_role("dialog")
             await expect(dialog).to_contain_text("short LTCUSDT · Ana, paper")

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import importlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from typing import Protocol
 
 import uvicorn
 
@@ -18,6 +20,7 @@ from pregao.bootstrap.process import calm_collector, close_pool, now_utc, worker
 from pregao.bootstrap.shared import build_vault, screener_limits, sell_list_rule, standard_retention
 from pregao.demo import DEFAULT_FOLLOWERS, DEMO_FOLLOWERS, DemoDesk, default_bot, demo_bot, write_demo_page
 from pregao.destinations.limit import ensure_limit
+from pregao.domain.account import Venue
 from pregao.domain.alert import AlertLevel
 from pregao.domain.clock import Clock
 from pregao.domain.destination import ForwardLimit
@@ -50,6 +53,7 @@ from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.glance import PostgresGlance
 from pregao.edges.postgres.group_commit import GroupCommit
+from pregao.edges.postgres.guard_story import PostgresGuardStories
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
@@ -81,6 +85,7 @@ from pregao.edges.vault.passwords import Argon2Passwords
 from pregao.settings import Settings
 from pregao.signals.ports import Arrival, Recorded, StoreAway
 from pregao.trading.floor import STOPS_BELL
+from pregao.views.bars import Bar, Bars, Window
 
 CONNECTIONS_MAX = 8
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # what one listens on, nobody can be called at
@@ -100,6 +105,11 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     screener = PostgresScreener(journal.pool)
     happenings = PostgresHappenings(journal.pool)
     feed = Feed(happenings, look=partial(_look, happenings, screener))
+    bars = BarsWhenAsked(
+        lambda: importlib.import_module("pregao.bootstrap.charting").VenueBars(
+            settings, journal=journal, doorbell=doorbell, clock=clock
+        )
+    )
     desk = Desk(
         clock=clock,
         version=__version__,
@@ -138,6 +148,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
         glance=PostgresGlance(journal.pool),
+        guard_stories=PostgresGuardStories(journal.pool),
+        bars=bars,
         guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
@@ -222,7 +234,36 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         await arrivals.close()
         await book.close()
         await doorbell.close()
+        await bars.close()
         await close_pool(journal.pool)
+
+
+class ClosingBars(Bars, Protocol):
+    """Candles of charts, and an end."""
+
+    async def close(self) -> None:
+        """Leave the venues."""
+        ...
+
+
+class BarsWhenAsked:
+    """Candles of charts: who speaks with venues is loaded by the first who looks at one, and by none before."""
+
+    def __init__(self, load: Callable[[], ClosingBars]) -> None:
+        """Load nothing yet."""
+        self._load = load
+        self._loaded: ClosingBars | None = None
+
+    async def bars(self, venue: Venue, symbol: str, window: Window) -> Sequence[Bar]:
+        """Give the window's candles, oldest first."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return await self._loaded.bars(venue, symbol, window)
+
+    async def close(self) -> None:
+        """Leave the venues, where one was asked."""
+        if self._loaded is not None:
+            await self._loaded.close()
 
 
 def _ring_both(doorbell: Doorbell) -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from pregao.domain.candle import Candle, Timeframe
 from pregao.domain.clock import from_ms
-from pregao.domain.venue import VenueError
-from pregao.edges.exchanges.binance.candles import BinanceCandles
+from pregao.domain.venue import RetryLater, VenueError
+from pregao.edges.exchanges.binance.candles import BinanceBars, BinanceCandles
+from pregao.views.bars import BARS_MAX, Bar, Window
 
+WINDOW = Window(timeframe=Timeframe.MINUTE, since=from_ms(0), until=from_ms(120_000))
 KLINES = ("GET", "/fapi/v1/klines")
 MINUTE_MS = 60_000
 
@@ -52,3 +54,30 @@ class TestBinanceCandles:
 
         with pytest.raises(VenueError):
             await BinanceCandles(exchange).candles("BTCUSDT", timeframe=Timeframe.HOUR, limit=99)
+
+
+class TestBinanceBars:
+    async def test_are_the_windows_with_the_one_that_still_grows(self, exchange, venue):
+        venue.answers[KLINES] = [row(0, high="102"), row(MINUTE_MS)]
+
+        found = await BinanceBars(exchange).bars("BTCUSDT", WINDOW)
+
+        assert found[0] == Bar(
+            opened_at=from_ms(0), open=Decimal(100), high=Decimal(102), low=Decimal(99), close=Decimal(100)
+        )
+        assert len(found) == 2
+        [asked] = venue.asked("/fapi/v1/klines")
+        assert asked.query == {
+            "symbol": "BTCUSDT", "interval": "1m", "startTime": "0", "endTime": "120000", "limit": str(BARS_MAX),
+        }  # fmt: skip
+
+    async def test_are_not_asked_for_where_the_weight_is_kept_for_what_matters_more(self, exchange, venue):
+        """Stops are still measured when charts are not drawn any more."""
+        venue.answers[KLINES] = []
+        candles = BinanceCandles(exchange)
+        while exchange.usage.weight_used < exchange.usage.weight_max * 0.65:
+            await candles.candles("BTCUSDT", timeframe=Timeframe.HOUR, limit=1_500)
+
+        with pytest.raises(RetryLater, match="WEIGHT_NEARLY_USED"):
+            await BinanceBars(exchange).bars("BTCUSDT", WINDOW)
+        assert await candles.candles("BTCUSDT", timeframe=Timeframe.HOUR, limit=99) == []

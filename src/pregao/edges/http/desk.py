@@ -35,6 +35,7 @@ from pregao.views.activity import Activity
 from pregao.views.alerts import Alerts
 from pregao.views.approvals import Approvals
 from pregao.views.backups import Backups
+from pregao.views.bars import Bars
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
 from pregao.views.destinations import ForwardLimits
@@ -42,6 +43,7 @@ from pregao.views.drift import Drifts
 from pregao.views.figures import CounterBooks, Figures
 from pregao.views.flatten import Flattens
 from pregao.views.glance import Glance
+from pregao.views.guard_story import GuardStories
 from pregao.views.guarded import Guarded
 from pregao.views.health import Health
 from pregao.views.history import History
@@ -105,6 +107,8 @@ class Desk:
     trading_states: TradingStateViews
     flattens: Flattens
     glance: Glance
+    guard_stories: GuardStories
+    bars: Bars
     guarded: Guarded
     health: Health
     breakers: BreakerStates

@@ -312,7 +312,7 @@ class PostgresActivity:
             shape.search,
             *_value(shape),
         )
-        return [_position(row) for row in rows]
+        return [position_line(row) for row in rows]
 
 
 class PostgresHealth:
@@ -424,7 +424,8 @@ def _ms_since(row: Any, column: str) -> int | None:
     return None if instant is None else to_ms(instant) - to_ms(row["received_at"])
 
 
-def _position(row: Any) -> PositionLine:
+def position_line(row: Any) -> PositionLine:
+    """Give a position as lists show it."""
     position = to_value(row, Position)
     prices = {"entry_price": position.entry_price, "exit_price": position.exit_price}
     shown = {name: None if price is None else to_price(price) for name, price in prices.items()}

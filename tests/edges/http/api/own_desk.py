@@ -18,9 +18,11 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pregao.accounts.sealing import Credentials
 from pregao.alerts.channels import ChannelRules
 from pregao.bootstrap.backups import FolderBackups
+from pregao.domain.account import Venue
 from pregao.domain.alert import LEAST_LEVEL
 from pregao.domain.order import PositionMode
 from pregao.domain.upkeep import Retention
+from pregao.domain.venue import VenueError
 from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.http.api import create_api
 from pregao.edges.http.desk import Desk
@@ -40,6 +42,7 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
 from pregao.edges.postgres.glance import PostgresGlance
+from pregao.edges.postgres.guard_story import PostgresGuardStories
 from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
@@ -65,6 +68,7 @@ from pregao.edges.postgres.weights import PostgresWeights
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.passwords import Argon2Passwords
 from pregao.market.strategies import ScreenerLimits
+from pregao.views.bars import Bar, Window
 from tests.builders import NOON
 
 QUICK = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -116,6 +120,23 @@ class Paper:
         return "" if self.is_away else "SIMULATED"
 
 
+@dataclass
+class TapeOfBars:
+    """A venue that tells candles at one price, and refuses when told to."""
+
+    price: Decimal = Decimal(95_000)
+    trouble: VenueError | None = None
+    asked: list[tuple[str, Window]] = field(default_factory=list)
+
+    async def bars(self, _venue: Venue, symbol: str, window: Window) -> list[Bar]:
+        self.asked.append((symbol, window))
+        if self.trouble is not None:
+            raise self.trouble
+        count = (window.until - window.since) // window.timeframe.length + 1
+        prices = dict.fromkeys(("open", "high", "low", "close"), self.price)
+        return [Bar(opened_at=window.since + n * window.timeframe.length, **prices) for n in range(count)]
+
+
 PASSWORD = "correct horse battery"
 
 
@@ -138,6 +159,7 @@ class OwnDesk:
     journal: Journal
     ports: Desk
     paper: Paper
+    bars: TapeOfBars
     master_key: bytes
     client: httpx.AsyncClient
     rings: list[str]
@@ -220,7 +242,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
     journal = await open_journal(dsn, connections_max=4)
     master_key = os.urandom(32)
     vault = EnvelopeVault(master_key, desk_id=await desk_id(journal))
-    paper, rings = Paper(), []
+    paper, bars, rings = Paper(), TapeOfBars(), []
     ports = Desk(
         clock=lambda: desk.now,
         version="0.0.test",
@@ -261,6 +283,8 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         trading_states=PostgresTradingStates(journal.pool),
         flattens=PostgresFlattens(journal.pool),
         glance=PostgresGlance(journal.pool),
+        guard_stories=PostgresGuardStories(journal.pool),
+        bars=bars,
         guarded=PostgresGuarded(journal.pool),
         health=PostgresHealth(journal.pool),
         breakers=PostgresBreakerStates(journal.pool),
@@ -297,7 +321,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
     app = create_api(ports)
     async with AsyncExitStack() as clients:
         client = await clients.enter_async_context(app_client(app))
-        desk = OwnDesk(journal, ports, paper, master_key, client, rings, app, clients)
+        desk = OwnDesk(journal, ports, paper, bars, master_key, client, rings, app, clients)
         try:
             yield desk
         finally:

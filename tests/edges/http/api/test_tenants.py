@@ -83,6 +83,7 @@ NEVER = {
     "account_id": "555666777",
     "channel_id": "555666779",
     "operation_id": "555666778",
+    "position_id": "555666778",
     "symbol": "NEVERUSDT",
 }
 """Ids that never were; the others are UUIDs."""
@@ -141,6 +142,7 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
         "flatten_id": str(selling_out.flatten_id),
         "account_id": str(account_id),
         "operation_id": str(account_id + 1),
+        "position_id": str(account_id + 1),
         "subscription_id": str(subscription_id),
         "user_id": person.user_id,
         "session_id": spare["session_id"],

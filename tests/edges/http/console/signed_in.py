@@ -13,6 +13,7 @@ PAGES = (
     "/console/approvals",
     "/console/orders",
     "/console/positions",
+    "/console/stops",
     "/console/performance",
     "/console/sell-all",
     "/console/bots",

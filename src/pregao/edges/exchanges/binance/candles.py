@@ -1,21 +1,30 @@
-"""Binance's candles as stops are measured by them: closed ones only, asked for at the weight the venue counts."""
+"""Binance's candles, asked for at the weight the venue counts: closed ones as stops are measured by them, any for charts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
 import msgspec
 
 from pregao.domain.candle import Candle, Timeframe
-from pregao.domain.clock import from_ms
+from pregao.domain.clock import from_ms, to_ms
 from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.exchange import BinanceExchange
 from pregao.edges.exchanges.binance.rest import Call
 from pregao.edges.exchanges.binance.signing import Value
 from pregao.market.ports import CandleSource
+from pregao.views.bars import BARS_MAX, Bar, Window
 
 WEIGHTS = ((99, 1), (499, 2), (1_000, 5), (1_500, 10))  # up to so many candles: what the question weighs
-OPENED, HIGH, LOW, CLOSE, CLOSED = 0, 2, 3, 4, 6  # where a row has what; its last millisecond ends a candle
+OPENED, OPEN, HIGH, LOW, CLOSE, CLOSED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    6,
+)  # where a row has what; its last millisecond ends a candle
 
 _rows = msgspec.json.Decoder(list[list[int | str]])
 
@@ -34,6 +43,30 @@ class BinanceCandles(CandleSource):
         return await self._exchange.rest.public(_call(limit), parameters, translate=closed)
 
 
+class BinanceBars:
+    """What charts show, beside the venue's ``BinanceExchange``: nothing hangs on it, so it is the first that is not asked."""
+
+    def __init__(self, exchange: BinanceExchange) -> None:
+        """Ask through the exchange's line, within its limits and past its breakers."""
+        self._exchange = exchange
+
+    async def bars(self, symbol: str, window: Window) -> Sequence[Bar]:
+        """
+        Give the window's candles, oldest first; the last may still grow.
+
+        :raises VenueError: when the venue gives none, or the minute's weight is kept for what matters more.
+        """
+        parameters: dict[str, Value] = {
+            "symbol": symbol,
+            "interval": window.timeframe.value,
+            "startTime": to_ms(window.since),
+            "endTime": to_ms(window.until),
+            "limit": BARS_MAX,
+        }
+        call = replace(_call(BARS_MAX), importance=Importance.REST, is_on_an_orders_way=False)
+        return await self._exchange.rest.public(call, parameters, translate=_bars)
+
+
 def _call(limit: int) -> Call:
     weight = next(weight for most, weight in WEIGHTS if limit <= most)
     # An entry hangs on it; what is asked ahead of one weighs no more.
@@ -44,6 +77,19 @@ def _call(limit: int) -> Call:
         importance=Importance.BOOKS,
         is_on_an_orders_way=True,
     )
+
+
+def _bars(body: bytes) -> list[Bar]:
+    return [
+        Bar(
+            opened_at=from_ms(int(row[OPENED])),
+            open=Decimal(row[OPEN]),
+            high=Decimal(row[HIGH]),
+            low=Decimal(row[LOW]),
+            close=Decimal(row[CLOSE]),
+        )
+        for row in _rows.decode(body)
+    ]
 
 
 def _closed(body: bytes, *, now_ms: int) -> list[Candle]:

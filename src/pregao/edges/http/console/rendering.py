@@ -43,6 +43,8 @@ WORDS = (
     "Done.",
     "Copied.",
     "The desk did not answer.",
+    "No candles now, fills and stops only: {code}",
+    "Candles of {length}; arrows are fills, the line is the stop.",
     "Type {word} to go on.",
     "Position {id} stands without a stop",
 )
@@ -64,6 +66,7 @@ PLACES = (
     Place("/console/approvals", "Approvals", "a", Role.OPERATOR),
     Place("/console/orders", "Orders", "o"),
     Place("/console/positions", "Positions", "p"),
+    Place("/console/stops", "Stops", "t"),
     Place("/console/performance", "Performance", "e"),
     Place("/console/sell-all", "Sell all", "x", Role.TRADER),
     Place("/console/bots", "Bots", "b"),

@@ -432,7 +432,92 @@ function drawCharts() {
   }
 }
 
+// Candles of a position with its fills and the way of its stop: drawn once, and given new data as the desk moves.
+const CANDLES_EVERY_MS = 5000;
+const seconds = (instant) => Math.floor(Date.parse(instant) / 1000);
+
+function candlesIn(box) {
+  const chart = LightweightCharts.createChart(box, {
+    autoSize: true,
+    layout: { background: { color: "transparent" }, textColor: colorOf("faint") },
+    grid: { vertLines: { visible: false }, horzLines: { color: colorOf("line") } },
+    rightPriceScale: { borderVisible: false },
+    timeScale: { borderVisible: false, timeVisible: true },
+    localization: { locale: tag },
+  });
+  const [good, bad, warn] = ["good", "bad", "warn"].map(colorOf);
+  const candles = chart.addSeries(LightweightCharts.CandlestickSeries, {
+    upColor: good, downColor: bad, wickUpColor: good, wickDownColor: bad, borderVisible: false,
+  });
+  const stop = chart.addSeries(LightweightCharts.LineSeries, {
+    color: warn, lineWidth: 2, lineType: LightweightCharts.LineType.WithSteps, priceLineVisible: false, crosshairMarkerVisible: false,
+  });
+  const fills = chart.addSeries(LightweightCharts.LineSeries, {
+    color: colorOf("accent"), lineVisible: false, pointMarkersVisible: true, priceLineVisible: false, lastValueVisible: false,
+  });
+  const markers = LightweightCharts.createSeriesMarkers(candles, []);
+  const targets = new Map();
+  let isShown = false;
+
+  return (told) => {
+    const length = told.timeframe_seconds;
+    const start = (instant) => seconds(instant) - seconds(instant) % length;
+    candles.setData(told.candles.map(({ opened_at, open, high, low, close }) => ({
+      time: start(opened_at), open: Number(open), high: Number(high), low: Number(low), close: Number(close),
+    })));
+    const known = new Set(told.candles.map(({ opened_at }) => start(opened_at)));
+    const within = (time) => !known.size || known.has(time);
+    const trail = new Map();
+    for (const { at, price } of told.stops) {
+      if (price !== null) trail.set(start(at), Number(price));
+    }
+    // A step is drawn from one candle to the next that moved it; the last one reaches to the end of what is held.
+    const end = told.closed_at ? start(told.closed_at) : Math.max(...known, ...trail.keys(), 0);
+    if (trail.size && !trail.has(end)) trail.set(end, [...trail.values()].at(-1));
+    stop.setData([...trail].filter(([time]) => within(time)).sort(([one], [other]) => one - other)
+      .map(([time, value]) => ({ time, value })));
+    // Where no candle is told, fills stand as points: they are in the books, whatever the venue answers.
+    const points = new Map(told.fills.map(({ at, price }) => [start(at), Number(price)]));
+    fills.setData(known.size ? [] : [...points].map(([time, value]) => ({ time, value })));
+    markers.setMarkers(told.fills.filter(({ at }) => within(start(at))).map(({ at, side, price, leg }) => ({
+      time: start(at),
+      position: side === "buy" ? "belowBar" : "aboveBar",
+      shape: side === "buy" ? "arrowUp" : "arrowDown",
+      color: leg === "entry" ? colorOf("accent") : colorOf("ink"),
+      text: Number(price).toLocaleString(tag, { maximumFractionDigits: 8 }),
+    })));
+    for (const price of told.targets) {
+      if (targets.has(price)) continue;
+      targets.set(price, candles.createPriceLine({ price: Number(price), color: good, lineStyle: 2, lineWidth: 1 }));
+    }
+    box.dataset.drawn = told.candles.length;
+    if (!isShown) chart.timeScale().fitContent(); // later data moves nothing that somebody looks at
+    isShown = true;
+  };
+}
+
+function followCandles(box) {
+  const draw = candlesIn(box);
+  const line = document.querySelector("[data-candles-say]");
+  const look = async () => {
+    try {
+      const answer = await fetch(box.dataset.candles);
+      const told = await answer.json();
+      if (!answer.ok) throw new Error(told.error?.message ?? answer.status);
+      draw(told);
+      line.textContent = told.code
+        ? say("No candles now, fills and stops only: {code}", { code: `${told.code} ${told.reason}` })
+        : say("Candles of {length}; arrows are fills, the line is the stop.", { length: told.timeframe });
+    } catch (mistake) {
+      line.textContent = say("The desk did not answer.");
+    }
+  };
+  look();
+  if (box.dataset.over === undefined) setInterval(() => { if (!document.hidden) look(); }, CANDLES_EVERY_MS);
+}
+
 if (window.LightweightCharts) drawCharts();
+if (window.LightweightCharts) document.querySelectorAll("[data-candles]").forEach(followCandles);
 showTimes(document.body);
 reachWide();
 setInterval(() => showTimes(document.body), 1000);
