@@ -1,17 +1,23 @@
 """A bot asks a model of the lab before it enters; what it says is in a table that expires."""
 
+import asyncio
+import json
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from typer.testing import CliRunner
 
 from pregao.domain.order import Side
 from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
 from pregao.domain.signal import Action
-from pregao.edges.postgres.predictions import find_foretold, keep_foretold, models_wanted
+from pregao.edges.candle_files.store import write_parquet
+from pregao.edges.cli import models
+from pregao.edges.postgres.predictions import entries_filtered, find_foretold, keep_foretold, models_wanted
 from tests.builders import bot, configured, instruction
 from tests.journeys.conftest import now
 from tests.journeys.test_limits_of_decisions import decide_apart
+from tests.rooms.research.made import candles_of
 
 
 def foretold(**changes) -> Foretold:
@@ -45,6 +51,11 @@ class TestModelFilter:
         close = await desk.signal(instruction(Action.CLOSE, now=now()))
         await decide_apart(desk, [close])
 
+        filtered = await entries_filtered(desk.journal.pool, bot().bot_id, since=now() - timedelta(hours=1))
+        assert [(one.side, one.has_passed, one.is_known, one.symbol) for one in filtered] == [
+            ("buy", False, False, "BTCUSDT"), ("sell", False, True, "BTCUSDT"), ("buy", True, True, "BTCUSDT"),
+        ]  # fmt: skip
+
         rows = {
             row["signal_id"]: row for row in await desk.rows("SELECT signal_id, code, reason FROM signals")
         }
@@ -53,6 +64,44 @@ class TestModelFilter:
         assert "foretold=unknown when_unknown=deny" in rows[unknown]["reason"]
         assert "foretold=PRICE_UP confidence=0.6 model_id=btc_1h@3f9a01c2d4e5" in rows[sell]["reason"]
         assert len(desk.exchange.submitted) == 2
+
+
+class TestCommands:
+    """`pregao model` beside a desk: it reads the database, and nothing of the desk loads it."""
+
+    async def typed(self, desk, tmp_path, *words):
+        environment = {"DATABASE_URL": desk.dsn, "PREGAO_STATE_DIR": str(tmp_path)}
+        return await asyncio.to_thread(CliRunner().invoke, models.app, words, env=environment)
+
+    async def test_shows_what_the_filter_let_through_and_denied(self, desk, tmp_path):
+        await desk.put(configured(bots=[bot(model_filter=ModelFilter(model="btc_1h"))], now=now()))
+        await keep_foretold(desk.journal.pool, foretold(direction=Direction.PRICE_DOWN))
+        await decide_apart(desk, [await desk.signal(instruction(now=now()))])
+        start = int((now() - timedelta(hours=4)).timestamp() * 1_000)
+        hours = candles_of(
+            [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0], symbol="BTCUSDT", start_ms=start
+        )
+        write_parquet(hours, tmp_path / "hours.parquet")
+
+        options = ("--data", str(tmp_path / "hours.parquet"), "--bars", "2", "--fee-bps", "0")
+        shown = await self.typed(desk, tmp_path, "scoreboard", bot().name, *options, "--json")
+        nobody = await self.typed(desk, tmp_path, "scoreboard", "nobody", *options)
+
+        assert shown.exit_code == 0, shown.stderr
+        lines = {line["fate"]: line for line in json.loads(shown.stdout)["lines"]}
+        assert {fate: (line["entries"], line["judged"]) for fate, line in lines.items()} == {
+            "passed": (0, 0), "unfiltered": (0, 0), "denied": (1, 1), "no filter": (1, 1),
+        }  # fmt: skip
+        assert lines["denied"]["won_pct"] == 100.0
+        assert nobody.stderr.startswith("BOT_UNKNOWN: bot=nobody")
+
+    async def test_says_which_wanted_model_is_missing(self, desk, tmp_path):
+        await desk.put(configured(bots=[bot(model_filter=ModelFilter(model="btc_1h"))], now=now()))
+
+        watched = await self.typed(desk, tmp_path, "watch", "--once", "--url", "http://127.0.0.1:9")
+
+        assert watched.exit_code == 1
+        assert watched.stderr.startswith("MODEL_MISSING: model=btc_1h")
 
 
 class TestPredictions:

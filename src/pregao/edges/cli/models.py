@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +31,7 @@ from pregao.edges.cli.shown import show_fields, show_rows
 if TYPE_CHECKING:
     from pregao.edges.model_files.foretell import Said
     from pregao.edges.model_files.store import ModelFolder
+    from pregao.edges.postgres.predictions import FilteredEntry, FilteringBot
     from pregao.research.models.manifest import Manifest
     from pregao.research.models.scores import Score, Traded
 
@@ -53,6 +54,16 @@ LISTED = {
     "better": "better",
     "made_at": "made",
 }
+BOARD = {
+    "fate": "entries",
+    "entries": "how many",
+    "judged": "judged",
+    "won_pct": "won %",
+    "mean_pct": "mean %",
+    "sum_pct": "sum %",
+    "earned": "earned",
+}
+SHOWN_NUMBERS = ("won_pct", "mean_pct", "sum_pct", "earned")
 BINS = {"range": "confidence", "count": "answers", "confidence": "said", "right": "came"}
 
 
@@ -270,6 +281,76 @@ async def _watch(url: str | None, *, interval: float, once: bool, as_json: bool)
             if once:
                 return troubles
             await asyncio.sleep(interval)
+
+
+@app.command()
+def scoreboard(
+    bot: Annotated[str, typer.Argument(help="The bot's name or id.")],
+    *,
+    data: CandlesName,
+    days: Annotated[int, typer.Option("--days", min=1, max=3_650, help="How many days back.")] = 30,
+    bars: Annotated[
+        int, typer.Option("--bars", min=1, max=10_000, help="Candles a trade is held at most.")
+    ] = 24,
+    fee_bps: FeeBps = DEFAULT_FEE_BPS,
+    symbol: Symbol = None,
+    timeframe: TimeframeName = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the entries that a bot's model let through with those it denied, each as the same trade on candles."""
+    with _told_apart():
+        from pregao.research.models.scoreboard import Entry, Fate, board
+
+        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=None, until=None)
+        since = datetime.now(UTC) - timedelta(days=days)
+        found = asyncio.run(_filtered(bot, since=since))
+        if found is None:
+            _fail(f"BOT_UNKNOWN: bot={bot}. `pregao bot list` shows them.")
+        filtering, rows = found
+        entries = [
+            Entry(
+                decided_at_ms=int(row.decided_at.timestamp() * 1_000),
+                symbol=row.symbol,
+                is_buy=row.side == "buy",
+                fate=Fate.DENIED if not row.has_passed else Fate.PASSED if row.is_known else Fate.UNFILTERED,
+                earned=float(row.earned),
+            )
+            for row in rows
+        ]
+        lines = board(
+            entries,
+            candles,
+            stop=float(filtering.default_stop_loss_pct) / 100,
+            target=float(filtering.default_take_profit_pct) / 100,
+            bars=bars,
+            fee_bps=fee_bps,
+        )
+    if as_json:
+        typer.echo(json.dumps({"bot": filtering.name, "lines": [asdict(line) for line in lines]}))
+        return
+    show_rows(
+        [
+            {**asdict(line), **{name: f"{getattr(line, name):+.2f}" for name in SHOWN_NUMBERS}}
+            for line in lines
+        ],
+        BOARD,
+        empty="",
+    )
+
+
+async def _filtered(bot: str, *, since: datetime) -> "tuple[FilteringBot, list[FilteredEntry]] | None":
+    import asyncpg
+
+    from pregao.edges.postgres.predictions import entries_filtered, find_filtering_bot
+
+    connection = await asyncpg.connect(_database_url(), server_settings={"search_path": "pregao"})
+    try:
+        found = await find_filtering_bot(connection, bot)
+        if found is None:
+            return None
+        return found, await entries_filtered(connection, found.bot_id, since=since)
+    finally:
+        await connection.close()
 
 
 def _say(said: "Said", *, as_json: bool) -> None:

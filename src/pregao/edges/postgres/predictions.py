@@ -1,11 +1,14 @@
 """What models said last of each symbol, and whose bots ask for it. No fold: it may be lost at any time, and is said anew."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 import asyncpg
 
 from pregao.domain.prediction import Foretold
-from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.rows import to_value, to_values
 
 # A process that was held up does not put an older candle's word in the place of a newer one's.
 KEEP = """
@@ -22,6 +25,43 @@ WANTED = """
 SELECT DISTINCT model_filter ->> 'model' AS model FROM bots
 WHERE status = 'active' AND jsonb_typeof(model_filter) = 'object' ORDER BY model
 """
+
+
+# An entry that another check stopped would not have been traded without the filter either; one that became a close was no entry.
+FILTERED = """
+SELECT j.happened_at AS decided_at, s.symbol, s.side, v.verdict ->> 'passed' = 'true' AS has_passed,
+       v.verdict -> 'numbers' ->> 'foretold' <> 'unknown' AS is_known,
+       coalesce((SELECT sum(p.realized_pnl) FROM positions AS p WHERE p.signal_id = j.signal_id), 0) AS earned
+FROM journal AS j JOIN signals AS s USING (signal_id)
+CROSS JOIN LATERAL (SELECT verdict FROM jsonb_array_elements(j.fact -> 'verdicts') AS verdict
+                    WHERE verdict ->> 'check' = 'MODEL') AS v
+WHERE j.kind IN ('DecisionApproved', 'DecisionDeclined') AND j.signal_id IS NOT NULL AND j.happened_at >= $2
+  AND s.bot_id = $1 AND s.action = 'enter'
+  AND (j.kind = 'DecisionApproved' AND v.verdict ->> 'passed' = 'true' OR j.fact ->> 'code' = 'MODEL_DECLINED')
+ORDER BY j.happened_at, j.seq
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteringBot:
+    """As much of a bot as its scoreboard needs."""
+
+    bot_id: UUID
+    name: str
+    default_stop_loss_pct: Decimal
+    default_take_profit_pct: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteredEntry:
+    """One entry that met a model: what became of it, whether the model had said anything, and what its positions earned."""
+
+    decided_at: datetime
+    symbol: str
+    side: str
+    has_passed: bool
+    is_known: bool
+    earned: Decimal
 
 
 async def find_foretold(
@@ -50,3 +90,19 @@ async def keep_foretold(connection: asyncpg.Connection | asyncpg.Pool, said: For
 async def models_wanted(connection: asyncpg.Connection | asyncpg.Pool) -> list[str]:
     """Give the names of the models that filter entries of active bots."""
     return [row["model"] for row in await connection.fetch(WANTED)]
+
+
+async def find_filtering_bot(connection: asyncpg.Connection, words: str) -> FilteringBot | None:
+    """Give the bot that has this id or name; None where there is none."""
+    row = await connection.fetchrow(
+        "SELECT * FROM bots WHERE bot_id::text = $1 OR name = $1 ORDER BY status = 'archived', created_at LIMIT 1",
+        words,
+    )
+    return None if row is None else to_value(row, FilteringBot)
+
+
+async def entries_filtered(
+    connection: asyncpg.Connection, bot_id: UUID, *, since: datetime
+) -> list[FilteredEntry]:
+    """Give a bot's entries that only the filter stood before, oldest first, with what their positions came to."""
+    return to_values(await connection.fetch(FILTERED, bot_id, since), FilteredEntry)
