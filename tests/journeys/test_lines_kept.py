@@ -81,6 +81,34 @@ class TestMoved:
         assert len(story.protections.submitted) == 1
 
 
+class TestItsTrades:
+    async def test_that_come_before_its_report_claim_the_exit(self, story):
+        """They close the position and disarm its stop: a report after that has nothing to claim any more."""
+        [stands] = story.protections.standing()
+        hear, later = story.trader.take, []
+        story.exchange.stream_is_down = False
+
+        async def trades_first(report) -> None:
+            await (hear(report) if isinstance(report, TradeReport) else keep_back(report))
+
+        async def keep_back(report) -> None:
+            later.append(report)
+
+        story.exchange.tell = trades_first
+        await story.protections.trigger(stands.protection_id)
+        await drain(story)
+        [claim] = await story.desk.rows("SELECT kind, source, status, exit_price FROM stop_claims")
+        for report in later:
+            await hear(report)
+        await drain(story)
+
+        assert (claim["kind"], claim["source"], claim["status"]) == ("stop", "venue", "executed")
+        assert claim["exit_price"] is not None
+        assert [type(one).__name__ for one in later].count("ProtectionReport") == 2
+        assert await story.standing_lines() == [("finished", LEVEL)]
+        assert await story.desk.facts("StopTriggered") == ["StopTriggered"]
+
+
 class TestSomebodyElses:
     async def test_stop_at_the_venue_gets_ours_beside_it_and_the_position_is_not_closed(self, desk):
         """A venue keeps one order that closes the position; the owner's own is left alone."""

@@ -204,6 +204,20 @@ def unsettled(
         ),
         *_differences(state, engine, forgotten=forgotten),
         *_misguarded(state, engine, is_alone=is_alone),
+        *_unclaimed(state),
+    ]
+
+
+def _unclaimed(state: State) -> list[str]:
+    """Give the protective orders of ours that have traded without a claim that says so."""
+    claimed = {(row.claimed.position_id, row.claimed.kind) for row in state.stop_claims.values()}
+    traded = {fact.trade.client_order_id for fact in state.fills.values()}
+    return [
+        f"line {name} of position {line.position_id} has traded, and no claim says so"
+        for name, line in (
+            (name, state.protections[name].line) for name in sorted(traded & state.protections.keys())
+        )
+        if (line.position_id, line.kind) not in claimed
     ]
 
 

@@ -7,10 +7,18 @@ Takes ProtectionReported. Gives ProtectionMoved, StopTriggered.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
-from pregao.domain.facts import Fact, ProtectionMoved, ProtectionReported, StopTriggered
+from pregao.domain.facts import Fact, FillReported, ProtectionMoved, ProtectionReported, StopTriggered
 from pregao.domain.guarding import VENUE_FIRST_SECONDS
-from pregao.domain.protection import MAY_TRADE, LineStatus, ProtectionReport, ProtectionStatus, may_become
+from pregao.domain.protection import (
+    MAY_TRADE,
+    LineStatus,
+    ProtectionReport,
+    ProtectionStatus,
+    may_become,
+    protection_of,
+)
 from pregao.domain.stop import Claim, Source, Trigger, claim
 from pregao.stops.claims import triggered
 from pregao.stops.ports import ArmedStop, Guards, Line
@@ -23,6 +31,31 @@ REACHED = {
     ProtectionStatus.FINISHED: VENUE_FIRST_SECONDS,
     ProtectionStatus.REJECTED: 0.0,  # its price came, and nothing was placed
 }
+
+
+def with_triggers(facts: Sequence[Fact], *, desk_id: UUID) -> list[Fact]:
+    """Say before each trade of a protective order that it has triggered: its own report may come later, or be lost."""
+    told: list[Fact] = []
+    for fact in facts:
+        if isinstance(fact, FillReported) and protection_of(fact.trade.client_order_id, desk_id=desk_id):
+            told.append(_triggered_by(fact))
+        told.append(fact)
+    return told
+
+
+def _triggered_by(fill: FillReported) -> ProtectionReported:
+    trade = fill.trade
+    report = ProtectionReport(
+        account_id=fill.account_id,
+        symbol=trade.symbol,
+        protection_id=trade.client_order_id,
+        exchange_protection_id="",
+        status=ProtectionStatus.TRIGGERED,
+        triggered_order_id=trade.exchange_order_id,
+        reason="",
+        reported_at=trade.traded_at,
+    )
+    return ProtectionReported(happened_at=fill.happened_at, report=report)
 
 
 async def follow_report(

@@ -55,6 +55,7 @@ from pregao.orders.plan import deny_next_part, sizes_of_parts
 from pregao.orders.ports import Exchange, Forwards
 from pregao.orders.send import attempt_of, not_sent, send_order
 from pregao.runner import Runner
+from pregao.stops.told import with_triggers
 from pregao.trading.doubts import Doubts
 from pregao.trading.gate import Gate
 from pregao.trading.outbox import NEVER_QUIET, Outbox, Quiet
@@ -193,7 +194,7 @@ class Floor:
 
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         await self._outbox.let_leave()
-        told = [fact for facts in batch for fact in facts]
+        told = with_triggers([fact for facts in batch for fact in facts], desk_id=self.desk.desk_id)
         async with self.store.transaction() as transaction:
             await self.store.lock_positions_of(transaction, told)
             done = await self.runner.advance_in(transaction, told)

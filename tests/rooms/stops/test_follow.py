@@ -5,6 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
 from pregao.domain.account import Venue
 from pregao.domain.candle import Measure, Timeframe
 from pregao.domain.desk import Desk
@@ -26,9 +28,11 @@ from pregao.domain.order import OrderStatus
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.protection import (
     LineStatus,
+    ProtectionName,
     ProtectionReport,
     ProtectionStatus,
     RefusalCause,
+    protection_id,
     protection_of,
 )
 from pregao.domain.stop import (
@@ -45,8 +49,8 @@ from pregao.domain.stop import (
 from pregao.stops.follow import RANGE_SECONDS_MAX, follow_position
 from pregao.stops.ports import Asked, Claimed, Guard, Line
 from pregao.stops.refused import REFUSALS_MAX, answer_refusal
-from pregao.stops.told import follow_report
-from tests.builders import NOON, armed, closed, held
+from pregao.stops.told import follow_report, with_triggers
+from tests.builders import NOON, armed, closed, held, reported
 from tests.rooms.fakes import market
 
 DESK = Desk(desk_id=UUID(int=7), owner="trader-1", lease_epoch=1)
@@ -463,6 +467,28 @@ class TestFollowReport:
         told = [report(protection_id="web_9kd")]
 
         assert await follow_report(told, guards=guarded(lines=[line()]), now=NOON) == []
+
+
+class TestWithTriggers:
+    def test_says_before_a_trade_of_a_line_that_it_has_triggered(self):
+        ours = protection_id(
+            ProtectionName(position_id=1, kind=TriggerKind.STOP, version=1), desk_id=DESK.desk_id
+        )
+        fill = reported(client_order_id=ours, exchange_order_id="9")
+
+        [told, same] = with_triggers([fill], desk_id=DESK.desk_id)
+
+        assert same is fill
+        assert (told.report.protection_id, told.report.status, told.report.triggered_order_id) == (
+            ours, ProtectionStatus.TRIGGERED, "9",
+        )  # fmt: skip
+        assert told.report.reported_at == fill.trade.traded_at
+
+    @pytest.mark.parametrize("name", ["web_9kd", "", "p" + "a" * 26 + "1"])
+    def test_says_nothing_of_other_trades(self, name):
+        fill = reported(client_order_id=name)
+
+        assert with_triggers([fill], desk_id=DESK.desk_id) == [fill]
 
 
 def refusal(cause=RefusalCause.OTHER) -> ProtectionRejected:
