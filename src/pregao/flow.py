@@ -15,7 +15,7 @@ from pregao.domain.facts import (
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
     ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
-    HistoryImported, MetricsReset, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
+    HistoryImported, LabRunAsked, LabRunEnded, MetricsReset, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
     OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
     ProtectionUnresolved, RetentionSet, ScreenerPaused, SellListConfigured, SignalAccepted, SignalPlanned,
@@ -59,6 +59,7 @@ ENTRANCES: Facts = (
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
     HistoryImported,                                           # what was elsewhere is shown, and never trades
     ForwardLimitSet, MetricsReset,                             # somebody sets how many forwards leave, or counters to zero
+    LabRunAsked, LabRunEnded,                                  # somebody asks the lab, and it answers
     ChannelConfigured, ChannelForgotten, AlertLevelSet,        # somebody says how people are reached,
     AlertRaised, AlertAcknowledged, AlertsMuted, AlertsUnmuted,  # who reads the journal tells them, and they answer
 )  # fmt: skip

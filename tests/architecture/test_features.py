@@ -41,7 +41,10 @@ PROMISED = {
     101,
     102,
     107,
+    113,  # figures of backtests, ranked comparisons
+    114,
     119,
+    131,  # no candles are made up
     *range(120, 123),  # alerts, and what opens one; 123 when a failure that ends no process is told, too
     124,
     125,  # the risk rules and figures

@@ -38,6 +38,7 @@ NOT_FOLDED = {
     "PositionGuarded",
     "StrategyConfigured", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
     "RetentionSet", "PastForgotten", "HealthAlarmed", "MetricsReset", "DatabaseCleared", "BookedByHand", "SellListConfigured",
+    "LabRunAsked", "LabRunEnded",
     "AlertRaised", "AlertAcknowledged", "AlertsMuted", "AlertsUnmuted", "ChannelConfigured", "ChannelForgotten", "AlertLevelSet",
 }  # fmt: skip
 """Memory knows no people and what they are told, no jobs that sell out, and of the screener only its list; others change no state in PostgreSQL either."""

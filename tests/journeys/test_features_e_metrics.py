@@ -10,15 +10,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pregao.bootstrap.jobs import serve_jobs
 from pregao.domain.figures import FIGURES, Kind, Told
+from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.processes.logs import counted
 from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.test_features_a_forwarding import forwarded, forwarding_bot
 from tests.journeys.test_features_b_trading import PAPER, alert, bot_with, misbehave, say, set_price
 from tests.journeys.test_lines import FAR
 from tests.journeys.whole_desk import running_desk
+from tests.rooms.research.made import walk
 
 SCRAPER = "words-of-the-scraper"
-SOON = 30.0
+SOON = 60.0  # the lab starts, loads and computes
 TROUBLE_ONLY = {
     "pregao_unguarded_total",  # nothing stands unguarded: tests/edges/postgres/test_figures.py
     "pregao_unguarded_seconds_total",
@@ -95,6 +97,12 @@ class TestMetrics:
         first = await scraped(desk)
         most_traded = {"name": "mine", "source": "most_traded", "address": "paper", "refresh_seconds": 5}
         await desk.ask("POST", "/api/v1/screener/strategies", json=most_traded)
+        kept = desk.settings.state_dir / "candles"
+        kept.mkdir()
+        write_parquet(walk(400, seed=1), kept / "TESTUSDT_1h.parquet")
+        await desk.ask(
+            "POST", "/api/backtest/TESTUSDT/start", json={"timeframe": "1h"}
+        )  # jobs starts the lab
         bot, [follower] = await bot_with(desk, **FAR)
         await say(desk, bot, "buy")
         await set_price(desk, "ETHUSDT", "3010")
@@ -132,6 +140,8 @@ class TestMetrics:
         assert value(traded, "pregao_signals_total", outcome="approved") == 4
         assert value(traded, "pregao_orders_total", venue="webhook", outcome="filled") == 1
         assert value(traded, "pregao_destination_slots_left") == 59
+        assert value(families, "deriv_bot_backtest_duration_seconds_count", method="run") == 1
+        assert value(families, "deriv_bot_backtest_max_drawdown", strategy="ema_cross") > 0
         reset = await desk.client.post("/admin/metrics/reset", json={})
         after = await desk.ask("GET", "/api/v1/metrics")
         assert (reset.status_code, reset.content) == (204, b"")

@@ -13,6 +13,7 @@ from pregao.alerts.tell import Telling
 from pregao.bootstrap.alarms import tell_health
 from pregao.bootstrap.channels import environment_channels
 from pregao.bootstrap.cleaning import clean_sell_list
+from pregao.bootstrap.lab_keeper import keep_lab
 from pregao.bootstrap.process import again_and_again, close_pool, now_utc, until_lost, worker_name
 from pregao.bootstrap.shared import standard_retention
 from pregao.domain.alert import AlertLevel
@@ -53,6 +54,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))
             tasks.create_task(_tell(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
+            tasks.create_task(keep_lab(settings, journal=journal))
     finally:
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)

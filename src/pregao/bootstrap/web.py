@@ -59,6 +59,7 @@ from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.lab import PostgresLabBooks, PostgresLabRuns
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.overview import PostgresOverview
@@ -179,6 +180,9 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         alert_books=PostgresAlertBooks(journal, vault=vault, ring=partial(doorbell.ring, ALERTS)),
         channel_rules=channel_rules(settings),
         backups=FolderBackups(settings.state_dir, dsn=settings.database_url),
+        lab_books=PostgresLabBooks(journal),
+        lab_runs=PostgresLabRuns(journal.pool),
+        state_dir=settings.state_dir,
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
         paper_market=door.market,

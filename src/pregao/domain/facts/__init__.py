@@ -41,6 +41,7 @@ from pregao.domain.facts.screener import (
 from pregao.domain.facts.destinations import ForwardLimitSet
 from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
 from pregao.domain.facts.figures import MetricsReset
+from pregao.domain.facts.lab import LabRunAsked, LabRunEnded
 from pregao.domain.facts.alerts import (
     AlertAcknowledged, AlertLevelSet, AlertRaised, AlertsMuted, AlertsUnmuted, ChannelConfigured, ChannelForgotten,
 )  # fmt: skip
@@ -64,6 +65,7 @@ FACTS: dict[str, type[Fact]] = {
         RetentionSet, PastForgotten, HealthAlarmed,
         HistoryImported,
         ForwardLimitSet, MetricsReset,
+        LabRunAsked, LabRunEnded,
         AlertRaised, AlertAcknowledged, AlertsMuted, AlertsUnmuted, ChannelConfigured, ChannelForgotten, AlertLevelSet,
         ExitRequested, EntryRequested,
     )

@@ -113,7 +113,7 @@ def up() -> None:
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs or paper.")]) -> None:
+def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs, paper or lab.")]) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
     from pregao.edges.processes.serving import serve as serve_role
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pregao.accounts.ports import (
     AccountBooks,
@@ -26,6 +27,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.sell_list import SellListRule
 from pregao.edges.http.audit import RecordAction
 from pregao.edges.http.live.feed import Feed
+from pregao.lab.ports import LabBooks
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
 from pregao.positions.ports import DriftBooks, PositionBooks
@@ -47,6 +49,7 @@ from pregao.views.guard_story import GuardStories
 from pregao.views.guarded import Guarded
 from pregao.views.health import Health
 from pregao.views.history import History
+from pregao.views.lab import LabRuns
 from pregao.views.operations import Operations
 from pregao.views.overview import Overview
 from pregao.views.people import People
@@ -133,6 +136,9 @@ class Desk:
     alert_books: AlertBooks
     channel_rules: ChannelRules
     backups: Backups
+    lab_books: LabBooks
+    lab_runs: LabRuns
+    state_dir: Path  # where candles and reports of the lab are
     register_paper_account: RegisterPaperAccount
     paper_is_up: Callable[[], Awaitable[bool]]
     paper_market: Callable[[], Awaitable[str]]  # what its prices are: SIMULATED, TAPE, STILL; or nothing
@@ -140,5 +146,6 @@ class Desk:
     signal_age_seconds_max: int = 60
     sell_list_rule: SellListRule = field(default_factory=SellListRule)  # until somebody says another
     is_trading_by_hand: bool = True  # else only dry runs
+    lab_answer_seconds_max: float = 15.0  # the first answer waits for the lab to start
     alert_test_seconds_max: float = 12.0  # how long a test of channels is waited for
     is_stopping: Callable[[], bool] = _never

@@ -22,6 +22,7 @@ from pregao.alerts import refusals as alerts
 from pregao.bots import refusals as bots
 from pregao.decisions import refusals as decisions
 from pregao.destinations import refusals as destinations
+from pregao.lab import refusals as lab
 from pregao.market import refusals as market
 from pregao.positions import refusals as positions
 
@@ -41,6 +42,9 @@ STATUSES: dict[type[Exception], int] = {
     destinations.SettingUnusableError: 422,
     positions.UnknownError: 404,
     positions.ConflictError: 409,
+    lab.SettingUnusableError: 422,
+    lab.UnknownError: 404,
+    lab.ConflictError: 409,
     alerts.SettingUnusableError: 422,
     alerts.UnknownError: 404,
     alerts.ConflictError: 409,

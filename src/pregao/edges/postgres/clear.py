@@ -43,7 +43,7 @@ KEPT_TABLES = frozenset(
     }
 )
 """State that only kept facts have made."""
-COUNTERS = ("screener_runs", "tallies", "alert_deliveries", "alert_windows")
+COUNTERS = ("screener_runs", "tallies", "alert_deliveries", "alert_windows", "lab_work", "lab_results")
 """Not the journal's, and about nothing but what is deleted."""
 UNTOUCHED = frozenset(
     {
@@ -51,6 +51,8 @@ UNTOUCHED = frozenset(
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
         "tally_cursors", "process_gauges", "predictions", "second_factors", "recovery_codes", "half_logins",
+        "tally_cursors", "process_gauges", "second_factors", "recovery_codes", "half_logins",
+        "lab_questions",
         "alert_cursor", "alert_conditions",
     }
 )  # fmt: skip

@@ -50,6 +50,13 @@ SELECT 'deriv_bot_win_rate', ARRAY[t.timeframe], round(100.0 * sum(r.wins) / nul
 FROM daily_results AS r JOIN LATERAL timeframes_of(r.day) AS t ON true GROUP BY t.timeframe
 HAVING sum(r.wins + r.losses) > 0
 UNION ALL
+SELECT l.name, ARRAY[l.strategy], l.value FROM (
+    SELECT DISTINCT ON (n.name, r.figures ->> 'strategy') n.name, r.figures ->> 'strategy' AS strategy,
+           (r.figures ->> n.field)::float8 AS value
+    FROM lab_runs AS r, (VALUES ('deriv_bot_backtest_sharpe_ratio', 'sharpe'),
+                                ('deriv_bot_backtest_max_drawdown', 'drawdown_max_pct')) AS n (name, field)
+    WHERE r.status = 'done' AND r.figures ? n.field ORDER BY n.name, r.figures ->> 'strategy', r.ended_at DESC) AS l
+UNION ALL
 SELECT 'pregao_price_age_seconds', ARRAY[venue, symbol], extract(epoch FROM clock_timestamp() - price_at)::float8
 FROM watches WHERE price_at IS NOT NULL AND told_at > clock_timestamp() - make_interval(secs => $1)
 UNION ALL

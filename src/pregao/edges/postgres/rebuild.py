@@ -49,6 +49,7 @@ STATE_TABLES = {
     "forward_limits": (),
     "imported_events": (),
     "metric_zeros": (),
+    "lab_runs": (),
     "alerts": (),
     "alert_channels": (),
     "alert_mutes": (),

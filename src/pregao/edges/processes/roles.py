@@ -22,6 +22,7 @@ ROLES = {
     "jobs": "pregao.bootstrap.jobs:serve_jobs",
     "monitor": "pregao.bootstrap.monitor:serve_monitor",
     "paper": "pregao.bootstrap.paper:serve_paper",
+    "lab": "pregao.bootstrap.lab:serve_lab",
 }
 STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 

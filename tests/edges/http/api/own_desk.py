@@ -47,6 +47,7 @@ from pregao.edges.postgres.guarded import PostgresGuarded
 from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
 from pregao.edges.postgres.journal import Journal, decode, desk_id, open_journal
+from pregao.edges.postgres.lab import PostgresLabBooks, PostgresLabRuns
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.overview import PostgresOverview
@@ -313,6 +314,9 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         alert_books=PostgresAlertBooks(journal, vault=vault, ring=lambda: rings.append("alerts")),
         channel_rules=ChannelRules(),
         backups=FolderBackups(folder, dsn=dsn),
+        lab_books=PostgresLabBooks(journal),
+        lab_runs=PostgresLabRuns(journal.pool),
+        state_dir=Path(os.devnull),
         register_paper_account=paper.register,
         paper_is_up=paper.is_up,
         paper_market=paper.market,

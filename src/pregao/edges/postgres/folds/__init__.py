@@ -18,6 +18,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     flattens,
     forwards,
     history,
+    lab,
     orders,
     positions,
     screener,

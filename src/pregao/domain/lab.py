@@ -1,0 +1,103 @@
+"""What the lab can be asked: a backtest, a comparison, a sweep; and how far it is. It computes in a process of its own."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+CONTENDERS_MAX = 20
+COMBINATIONS_MAX = 10_000
+FOLDS_MAX = 20
+WAITING_MAX = 20  # of the desk
+OWN_WAITING_MAX = 5  # of one person
+QUESTION_SYMBOLS_MAX = 20
+
+
+class LabKind(StrEnum):
+    """What is computed."""
+
+    RUN = "run"  # one strategy, with every trade
+    COMPARE = "compare"  # several, ranked
+    SWEEP = "sweep"  # one, with every combination of values
+
+
+class LabStatus(StrEnum):
+    """Where a run stands."""
+
+    WAITING = "waiting"  # to be carried out, or being carried out
+    DONE = "done"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Topic(StrEnum):
+    """What can be asked about the last candles of a symbol, and is answered at once."""
+
+    INDICATORS = "indicators"
+    SIGNALS = "signals"
+    PATTERNS = "patterns"
+
+
+class LabSizing(StrEnum):
+    """What ``size`` is."""
+
+    SHARE = "share"  # of the equity, as margin
+    MONEY = "money"  # an amount, as margin
+    RISK = "risk"  # of the equity, lost at the stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabTerms:
+    """On which terms it trades; rates in hundredths of a percent of what is traded."""
+
+    start: Decimal = Decimal(1_000)
+    sizing: LabSizing = LabSizing.SHARE
+    size: Decimal = Decimal("0.1")
+    leverage: Decimal = Decimal(1)
+    fee_bps: Decimal = Decimal(5)  # a taker's on most futures venues: without fees everything flatters
+    slippage_bps: Decimal = Decimal(0)
+    quantity_step: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A strategy with the values that are not its defaults."""
+
+    strategy: str
+    values: dict[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabRequest:
+    """All that decides the result: the same request on the same candles gives the same figures."""
+
+    contenders: tuple[Contender, ...]  # one, but for a comparison
+    ranges: dict[str, tuple[Decimal, ...]] = field(default_factory=dict)  # of a sweep
+    folds: int = 0  # of a sweep: so often it is chosen on a stretch and traded on the next
+    terms: LabTerms = LabTerms()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabRun:
+    """One thing that was asked, and what came of it."""
+
+    run_id: UUID
+    kind: LabKind
+    symbol: str
+    timeframe: str
+    request: LabRequest
+    user_id: UUID | None
+    asked_by: str
+    asked_at: datetime
+    status: LabStatus = LabStatus.WAITING
+    ended_at: datetime | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
+def candles_name(symbol: str, timeframe: str) -> str:
+    """Give the name that candles of a symbol are kept by."""
+    return f"{symbol}_{timeframe}"

@@ -1,0 +1,219 @@
+"""System E's own paths to the lab: indicators, signals and patterns of the last candles, and backtests of one strategy."""
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, Field
+
+from pregao.domain.lab import QUESTION_SYMBOLS_MAX, LabKind, LabStatus, LabTerms, Topic, candles_name
+from pregao.edges.http.api.lab import (
+    ContenderAsked,
+    LabTimeframe,
+    Name,
+    Positive,
+    RunAsked,
+    RunShown,
+    TermsAsked,
+    Values,
+    ask,
+    candle_names,
+    line_of,
+    shown_run,
+)
+from pregao.edges.http.api.roles import Trader, Viewer
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    Asked,
+    DeskGiven,
+    Shown,
+    default_of,
+)
+from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError, ErrorBody, error_body
+from pregao.lab.ask import require_candles
+from pregao.lab.refusals import UnknownError
+
+LOOK_SECONDS = 0.1
+BACKTEST_SECONDS, BACKTEST_SECONDS_MAX = 20.0, 25.0
+RETRY_SECONDS = 5
+
+routes = APIRouter(prefix="/api", tags=["lab"], dependencies=[TOKEN], responses=ERRORS)
+
+SymbolPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9.\-]{1,40}$")]
+SymbolsQuery = Annotated[
+    str,
+    Query(
+        pattern=r"^[A-Za-z0-9.\-]{1,40}(,[A-Za-z0-9.\-]{1,40})*$",
+        max_length=1_000,
+        description="BTCUSDT,ETHUSDT",
+    ),
+]
+TimeframeQuery = Annotated[LabTimeframe, Query()]
+LastQuery = Annotated[int, Query(ge=1, le=500, description="Of how many of the last candles.")]
+
+BUSY: dict[int | str, dict[str, Any]] = {503: {"model": ErrorBody, "description": "DATABASE_AWAY, LAB_BUSY"}}
+
+
+class AnswerShown(Shown):
+    """What the lab says of the last candles of one symbol; they say what they are, SIMULATED ones too."""
+
+    symbol: str
+    timeframe: str
+    answer: dict[str, Any]
+
+
+class AnswersShown(Shown):
+    """The same of several, each with its answer or its error."""
+
+    timeframe: str
+    symbols: dict[str, dict[str, Any]]
+
+
+class BacktestAsked(Asked):
+    """A backtest of one strategy."""
+
+    timeframe: LabTimeframe
+    strategy: Name = "ema_cross"
+    values: Values = Field(default_factory=dict)
+    initial_balance: Positive = default_of(LabTerms, "start")
+    terms: TermsAsked | None = Field(
+        default=None, description="In place of initial_balance and the standard ones."
+    )
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class TaskShown(RunShown):
+    """A run under the source's names."""
+
+    task_id: UUID
+    progress: float
+
+
+# Before the paths with a symbol: multi is none.
+@routes.get("/signals/multi", responses=BUSY)
+async def get_signals_of_several(
+    desk: DeskGiven, _who: Viewer, symbols: SymbolsQuery, timeframe: TimeframeQuery
+) -> AnswersShown:
+    """Say what the eight voters decide about several symbols; one that fails does not take the others along."""
+    named = list(dict.fromkeys(symbols.upper().split(",")))
+    if len(named) > QUESTION_SYMBOLS_MAX:
+        raise ApiError(
+            422, "SYMBOLS_TOO_MANY", f"symbols={len(named)} maximum={QUESTION_SYMBOLS_MAX}. Ask twice."
+        )
+    known = set(await candle_names(desk))
+    there = [symbol for symbol in named if candles_name(symbol, timeframe) in known]
+    told: dict[str, dict[str, Any]] = {
+        symbol: _missing(symbol, timeframe, known=known) for symbol in named if symbol not in there
+    }
+    if there:
+        told |= (await _ask(desk, Topic.SIGNALS, {"symbols": there, "timeframe": timeframe}))["symbols"]
+    return AnswersShown(timeframe=timeframe, symbols={symbol: told[symbol] for symbol in named})
+
+
+@routes.get("/indicators/{symbol}", responses={**UNKNOWN, **BUSY})
+async def get_indicators(
+    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery, limit: LastQuery = 1
+) -> AnswerShown:
+    """Give the indicators at the last candles, the latest last; null where there are too few candles yet."""
+    return await _about(desk, Topic.INDICATORS, symbol, timeframe, limit=limit)
+
+
+@routes.get("/signals/{symbol}", responses={**UNKNOWN, **BUSY})
+async def get_signal_of_symbol(
+    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery
+) -> AnswerShown:
+    """Say what the eight voters decide about the last candle; neutral on fewer than 200."""
+    return await _about(desk, Topic.SIGNALS, symbol, timeframe)
+
+
+@routes.get("/patterns/{symbol}", responses={**UNKNOWN, **BUSY})
+async def get_patterns(
+    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery, limit: LastQuery = 10
+) -> AnswerShown:
+    """Give the candlestick patterns and chart formations on the last candles, the latest first."""
+    return await _about(desk, Topic.PATTERNS, symbol, timeframe, limit=limit)
+
+
+@routes.get("/backtest/status/{task_id:uuid}", responses=UNKNOWN)
+async def get_backtest_status(task_id: UUID, desk: DeskGiven, who: Viewer) -> TaskShown:
+    """Say how far a backtest is, and its figures once it is over."""
+    return _task(shown_run(await line_of(task_id, desk=desk, who=who)))
+
+
+@routes.post("/backtest/{symbol}/start", status_code=202, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_backtest_start(
+    symbol: SymbolPath, body: BacktestAsked, desk: DeskGiven, who: Trader
+) -> TaskShown:
+    """Ask for a backtest, and do not wait for it."""
+    return _task(await ask(_asked(symbol, body), desk=desk, who=who))
+
+
+@routes.post("/backtest/{symbol}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_backtest(
+    symbol: SymbolPath,
+    body: BacktestAsked,
+    desk: DeskGiven,
+    who: Trader,
+    wait_seconds: Annotated[float, Query(ge=0, le=BACKTEST_SECONDS_MAX)] = BACKTEST_SECONDS,
+) -> TaskShown:
+    """Ask for a backtest and wait for it; one that takes longer goes on, and its status tells of it."""
+    shown = await ask(_asked(symbol, body), desk=desk, who=who)
+    for _ in range(int(wait_seconds / LOOK_SECONDS)):
+        if shown.status is not LabStatus.WAITING or desk.is_stopping():
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+        shown = shown_run(await line_of(shown.run_id, desk=desk, who=who))
+    return _task(shown)
+
+
+def _asked(symbol: str, body: BacktestAsked) -> RunAsked:
+    return RunAsked(
+        kind=LabKind.RUN,
+        symbol=symbol,
+        timeframe=body.timeframe,
+        contenders=[ContenderAsked(strategy=body.strategy, values=body.values)],
+        terms=body.terms or TermsAsked(start=body.initial_balance),
+        since=body.since,
+        until=body.until,
+    )
+
+
+def _missing(symbol: str, timeframe: str, *, known: set[str]) -> dict[str, Any]:
+    try:
+        require_candles(symbol, timeframe, known=known)
+    except UnknownError as missing:
+        return error_body(missing.code, missing.message, missing.details)
+    return {}
+
+
+def _task(shown: RunShown) -> TaskShown:
+    share = 1.0 if shown.status is LabStatus.DONE else shown.done / shown.total if shown.total else 0.0
+    return TaskShown(**shown.model_dump(), task_id=shown.run_id, progress=round(share, 4))
+
+
+async def _about(desk: Desk, topic: Topic, symbol: str, timeframe: str, *, limit: int = 1) -> AnswerShown:
+    symbol = symbol.upper()
+    require_candles(symbol, timeframe, known=await candle_names(desk))
+    told = await _ask(desk, topic, {"symbol": symbol, "timeframe": timeframe, "limit": limit})
+    return AnswerShown(symbol=symbol, timeframe=timeframe, answer=told)
+
+
+async def _ask(desk: Desk, topic: Topic, question: dict[str, Any]) -> dict[str, Any]:
+    told = await desk.lab_runs.answer(topic, question, seconds=desk.lab_answer_seconds_max)
+    if told is None:
+        raise ApiError(
+            503,
+            "LAB_BUSY",
+            f"seconds={desk.lab_answer_seconds_max:g}. The lab has not answered in time; ask again. Its log says what it does.",
+            retry_seconds=RETRY_SECONDS,
+        )
+    if told.code is not None:
+        raise ApiError(404 if told.code == "CANDLES_MISSING" else 422, told.code, told.reason or "")
+    return dict(told.answer)

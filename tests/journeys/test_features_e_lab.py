@@ -1,0 +1,194 @@
+"""System E's lab over HTTP: what is asked is kept, computed by a process of its own, and the same however often that is killed."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import pytest
+
+from pregao.edges.candle_files.store import write_parquet
+from pregao.edges.paper.serve import PaperSettings
+from pregao.research.analysis.voters import analyze
+from pregao.research.backtests.terms import Terms
+from pregao.research.backtests.trial import try_out
+from pregao.research.indicators import batch
+from pregao.research.strategies.shipped import get_strategy
+from tests.fresh_database import fresh_database
+from tests.journeys.whole_desk import running_desk
+from tests.rooms.research.made import walk
+
+RUNS = "/api/v1/lab/runs"
+CANDLES = walk(6_000, seed=3)
+ONE = {
+    "symbol": "TESTUSDT",
+    "timeframe": "1h",
+    "contenders": [{"strategy": "ema_cross", "values": {"fast": 5}}],
+}
+SWEEP = {
+    **ONE, "kind": "sweep", "contenders": [{"strategy": "rsi_reversal"}], "folds": 2,
+    "ranges": {"period": list(range(5, 35)), "stop_pct": [1, 2, 3]},
+}  # fmt: skip
+SOON = 90.0  # the first run of a lab compiles
+
+
+@pytest.fixture(scope="module")
+async def desk(database_server, database_template, tmp_path_factory):
+    """A desk on which nobody trades; its lab is started by hand."""
+    state_dir = tmp_path_factory.mktemp("state")
+    (state_dir / "candles").mkdir()
+    write_parquet(CANDLES, state_dir / "candles" / "TESTUSDT_1h.parquet")
+    paper = PaperSettings(port=0, state_dir=state_dir / "paper", still=True)
+    async with (
+        fresh_database(database_server, database_template) as database,
+        running_desk(database, state_dir, paper=paper, is_traded=False) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def history(desk):
+    """What happened before: a run called off, and a sweep whose lab was killed. The lab that begins it again stays."""
+    off = await asked(desk, SWEEP)
+    canceled = await desk.ask("POST", f"{RUNS}/{off}/cancel")
+    twice = await desk.client.post(f"{RUNS}/{off}/cancel")
+    swept = await asked(desk, SWEEP)
+    async with lab(desk) as first:
+        await until(desk, swept, lambda run: run["is_running"])
+        first.kill()
+        await first.wait()
+    killed = await desk.ask("GET", f"{RUNS}/{swept}")
+    async with lab(desk):
+        yield {"off": off, "canceled": canceled, "twice": twice, "swept": swept, "killed": killed}
+
+
+@contextlib.asynccontextmanager
+async def lab(desk):
+    """Run the lab's process."""
+    environment = {
+        **os.environ, "DATABASE_URL": desk.settings.database_url, "PREGAO_STATE_DIR": str(desk.settings.state_dir)
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pregao", "serve", "lab", env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def asked(desk, body):
+    return (await desk.ask("POST", RUNS, json=body))["run_id"]
+
+
+async def until(desk, run_id, is_so):
+    """Give a run once it is so."""
+    async with asyncio.timeout(SOON):
+        while not is_so(run := await desk.ask("GET", f"{RUNS}/{run_id}")):
+            await asyncio.sleep(0.05)
+    return run
+
+
+async def ended(desk, run_id):
+    return await until(desk, run_id, lambda run: run["status"] != "waiting")
+
+
+async def result_of(desk, run_id):
+    await ended(desk, run_id)
+    return (await desk.ask("GET", f"{RUNS}/{run_id}/result"))["result"]
+
+
+@pytest.mark.usefixtures("history")
+class TestLab:
+    async def test_f113_a_run_is_kept_and_says_what_the_same_run_says_here(self, desk):
+        run_id = await asked(desk, ONE)
+        source = await desk.ask(
+            "POST", "/api/backtest/testusdt", json={"timeframe": "1h", "values": {"fast": 5}}
+        )
+        run, result = await ended(desk, run_id), await result_of(desk, run_id)
+        trial, outcome = try_out(CANDLES, get_strategy("ema_cross"), {"fast": 5}, Terms(fee_bps=5.0))
+        report = await desk.client.get(f"{RUNS}/{run_id}/files/report")
+        trades = await desk.client.get(f"{RUNS}/{run_id}/files/trades")
+        none = await desk.client.get(f"{RUNS}/{run_id}/files/sweep")
+
+        assert (run["status"], run["done"], run["total"], run["starts"]) == ("done", 1, 1, 1)
+        assert result["best"]["figures"]["sharpe"] == trial.figures.sharpe
+        assert result["best"]["figures"]["drawdown_max_pct"] == trial.figures.drawdown_max_pct
+        assert (result["at_ms"][-1], result["equity"][-1]) == (CANDLES.opened_at_ms[-1], outcome.equity[-1])
+        assert len(result["equity"]) == len(result["drawdown_pct"]) == 500
+        assert result["trades"][-1]["profit"] == list(outcome.trades)[-1].profit
+        assert (source["status"], source["progress"], source["figures"]) == ("done", 1.0, run["figures"])
+        assert (await desk.ask("GET", f"/api/backtest/status/{source['task_id']}"))["status"] == "done"
+        assert b"ema_cross" in report.content
+        assert "attachment" in report.headers["content-disposition"]
+        assert trades.content.startswith(b"PAR1")
+        assert (none.status_code, none.json()["error"]["code"]) == (404, "LAB_FILE_UNKNOWN")
+
+    async def test_f114_a_comparison_is_ranked(self, desk):
+        known = [one["name"] for one in (await desk.ask("GET", "/api/v1/lab/strategies"))["strategies"]][:4]
+        contenders = [{"strategy": name} for name in known]
+
+        result = await result_of(
+            desk, await asked(desk, {**ONE, "kind": "compare", "contenders": contenders})
+        )
+
+        sharpes = [one["sharpe"] for one in result["trials"]]
+        assert sorted(one["strategy"] for one in result["trials"]) == sorted(known)
+        assert sharpes == sorted(sharpes, reverse=True)
+
+    async def test_f131_the_last_candles_are_judged_and_none_is_made_up(self, desk):
+        hourly = {"timeframe": "1h"}
+        told = await desk.ask("GET", "/api/indicators/TESTUSDT", params={**hourly, "limit": 3})
+        voted = await desk.ask("GET", "/api/signals/TESTUSDT", params=hourly)
+        several = await desk.ask(
+            "GET", "/api/signals/multi", params={**hourly, "symbols": "TESTUSDT,MOONUSDT"}
+        )
+        patterns = await desk.ask("GET", "/api/patterns/TESTUSDT", params={**hourly, "limit": 300})
+        missing = [
+            await desk.client.get(f"/api/{topic}/MOONUSDT", params=hourly)
+            for topic in ("indicators", "signals", "patterns")
+        ]
+        missing.append(await desk.client.post("/api/backtest/MOONUSDT/start", json=hourly))
+
+        assert told["answer"]["indicators"]["rsi_14"] == pytest.approx(batch.rsi(CANDLES.close)[-3:].tolist())
+        assert told["answer"]["at_ms"] == CANDLES.opened_at_ms[-3:].tolist()
+        assert voted["answer"]["signal"] == analyze(CANDLES.part(4_000, 6_000)).signal
+        assert len(voted["answer"]["votes"]) == 8
+        assert several["symbols"]["TESTUSDT"]["signal"] == voted["answer"]["signal"]
+        assert several["symbols"]["MOONUSDT"]["error"]["code"] == "CANDLES_MISSING"
+        assert patterns["answer"]["patterns"]
+        assert {one["kind"] for one in patterns["answer"]["patterns"]} <= {"candlestick", "formation"}
+        for answer in missing:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "CANDLES_MISSING")
+            assert "pregao data import" in answer.json()["error"]["message"]
+
+    async def test_a_sweep_whose_lab_was_killed_is_begun_again_and_gives_the_same(self, desk, history):
+        again, run = await result_of(desk, history["swept"]), await ended(desk, history["swept"])
+        undisturbed = await result_of(desk, await asked(desk, SWEEP))
+
+        assert history["killed"]["status"] in ("waiting", "done")  # done: it was faster than the kill
+        assert run["starts"] == (2 if history["killed"]["status"] == "waiting" else 1)
+        assert again == undisturbed
+        assert (again["luck"]["tried"], run["total"]) == (90, 270)
+        assert (again["heat"]["across"], again["heat"]["down"]) == ("period", "stop_pct")
+        assert [len(row) for row in again["heat"]["cells"]] == [30] * 3
+        assert len(again["walk_forward"]["folds"]) == 2
+
+    async def test_what_is_called_off_stays_off_and_what_cannot_be_says_why(self, desk, history):
+        failed = await ended(desk, await asked(desk, {**ONE, "since": "2100-01-01T00:00:00Z"}))
+        listed = await desk.ask("GET", RUNS, params={"limit": 1})
+        older = await desk.ask("GET", RUNS, params={"cursor": listed["next_cursor"]})
+
+        assert (history["canceled"]["status"], history["canceled"]["figures"]) == ("canceled", {})
+        assert (history["twice"].status_code, history["twice"].json()["error"]["code"]) == (
+            409,
+            "LAB_RUN_OVER",
+        )
+        assert (failed["status"], failed["code"]) == ("failed", "CANDLES_TOO_FEW")
+        assert (await desk.ask("GET", f"{RUNS}/{history['off']}"))["status"] == "canceled"
+        assert [one["run_id"] for one in listed["items"]] == [failed["run_id"]]
+        assert history["off"] in [one["run_id"] for one in older["items"]]
+        assert failed["run_id"] not in [one["run_id"] for one in older["items"]]
