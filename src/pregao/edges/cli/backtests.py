@@ -51,6 +51,10 @@ Funding = Annotated[
     typer.Option("--funding", exists=True, dir_okay=False, help="File of funding times and rates."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", help="How many cores; -1 takes all.")]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", help="Try on the Dask cluster whose scheduler is there: tcp://HOST:8786."),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Write all rows to a .parquet or .csv file, too.")]
 Report = Annotated[
     Path | None, typer.Option("--report", dir_okay=False, help="Write a page with charts to an .html file.")
@@ -290,6 +294,7 @@ def sweep(
     quantity_step: QuantityStep = 0.0,
     funding: Funding = None,
     jobs: Jobs = -1,
+    dask: Dask = None,
     out: Out = None,
     report: Report = None,
     as_json: Json = False,
@@ -320,7 +325,10 @@ def sweep(
         )
         candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         rates = _funding(candles, funding)
-        with _bar(len(combinations) * (1 + folds), shown=not as_json) as advance:
+        with (
+            _cluster(dask),
+            _bar(len(combinations) * (1 + folds), shown=not as_json) as advance,
+        ):
             swept = sweep_all(candles, chosen, combinations, terms, funding=rates, jobs=jobs, on_done=advance)
             forward = (
                 walk_forward(
@@ -492,6 +500,20 @@ def _share_what_is_computed() -> None:
         LAB_CACHE.share(RedisStore(address))
     except ClientMissingError as missing:
         _fail(str(missing))
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    from pregao.research.backtests.cluster import ClusterError, on_cluster
+
+    try:
+        with on_cluster(address):
+            yield
+    except ClusterError as away:
+        _fail(str(away))
 
 
 @contextmanager

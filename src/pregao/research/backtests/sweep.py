@@ -2,14 +2,14 @@
 Many combinations of a strategy's parameters, tried on all cores.
 
 joblib runs the parts: in threads on this machine, for what takes long runs without the interpreter's lock, or on a cluster when
-the caller has put it into a joblib context (``parallel_config(backend="dask")``). What is kept of each is what it adds up to, so
+the caller has put it into `cluster.on_cluster`. What is kept of each is what it adds up to, so
 memory does not grow with candles times combinations.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -79,10 +79,12 @@ def sweep(
     """Try every combination, each with all its values given; ``on_done`` hears how many more are done."""
     lines = _lines(candles, strategy.crossing, combinations) if strategy.crossing else None
 
-    def added_up(first: int, end: int) -> Prices:
-        return _added_up(candles, strategy, combinations[first:end], terms, funding=funding, lines=lines)
+    def task(first: int, end: int) -> Any:
+        # What all parts share is an argument by itself: a cluster sends it to each worker once.
+        part = combinations[first:end]
+        return delayed(_added_up)(candles, strategy, part, terms, funding=funding, lines=lines)
 
-    sums = _in_parts(added_up, len(combinations), bars=len(candles), jobs=jobs, on_done=on_done)
+    sums = _in_parts(task, len(combinations), bars=len(candles), jobs=jobs, on_done=on_done)
     return _swept(strategy.name, combinations, sums, candles=candles, terms=terms)
 
 
@@ -120,7 +122,7 @@ def sweep_wanted(
         )
         return sums
 
-    sums = _in_parts(added_up, len(rows), bars=len(candles), jobs=jobs)
+    sums = _in_parts(delayed(added_up), len(rows), bars=len(candles), jobs=jobs)
     numbers = [{"number": float(number)} for number in range(len(rows))]
     return _swept("signals", numbers, sums, candles=candles, terms=terms)
 
@@ -173,26 +175,26 @@ def require_candles(candles: Candles, *, rows_min: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Lines:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedLines:
     """The lines of all combinations, each once, and in which row that of a period is."""
 
     rows: Prices
     row_of: Mapping[int, int]
 
 
-def _lines(candles: Candles, crossing: Crossing, combinations: Sequence[Values]) -> _Lines:
+def _lines(candles: Candles, crossing: Crossing, combinations: Sequence[Values]) -> SharedLines:
     periods = sorted(
         {int(values[name]) for values in combinations for name in (crossing.fast, crossing.slow)}
     )
     rows = np.empty((len(periods), len(candles)))
     for row, period in enumerate(periods):
         rows[row] = crossing.line(candles, period)
-    return _Lines(rows=rows, row_of={period: row for row, period in enumerate(periods)})
+    return SharedLines(rows=rows, row_of={period: row for row, period in enumerate(periods)})
 
 
 def _in_parts(
-    added_up: Callable[[int, int], Prices],
+    task: Callable[[int, int], Any],
     count: int,
     *,
     bars: int,
@@ -202,7 +204,7 @@ def _in_parts(
     size = max(1, min(CANDLES_OF_A_PART // max(bars, 1), -(-count // PARTS_MIN)))
     if bars * count <= SMALL:
         size, jobs = max(count, 1), 1
-    tasks = (delayed(added_up)(at, min(at + size, count)) for at in range(0, count, size))
+    tasks = (task(at, min(at + size, count)) for at in range(0, count, size))
     found = []
     for sums in Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks):
         found.append(sums)
@@ -230,7 +232,7 @@ def _added_up(
     terms: Terms,
     *,
     funding: Prices | None,
-    lines: _Lines | None,
+    lines: SharedLines | None,
 ) -> Prices:
     if strategy.crossing is None or lines is None:
         return np.array(
