@@ -17,9 +17,7 @@ RANGES = {
 
 @pytest.fixture(scope="module")
 def address():
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
         yield cluster.scheduler_address
 
 
@@ -28,7 +26,9 @@ class TestCluster:
     @pytest.mark.parametrize("name", list(RANGES))
     def test_gives_what_this_machine_gives(self, address, name):
         candles, strategy = walk(20_000, seed=5), get_strategy(name)
-        combinations = list(strategy.combinations({one: list(map(float, some)) for one, some in RANGES[name].items()}))
+        combinations = list(
+            strategy.combinations({one: list(map(float, some)) for one, some in RANGES[name].items()})
+        )
         here = sweep(candles, strategy, combinations, Terms(fee_bps=5.0))
         told = []
 
@@ -40,5 +40,5 @@ class TestCluster:
         assert len(told) > 1  # it went in parts
 
     def test_says_where_nobody_answers(self):
-        with pytest.raises(ClusterError, match="DASK_AWAY: address=tcp://127.0.0.1:9"), on_cluster("tcp://127.0.0.1:9", seconds=1.0):  # fmt: skip
+        with pytest.raises(ClusterError, match="DASK_AWAY"), on_cluster("tcp://127.0.0.1:9", seconds=1.0):  # fmt: skip
             pass

@@ -51,7 +51,6 @@ UNTOUCHED = frozenset(
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
         "tally_cursors", "process_gauges", "predictions", "second_factors", "recovery_codes", "half_logins",
-        "tally_cursors", "process_gauges", "second_factors", "recovery_codes", "half_logins",
         "lab_questions",
         "alert_cursor", "alert_conditions",
     }
