@@ -1,6 +1,7 @@
 """The console over a desk that trades: what people see of a signal, its orders, its position and what guards it."""
 
 import re
+from decimal import Decimal
 
 import httpx
 
@@ -47,6 +48,10 @@ class TestConsole:
                 closed = await desk.post(bot, '{"symbol": "LTCUSDT", "action": "close"}')
                 await desk.receipt(closed.json()["signal_id"])
                 earned = text_of(await browser.get(f"/console/performance?of=bot.{bot['bot_id']}"))
+                whole = text_of(await browser.get("/console/performance?symbol=ltcusdt"))
+                other = text_of(await browser.get("/console/performance?symbol=ETHUSDT"))
+                sums = (await desk.ask("GET", "/api/v1/performance"))["period"]
+                gained = f"{Decimal(sums['pnl_usd']):+.2f}"
 
         assert "Open positions 1" in overview
         assert "Exposure by symbol LTCUSDT" in overview
@@ -69,4 +74,8 @@ class TestConsole:
         assert "long LTCUSDT Ana, paper armed stop percent" in stops
         assert "Close 1 positions" in sold
         assert "Positions closed 1" in earned
+        assert "Orders Executed" in earned
+        assert f"{gained} USD" in whole
+        assert "By bot Bot PnL" in whole
+        assert "Nothing to show yet" in other
         assert "By subscriber" in earned

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregao.edges.http.console.pages.drawing import HEIGHT, WIDTH, curve_of, share_of
+from pregao.edges.http.console.pages.drawing import HEIGHT, WIDTH, columns_of, curve_of, share_of
 
 amounts = st.decimals(min_value=-(10**9), max_value=10**9, places=2, allow_nan=False)
 
@@ -28,6 +28,17 @@ class TestCurve:
 
     def test_of_nothing_earned_is_level(self):
         assert curve_of([Decimal(0), Decimal(0)]).points == "0.00,20 100.00,20"
+
+
+class TestColumns:
+    @given(st.lists(amounts, max_size=60))
+    def test_stand_side_by_side_and_each_on_its_side_of_nothing(self, values):
+        drawn = columns_of(values)
+
+        assert [one.value for one in drawn] == values
+        assert all(one.y >= 0 and one.y + one.height <= HEIGHT for one in drawn)
+        assert all(one.x + one.width <= WIDTH for one in drawn)
+        assert {one.kind for one in drawn if one.value < 0} <= {"bad"}
 
 
 class TestBars:

@@ -41,6 +41,42 @@ def curve_of(values: Sequence[Decimal]) -> Curve | None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One value's bar, from where 0 is."""
+
+    x: Decimal
+    y: Decimal
+    width: Decimal
+    height: Decimal
+    value: Decimal
+
+    @property
+    def kind(self) -> str:
+        """Say whether it is a gain or a loss."""
+        return "bad" if self.value < ZERO else "good"
+
+
+def columns_of(values: Sequence[Decimal]) -> list[Column]:
+    """Draw a bar for each value, from left to right, up from 0 or down."""
+    if not values:
+        return []
+    low, high = min(*values, ZERO), max(*values, ZERO)
+    step = WIDTH / len(values)
+    zero = _height(ZERO, low=low, high=high)
+    tops = [_height(value, low=low, high=high) for value in values]
+    return [
+        Column(
+            x=_rounded(number * step),
+            y=min(top, zero),
+            width=_rounded(step * 4 / 5),
+            height=abs(top - zero),
+            value=value,
+        )
+        for number, (value, top) in enumerate(zip(values, tops, strict=True))
+    ]
+
+
 def share_of(part: Decimal | int, whole: Decimal | int) -> Decimal:
     """Give how wide the bar of a part is, of 100; 0 where there is no whole."""
     return _rounded(WIDTH * Decimal(part) / Decimal(whole)) if whole else ZERO

@@ -212,6 +212,7 @@ function openDialog(dialog, { acts, what, fill }) {
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener) openDialog(document.getElementById(opener.dataset.opens), opener.dataset);
+  if (event.target.closest("[data-prints]")) print();
   if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
   const copied = event.target.closest("[data-copies]");
   if (copied) {
