@@ -25,12 +25,21 @@ from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
 ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
+# What an exit was to close stands open until its end is certain: it is asked as soon as its receive window has closed, six
+# seconds and a half after it left, and again every two seconds for a while, since a question may be lost as well.
+EXIT_ASK_AGAIN_SECONDS = (1.5, 4, 2, 2, 2, 4, 8, 15, 30)
 CLOCK_MARGIN_MS = 1_000  # the venue takes timestamps up to this far ahead of its own clock
 FORGOTTEN_MS = 600_000  # a venue that acknowledged an order and still has none such is not merely late
 DOUBT_MS = 60_000  # a venue's books lag by seconds: what differs for longer is somebody else's holding
 ATTEMPTS_MAX = 5  # an order that died this often will die again
 
 ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+
+
+def ask_again_seconds(leg: Leg, checks: int) -> float:
+    """Say how long after question number ``checks`` (from zero) the next one is due."""
+    pauses = EXIT_ASK_AGAIN_SECONDS if leg is Leg.EXIT else ASK_AGAIN_SECONDS
+    return pauses[min(checks, len(pauses) - 1)]
 
 
 async def resolve_order(

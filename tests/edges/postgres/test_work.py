@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from pregao.domain.facts import SignalRepeated
+from pregao.domain.order import Leg
 from pregao.domain.signal import Action
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
@@ -195,9 +196,25 @@ class TestClaimDueOrders:
         assert await claim_due_orders(journal.pool, limit=5) == []
         assert await journal.pool.fetchval("SELECT check_at FROM orders") == due_at
 
-    def test_asks_ever_more_slowly(self):
-        assert list(work.ASK_AGAIN_SECONDS) == sorted(work.ASK_AGAIN_SECONDS)
-        assert work.ASK_AGAIN_SECONDS[-1] == 30
+    @pytest.mark.parametrize(
+        ("leg", "pauses"),
+        [(Leg.ENTRY, (1, 2, 4, 8, 15, 30, 30)), (Leg.EXIT, (1.5, 4, 2, 2, 2, 4, 8, 15, 30, 30))],
+    )
+    async def test_asks_ever_more_slowly_about_an_exit_as_soon_as_its_window_has_closed(
+        self, journal, leg, pauses
+    ):
+        """What an exit was to close stands open meanwhile: one second, and six and a half, after it left."""
+        await put(journal, [*configured(), order(leg=leg, happened_at=now() - timedelta(hours=1))])
+
+        for seconds in pauses:
+            before = await journal.pool.fetchval(
+                "UPDATE orders SET check_at = clock_timestamp() RETURNING check_at"
+            )
+            [claimed] = await claim_due_orders(journal.pool, limit=5)
+            due_at, after = await journal.pool.fetchrow("SELECT check_at, clock_timestamp() FROM orders")
+
+            assert claimed.leg is leg
+            assert before <= due_at - timedelta(seconds=seconds) <= after
 
 
 class TestPositionsLive:

@@ -44,7 +44,7 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
-from pregao.orders.resolve import ASK_AGAIN_SECONDS
+from pregao.orders.resolve import ASK_AGAIN_SECONDS, EXIT_ASK_AGAIN_SECONDS
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 from pregao.views.health import LEASE_SECONDS
@@ -384,7 +384,9 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         ), put_off AS (
             UPDATE orders SET checks = checks + 1,
                 check_at = greatest(check_at, clock_timestamp()
-                                    + ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))])
+                                    + CASE WHEN leg = 'exit'
+                                        THEN ($4::interval[])[least(checks + 1, array_length($4::interval[], 1))]
+                                        ELSE ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))] END)
             FROM due WHERE orders.order_id = due.order_id
             RETURNING orders.order_id
         )
@@ -393,6 +395,7 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         limit,
         [timedelta(seconds=seconds) for seconds in ASK_AGAIN_SECONDS],
         timedelta(seconds=LEASE_SECONDS - SILENT_SECONDS),
+        [timedelta(seconds=seconds) for seconds in EXIT_ASK_AGAIN_SECONDS],
     )
     return to_values(rows, LiveOrder)
 

@@ -30,7 +30,7 @@ from pregao.domain.stop import StopStatus
 from pregao.domain.trading_state import ScopeLevel, Watched
 from pregao.domain.venue import VenueTrade
 from pregao.orders.ports import LiveOrder, WaitingEntry
-from pregao.orders.resolve import ASK_AGAIN_SECONDS
+from pregao.orders.resolve import ASK_AGAIN_SECONDS, ask_again_seconds
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.books import (
@@ -211,10 +211,8 @@ class MemoryStore:
         ]
         due.sort(key=lambda row: (row.check_at, row.order_id))
         for row in due[:limit]:
-            pause = ASK_AGAIN_SECONDS[min(row.checks, len(ASK_AGAIN_SECONDS) - 1)]
-            orders[row.order_id] = replace(
-                row, checks=row.checks + 1, check_at=now + timedelta(seconds=pause)
-            )
+            pause = timedelta(seconds=ask_again_seconds(row.leg, row.checks))
+            orders[row.order_id] = replace(row, checks=row.checks + 1, check_at=now + pause)
         return [_to_live_order(row) for row in due[:limit]]
 
     async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
