@@ -7,7 +7,7 @@ at the end, halves away from zero.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import reduce
 from itertools import accumulate
@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pregao.domain.money import AMOUNT_STEP, ZERO
 from pregao.domain.risk_rules import RiskRecord, RiskRules
+from pregao.views.predictions import ModelBoard
 
 Key = TypeVar("Key", date, str)
 
@@ -302,6 +303,10 @@ class Performances(Protocol):
         self, bot_id: UUID, *, first_day: date, last_day: date
     ) -> BotPerformance | None:
         """Give a bot's; None when there is no such bot."""
+        ...
+
+    async def find_model_board(self, bot_id: UUID, *, since: datetime) -> ModelBoard | None:
+        """Give what a bot's model says and what became of its entries; None when there is no such bot."""
         ...
 
     async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:

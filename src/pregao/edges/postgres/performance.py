@@ -10,6 +10,7 @@ import asyncpg
 
 from pregao.domain.risk_rules import RiskRules
 from pregao.edges.postgres.books import LIVE, LOST_IN_PART
+from pregao.edges.postgres.predictions import find_board
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.views.performance import (
@@ -30,6 +31,7 @@ from pregao.views.performance import (
     SubscriptionPerformance,
     to_period,
 )
+from pregao.views.predictions import ModelBoard
 
 TOP_SUBSCRIBERS = 10
 ONE_DAY = timedelta(days=1)
@@ -206,6 +208,13 @@ class PostgresPerformances:
             executions=to_value(executions, Executions),
             average=to_value(executions, Execution),
         )
+
+    async def find_model_board(self, bot_id: UUID, *, since: datetime) -> ModelBoard | None:
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return await find_board(connection, bot_id, since=since)
 
     async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:
         async with (

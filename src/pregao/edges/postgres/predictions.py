@@ -7,8 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
+from pregao.domain.bot import Bot
 from pregao.domain.prediction import Foretold
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.views.predictions import FateLine, ModelBoard
 
 # A process that was held up does not put an older candle's word in the place of a newer one's.
 KEEP = """
@@ -39,6 +41,13 @@ WHERE j.kind IN ('DecisionApproved', 'DecisionDeclined') AND j.signal_id IS NOT 
   AND s.bot_id = $1 AND s.action = 'enter'
   AND (j.kind = 'DecisionApproved' AND v.verdict ->> 'passed' = 'true' OR j.fact ->> 'code' = 'MODEL_DECLINED')
 ORDER BY j.happened_at, j.seq
+"""
+FATES = f"""
+SELECT fate, count(met.decided_at)::int AS entries, coalesce(sum(met.earned), 0) AS earned_usd
+FROM unnest(ARRAY['passed', 'unfiltered', 'denied']) WITH ORDINALITY AS fates (fate, place)
+LEFT JOIN ({FILTERED}) AS met
+     ON fate = CASE WHEN NOT met.has_passed THEN 'denied' WHEN met.is_known THEN 'passed' ELSE 'unfiltered' END
+GROUP BY fate, place ORDER BY place
 """
 
 
@@ -99,6 +108,25 @@ async def find_filtering_bot(connection: asyncpg.Connection, words: str) -> Filt
         words,
     )
     return None if row is None else to_value(row, FilteringBot)
+
+
+async def find_board(
+    connection: asyncpg.pool.PoolConnectionProxy, bot_id: UUID, *, since: datetime
+) -> ModelBoard | None:
+    """Give what a bot's model says and what became of its entries; None when there is no such bot."""
+    row = await connection.fetchrow("SELECT * FROM bots WHERE bot_id = $1", bot_id)
+    if row is None:
+        return None
+    bot = to_value(row, Bot)
+    model = None if bot.model_filter is None else bot.model_filter.model
+    said = await connection.fetch("SELECT * FROM predictions WHERE model = $1 ORDER BY symbol", model)
+    return ModelBoard(
+        bot_id=bot.bot_id,
+        bot_name=bot.name,
+        model_filter=bot.model_filter,
+        said=tuple(to_values(said, Foretold)),
+        fates=tuple(to_values(await connection.fetch(FATES, bot_id, since), FateLine)),
+    )
 
 
 async def entries_filtered(
