@@ -44,7 +44,7 @@ async def trade_a_little(desk: WholeDesk) -> list[str]:
     trend = await desk.create_bot("Trend 15m", default_leverage=5)
     asked = await desk.create_bot("Breakouts, asked", default_leverage=3, approval="manual")
     for account_id in accounts:
-        await desk.subscribe(trend, account_id)
+        joined = await desk.subscribe(trend, account_id)
         await desk.subscribe(asked, account_id)
     for text in ("BTCUSDT buy", "ETHUSDT sell", "LTCUSDT buy", "LTCUSDT close", "BTCUSDT sell"):
         symbol, action = text.split()
@@ -56,7 +56,13 @@ async def trade_a_little(desk: WholeDesk) -> list[str]:
     strategy = {"name": "Mine", "source": "static", "tickers": ["BTCUSDT", "ETHUSDT", "LTCUSDT"]}
     await desk.ask("POST", "/api/v1/screener/strategies", json=strategy)
     await desk.ask("POST", "/api/v1/backups")
-    return [f"/console/signals/{last}", f"/console/accounts/{accounts[0]}"]
+    return [
+        "/console/begin",
+        f"/console/signals/{last}",
+        f"/console/accounts/{accounts[0]}",
+        f"/console/bots/{trend['bot_id']}",
+        f"/console/subscriptions/{joined['subscription_id']}",
+    ]
 
 
 async def picture_all(desk: WholeDesk, folder: Path, pages: tuple[str, ...]) -> int:

@@ -146,6 +146,25 @@ class TestConsoleInChromium:
             ended = (await desk.post(bot, CLOSE.replace("}", ', "alert_id": "first"}'))).json()
             await desk.receipt(ended["signal_id"])
 
+            await page.get_by_role("link", name="Other messages").click()
+            rules = page.locator("form[data-changes]")
+            await rules.get_by_role("button", name="Add a target").click()
+            await rules.get_by_label("Share of it").fill("2")
+            await expect(rules.locator(".problem")).to_have_text("Between 0.01 and 1.")
+            await rules.get_by_label("Share of it").fill("1")
+            await rules.get_by_label("Most entries in a UTC day").fill("50")
+            await expect(rules.locator(".problem")).to_have_count(0)
+            await rules.get_by_role("button", name="Save").click()
+            await expect(page.locator("#toasts")).to_contain_text("The rules are kept")
+            kept = await desk.ask("GET", f"/api/v1/bots/{bot['bot_id']}")
+            assert (kept["max_entries_per_day"], kept["default_leverage"]) == (50, 5)
+            assert [one["share"] for one in kept["guard"]["targets"]] == ["1"]
+            await page.get_by_role("button", name="New secret").click()
+            await page.get_by_role("dialog").get_by_role("button", name="Make").click()
+            await expect(page.locator("#message-1")).not_to_contain_text("YOUR-SECRET")
+            bot["secret"] = json.loads(await page.locator("#message-1").text_content() or "")["secret"]
+            assert bot["secret"] != secret
+
             await page.goto("/console/orders")
             await expect(page.locator("#live")).to_have_text("live")
             bought = (await desk.post(bot, BUY)).json()["signal_id"]
@@ -235,6 +254,7 @@ class TestConsoleInChromium:
                     "/console/begin",
                     f"/console/signals/{signal_id}",
                     f"/console/accounts/{account_id}",
+                    f"/console/bots/{bot['bot_id']}",
                     f"/console/subscriptions/{subscription['subscription_id']}",
                 ):
                     await page.set_viewport_size(PHONE)

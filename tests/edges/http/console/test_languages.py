@@ -19,6 +19,7 @@ from pregao.domain.user import Role
 from pregao.edges.http.api.activity import SignalStatus
 from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
 from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
+from pregao.signals.messages import MESSAGES
 from pregao.views.activity import ORDER_PHASES
 
 TEMPLATES = sorted((HOME / "templates").rglob("*.html"))
@@ -26,6 +27,7 @@ TEMPLATES = sorted((HOME / "templates").rglob("*.html"))
 
 def said_on_pages() -> set[str]:
     said = set(WORDS) | {place.title for place in PLACES}
+    said |= {text for one in MESSAGES for text in (one.name, one.says)}
     for page in TEMPLATES:
         with page.open("rb") as file:
             said |= {

@@ -1,24 +1,81 @@
-"""Bots: channels of signals."""
+"""Bots: channels of signals, their rules, and the messages that reach them."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.accounts.principal import Principal
+from pregao.domain.candle import Timeframe
+from pregao.domain.user import Role
 from pregao.edges.http.api.bots import shown_bot
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import CHOICES_MAX, show_page
+from pregao.edges.http.console.showing import CHOICES_MAX, needs, show_missing, show_page
+from pregao.edges.http.desk import Desk
+from pregao.signals.messages import MESSAGES
+from pregao.views.activity import SignalLine
+from pregao.views.performance import Chosen, Results
+
+DAYS = 30  # that results are shown of
+TURNED_DOWN = 10
 
 routes = APIRouter(include_in_schema=False)
 
 
 @routes.get("/console/bots")
 async def show_bots(request: Request, desk: DeskGiven, who: Seen) -> Response:
-    """Show the bots, with their addresses for those who set them up."""
+    """Show the bots and what they came to, with their addresses for those who set them up."""
     lines = await desk.configured.bots(status=None, market_type=None, after=None, limit=CHOICES_MAX)
     values = {
         "lines": lines,
         "addresses": {
             one.bot.bot_id: shown_bot(one, desk=desk, request=request)["webhook_url"] for one in lines
         },
+        "days": DAYS,
+        "earned": await _earned(desk, who),
+        "nothing": Results(),
     }
     return await show_page(request, "bots/bots.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/bots/{bot_id:uuid}")
+async def show_bot(bot_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show one bot: its rules to change, what TradingView needs, and which signals it did not trade and why."""
+    needs(Role.OPERATOR, who)
+    line = await desk.configured.find_bot(bot_id)
+    if line is None:
+        return await show_missing(request, desk=desk, who=who)
+    shown = shown_bot(line, desk=desk, request=request)
+    earned, refused, declined = await asyncio.gather(
+        _earned(desk, who), _signals(bot_id, "refused", desk), _signals(bot_id, "declined", desk)
+    )
+    values = {
+        "line": line,
+        "address": shown["webhook_url"],
+        "former_until": shown["former_secret_until"],
+        "messages": MESSAGES,
+        "days": DAYS,
+        "results": earned.get(bot_id, Results()),
+        "turned_down": sorted([*refused, *declined], key=lambda one: one.received_at, reverse=True)[
+            :TURNED_DOWN
+        ],
+        "timeframes": [(str(one), str(one)) for one in Timeframe],
+    }
+    return await show_page(request, "bots/bot.html", values, desk=desk, who=who)
+
+
+async def _earned(desk: Desk, who: Principal) -> dict[UUID, Results]:
+    today = desk.clock().date()
+    found = await desk.performances.performance(
+        Chosen(owner=who.owner), first_day=today - timedelta(days=DAYS - 1), last_day=today
+    )
+    return {one.bot_id: one.results for one in found.bots}
+
+
+async def _signals(bot_id: UUID, status: str, desk: Desk) -> list[SignalLine]:
+    return list(
+        await desk.activity.signals(owner=None, bot_id=bot_id, status=status, before=None, limit=TURNED_DOWN)
+    )

@@ -164,6 +164,8 @@ document.addEventListener("submit", async (event) => {
     if (form.dataset.shows) document.getElementById(form.dataset.shown).textContent = told[form.dataset.shows] ?? "";
     if (form.dataset.keeps) keepSecret(told.bot_id ?? form.dataset.keeps, told.secret);
     if (form.dataset.changes !== undefined) first.set(form, JSON.stringify(bodyOf(form)));
+    showProblems(form, []);
+    if (form.dataset.check) checkSoon(form);
     tell("changed", told);
   } catch (mistake) {
     if (!showProblems(form, mistake.problems ?? [], { all: true })) toast(mistake.message, true);
@@ -236,6 +238,7 @@ const KINDS = {
   days: (text) => new Date(Date.now() + Number(text) * 86400000).toISOString(), // from now
   list: (text) => text.split(/[\s,;]+/).filter(Boolean),
   yesno: (text) => ({ true: true, false: false })[text] ?? null,
+  text: (text) => text, // empty is a text too
   rows: () => [], // of which others give the rows
   nothing: () => null, // unless others give its parts
 };
