@@ -12,6 +12,7 @@ from pregao.decisions.answer import CLOCK
 from pregao.domain.account import Venue
 from pregao.domain.bot import Approval
 from pregao.domain.facts import AccountConfigured, ApprovalAnswered, DecisionPending, Verdict
+from pregao.domain.venue import RetryLater
 from pregao.edges.postgres.approvals import PostgresApprovals
 from tests.builders import BOT_ID, NOON, account, answered, arrival, bot, configured, instruction
 from tests.edges.http.api.own_desk import AWAY, client_of, code_of
@@ -370,3 +371,65 @@ class TestReceipt:
         page = (await waiting.client.get("/api/v1/signals", params={"status": status})).json()
 
         assert [signal["status"] for signal in page["items"]] == [status]
+
+
+class TestEffect:
+    async def test_adds_up_what_all_active_subscriptions_would_enter(self, waiting):
+        await waiting.append(AccountConfigured(happened_at=NOON, account=account(3, is_active=False)))
+        waiting.bars.price = Decimal("96152.101")  # one percent above what was asked about
+
+        shown = (await waiting.client.get(f"{APPROVALS}/{SIGNAL_ID}/effect")).json()
+
+        settings = bot(approval=Approval.MANUAL)
+        notional = settings.default_margin_usd * settings.default_leverage
+        assert (shown["subscriptions"], len(shown["largest"])) == (2, 2)
+        assert Decimal(shown["margin_usd"]) == 2 * settings.default_margin_usd
+        assert Decimal(shown["notional_usd"]) == 2 * notional
+        assert (shown["price_then"], shown["price_now"], shown["price_move_pct"]) == (
+            "95200.1",
+            "96152.101",
+            "1",
+        )
+
+    async def test_says_nothing_of_a_price_that_the_venue_does_not_tell(self, waiting):
+        waiting.bars.trouble = RetryLater("WEIGHT_NEARLY_USED", "Kept.", retry_after_seconds=9)
+
+        shown = (await waiting.client.get(f"{APPROVALS}/{SIGNAL_ID}/effect")).json()
+
+        assert (shown["price_now"], shown["price_move_pct"], shown["subscriptions"]) == (None, None, 3)
+
+    async def test_is_404_where_nobody_was_asked(self, waiting):
+        refused = await waiting.client.get(f"{APPROVALS}/{UUID(int=9)}/effect")
+
+        assert (refused.status_code, code_of(refused)) == (404, "APPROVAL_UNKNOWN")
+
+
+class TestApproveAll:
+    async def test_answers_each_once_and_says_which_could_not_be(self, waiting):
+        other = UUID(int=SIGNAL_ID.int + 1)
+        await waiting.append(*asked(signal_id=other))
+        await answer(waiting, "decline", signal_id=other)
+        both = {"signal_ids": [str(SIGNAL_ID), str(other), str(SIGNAL_ID)], "reason": "seen both"}
+
+        shown = await waiting.client.post(f"{APPROVALS}/approve-all", json=both)
+        again = await waiting.client.post(f"{APPROVALS}/approve-all", json=both)
+
+        told = [
+            [(one["is_approved"], one["code"]) for one in each.json()["items"]] for each in (shown, again)
+        ]
+        assert told == [
+            [(True, None), (False, "APPROVAL_ANSWERED")],
+            [(False, "APPROVAL_ANSWERED"), (False, "APPROVAL_ANSWERED")],
+        ]
+        answers = [one for one in await waiting.journaled() if isinstance(one, ApprovalAnswered)]
+        assert [(one.signal_id, one.is_approved, one.reason) for one in answers] == [
+            (other, False, ""),
+            (SIGNAL_ID, True, "seen both"),
+        ]
+
+    async def test_is_for_staff_only(self, waiting):
+        ana = await waiting.enroll("ana")
+
+        refused = await ana.client.post(f"{APPROVALS}/approve-all", json={"signal_ids": [str(SIGNAL_ID)]})
+
+        assert (refused.status_code, code_of(refused)) == (403, "ROLE_FORBIDDEN")

@@ -1,6 +1,8 @@
 """Entries that were put to a person: those that wait, those that are answered, and the two answers."""
 
+import asyncio
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,11 +11,17 @@ from pydantic import Field
 
 from pregao.accounts.principal import Principal
 from pregao.decisions.answer import answer_approval
+from pregao.decisions.refusals import AnswerError
+from pregao.domain.account import Venue
+from pregao.domain.bot import SubscriptionStatus, effective_settings
+from pregao.domain.money import HUNDRED, ZERO
+from pregao.domain.venue import VenueError
 from pregao.edges.http.api.roles import OPERATOR, Operator, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
     PAGE_ITEMS,
+    PAGE_ITEMS_MAX,
     TOKEN,
     UNKNOWN,
     UNREADABLE,
@@ -28,10 +36,14 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.views.approvals import ApprovalLine
+from pregao.views.bars import window_of
 
 routes = APIRouter(
     prefix="/api/v1/approvals", tags=["approvals"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
 )
+
+LARGEST = 10  # subscriptions of an effect
+PRICE_SECONDS_MAX = 2.0  # that a price is waited for
 
 REASON_PATTERN = r"^[^\x00-\x1f\x7f]*$"  # one line of text
 REASON_CHARACTERS_MAX = 500
@@ -63,6 +75,57 @@ class ApprovalShown(Shown):
     answered_by: str | None
     is_approved: bool | None
     reason: str | None
+
+
+class EffectLineShown(Shown):
+    """What one subscription would be asked to enter; its limits may still deny it. `notional_usd` is margin x leverage."""
+
+    subscription_id: UUID
+    account_id: int
+    account_name: str
+    leverage: int
+    margin_usd: Amount
+    notional_usd: Amount
+
+
+class EffectShown(Shown):
+    """
+    What a yes would do, as far as can be said now: all sums, the largest subscriptions, and where the price is.
+
+    `price_move_pct` is from `price_then`; both are null where the venue gave no price.
+    """
+
+    signal_id: UUID
+    symbol: str
+    price_then: Amount | None
+    price_now: Amount | None
+    price_move_pct: Amount | None
+    subscriptions: int
+    margin_usd: Amount
+    notional_usd: Amount
+    largest: list[EffectLineShown]
+
+
+class ManyAsked(Asked):
+    """Which entries: those that somebody has seen, and why."""
+
+    signal_ids: Annotated[list[UUID], Field(min_length=1, max_length=PAGE_ITEMS)]
+    reason: Reason = ""
+
+
+class OneOfManyShown(Shown):
+    """What came of one of them; `code` says why an answer was not taken."""
+
+    signal_id: UUID
+    is_approved: bool
+    code: str | None
+    message: str | None
+
+
+class ManyShown(Shown):
+    """Each of them, in the order asked."""
+
+    items: list[OneOfManyShown]
 
 
 class AnswerAsked(Asked):
@@ -109,6 +172,32 @@ async def get_approval(signal_id: UUID, desk: DeskGiven) -> ApprovalShown:
     return _shown(line, now=desk.clock())
 
 
+@routes.get("/{signal_id:uuid}/effect", responses=UNKNOWN)
+async def get_approval_effect(signal_id: UUID, desk: DeskGiven) -> EffectShown:
+    """Say what a yes would do on all subscriptions, and how far the price has gone since somebody was asked."""
+    line = await desk.approvals.find_approval(signal_id)
+    if line is None:
+        raise ApiError(404, "APPROVAL_UNKNOWN", f"signal={signal_id}. Nobody was asked about such a signal.")
+    return await effect_of(line, desk=desk)
+
+
+@routes.post("/approve-all", responses=UNREADABLE)
+async def approve_entries(body: ManyAsked, desk: DeskGiven, who: Operator) -> ManyShown:
+    """Say yes to these entries, one after the other; one that cannot be answered any more keeps no other from it."""
+    said = AnswerAsked(reason=body.reason)
+    items = []
+    for signal_id in dict.fromkeys(body.signal_ids):
+        code = message = None
+        try:
+            await _answer(signal_id, said, is_approved=True, who=who, desk=desk)
+        except AnswerError as refusal:
+            code, message = refusal.code, refusal.message
+        items.append(
+            OneOfManyShown(signal_id=signal_id, is_approved=code is None, code=code, message=message)
+        )
+    return ManyShown(items=items)
+
+
 @routes.post("/{signal_id:uuid}/approve", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
 async def approve_entry(
     signal_id: UUID, desk: DeskGiven, who: Operator, body: AnswerAsked | None = None
@@ -123,6 +212,64 @@ async def decline_entry(
 ) -> AnswerShown:
     """Say no to an entry."""
     return await _answer(signal_id, body, is_approved=False, who=who, desk=desk)
+
+
+async def effect_of(line: ApprovalLine, *, desk: Desk) -> EffectShown:
+    """Say what a yes would do; the price is looked for at the venue it was asked at."""
+    lines = sorted(await _effects(line, desk=desk), key=lambda one: one.notional_usd, reverse=True)
+    now = await _price_now(line, desk=desk)
+    then = line.price_then
+    return EffectShown(
+        signal_id=line.signal_id,
+        symbol=line.symbol,
+        price_then=then,
+        price_now=now,
+        price_move_pct=None if now is None or not then else round((now - then) / then * HUNDRED, 2),
+        subscriptions=len(lines),
+        margin_usd=sum((one.margin_usd for one in lines), ZERO),
+        notional_usd=sum((one.notional_usd for one in lines), ZERO),
+        largest=lines[:LARGEST],
+    )
+
+
+async def _effects(line: ApprovalLine, *, desk: Desk) -> list[EffectLineShown]:
+    found: list[EffectLineShown] = []
+    after: UUID | None = None
+    while True:
+        page = await desk.configured.subscriptions(
+            owner=None, bot_id=line.bot_id, account_id=None, status=None, after=after, limit=PAGE_ITEMS_MAX
+        )
+        for one in page:
+            if one.subscription.status is not SubscriptionStatus.ACTIVE or not one.account.is_active:
+                continue
+            settings = effective_settings(one.bot, one.subscription, symbol=line.symbol)
+            found.append(
+                EffectLineShown(
+                    subscription_id=one.subscription.subscription_id,
+                    account_id=one.account.account_id,
+                    account_name=one.account.name,
+                    leverage=settings.leverage,
+                    margin_usd=settings.margin_usd,
+                    notional_usd=settings.margin_usd * settings.leverage,
+                )
+            )
+        if len(page) < PAGE_ITEMS_MAX:
+            return found
+        after = page[-1].subscription.subscription_id
+
+
+async def _price_now(line: ApprovalLine, *, desk: Desk) -> Decimal | None:
+    """Give the close of the candle that grows; None where the venue tells none now."""
+    if line.venue is None:
+        return None
+    now = desk.clock()
+    window = window_of(opened_at=now, closed_at=None, now=now)
+    try:
+        async with asyncio.timeout(PRICE_SECONDS_MAX):
+            bars = await desk.bars.bars(Venue(line.venue), line.symbol, window)
+    except (VenueError, TimeoutError):
+        return None
+    return bars[-1].close if bars else None
 
 
 async def _answer(

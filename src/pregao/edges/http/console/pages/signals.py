@@ -1,11 +1,13 @@
 """Signals, their receipts, and what waits for an answer."""
 
+import asyncio
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pregao.domain.user import Role
+from pregao.edges.http.api.approvals import effect_of
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.api.sorting import (
     cursor_after,
@@ -20,6 +22,7 @@ from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show
 from pregao.edges.http.errors import ApiError
 from pregao.views.sorting import SIGNAL_FIELDS
 
+EFFECTS_MAX = 12  # entries whose effect is reckoned for the page; the API tells any
 STORY_MAX = 1_000  # facts of one signal
 SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
 
@@ -73,8 +76,11 @@ async def show_signal(signal_id: UUID, request: Request, desk: DeskGiven, who: S
 async def show_approvals(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show what waits for a person, and what was answered lately."""
     needs(Role.OPERATOR, who)
+    waiting = await desk.approvals.pending(bot_id=None, after=None, limit=ROWS)
+    effects = await asyncio.gather(*(effect_of(one, desk=desk) for one in waiting[:EFFECTS_MAX]))
     values = {
-        "waiting": await desk.approvals.pending(bot_id=None, after=None, limit=ROWS),
+        "waiting": waiting,
+        "effects": {one.signal_id: one for one in effects},
         "answered": await desk.approvals.answered(bot_id=None, after=None, limit=JOBS),
     }
     return await show_page(request, "signals/approvals.html", values, desk=desk, who=who)
