@@ -28,7 +28,7 @@ def read(result):
 def test_a_model_from_its_training_to_its_end(typed):
     trained = read(
         typed(
-            "train", "btc_5m", "--data", PERP, "--until", "2023-02-04", "--rounds", "5", "--folds", "2",
+            "train", "btc_5m", "--data", PERP, "--until", "2023-02-04", "--rounds", "2", "--folds", "2",
             "--barrier", "3", "--seed", "7", "--json",
         )
     )  # fmt: skip

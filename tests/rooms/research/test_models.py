@@ -28,7 +28,7 @@ from pregao.research.models.trained import train
 from tests.rooms.research.made import CANDLE_FILES, candles_of, real, walk
 
 QUESTION = Question(horizon=8, barrier=1.7)
-SMALL = Recipe(question=QUESTION, rounds=15, leaves=7, leaf_rows_min=50)
+SMALL = Recipe(question=QUESTION, rounds=10, leaves=7, leaf_rows_min=50)
 
 
 def tide(bars=4_000):
@@ -194,7 +194,9 @@ class TestTeach:
         assert found.traded.fees > 0
 
     def test_says_plainly_that_chance_cannot_be_foretold(self):
-        found = train(walk(4_000, seed=11), SMALL, folds=2, confidence_min=0.5, terms=Terms(fee_bps=5))
+        found = train(
+            walk(4_000, seed=11), replace(SMALL, rounds=6), folds=2, confidence_min=0.5, terms=Terms()
+        )
 
         assert not found.score.is_better
         assert found.score.verdict.startswith("no better than the base rate: ")
@@ -202,7 +204,7 @@ class TestTeach:
     @pytest.mark.skipif(not CANDLE_FILES.exists(), reason="the real series lie beside the repository")
     def test_learns_of_a_real_market(self):
         candles = real("perp_BTCUSDT_5m_2023")
-        recipe = replace(SMALL, question=Question(horizon=24, barrier=3.0))
+        recipe = replace(SMALL, question=Question(horizon=24, barrier=3.0), rounds=3)
 
         found = train(candles, recipe, folds=2, confidence_min=0.45, terms=Terms(fee_bps=5))
 
