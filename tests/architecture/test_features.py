@@ -45,8 +45,7 @@ PROMISED = {
     114,
     119,
     131,  # no candles are made up
-    *range(120, 123),  # alerts, and what opens one; 123 when a failure that ends no process is told, too
-    124,
+    *range(120, 125),  # alerts, and what opens one
     125,  # the risk rules and figures
     126,  # the paper exchange costs what a venue costs
     127,  # models

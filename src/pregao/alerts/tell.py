@@ -74,6 +74,29 @@ async def tell_conditions(*, book: TellingBook, new_id: NewId, now: datetime) ->
     )
 
 
+async def tell_failures(
+    role: str, failures: Sequence[tuple[str, str]], *, book: TellingBook, new_id: NewId, now: datetime
+) -> list[Fact]:
+    """Give the alerts of what failed in a process: what was logged, and the name of what was raised."""
+    sayings = [say_failure(role, event, error) for event, error in failures]
+    return await _raise(
+        [(one, None) for one in sayings], audience=await book.audience(), book=book, new_id=new_id, now=now
+    )
+
+
+def say_failure(role: str, event: str, error: str) -> Saying:
+    """Give what is told of a failure; what it said stays in the log, where secrets are masked."""
+    return Saying(
+        kind=AlertKind.SYSTEM_ERROR,
+        level=AlertLevel.CRITICAL,
+        title=f"{role}: {error}",
+        text=f"{event}. The desk itself failed there; the log of {role} says where.",
+        key=f"system_error:{role}:{event}:{error}",
+        subject=f"system_error:{role}",
+        numbers={"role": role, "event": event, "error": error},
+    )
+
+
 def desk_trades(trades: Sequence[PositionChanged], names: Names) -> list[Saying]:
     """Give one saying for each bot and symbol: a signal of a thousand accounts is one line to the desk."""
     by_place: dict[tuple[UUID, str, bool], list[PositionChanged]] = defaultdict(list)

@@ -1,11 +1,14 @@
 """A role's process: its log, its signals, its exit code."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+
+import asyncpg
 
 ROLE = """
 import asyncio, logging, os, sys
@@ -22,14 +25,16 @@ async def main(settings):
     logging.getLogger("a.library").warning("uses %s", settings.admin_token.reveal())
     {body}
 
-settings = Settings(state_dir=Path(sys.argv[1]), admin_token=Secret("hush-hush-hush"))
+settings = Settings(
+    state_dir=Path(sys.argv[1]), admin_token=Secret("hush-hush-hush"), database_dsn=Secret(sys.argv[2])
+)
 sys.exit(run_role("trader", settings, main=main, stop_seconds=0.3))
 """
 
 
-def start(state_dir, body: str) -> subprocess.Popen:
+def start(state_dir, body: str, *, dsn: str = "") -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", ROLE.format(body=body), str(state_dir)],
+        [sys.executable, "-c", ROLE.format(body=body), str(state_dir), dsn],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
@@ -55,8 +60,7 @@ class TestRunRole:
 
         assert process.wait(20) == 1
 
-        last = events(state_dir)[-1]
-        assert last["event"] == "processes.role.failed"
+        [last] = [one for one in events(state_dir) if one["event"] == "processes.role.failed"]
         assert "ValueError: the token *** is wrong" in last["exception"]
 
     def test_ends_with_1_when_it_ends_by_itself(self, state_dir):
@@ -107,3 +111,35 @@ class TestLog:
         assert [file.name for file in files] == ["small.log", "small.log.1", "small.log.2"]
         assert all(file.stat().st_size <= FILE_BYTES_MAX for file in files)
         assert files[0].stat().st_mode & 0o077 == 0
+
+
+FAILS_TWICE = """
+    try:
+        {}["a fact"]
+    except KeyError:
+        log.exception("trader.fact.unwritten")
+    try:
+        raise ConnectionError("the database is away")
+    except ConnectionError:
+        log.exception("trader.database.gone")
+    await asyncio.sleep(1.5)  # the first is told while the role goes on
+    raise ExceptionGroup("of its loops", [ValueError("hush-hush-hush")])
+"""
+TOLD = """
+SELECT kind, level, title, numbers ->> 'event' AS event, text NOT LIKE '%hush%' AS is_silent FROM alerts ORDER BY raised_at
+"""
+
+
+class TestFailures:
+    async def test_f123_are_told_whether_or_not_they_end_the_role(self, state_dir, database):
+        process = start(state_dir, FAILS_TWICE, dsn=database)
+        assert await asyncio.to_thread(process.wait, 60) == 1
+
+        connection = await asyncpg.connect(database)
+        told = [tuple(row) for row in await connection.fetch(TOLD)]
+        await connection.close()
+
+        assert told == [
+            ("system_error", "CRITICAL", "trader: KeyError", "trader.fact.unwritten", True),
+            ("system_error", "CRITICAL", "trader: ValueError", "processes.role.failed", True),
+        ]

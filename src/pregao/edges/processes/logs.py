@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,18 @@ QUIET = (
 )  # worth a line when something is wrong
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failure of this process: what was logged, and what was raised."""
+
+    event: str
+    kinds: tuple[type[BaseException], ...]
+
+
+FAILURES: deque[Failure] = deque(maxlen=100)
+"""Of this process, until somebody was told of them."""
+
+
 class _Masked(logging.Formatter):
     """Leaves every known secret out of the finished line, tracebacks included."""
 
@@ -62,6 +76,7 @@ def configure_logs(role: str, *, log_dir: Path, level: str, secrets: Sequence[st
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         counted,
+        noted,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _mask_keys,
         structlog.processors.format_exc_info,
@@ -102,6 +117,27 @@ def counted(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         record = event.get("_record")
         tally.count("deriv_bot_errors_total", event["event"] if record is None else record.name, severity)
     return event
+
+
+def noted(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Note a failure that is logged with its traceback: somebody is told of it."""
+    error = event.get("exc_info")
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    record = event.get("_record")
+    if record is not None and record.exc_info:
+        error = record.exc_info[1]
+    if SEVERITIES.get(method) in ("error", "critical") and isinstance(error, BaseException):
+        FAILURES.append(Failure(event=str(event["event"]), kinds=_kinds(error)))
+    return event
+
+
+def _kinds(error: BaseException) -> tuple[type[BaseException], ...]:
+    if isinstance(error, BaseExceptionGroup):
+        return tuple(kind for one in error.exceptions for kind in _kinds(one))
+    return (type(error),)
 
 
 def _mask_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

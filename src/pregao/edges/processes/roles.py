@@ -24,6 +24,10 @@ ROLES = {
     "paper": "pregao.bootstrap.paper:serve_paper",
     "lab": "pregao.bootstrap.lab:serve_lab",
 }
+TELL_SECONDS = 1.0  # between two looks for failures to be told
+TELL_SECONDS_MAX = (
+    3.0  # a database that takes longer is away; a role that has ended is started again after that
+)
 STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 
 Main = Callable[[Settings], Awaitable[None]]
@@ -47,7 +51,7 @@ def run_role(
         role, log_dir=settings.state_dir / "logs", level=settings.log_level, secrets=settings.secrets()
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, main or _named(ROLES[role]), stop_seconds=stop_seconds))
+        return runner.run(_serve(role, settings, main or _named(ROLES[role]), stop_seconds=stop_seconds))
 
 
 def web_socket(settings: Settings) -> socket.socket:
@@ -68,7 +72,7 @@ def _named(target: str) -> Main:
     return main
 
 
-async def _serve(settings: Settings, main: Main, *, stop_seconds: float) -> int:
+async def _serve(role: str, settings: Settings, main: Main, *, stop_seconds: float) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main(settings))
     stopping = asyncio.Event()
@@ -84,14 +88,44 @@ async def _serve(settings: Settings, main: Main, *, stop_seconds: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     log.info("processes.role.started")
+    telling = asyncio.ensure_future(_tell_failures(role, settings))
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     except Exception:
         log.exception("processes.role.failed")
+        telling.cancel()
+        await asyncio.wait([telling])
+        await _tell(role, settings)
         return 1
+    finally:
+        telling.cancel()
     log.info("processes.role.stopped", told_to=stopping.is_set())
     return 0 if stopping.is_set() else 1  # a role that ends by itself is started again
+
+
+async def _tell_failures(role: str, settings: Settings) -> None:
+    """Tell what was logged as a failure, while the role runs; until canceled."""
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        if logs.FAILURES:
+            await _tell(role, settings)
+
+
+async def _tell(role: str, settings: Settings) -> None:
+    """Tell of the failures there are; where that cannot be written, they stay for the next time, and in the log."""
+    failures = list(logs.FAILURES)
+    logs.FAILURES.clear()
+    try:
+        tell = getattr(importlib.import_module("pregao.bootstrap.failures"), "tell_failures")  # noqa: B009
+        async with asyncio.timeout(TELL_SECONDS_MAX):
+            await tell(role, [(one.event, one.kinds) for one in failures], settings=settings)
+    except asyncio.CancelledError:
+        logs.FAILURES.extendleft(reversed(failures))  # what was written is kept back when it is told again
+        raise
+    except Exception as untold:
+        logs.FAILURES.extendleft(reversed(failures))
+        log.warning("processes.failures.untold", failures=len(failures), error=type(untold).__name__)
 
 
 def _cut_off() -> None:
