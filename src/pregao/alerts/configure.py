@@ -149,9 +149,9 @@ async def replace_channels(
 SOURCE_KINDS = (ChannelKind.DISCORD, ChannelKind.TELEGRAM, ChannelKind.EMAIL)
 
 
-def set_level(level: AlertLevel, *, set_by: str, now: datetime) -> list[Fact]:
+def set_level(level: AlertLevel, *, set_by: str, reason: str = "", now: datetime) -> list[Fact]:
     """Say what the least level is that channels without one of their own carry."""
-    return [AlertLevelSet(happened_at=now, level=level, set_by=set_by)]
+    return [AlertLevelSet(happened_at=now, level=level, set_by=set_by, reason=reason)]
 
 
 async def acknowledge(alert_id: UUID, *, by: str, book: AlertBook, now: datetime) -> list[Fact]:

@@ -70,6 +70,7 @@ from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import BELL as SCREENER
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
@@ -124,6 +125,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         people=PostgresPeople(journal.pool),
         actions=actions,
         record_action=actions.record,
+        setting_changes=PostgresSettingChanges(journal.pool),
         overview=PostgresOverview(journal.pool),
         operations=PostgresOperations(journal.pool),
         stop_reports=PostgresStopReports(journal.pool),

@@ -20,6 +20,7 @@ async def change_limit(
     max_per_minute: int | None = None,
     is_enabled: bool | None = None,
     set_by: str,
+    reason: str = "",
     book: LimitBook,
     now: datetime,
 ) -> list[Fact]:
@@ -36,7 +37,7 @@ async def change_limit(
         max_per_minute=before.max_per_minute if max_per_minute is None else max_per_minute,
         is_enabled=before.is_enabled if is_enabled is None else is_enabled,
     )
-    return [] if after == before else [_set(after, set_by=set_by, now=now)]
+    return [] if after == before else [_set(after, set_by=set_by, reason=reason, now=now)]
 
 
 async def ensure_limit(limit: ForwardLimit, *, set_by: str, book: LimitBook, now: datetime) -> list[Fact]:
@@ -61,7 +62,11 @@ def check_per_minute(max_per_minute: int) -> None:
         )
 
 
-def _set(limit: ForwardLimit, *, set_by: str, now: datetime) -> ForwardLimitSet:
+def _set(limit: ForwardLimit, *, set_by: str, now: datetime, reason: str = "") -> ForwardLimitSet:
     return ForwardLimitSet(
-        happened_at=now, max_per_minute=limit.max_per_minute, is_enabled=limit.is_enabled, set_by=set_by
+        happened_at=now,
+        max_per_minute=limit.max_per_minute,
+        is_enabled=limit.is_enabled,
+        set_by=set_by,
+        reason=reason,
     )

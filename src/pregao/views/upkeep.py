@@ -48,7 +48,9 @@ class Upkeep(Protocol):
         """Say how long the desk remembers."""
         ...
 
-    async def set_retention(self, retention: Retention, *, set_by: str, now: datetime) -> None:
+    async def set_retention(
+        self, retention: Retention, *, set_by: str, reason: str = "", now: datetime
+    ) -> None:
         """Change it."""
         ...
 

@@ -57,3 +57,4 @@ class AlertLevelSet(Fact):
 
     level: AlertLevel
     set_by: str
+    reason: str = ""  # empty where nobody gave one

@@ -36,3 +36,4 @@ class SellListConfigured(Fact):
 
     rule: SellListRule
     set_by: str
+    reason: str = ""  # empty where nobody gave one

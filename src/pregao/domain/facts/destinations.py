@@ -12,3 +12,4 @@ class ForwardLimitSet(Fact):
     max_per_minute: int
     is_enabled: bool
     set_by: str
+    reason: str = ""  # empty where nobody gave one

@@ -14,6 +14,7 @@ class RetentionSet(Fact):
 
     retention: Retention
     set_by: str
+    reason: str = ""  # empty where nobody gave one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,7 @@ from pregao.views.preflight import Preflights
 from pregao.views.receipts import Receipts
 from pregao.views.screener import ScreenerViews
 from pregao.views.sell_list import SellList
+from pregao.views.setting_changes import SettingChanges
 from pregao.views.stops import StopReports
 from pregao.views.story import Stories
 from pregao.views.trading_state import TradingStateViews
@@ -86,6 +87,7 @@ class Desk:
     second_factors: SecondFactors
     people: People
     actions: Actions
+    setting_changes: SettingChanges
     record_action: RecordAction
     overview: Overview
     operations: Operations

@@ -112,9 +112,13 @@ class PostgresUpkeep:
         retention = Retention(signal_days=row["signal_days"], metrics_days=row["metrics_days"])
         return RetentionLine(retention=retention, set_by=row["set_by"], set_at=row["set_at"])
 
-    async def set_retention(self, retention: Retention, *, set_by: str, now: datetime) -> None:
+    async def set_retention(
+        self, retention: Retention, *, set_by: str, reason: str = "", now: datetime
+    ) -> None:
         async with self._journal.transaction() as transaction:
-            await transaction.append([RetentionSet(happened_at=now, retention=retention, set_by=set_by)])
+            await transaction.append(
+                [RetentionSet(happened_at=now, retention=retention, set_by=set_by, reason=reason)]
+            )
 
     async def alarms(self) -> Sequence[AlarmLine]:
         rows = await self._journal.pool.fetch("SELECT * FROM health_alarms ORDER BY severity, name")

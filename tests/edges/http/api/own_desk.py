@@ -56,6 +56,7 @@ from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
@@ -257,6 +258,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         people=PostgresPeople(journal.pool),
         actions=PostgresActions(journal),
         record_action=PostgresActions(journal).record,
+        setting_changes=PostgresSettingChanges(journal.pool),
         overview=PostgresOverview(journal.pool),
         operations=PostgresOperations(journal.pool),
         stop_reports=PostgresStopReports(journal.pool),

@@ -24,6 +24,7 @@ PAGES = (
     "/console/operations",
     "/console/people",
     "/console/audit",
+    "/console/settings",
     "/console/me",
 )
 

@@ -6,11 +6,16 @@ from html import unescape
 import httpx
 import pytest
 
+from pregao.domain.facts import RetentionSet
+from pregao.domain.upkeep import Retention
 from pregao.edges.http.console.browsers import browser_of
-from tests.edges.http.api.own_desk import AUTH, USERS, code_of
+from pregao.edges.postgres.journal import decode, encode
+from pregao.edges.postgres.setting_changes import CHANGES
+from tests.edges.http.api.own_desk import AUTH, NOON, USERS, code_of
 from tests.edges.http.api.test_second_factor import turn_on
 from tests.edges.http.console.signed_in import PASSWORD, signed_in
 
+SETTING_CHANGES = "/api/v1/admin/settings/changes"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
 
 
@@ -109,10 +114,15 @@ class TestPeople:
 
         pages = [
             await client.get(path)
-            for path in ("/console/people", f"/console/people/{bruno.user_id}", "/console/audit")
+            for path in (
+                "/console/people",
+                f"/console/people/{bruno.user_id}",
+                "/console/audit",
+                "/console/settings",
+            )
         ]
 
-        assert [page.status_code for page in pages] == [403] * 3
+        assert [page.status_code for page in pages] == [403] * 4
         assert not [page for page in pages if "bruno" in page.text]
 
     async def test_says_that_there_is_no_such_user(self, desk):
@@ -163,6 +173,69 @@ class TestAuditLog:
         admin = await signed_in(desk, "ana", "admin")
 
         assert (await admin.get(f"/console/audit?{query}")).status_code == 422
+
+
+class TestSettings:
+    async def test_f037_shows_what_holds_and_who_changed_it_from_what_and_why(self, desk):
+        """The calls that the page's buttons name, with their reasons."""
+        admin = await signed_in(desk, "ana", "admin")
+
+        answers = [
+            await admin.patch("/api/v1/retention", json={"signal_days": 60, "reason": "a longer look back"}),
+            await admin.patch("/api/v1/retention", json={"signal_days": 45}),
+            await admin.patch(
+                "/api/v1/destinations/limit", json={"max_per_minute": 40, "reason": "they ask for it"}
+            ),
+            await admin.put("/api/v1/alerts/level", json={"level": "ERROR", "reason": "too loud"}),
+            await admin.post("/admin/sell-all/config", json={"enabled": False, "reason": "kept"}),
+        ]
+        page = await admin.get("/console/settings")
+        rows = rows_of(page)
+        told = (await admin.get(f"{SETTING_CHANGES}?limit=2")).json()
+        rest = (await admin.get(f"{SETTING_CHANGES}?cursor={told['next_cursor']}")).json()["items"]
+
+        assert [one.status_code for one in answers] == [200, 200, 200, 200, 204]
+        assert [(row[1], row[2], row[4]) for row in rows] == [
+            ("sell_list", "is_cleaned – → false lifetime_hours – → 72", "kept"),
+            ("alert_level", "level – → ERROR", "too loud"),
+            ("forward_limit", "is_enabled – → true max_per_minute – → 40", "they ask for it"),
+            ("retention", "signal_days 60 → 45", "–"),
+            ("retention", "signal_days – → 60 metrics_days – → 90", "a longer look back"),
+        ]
+        assert {row[3] for row in rows} == {"ana@desk.test, session"}
+        assert 'name="signal_days"' in page.text
+        assert 'value="45"' in page.text
+        assert [one["setting"] for one in told["items"]] == ["sell_list", "alert_level"]
+        assert [one["setting"] for one in rest] == ["forward_limit", "retention", "retention"]
+        assert rest[1]["values"] == [{"field": "signal_days", "old": "60", "new": "45"}]
+
+    async def test_changes_of_one_setting_are_found_alone_and_by_their_index(self, desk):
+        await desk.client.patch("/api/v1/retention", json={"signal_days": 60})
+        await desk.client.put("/api/v1/alerts/level", json={"level": "ERROR"})
+
+        found = (await desk.client.get(f"{SETTING_CHANGES}?setting=alert_level")).json()["items"]
+        async with desk.journal.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            plan = await connection.fetch(f"EXPLAIN {CHANGES}", None, None, 10)
+
+        assert [one["setting"] for one in found] == ["alert_level"]
+        assert "journal" in str(plan)
+        assert "Seq Scan" not in str(plan)
+
+    @pytest.mark.parametrize("role", ["viewer", "trader", "operator"])
+    async def test_are_nobodys_but_admins(self, desk, role):
+        client = await signed_in(desk, "ana", role)
+
+        answer = await client.get(SETTING_CHANGES)
+
+        assert (answer.status_code, code_of(answer)) == (403, "ROLE_FORBIDDEN")
+
+    def test_a_journal_from_before_reasons_is_read(self):
+        told = encode(RetentionSet(happened_at=NOON, retention=Retention(), set_by="ana"))
+        former = told.replace(',"reason":""', "")
+
+        assert former != told
+        assert decode("RetentionSet", former).reason == ""
 
 
 class TestBrowserOf:

@@ -48,6 +48,7 @@ from pregao.edges.http.api import (
     screener_at_source,
     second_factor,
     sell_list_at_source,
+    setting_changes,
     stops,
     subscriptions,
     symbols,
@@ -76,6 +77,7 @@ ROUTERS = (
     second_factor.admin_routes,
     users.routes,
     actions.routes,
+    setting_changes.routes,
     overview.routes,
     bots.health_routes,  # before the bots: health is no bot's id
     bots.routes,

@@ -28,6 +28,7 @@ from pregao.alerts.configure import (
     unmute,
 )
 from pregao.domain.alert import AlertKind, AlertLevel, Channel, ChannelKind
+from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.roles import Operator, Trader, Viewer, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -190,6 +191,7 @@ class LevelSaid(Asked):
     """The least level."""
 
     level: LevelAsked
+    reason: Reason = ""
 
 
 class TestAsked(Asked):
@@ -249,7 +251,8 @@ async def put_alert_level(body: LevelSaid, desk: DeskGiven, who: Operator) -> Le
     """Say the desk's least level."""
     level = level_of(body.level)
     async with desk.alert_books.open(owner=None) as book:
-        await book.append(set_level(level, set_by=await name_of(who, desk=desk), now=desk.clock()))
+        set_by = await name_of(who, desk=desk)
+        await book.append(set_level(level, set_by=set_by, reason=body.reason, now=desk.clock()))
     return LevelShown(level=level)
 
 

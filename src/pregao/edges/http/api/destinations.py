@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pregao.destinations.limit import PER_MINUTE_MIN, change_limit
 from pregao.domain.destination import PER_MINUTE_MAX
+from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.roles import Operator, name_of
 from pregao.edges.http.api.shapes import (
     COUNT,
@@ -39,6 +40,7 @@ class LimitChanges(Changes):
 
     max_per_minute: PerMinute = unset()
     is_enabled: bool = unset()
+    reason: Reason = ""
 
 
 class SlotsShown(Shown):

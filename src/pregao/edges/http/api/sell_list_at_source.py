@@ -14,6 +14,7 @@ from pydantic import Field
 from pregao.domain.facts import SellListConfigured
 from pregao.domain.position import PositionStatus
 from pregao.domain.sell_list import LIFETIME_HOURS_MAX, ByHand, SellListRule
+from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.asked_by_hand import (
     CLOSED_BY_HAND,
     LIST_CLEARED,
@@ -66,6 +67,7 @@ class ConfigAsked(ToldAtSource):
 
     enabled: bool = unset()
     lifetime_hours: int = unset()
+    reason: Reason = ""
 
 
 class CloseAsked(TokenAsked):
@@ -244,7 +246,9 @@ async def post_sell_list_config_at_source(body: ConfigAsked, desk: DeskGiven, wh
             is_cleaned=told.get("enabled", before.is_cleaned),
             lifetime_hours=told.get("lifetime_hours", before.lifetime_hours),
         )
-        await book.append([SellListConfigured(happened_at=desk.clock(), rule=rule, set_by=set_by)])
+        await book.append(
+            [SellListConfigured(happened_at=desk.clock(), rule=rule, set_by=set_by, reason=body.reason)]
+        )
 
 
 @routes.post("/admin/order/sell-individual", responses={**UNKNOWN, **UNREADABLE})

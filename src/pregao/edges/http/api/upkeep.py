@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from pregao.domain.upkeep import KEPT_DAYS_MIN, KEPT_POSITIONS_MIN, AlarmName, Severity
+from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.roles import Admin, Operator, name_of
 from pregao.edges.http.api.shapes import (
     COUNT,
@@ -33,6 +34,7 @@ class RetentionAsked(Changes):
 
     signal_days: Days = unset()
     metrics_days: Days = unset()
+    reason: Reason = ""
 
 
 class RetentionShown(Shown):
@@ -91,8 +93,10 @@ async def get_retention(desk: DeskGiven, _who: Operator) -> RetentionShown:
 async def change_retention(body: RetentionAsked, desk: DeskGiven, who: Admin) -> RetentionShown:
     """Change how long the desk remembers."""
     before = (await desk.upkeep.retention()).retention
-    asked = replace(before, **body.model_dump(exclude_unset=True))
-    await desk.upkeep.set_retention(asked, set_by=await name_of(who, desk=desk), now=desk.clock())
+    asked = replace(before, **body.model_dump(exclude_unset=True, exclude={"reason"}))
+    await desk.upkeep.set_retention(
+        asked, set_by=await name_of(who, desk=desk), reason=body.reason, now=desk.clock()
+    )
     return _shown(await desk.upkeep.retention())
 
 

@@ -77,6 +77,7 @@ PLACES = (
     Place("/console/operations", "Operations", "w", Role.OPERATOR),
     Place("/console/people", "People", "u", Role.ADMIN),
     Place("/console/audit", "Audit log", "d", Role.ADMIN),
+    Place("/console/settings", "Settings", "i", Role.ADMIN),
     Place("/console/me", "My account", "m"),
 )
 

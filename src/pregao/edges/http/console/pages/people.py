@@ -1,4 +1,4 @@
-"""People: what proves oneself and where one is signed in; for admins users, and who did what."""
+"""People: what proves oneself and where one is signed in; for admins users, who did what, and how the desk is set."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from pregao.domain.alert import AlertLevel
 from pregao.domain.user import Role
 from pregao.edges.http.api.auth import user_id_of
-from pregao.edges.http.api.shapes import DeskGiven
+from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.console.browsers import browser_of
 from pregao.edges.http.console.entrance import Seen
@@ -127,6 +128,30 @@ async def show_audit(
         "browser_of": browser_of,
     }
     return await show_page(request, "people/audit.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/settings")
+async def show_settings(
+    request: Request,
+    desk: DeskGiven,
+    who: Seen,
+    before: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+) -> Response:
+    """Show what holds for the whole desk, and who changed it, when, from what and why."""
+    needs(Role.ADMIN, who)
+    asked = asked_of(request)
+    lines = await desk.setting_changes.changes(setting=None, before=before, limit=ROWS + 1)
+    values = {
+        "asked": asked,
+        "lines": lines[:ROWS],
+        "following": str(lines[ROWS - 1].change_id) if len(lines) > ROWS else None,
+        "retention": (await desk.upkeep.retention()).retention,
+        "forwards": (await desk.forward_limits.limit()).limit,
+        "level": await desk.alerts.level(),
+        "levels": list(AlertLevel),
+        "sell_list": await desk.sell_list.rule() or desk.sell_list_rule,
+    }
+    return await show_page(request, "people/settings.html", values, desk=desk, who=who)
 
 
 def _email(line: UserLine) -> str:
