@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 
+import httpx
 import pytest
 
 from pregao.edges.candle_files.store import write_parquet
@@ -16,6 +18,7 @@ from pregao.research.backtests.trial import try_out
 from pregao.research.indicators import batch
 from pregao.research.strategies.shipped import get_strategy
 from tests.fresh_database import fresh_database
+from tests.journeys.test_console import FORM
 from tests.journeys.whole_desk import running_desk
 from tests.rooms.research.made import walk
 
@@ -192,3 +195,24 @@ class TestLab:
         assert [one["run_id"] for one in listed["items"]] == [failed["run_id"]]
         assert history["off"] in [one["run_id"] for one in older["items"]]
         assert failed["run_id"] not in [one["run_id"] for one in older["items"]]
+
+    async def test_pages_show_the_runs_the_curves_and_the_heat_map(self, desk, history):
+        run_id = await asked(desk, ONE)
+        await ended(desk, run_id)
+        await ended(desk, history["swept"])
+        origin = str(desk.client.base_url).rstrip("/")
+        async with httpx.AsyncClient(
+            base_url=origin, headers={"Origin": origin, "Accept-Language": "en"}, timeout=20
+        ) as browser:
+            assert (await browser.post("/console/first-run", data=FORM)).status_code == 303
+            listed = await browser.get("/console/lab")
+            run = await browser.get(f"/console/lab/{run_id}")
+            sweep = await browser.get(f"/console/lab/{history['swept']}")
+
+        assert f'href="/console/lab/{run_id}"' in listed.text
+        assert "called off" in listed.text
+        assert len(re.findall(r"data-chart=", run.text)) == 2
+        assert "Months, %" in run.text
+        assert "Best Sharpe ratio by stop_pct and period" in sweep.text
+        assert re.search(r'class="n (up|down)-4"', sweep.text)
+        assert "Ranked by Sharpe ratio" in sweep.text

@@ -15,6 +15,7 @@ PAGES = (
     "/console/positions",
     "/console/stops",
     "/console/performance",
+    "/console/lab",
     "/console/sell-all",
     "/console/bots",
     "/console/subscriptions",

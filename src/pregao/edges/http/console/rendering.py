@@ -68,6 +68,7 @@ PLACES = (
     Place("/console/positions", "Positions", "p"),
     Place("/console/stops", "Stops", "t"),
     Place("/console/performance", "Performance", "e"),
+    Place("/console/lab", "Lab", "r"),
     Place("/console/sell-all", "Sell all", "x", Role.TRADER),
     Place("/console/bots", "Bots", "b"),
     Place("/console/subscriptions", "Subscriptions", "f"),
