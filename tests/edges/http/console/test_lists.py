@@ -105,3 +105,23 @@ class TestOrders:
     @pytest.mark.parametrize("place", ["x", "WyJ4Il0", "é"])
     async def test_refuses_a_place_that_is_none(self, admin, place):
         assert (await admin.get("/console/orders", params={"before": place})).status_code == 422
+
+
+class TestAccounts:
+    async def test_are_searched_and_sorted(self, desk, admin):
+        for name in ("Bruno", "ana", "Clara"):
+            await desk.make_account(name)
+
+        usual = (await admin.get("/console/accounts")).text
+        found = (await admin.get("/console/accounts?q=AN")).text
+        back = (await admin.get("/console/accounts?sort=-name")).text
+        nobody = (await admin.get("/console/accounts?q=nobody")).text
+
+        names = re.compile(r'<a href="/console/accounts/\d+">(\w+)</a>')
+        assert [names.findall(page) for page in (usual, found, back, nobody)] == [
+            ["ana", "Bruno", "Clara"],
+            ["ana"],
+            ["Clara", "Bruno", "ana"],
+            [],
+        ]
+        assert "Nothing here is like that." in nobody
