@@ -36,6 +36,7 @@ PAGES_WITHOUT_MONEY = {
     "simulation/loop.py": "virtual seconds",
     "edges/paper/accounts.py": "ratios of leverage brackets, which the venue's own protocol tells as numbers",
     "edges/exchanges/binance/feed.py": "sizes of quotes, looked at for being more than none; prices are read as text",
+    "domain/strategy.py": "what strategies are set to: figures about candles, not one of them money",
     "edges/exchanges/binance/errors.py": "seconds to wait after each code, beside words about margin",
     "edges/exchanges/binance/limits.py": "shares of the weight of requests",
     "edges/http/api/metrics.py": "Prometheus knows nothing else",
