@@ -51,6 +51,7 @@ PROMISED = {
     127,  # models
     140,
     141,
+    142,
     143,
 }  # the bots, breakers, the kill switch, one audit stream
 NOT_YET: dict[int, str] = {}
