@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from pregao.domain.account import Account, Venue
 from pregao.domain.alert import Alert, AlertKind, AlertLevel, Channel, ChannelKind
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.deployment import Deployment
 from pregao.domain.facts import (
     AccountConfigured,
     ApprovalAnswered,
@@ -131,6 +132,20 @@ def strategy(number: int = 1, **changes) -> Strategy:
         "changed_at": NOON,
     }
     return Strategy(**{**given, **changes})
+
+
+def deployment(number: int = 1, **changes) -> Deployment:
+    given = {
+        "deployment_id": UUID(int=700 + number),
+        "bot_id": BOT_ID,
+        "strategy": "ema_cross",
+        "parameters": (),
+        "venue": Venue.PAPER,
+        "symbol": "LTCUSDT",
+        "timeframe": "1m",
+        "changed_by": "admin token",
+    }
+    return Deployment(**{**given, **changes})
 
 
 def listed(tickers, *, before=(), now: datetime = NOON, **changes) -> TickersListed:

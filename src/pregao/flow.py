@@ -21,7 +21,7 @@ from pregao.domain.facts import (
     ProtectionUnresolved, RetentionSet, ScreenerPaused, SellListConfigured, SignalAccepted, SignalPlanned,
     SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
-    StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
+    StrategyDeployed, StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
 )  # fmt: skip
 # isort: on
 
@@ -42,7 +42,8 @@ APART = True
 
 ENTRANCES: Facts = (
     UserConfigured, AccountConfigured, BotConfigured,          # somebody sets up the desk,
-    SubscriptionConfigured, BotForgotten, ActionTaken,         # and all they asked for is kept
+    SubscriptionConfigured, BotForgotten, StrategyDeployed,
+    ActionTaken,                                               # and all they asked for is kept
     DailyLossForgiven, TradingStateSet,                        # an operator forgives, halts, resumes
     FlattenStarted, FlattenAccountSeen, FlattenEnded,          # a desk, or a part of it, is sold out
     DatabaseCleared,                                           # or forgets what it did

@@ -22,6 +22,7 @@ class Tally:
     """Sums since they were last taken."""
 
     sums: defaultdict[Key, float] = field(default_factory=lambda: defaultdict(float))
+    gauges: dict[Key, float] = field(default_factory=dict)  # as they stand, for as long as the process lives
     lock: Lock = field(default_factory=Lock)  # a line may be logged in any thread
 
     def count(self, name: str, *labels: str, by: float = 1.0) -> None:
@@ -36,6 +37,13 @@ class Tally:
             self._add(f"{name}_bucket", (*labels, bound), 1.0)
             self._add(f"{name}_sum", labels, value)
             self._add(f"{name}_count", labels, 1.0)
+
+    def tell(self, name: str, *labels: str, value: float) -> None:
+        """Set a gauge."""
+        key = (name, tuple(label[:LABEL_CHARACTERS_MAX] for label in labels))
+        with self.lock:
+            if key in self.gauges or len(self.gauges) < KEYS_MAX:
+                self.gauges[key] = value
 
     def take(self) -> dict[Key, float]:
         """Give what was counted since the last time."""
@@ -60,3 +68,4 @@ OWN = Tally()
 
 count = OWN.count
 observe = OWN.observe
+tell = OWN.tell

@@ -36,12 +36,12 @@ NOT_FOLDED = {
     "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "HistoryImported", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
     "PositionGuarded",
-    "StrategyConfigured", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
+    "StrategyConfigured", "StrategyDeployed", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
     "RetentionSet", "PastForgotten", "HealthAlarmed", "MetricsReset", "DatabaseCleared", "BookedByHand", "SellListConfigured",
     "LabRunAsked", "LabRunEnded",
     "AlertRaised", "AlertAcknowledged", "AlertsMuted", "AlertsUnmuted", "ChannelConfigured", "ChannelForgotten", "AlertLevelSet",
 }  # fmt: skip
-"""Memory knows no people and what they are told, no jobs that sell out, and of the screener only its list; others change no state in PostgreSQL either."""
+"""Memory knows no people and what they are told, no jobs that sell out, no strategies that feed bots, and of the screener only its list; others change no state in PostgreSQL either."""
 
 
 async def put(journal, batch) -> bool:

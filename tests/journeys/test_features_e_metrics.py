@@ -8,6 +8,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
+from pregao.bootstrap.analyzer import serve_analyzer
 from pregao.bootstrap.jobs import serve_jobs
 from pregao.domain.figures import FIGURES, Kind, Told
 from pregao.edges.candle_files.store import write_parquet
@@ -21,6 +22,8 @@ from tests.rooms.research.made import walk
 
 SCRAPER = "words-of-the-scraper"
 SOON = 60.0  # the lab starts, loads and computes
+WATCHED = "LTCUSDT"
+LEG_STEPS = 12
 TROUBLE_ONLY = {
     "pregao_unguarded_total",  # nothing stands unguarded: tests/edges/postgres/test_figures.py
     "pregao_unguarded_seconds_total",
@@ -43,6 +46,16 @@ def _lines_are_counted():
     structlog.configure(processors=before)
 
 
+@contextlib.asynccontextmanager
+async def beside(serve, desk):
+    task = asyncio.create_task(serve(desk.settings))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.fixture
 async def site():
     async with scripted_destination() as site:
@@ -51,13 +64,32 @@ async def site():
 
 @pytest.fixture
 async def desk(database, tmp_path, site, _lines_are_counted):
-    async with running_desk(
-        database, tmp_path, paper=PAPER, metrics_token=SCRAPER, destinations_allowed=("127.0.0.1",)
-    ) as running:
-        jobs = asyncio.create_task(serve_jobs(running.settings))
+    async with (
+        running_desk(
+            database, tmp_path, paper=PAPER, metrics_token=SCRAPER, destinations_allowed=("127.0.0.1",)
+        ) as running,
+        beside(serve_jobs, running),
+    ):
         yield running
-        jobs.cancel()
-        await asyncio.gather(jobs, return_exceptions=True)
+
+
+async def strategy_deployed(desk):
+    """Have a strategy that crosses every few seconds feed a bot of its own, which nobody follows."""
+    bot = await desk.create_bot("Fed", takes_strategies=True)
+    asked = {
+        "strategy": "ema_cross",
+        "parameters": {"fast": 2, "slow": 3},
+        "symbol": WATCHED,
+        "timeframe": "1s",
+    }
+    body = {**asked, "bot_id": bot["bot_id"], "with_history": False}
+    await desk.ask("POST", "/api/v1/strategies/deployments", json=body)
+
+
+def zigzag(step):
+    """Go up for a while, then down for as long."""
+    within = step % (2 * LEG_STEPS)
+    return 100 + min(within, 2 * LEG_STEPS - within)
 
 
 async def scraped(desk):
@@ -111,6 +143,7 @@ class TestMetrics:
         await say(desk, bot, "buy")  # is held, so that its price is watched
         forwarder, _ = await forwarding_bot(desk, site)
         await forwarded(desk, forwarder, "AAPL", action="buy", price=101.5)
+        await strategy_deployed(desk)
         traded = await scraped(desk)
         counters = (await desk.ask("GET", "/api/v1/metrics"))["counters"]
         assert (counters["signals_received"], counters["signals_forwarded_success"]) == (4, 4)
@@ -119,14 +152,16 @@ class TestMetrics:
 
         wanted = {name for name, figure in FIGURES.items() if figure.told is not Told.NOBODY} - TROUBLE_ONLY
         missing, price = wanted - moved(traded), 3010
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SOON):
-                while missing:
-                    await asyncio.sleep(0.2)
-                    price += 1
-                    await set_price(desk, "ETHUSDT", str(price))
-                    families = await scraped(desk)
-                    missing -= moved(families)
+        async with beside(serve_analyzer, desk):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SOON):
+                    while missing:
+                        await asyncio.sleep(0.2)
+                        price += 1
+                        await set_price(desk, "ETHUSDT", str(price))
+                        await set_price(desk, WATCHED, str(zigzag(price)))
+                        families = await scraped(desk)
+                        missing -= moved(families)
         assert missing == set()
 
         unfed = {name for name, figure in FIGURES.items() if figure.told is Told.NOBODY}
@@ -142,11 +177,13 @@ class TestMetrics:
         assert value(traded, "pregao_destination_slots_left") == 59
         assert value(families, "deriv_bot_backtest_duration_seconds_count", method="run") == 1
         assert value(families, "deriv_bot_backtest_max_drawdown", strategy="ema_cross") > 0
+        told = (await desk.ask("GET", "/api/v1/signals", params={"limit": 1_000}))["items"]
+        own = [one for one in told if one["source"] == "strategy"]
         reset = await desk.client.post("/admin/metrics/reset", json={})
         after = await desk.ask("GET", "/api/v1/metrics")
         assert (reset.status_code, reset.content) == (204, b"")
         assert after["counters"]["signals_received"] == after["counters"]["signals_approved"] == 0
-        assert value(await scraped(desk), "pregao_signals_total", outcome="received") == 5
+        assert value(await scraped(desk), "pregao_signals_total", outcome="received") == 5 + len(own)
         assert json.dumps(after["gauges"]).count("webhook_") == 3
 
     async def test_f115_names_are_those_of_the_table_and_the_sources_22(self, desk):

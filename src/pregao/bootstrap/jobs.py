@@ -20,10 +20,12 @@ from pregao.domain.alert import AlertLevel
 from pregao.domain.clock import Clock
 from pregao.edges.ids import uuid7
 from pregao.edges.postgres.alert_work import PostgresTelling
+from pregao.edges.postgres.deployments import has_deployments
 from pregao.edges.postgres.figures import PostgresTally, keep_rolling
 from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.state import set_wanted
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
 from pregao.views.upkeep import Forgotten
@@ -53,6 +55,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))
             tasks.create_task(_tell(settings, journal=journal, lease=lease, clock=clock))
+            tasks.create_task(_want_analyzer(settings, journal=journal))
             tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(keep_lab(settings, journal=journal))
     finally:
@@ -112,6 +115,14 @@ async def _deliver(settings: Settings, *, journal: Journal, lease: Lease, clock:
     await _until_there_is("alert_channels", journal)
     alerting = importlib.import_module("pregao.bootstrap.alerting")
     await alerting.serve_delivery(settings, journal=journal, lease=lease, clock=clock)
+
+
+async def _want_analyzer(settings: Settings, *, journal: Journal) -> None:
+    """Have the supervisor of this machine run the analyzer while a strategy feeds a bot."""
+    while True:
+        with contextlib.suppress(*AWAY):
+            set_wanted(settings.state_dir, "analyzer", wanted=await has_deployments(journal.pool))
+        await asyncio.sleep(HOLD_SECONDS)
 
 
 async def _until_there_is(table: str, journal: Journal) -> None:

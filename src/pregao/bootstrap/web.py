@@ -44,6 +44,7 @@ from pregao.edges.postgres.by_hand import PostgresPositionBooks, PostgresSellLis
 from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.deployments import PostgresDeployments
 from pregao.edges.postgres.destinations import BELL as DESTINATIONS
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.doorbell import Doorbell
@@ -141,6 +142,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
+        deployments=PostgresDeployments(journal.pool),
         activity=PostgresActivity(journal.pool),
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),

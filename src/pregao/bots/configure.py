@@ -26,6 +26,7 @@ CHANGEABLE = frozenset(
         "signals_per_minute_max", "approval", "approval_seconds", "approval_price_move_pct", "allowed_symbols",
         "trading_hours", "cooldown_seconds", "max_entries_per_day", "global_max_daily_loss_usd", "global_max_positions",
         "same_side", "opposite_side", "symbols", "guard", "policy", "risk", "model_filter",
+        "takes_strategies",
     },
 )  # fmt: skip
 """What may change once a bot exists: its address stands in other people's alerts, its secret is rotated."""

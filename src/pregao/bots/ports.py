@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.deployment import Deployment
 from pregao.domain.facts import Fact
 
 
@@ -37,6 +38,14 @@ class BotBook(Protocol):
 
     async def find_subscription_of(self, account_id: int, *, bot_id: UUID) -> Subscription | None:
         """Give the account's subscription to the bot, a canceled one too, and keep others from changing it."""
+        ...
+
+    async def find_deployment(self, deployment_id: UUID) -> Deployment | None:
+        """Give the deployment, and keep others from changing it meanwhile; a removed one too."""
+        ...
+
+    async def deployments_of(self, bot_id: UUID) -> Sequence[Deployment]:
+        """Give what feeds a bot, removed ones left out."""
         ...
 
     async def find_account(self, account_id: int) -> Account | None:

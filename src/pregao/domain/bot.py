@@ -198,6 +198,7 @@ class Bot:
     policy: Policy = Policy.ANY
     risk: RiskRules = NO_RULES  # of each subscriber
     model_filter: ModelFilter | None = None
+    takes_strategies: bool = False  # signals of the desk's own strategies, with their stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ class Instruction:
     said which position it means, else None. ``send_before`` binds entries only: later they are denied.
     ``subscription_id`` limits it to one subscription; only the desk itself asks that.
     ``risk`` sizes an entry in place of the subscription's margin: a trade by hand.
+    ``stop_percent`` and ``target_percent`` are a strategy's own, from the entry, in place of the settings'; None leaves these.
     ``was_entry`` is a close that an entry became because a check stopped it: what it goes against is closed where the
     subscription's rule for the other side is not to ignore it.
     """
@@ -101,3 +102,5 @@ class Instruction:
     subscription_id: UUID | None = None
     was_entry: bool = False
     risk: Risked | None = None
+    stop_percent: Decimal | None = None
+    target_percent: Decimal | None = None

@@ -60,12 +60,12 @@ def candles_of_trades(
 class CandleMaker:
     """Makes candles of trades as they come; a candle is finished when a trade of a later one comes."""
 
-    __slots__ = ("_close", "_end_ms", "_frame_ms", "_high", "_low", "_open", "_quantities")
+    __slots__ = ("_close", "_end_ms", "_frame_ms", "_high", "_low", "_open", "_quantities", "_start_ms")
 
     def __init__(self, timeframe: Timeframe) -> None:
         """Make candles of this length."""
         self._frame_ms = timeframe.ms
-        self._end_ms = 0
+        self._start_ms = self._end_ms = 0
         self._open = self._high = self._low = self._close = 0.0
         self._quantities: list[float] = []
 
@@ -79,11 +79,12 @@ class CandleMaker:
             return None
         if traded_at_ms >= self._end_ms:
             finished = self.current
-            self._end_ms = traded_at_ms - traded_at_ms % self._frame_ms + self._frame_ms
+            self._start_ms = traded_at_ms - traded_at_ms % self._frame_ms
+            self._end_ms = self._start_ms + self._frame_ms
             self._open = self._high = self._low = self._close = price
             self._quantities = [quantity]
             return finished
-        if traded_at_ms < self._end_ms - self._frame_ms:
+        if traded_at_ms < self._start_ms:
             raise CandlesUnusableError(
                 f"TRADES_NOT_IN_ORDER: traded_at_ms={traded_at_ms}. It came too late for its candle."
             )
@@ -93,13 +94,21 @@ class CandleMaker:
         self._quantities.append(quantity)
         return None
 
+    def end(self, *, until_ms: int) -> Candle | None:
+        """Give the candle that ended at this time or before, though no later trade has come; it takes no more trades."""
+        if self._end_ms > until_ms:
+            return None
+        finished = self.current
+        self._start_ms = self._end_ms
+        return finished
+
     @property
     def current(self) -> Candle | None:
-        """The candle as far as it is made; None before the first trade."""
-        if not self._end_ms:
+        """The candle as far as it is made; None before the first trade, and after the candle was ended."""
+        if self._start_ms == self._end_ms:
             return None
         return Candle(
-            opened_at_ms=self._end_ms - self._frame_ms,
+            opened_at_ms=self._start_ms,
             open=self._open,
             high=self._high,
             low=self._low,

@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.bot import Subscription
+from pregao.domain.deployment import Deployment
 from pregao.domain.facts import Fact, SignalAccepted, SignalReceived
 from pregao.domain.money import to_text
 from pregao.domain.order import Side
 from pregao.domain.sell_list import ByHand
 from pregao.domain.signal import Action, Instruction, Risked
+from pregao.signals.accept import accept_one, read_body
+from pregao.signals.ports import Arrival
 
 SOURCE = "desk"
+STRATEGY = "strategy"
 
 
 def close_now(
@@ -113,6 +119,55 @@ def trade_by_hand(
         address=source_address,
         now=now,
     )
+
+
+def said_by_strategy(
+    deployment: Deployment,
+    *,
+    signal_id: UUID,
+    action: str,
+    price: Decimal,
+    closed_at: datetime,
+    confidence: Decimal | None,
+    stop_percent: Decimal | None,
+    target_percent: Decimal | None,
+    now: datetime,
+    age_seconds_max: int,
+) -> Arrival:
+    """
+    Give what a strategy asks at the close of a candle, as an alert that is read like any other.
+
+    The same candle and action make the same key, so an analyzer that begins anew sends each once. An entry that comes too
+    late is refused, a close is not. Its stop and target, percent from the entry, go with the entry.
+    """
+    body: dict[str, object] = {
+        "action": action,
+        "ticker": deployment.symbol,
+        "price": to_text(price),
+        "timenow": closed_at.isoformat(),
+        "strategy": deployment.label,
+        "deployment_id": str(deployment.deployment_id),
+    }
+    told = {"confidence": confidence, "stop_percent": stop_percent, "target_percent": target_percent}
+    body |= {name: to_text(value) for name, value in told.items() if value is not None}
+    received = SignalReceived(
+        happened_at=now,
+        signal_id=signal_id,
+        bot_id=deployment.bot_id,
+        body=json.dumps(body).encode(),
+        content_type="application/json",
+        source=STRATEGY,
+        source_address=str(deployment.deployment_id),
+        dedupe_key=f"strategy:{deployment.deployment_id}:{closed_at.isoformat()}:{action}",
+        is_explicit_id=True,
+    )
+    outcome = accept_one(received, read_body, now=now, age_seconds_max=age_seconds_max)
+    if isinstance(outcome, SignalAccepted) and outcome.instruction.action is Action.ENTER:
+        instruction = replace(
+            outcome.instruction, stop_percent=stop_percent, target_percent=target_percent, not_used=()
+        )
+        outcome = replace(outcome, instruction=instruction)
+    return Arrival(received, outcome)
 
 
 def _taken(

@@ -46,6 +46,16 @@ def said_by_hand(asked: Asked, risk: Risked) -> Asked:
     return Asked(rule=replace(asked.rule, stop=stop, targets=targets), is_required=True)
 
 
+def said_by_strategy(asked: Asked, *, stop_percent: Decimal | None, target_percent: Decimal | None) -> Asked:
+    """Give what guards a strategy's position: the stop and target it says in place of the settings', and what else they ask."""
+    rule = asked.rule
+    if stop_percent is not None:
+        rule = replace(rule, stop=Level(method=Method.PERCENT, value=stop_percent))
+    if target_percent is not None:
+        rule = replace(rule, targets=(TargetRule(level=Level(method=Method.PERCENT, value=target_percent)),))
+    return Asked(rule=rule, is_required=asked.is_required or stop_percent is not None)
+
+
 def _percent(value: Decimal) -> Level | None:
     return Level(method=Method.PERCENT, value=value) if value > ZERO else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pregao.edges.processes.state import set_wanted
 from tests.edges.processes.conftest import free_port, is_running, python, wait_for
 
 ANSWERS_WITH_ITS_PID = """
@@ -222,3 +223,23 @@ class TestDatabase:
 
         assert second.role("postgres")["pid"]
         assert time.monotonic() - began < 15
+
+
+class TestOnDemand:
+    def test_runs_a_role_while_it_is_wanted(self, start_desk, state_dir):
+        """The analyzer is there only where a strategy feeds a bot."""
+        asked = {**role("analyzer", SLEEPS), "on_demand": True}
+        desk = start_desk(roles=[role("trader", SLEEPS), asked])
+        desk.wait_until_running()
+
+        def pids():
+            return {one["role"]: one["pid"] for one in desk.page()["processes"]}
+
+        first = pids()
+        set_wanted(state_dir, "analyzer", wanted=True)
+        wait_for(lambda: is_running(pids().get("analyzer") or 0))
+        set_wanted(state_dir, "analyzer", wanted=False)
+        wait_for(lambda: "analyzer" not in pids())
+
+        assert "analyzer" not in first
+        assert pids() == first

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.deployment import Deployment, DeploymentStatus
 from pregao.domain.facts import (
     AccountConfigured,
     BotConfigured,
     DailyLossForgiven,
     Fact,
+    StrategyDeployed,
     SubscriptionConfigured,
 )
 
@@ -23,6 +25,7 @@ class MemoryBook:
     accounts: dict[int, Account] = field(default_factory=dict)
     signaled: set[UUID] = field(default_factory=set)
     changed: dict[UUID, datetime] = field(default_factory=dict)
+    deployments: dict[UUID, Deployment] = field(default_factory=dict)
     losses: dict[tuple[UUID, date, str], Decimal] = field(default_factory=dict)
 
     async def find_bot(self, bot_id):
@@ -49,6 +52,13 @@ class MemoryBook:
             (one for one in await self.subscriptions_of(bot_id) if one.account_id == account_id), None
         )
 
+    async def find_deployment(self, deployment_id):
+        return self.deployments.get(deployment_id)
+
+    async def deployments_of(self, bot_id):
+        standing = [one for one in self.deployments.values() if one.status is not DeploymentStatus.REMOVED]
+        return sorted((one for one in standing if one.bot_id == bot_id), key=lambda one: one.deployment_id)
+
     async def find_account(self, account_id):
         return self.accounts.get(account_id)
 
@@ -70,6 +80,8 @@ class MemoryBook:
                 self.changed[bot.bot_id] = fact.happened_at
             case SubscriptionConfigured(subscription=subscription):
                 self.subscriptions[subscription.subscription_id] = subscription
+            case StrategyDeployed(deployment=deployment):
+                self.deployments[deployment.deployment_id] = deployment
             case AccountConfigured(account=account):
                 self.accounts[account.account_id] = account
             case DailyLossForgiven(subscription_id=whose, day=day, symbol=symbol, amount_usd=amount):

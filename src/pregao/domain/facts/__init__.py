@@ -38,6 +38,7 @@ from pregao.domain.facts.stops import (
 from pregao.domain.facts.screener import (
     BuyReprocessed, ScreenerPaused, StrategyConfigured, StrategyForgotten, TickersListed,
 )  # fmt: skip
+from pregao.domain.facts.deployments import StrategyDeployed
 from pregao.domain.facts.destinations import ForwardLimitSet
 from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
 from pregao.domain.facts.figures import MetricsReset
@@ -50,8 +51,8 @@ from pregao.domain.facts.alerts import (
 FACTS: dict[str, type[Fact]] = {
     fact.__name__: fact
     for fact in (
-        UserConfigured, AccountConfigured, BotConfigured, SubscriptionConfigured, BotForgotten, ActionTaken,
-        TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded, DatabaseCleared, SellListConfigured,
+        UserConfigured, AccountConfigured, BotConfigured, SubscriptionConfigured, BotForgotten, StrategyDeployed,
+        ActionTaken, TradingStateSet, FlattenStarted, FlattenAccountSeen, FlattenEnded, DatabaseCleared, SellListConfigured,
         DeliveryTurnedAway, SignalReceived, SignalRepeated, SignalAccepted, SignalRefused,
         DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
         SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,

@@ -31,6 +31,7 @@ GROUPS = {
     "position": "positions",
     "alerts": "alerts",
     "screener": "screener",
+    "strategy": "strategies",
     "destination": "destinations",
     "metrics": "metrics",
     "stops": "stops",
@@ -113,7 +114,9 @@ def up() -> None:
 
 
 @app.command()
-def serve(role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs, paper or lab.")]) -> None:
+def serve(
+    role: Annotated[str, typer.Argument(help="web, trader, monitor, jobs, paper, lab or analyzer.")],
+) -> None:
     """Run one role alone, on this machine or on any that shares the database."""
     from pregao.edges.processes.serving import serve as serve_role
 

@@ -67,6 +67,7 @@ def create(
     risk: rules.Risk = None,
     model_filter: rules.ModelFilter = None,
     policy: rules.Policy = None,
+    takes_strategies: rules.TakesStrategies = None,
     as_json: Json = False,
 ) -> None:
     """Create a bot; its secret is printed this once."""
@@ -94,6 +95,7 @@ def create(
         "same_side": same_side,
         "opposite_side": opposite_side,
         "policy": policy,
+        "takes_strategies": takes_strategies,
     }
     bot = call(
         "POST",
@@ -141,6 +143,7 @@ def change(
     risk: rules.Risk = None,
     model_filter: rules.ModelFilter = None,
     policy: rules.Policy = None,
+    takes_strategies: rules.TakesStrategies = None,
     as_json: Json = False,
 ) -> None:
     """Change what is named and leave the rest."""
@@ -167,6 +170,7 @@ def change(
         "same_side": same_side,
         "opposite_side": opposite_side,
         "policy": policy,
+        "takes_strategies": takes_strategies,
     }
     changed = call(
         "PATCH",

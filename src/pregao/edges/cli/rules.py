@@ -106,6 +106,12 @@ SameSide: TypeAlias = Annotated[
 Policy: TypeAlias = Annotated[
     str | None, typer.Option(help="any, or screener: enter only what is on its list.")
 ]
+TakesStrategies: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--takes-strategies/--no-strategies", help="Whether strategies deployed on this desk may feed it."
+    ),
+]
 OppositeSide: TypeAlias = Annotated[
     str | None, typer.Option(help="On a position of the other side: reverse, close or ignore.")
 ]

@@ -40,6 +40,7 @@ from pregao.views.backups import Backups
 from pregao.views.bars import Bars
 from pregao.views.breakers import BreakerStates
 from pregao.views.configured import Configured
+from pregao.views.deployments import Deployments
 from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
 from pregao.views.figures import CounterBooks, Figures
@@ -102,6 +103,7 @@ class Desk:
     vault: Vault
     credentials: CredentialStore
     configured: Configured
+    deployments: Deployments
     activity: Activity
     approvals: Approvals
     receipts: Receipts

@@ -11,6 +11,7 @@ import asyncpg
 from pregao.bots.configure import path_taken
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.deployment import Deployment
 from pregao.domain.facts import BotConfigured, Fact, SignalAccepted
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
@@ -107,6 +108,19 @@ class PostgresBotBook:
             bot_id,
         )
         return None if row is None else to_value(row, Subscription)
+
+    async def find_deployment(self, deployment_id: UUID) -> Deployment | None:
+        row = await self._connection.fetchrow(
+            "SELECT * FROM deployments WHERE deployment_id = $1 FOR NO KEY UPDATE", deployment_id
+        )
+        return None if row is None else to_value(row, Deployment)
+
+    async def deployments_of(self, bot_id: UUID) -> Sequence[Deployment]:
+        rows = await self._connection.fetch(
+            "SELECT * FROM deployments WHERE bot_id = $1 AND status <> 'removed' ORDER BY deployment_id",
+            bot_id,
+        )
+        return to_values(rows, Deployment)
 
     async def find_account(self, account_id: int) -> Account | None:
         row = await self._connection.fetchrow(

@@ -27,6 +27,7 @@ KEPT_TABLES = frozenset(
         "accounts",
         "bots",
         "subscriptions",
+        "deployments",
         "admin_actions",
         "trading_states",
         "foreign_positions",
@@ -52,7 +53,7 @@ UNTOUCHED = frozenset(
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
         "tally_cursors", "process_gauges", "predictions", "second_factors", "recovery_codes", "half_logins",
         "lab_questions",
-        "alert_cursor", "alert_conditions",
+        "alert_cursor", "alert_conditions", "deployment_bars",
     }
 )  # fmt: skip
 """Neither: what proves people and accounts, whose turn it is, and how much was asked of others lately."""

@@ -149,8 +149,9 @@ class PostgresTally:
         now = self._monotonic()
         rates = self._rates(taken, seconds=max(now - self._told_at, 0.001))
         self._told_at = now
-        if rates:
-            await self._pool.execute(TELL_GAUGES, self._worker_id, *_columns(rates))
+        gauges = self._tally.gauges | rates
+        if gauges:
+            await self._pool.execute(TELL_GAUGES, self._worker_id, *_columns(gauges))
             self._rated = {key for key, value in rates.items() if value}
 
     def _rates(self, taken: Mapping[Key, float], *, seconds: float) -> dict[Key, float]:

@@ -16,7 +16,7 @@ from pregao.domain.stop import Stop
 from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_value
 from pregao.orders.ports import Member
-from pregao.stops.asked import asked_of, said_by_hand
+from pregao.stops.asked import asked_of, said_by_hand, said_by_strategy
 from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
 
 STANDING = [status.value for status in sorted(MAY_TRADE)]
@@ -89,6 +89,7 @@ async def read_guards(
     members = await members_of({one.subscription_id for one in bare}) if bare else {}
     bots = {bot_id: await bot_of(bot_id) for bot_id in {one.bot_id for one in bare}}
     risks = await _risks(connection, bare, bots=bots)
+    levels = await _levels(connection, bare, bots=bots)
     guards = {}
     for one in positions:
         known = found[one.position_id]
@@ -99,6 +100,8 @@ async def read_guards(
             member, risk = members[one.subscription_id], risks.get(one.signal_id)
             asked = asked_of(bots[one.bot_id], member.subscription, symbol=one.symbol)
             asked = asked if risk is None else said_by_hand(asked, risk)
+            if one.signal_id in levels:
+                asked = said_by_strategy(asked, **levels[one.signal_id])
             venue = member.account.venue
             known = _Found(is_entering=known.is_entering)  # nothing else is there before a stop is
         guards[one.position_id] = Guard(
@@ -129,6 +132,21 @@ async def _risks(
         "SELECT * FROM trades_by_hand WHERE signal_id = ANY($1::uuid[])", sorted(by_hand)
     )
     return {row["signal_id"]: to_value(row, Risked) for row in rows}
+
+
+async def _levels(
+    connection: Connection, positions: Sequence[Position], *, bots: Mapping[UUID, Bot]
+) -> dict[UUID, dict[str, Any]]:
+    """Give the stops and targets that strategies say of positions that are to be armed, by the signal that opened them."""
+    fed = [one.signal_id for one in positions if bots[one.bot_id].takes_strategies]
+    if not fed:
+        return {}
+    rows = await connection.fetch(
+        "SELECT signal_id, stop_percent, target_percent FROM signals WHERE signal_id = ANY($1::uuid[])",
+        sorted(fed),
+    )
+    names = ("stop_percent", "target_percent")
+    return {row["signal_id"]: {name: row[name] for name in names} for row in rows}
 
 
 async def read_armed(connection: Connection, position_ids: Sequence[int]) -> dict[int, ArmedStop]:

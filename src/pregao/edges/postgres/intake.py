@@ -44,9 +44,10 @@ WITH new AS MATERIALIZED (
             signal_id uuid, bot_id uuid, happened_at timestamptz, dedupe_key text, is_explicit_id boolean,
             body text, content_type text, source text, source_address text),
         jsonb_to_recordset($2::jsonb) AS (happened_at timestamptz, code text, reason text),
-        jsonb_to_recordset($3::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[])
+        jsonb_to_recordset($3::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[],
+                                          stop_percent numeric, target_percent numeric)
     ) AS new (received, outcome, signal_id, bot_id, received_at, dedupe_key, is_explicit_id, body, content_type, source,
-              source_address, read_at, code, reason, action, symbol, side, price, not_used)
+              source_address, read_at, code, reason, action, symbol, side, price, not_used, stop_percent, target_percent)
 ), claimed AS (
     INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
     SELECT bot_id, dedupe_key, signal_id, received_at, is_explicit_id FROM new ORDER BY bot_id, dedupe_key
@@ -60,11 +61,11 @@ WITH new AS MATERIALIZED (
     WHERE (SELECT count(*) FROM claimed) > 0 AND signal_id IN (SELECT signal_id FROM claimed)
 ), signal AS (
     INSERT INTO signals (signal_id, bot_id, status, received_at, body, content_type, source, source_address,
-                         read_at, action, symbol, side, price, not_used, code, reason,
+                         read_at, action, symbol, side, price, not_used, stop_percent, target_percent, code, reason,
                          settled_at, accounts, orders, orders_live)
     SELECT signal_id, bot_id, CASE WHEN code IS NULL THEN 'accepted' ELSE 'refused' END, received_at,
            decode(body, 'base64'), content_type, source, source_address,
-           read_at, action, symbol, side, price, coalesce(not_used, '{}'), code, reason,
+           read_at, action, symbol, side, price, coalesce(not_used, '{}'), stop_percent, target_percent, code, reason,
            CASE WHEN code IS NOT NULL THEN read_at END, CASE WHEN code IS NOT NULL THEN 0 END,
            CASE WHEN code IS NOT NULL THEN 0 END, CASE WHEN code IS NOT NULL THEN 0 END
     FROM first

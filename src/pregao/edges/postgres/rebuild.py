@@ -20,6 +20,7 @@ STATE_TABLES = {
     "accounts": (),
     "bots": (),
     "subscriptions": (),
+    "deployments": (),
     "admin_actions": (),
     "trading_states": (),
     "flattens": (),

@@ -23,6 +23,7 @@ ROLES = {
     "monitor": "pregao.bootstrap.monitor:serve_monitor",
     "paper": "pregao.bootstrap.paper:serve_paper",
     "lab": "pregao.bootstrap.lab:serve_lab",
+    "analyzer": "pregao.bootstrap.analyzer:serve_analyzer",
 }
 TELL_SECONDS = 1.0  # between two looks for failures to be told
 TELL_SECONDS_MAX = (

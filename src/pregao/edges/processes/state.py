@@ -126,3 +126,18 @@ def find_listening(state_dir: Path) -> tuple[str, int] | None:
         page = json.loads((state_dir / "processes.json").read_text())
         return str(page["host"]), int(page["port"])
     return None
+
+
+def is_wanted(state_dir: Path, role: str) -> bool:
+    """Say whether somebody wants a role that is not always there."""
+    return (state_dir / "wanted" / role).exists()
+
+
+def set_wanted(state_dir: Path, role: str, *, wanted: bool) -> None:
+    """Say whether a role that is not always there is wanted; the supervisor looks every second."""
+    path = state_dir / "wanted" / role
+    if wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    else:
+        path.unlink(missing_ok=True)

@@ -22,19 +22,25 @@ from pregao.edges.processes.child import BACKOFF_SECONDS, Child, die_with_parent
 from pregao.edges.processes.lines import JsonLines
 from pregao.edges.processes.postgres import STOP_SIGNALS, EmbeddedPostgres
 from pregao.edges.processes.sockets import LISTEN_FD, listen, listen_near
-from pregao.edges.processes.state import StartError, lock_state, write_processes
+from pregao.edges.processes.state import StartError, is_wanted, lock_state, write_processes
 
 MIGRATION_TEXT_MAX = 4000  # characters that are kept of what the migrations said: the end of a traceback
+DEMAND_SECONDS = 1.0
 MODULE = "pregao.edges.processes.supervisor"
 
 
 @dataclass(frozen=True)
 class Role:
-    """A process to keep: its name, its command, and the socket it serves (`web`, `paper` or none)."""
+    """
+    A process to keep: its name, its command, and the socket it serves (`web`, `paper` or none).
+
+    One that is ``on_demand`` runs only while `edges/processes/state.py` says that it is wanted.
+    """
 
     name: str
     command: list[str]
     socket: str | None = None
+    on_demand: bool = False
 
 
 def own_command(*arguments: str) -> list[str]:
@@ -48,6 +54,7 @@ def desk_roles() -> list[Role]:
         Role("trader", own_command("serve", "trader")),
         Role("jobs", own_command("serve", "jobs")),
         Role("monitor", own_command("serve", "monitor")),
+        Role("analyzer", own_command("serve", "analyzer"), on_demand=True),
         Role("web", own_command("serve", "web"), socket="web"),
     ]
 
@@ -105,6 +112,7 @@ class _Desk:
         self._state_dir = state_dir
         self._stage = "sockets"
         self._children: list[Child] = []
+        self._on_demand: dict[str, Child] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._environment = {**os.environ, "PREGAO_STATE_DIR": plan.state_dir}
         self._log = self._open_log("supervisor")
@@ -122,7 +130,7 @@ class _Desk:
                 starting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await starting
-            await stopping
+            await self._follow_demand(stopping)
         except StartError as error:
             self._log.say("supervisor.start.failed", level="error", stage=self._stage, reason=str(error))
             self._changed()
@@ -142,9 +150,32 @@ class _Desk:
         await self._migrate()
         self._enter("roles")
         for role in plan.roles:
-            if not (role.socket == "paper" and plan.paper_url):
+            if not (role.on_demand or (role.socket == "paper" and plan.paper_url)):
                 await self._start_role(role)
         self._enter("running")
+
+    async def _follow_demand(self, stopping: asyncio.Task[Any]) -> None:
+        """Start and stop the roles that are not always there as they are wanted, until the desk is to stop."""
+        while not stopping.done():
+            for role in self._plan.roles:
+                if role.on_demand and is_wanted(self._state_dir, role.name) != (role.name in self._on_demand):
+                    await self._turn(role)
+            await asyncio.wait([stopping], timeout=DEMAND_SECONDS)
+
+    async def _turn(self, role: Role) -> None:
+        child = self._on_demand.pop(role.name, None)
+        if child is not None:
+            await child.stop()
+            self._children.remove(child)
+            self._changed()
+            return
+        try:
+            await self._start_role(role)
+        except OSError as error:
+            self._log.say("supervisor.role.start_failed", role=role.name, reason=str(error))
+            self._children.pop()
+        else:
+            self._on_demand[role.name] = self._children[-1]
 
     async def _stop(self) -> None:
         failed = self._stage != "running"

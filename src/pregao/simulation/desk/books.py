@@ -10,7 +10,7 @@ from uuid import UUID
 from pregao.decisions.checks import goes_against
 from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, SubscriptionStatus
+from pregao.domain.bot import Bot, Subscription, SubscriptionStatus
 from pregao.domain.facts import DecisionApproved, OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
@@ -43,7 +43,7 @@ from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.months import months_over
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
-from pregao.stops.asked import asked_of
+from pregao.stops.asked import asked_of, said_by_strategy
 from pregao.stops.limits import TenantLimits, limits_of
 from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
 
@@ -519,6 +519,14 @@ class MemoryBooks:
     async def guards(self, positions: Sequence[Position]) -> dict[int, Guard]:
         return {one.position_id: self._guard(one) for one in positions}
 
+    def _asked(self, position: Position, subscription: Subscription) -> Asked:
+        state = self._state
+        asked = asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol)
+        signal = state.signals.get(position.signal_id)
+        if signal is None or not state.bots[position.bot_id].takes_strategies:
+            return asked
+        return said_by_strategy(asked, stop_percent=signal.stop_percent, target_percent=signal.target_percent)
+
     def _guard(self, position: Position) -> Guard:
         state, number = self._state, position.position_id
         stop = state.stops.get(number)
@@ -531,7 +539,7 @@ class MemoryBooks:
         subscription = state.subscriptions[position.subscription_id]
         return Guard(
             armed=None if stop is None else stop.armed,
-            asked=asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol)
+            asked=self._asked(position, subscription)
             if stop is None
             else Asked(rule=stop.armed.stop.rule, is_required=stop.armed.is_required),
             venue=state.accounts[subscription.account_id].venue,

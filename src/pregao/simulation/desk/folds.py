@@ -132,6 +132,8 @@ def _(state: State, fact: facts.SignalAccepted) -> None:
         side=asked.side,
         price=asked.price,
         not_used=asked.not_used,
+        stop_percent=asked.stop_percent,
+        target_percent=asked.target_percent,
     )
 
 

@@ -54,6 +54,8 @@ class SignalRow:
     side: Side | None = None
     price: Decimal | None = None
     not_used: tuple[str, ...] = ()
+    stop_percent: Decimal | None = None
+    target_percent: Decimal | None = None
     code: str | None = None
     reason: str | None = None
     verdicts: tuple[Verdict, ...] | None = None

@@ -37,6 +37,7 @@ from pregao.edges.postgres.by_hand import PostgresPositionBooks, PostgresSellLis
 from pregao.edges.postgres.clear import PostgresClearBooks
 from pregao.edges.postgres.configured import PostgresConfigured
 from pregao.edges.postgres.credentials import PostgresCredentials
+from pregao.edges.postgres.deployments import PostgresDeployments
 from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLimitBooks
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures
@@ -276,6 +277,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         vault=vault,
         credentials=PostgresCredentials(journal.pool, vault=vault),
         configured=PostgresConfigured(journal.pool),
+        deployments=PostgresDeployments(journal.pool),
         activity=PostgresActivity(journal.pool),
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),

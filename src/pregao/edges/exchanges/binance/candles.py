@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
@@ -17,14 +18,12 @@ from pregao.market.ports import CandleSource
 from pregao.views.bars import BARS_MAX, Bar, Window
 
 WEIGHTS = ((99, 1), (499, 2), (1_000, 5), (1_500, 10))  # up to so many candles: what the question weighs
-OPENED, OPEN, HIGH, LOW, CLOSE, CLOSED = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    6,
+OPENED, OPEN, HIGH, LOW, CLOSE, VOLUME, CLOSED = range(
+    7
 )  # where a row has what; its last millisecond ends a candle
+
+WholeCandle: TypeAlias = tuple[int, str, str, str, str, str]
+"""Opening time in milliseconds, open, high, low, close and volume, as the venue writes them."""
 
 _rows = msgspec.json.Decoder(list[list[int | str]])
 
@@ -41,6 +40,19 @@ class BinanceCandles(CandleSource):
         parameters: dict[str, Value] = {"symbol": symbol, "interval": timeframe.value, "limit": limit}
         closed = partial(_closed, now_ms=self._exchange.venue_now_ms())
         return await self._exchange.rest.public(_call(limit), parameters, translate=closed)
+
+    async def whole(
+        self, symbol: str, *, interval: str, since_ms: int | None, limit: int
+    ) -> list[WholeCandle]:
+        """Give the closed ones of the latest ``limit`` candles, or the first so many since then, oldest first."""
+        parameters: dict[str, Value] = {"symbol": symbol, "interval": interval, "limit": limit}
+        if since_ms is not None:
+            parameters["startTime"] = since_ms
+        now_ms = self._exchange.venue_now_ms()
+        call = replace(_call(limit), importance=Importance.REST, is_on_an_orders_way=False)
+        return await self._exchange.rest.public(
+            call, parameters, translate=lambda body: _whole(body, now_ms=now_ms)
+        )
 
 
 class BinanceBars:
@@ -90,6 +102,12 @@ def _bars(body: bytes) -> list[Bar]:
         )
         for row in _rows.decode(body)
     ]
+
+
+def _whole(body: bytes, *, now_ms: int) -> list[WholeCandle]:
+    rows = [row for row in _rows.decode(body) if int(row[CLOSED]) < now_ms]
+    texts = [(int(row[OPENED]), [str(row[at]) for at in (OPEN, HIGH, LOW, CLOSE, VOLUME)]) for row in rows]
+    return [(opened, *told) for opened, told in texts]  # type: ignore[misc]  # five there are
 
 
 def _closed(body: bytes, *, now_ms: int) -> list[Candle]:

@@ -142,6 +142,7 @@ class NewBot(Asked):
     same_side: SameSide = default_of(Bot, "same_side")
     opposite_side: OppositeSide = default_of(Bot, "opposite_side")
     policy: Policy = default_of(Bot, "policy")
+    takes_strategies: bool = default_of(Bot, "takes_strategies")
     symbols: SymbolRows = default_of(Bot, "symbols")
     guard: GuardAsked = GuardAsked()
     risk: Annotated[RiskAsked, Field(description="Of each subscriber, unless it has its own.")] = RiskAsked()
@@ -175,6 +176,7 @@ class BotChanges(Changes):
     same_side: SameSide = unset()
     opposite_side: OppositeSide = unset()
     policy: Policy = unset()
+    takes_strategies: bool = unset()
     symbols: SymbolRows = unset()
     guard: GuardAsked = unset()
     risk: RiskAsked = unset()
@@ -211,6 +213,7 @@ class BotShown(Shown):
     same_side: SameSide
     opposite_side: OppositeSide
     policy: Policy
+    takes_strategies: bool
     symbols: tuple[SymbolShown, ...]
     guard: GuardShown
     risk: RiskShown

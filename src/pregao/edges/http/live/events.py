@@ -226,6 +226,9 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.SubscriptionConfigured: _event("subscription", "settings", OWNER,
                                          "subscription.subscription_id subscription.bot_id subscription.account_id "
                                          "subscription.status"),
+    facts.StrategyDeployed: _event("deployment", "settings", STAFF,
+                                   "deployment.deployment_id deployment.bot_id deployment.strategy deployment.symbol "
+                                   "deployment.timeframe deployment.status"),
     facts.SellListConfigured: _event("sell_list", "settings", STAFF, "rule.is_cleaned rule.lifetime_hours set_by"),
     facts.MetricsReset:     _event("metrics", "health", STAFF, "counted set_by", what="reset"),
     facts.ForwardLimitSet:  _event("forward_limit", "settings", STAFF, "max_per_minute is_enabled set_by"),

@@ -13,6 +13,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     alerts,
     by_hand,
     configured,
+    deployments,
     destinations,
     figures,
     flattens,
