@@ -26,7 +26,7 @@ TEMPLATES = sorted((HOME / "templates").rglob("*.html"))
 
 
 def said_on_pages() -> set[str]:
-    said = set(WORDS) | {place.title for place in PLACES}
+    said = set(WORDS) | {text for place in PLACES for text in (place.title, place.group)}
     said |= {text for one in MESSAGES for text in (one.name, one.says)}
     for page in TEMPLATES:
         with page.open("rb") as file:

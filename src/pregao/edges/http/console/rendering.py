@@ -57,29 +57,30 @@ class Place:
     path: str
     title: str
     key: str
+    group: str
     role: Role = Role.VIEWER  # the least that sees it
 
 
 PLACES = (
-    Place("/admin", "Overview", "v"),
-    Place("/console/signals", "Signals", "s"),
-    Place("/console/approvals", "Approvals", "a", Role.OPERATOR),
-    Place("/console/orders", "Orders", "o"),
-    Place("/console/positions", "Positions", "p"),
-    Place("/console/stops", "Stops", "t"),
-    Place("/console/performance", "Performance", "e"),
-    Place("/console/lab", "Lab", "r"),
-    Place("/console/sell-all", "Sell all", "x", Role.TRADER),
-    Place("/console/bots", "Bots", "b"),
-    Place("/console/subscriptions", "Subscriptions", "f"),
-    Place("/console/accounts", "Accounts", "c"),
-    Place("/console/alerts", "Alerts", "l"),
-    Place("/console/screener", "Screener", "n", Role.OPERATOR),
-    Place("/console/operations", "Operations", "w", Role.OPERATOR),
-    Place("/console/people", "People", "u", Role.ADMIN),
-    Place("/console/audit", "Audit log", "d", Role.ADMIN),
-    Place("/console/settings", "Settings", "i", Role.ADMIN),
-    Place("/console/me", "My account", "m"),
+    Place("/admin", "Overview", "v", "What happens"),
+    Place("/console/signals", "Signals", "s", "What happens"),
+    Place("/console/approvals", "Approvals", "a", "What happens", Role.OPERATOR),
+    Place("/console/orders", "Orders", "o", "What happens"),
+    Place("/console/positions", "Positions", "p", "What happens"),
+    Place("/console/stops", "Stops", "t", "What happens"),
+    Place("/console/performance", "Performance", "e", "What happens"),
+    Place("/console/sell-all", "Sell all", "x", "What happens", Role.TRADER),
+    Place("/console/bots", "Bots", "b", "Who trades"),
+    Place("/console/subscriptions", "Subscriptions", "f", "Who trades"),
+    Place("/console/accounts", "Accounts", "c", "Who trades"),
+    Place("/console/screener", "Screener", "n", "Who trades", Role.OPERATOR),
+    Place("/console/lab", "Lab", "r", "Who trades"),
+    Place("/console/alerts", "Alerts", "l", "The desk"),
+    Place("/console/operations", "Operations", "w", "The desk", Role.OPERATOR),
+    Place("/console/people", "People", "u", "The desk", Role.ADMIN),
+    Place("/console/audit", "Audit log", "d", "The desk", Role.ADMIN),
+    Place("/console/settings", "Settings", "i", "The desk", Role.ADMIN),
+    Place("/console/me", "My account", "m", "The desk"),
 )
 
 
