@@ -26,6 +26,7 @@ SIMPLE = {
     str: st.text(max_size=20),
     int: st.integers(min_value=-(2**63), max_value=2**63 - 1),
     bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),  # what a strategy is set to; never money
     bytes: st.binary(max_size=40),
     Decimal: decimals,
     datetime: instants,

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from math import isinf
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ from pregao.trading.trouble import AWAY
 
 ROLE = "analyzer"
 LEASE = "analyzer"
+MODELS = "models"  # in the state folder
 LOOK_SECONDS = 1.0  # for what was deployed, paused, removed
 AWAY_SECONDS = 1.0
 PAGE = 1_500  # candles; a venue gives no more at once
@@ -71,7 +73,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
                 clock=clock,
                 age_seconds_max=int(settings.signal_age_seconds_max),
             ),
-            judges=LateJudges(compute, sender=sender),
+            judges=LateJudges(compute, sender=sender, models=settings.state_dir / MODELS),
             venue_now_ms=lambda venue: sender.exchanges[venue].venue_now_ms(),
             monotonic=time.monotonic,
         )
@@ -241,19 +243,27 @@ class StrategyDesk:
 class LateJudges:
     """The port ``Judges``; what computes is loaded with the first question."""
 
-    def __init__(self, compute: Callable[..., Any], *, sender: Sender) -> None:
-        """Compute in other processes."""
+    def __init__(self, compute: Callable[..., Any], *, sender: Sender, models: Path) -> None:
+        """Compute in other processes, which read models from a folder."""
         self._compute = compute
         self._sender = sender
+        self._models = models
         self._judging: Judges | None = None
 
     async def judge(self, deployment: Deployment, candles: Sequence[Candle]) -> Opinion:
         if self._judging is None:
             judge = importlib.import_module("pregao.research.analyzer.judge")
             self._judging = judge.Judging(
-                self._compute, breaker=self._sender.breakers.get("ml_predictor"), find_predictors=None
+                self._compute,
+                breaker=self._sender.breakers.get("ml_predictor"),
+                find_predictors=partial(find_predictors, self._models),
             )
         return await self._judging.judge(deployment, candles)
+
+
+def find_predictors(folder: Path) -> Any:
+    """Give the models of a folder; called in the process that asks them, where their libraries are loaded."""
+    return importlib.import_module("pregao.edges.model_files.store").ModelFolder(folder)
 
 
 @asynccontextmanager

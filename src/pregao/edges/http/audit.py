@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
@@ -56,9 +56,7 @@ class Audit:
         self._strangers = Strangers()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        is_asked = scope["type"] == "http" and (scope["path"].startswith(CLOSED) or scope["path"] in DOORS)
-        is_reading = scope["method"] in SAFE_METHODS or scope["path"].endswith(CHECKS)
-        if not is_asked or (is_reading and not _takes_away(scope)):
+        if not _is_asked(scope) or (_is_reading(scope) and not _takes_away(scope)):
             await self._app(scope, receive, send)
             return
         answer = _Answer(send, written=lambda status, body: self._write(scope, status, body, began=began))
@@ -184,6 +182,14 @@ class _Answer:
                 await self._send(one)
             return
         await self._send(message)
+
+
+def _is_asked(scope: Mapping[str, Any]) -> bool:
+    return scope["type"] == "http" and (scope["path"].startswith(CLOSED) or scope["path"] in DOORS)
+
+
+def _is_reading(scope: Mapping[str, Any]) -> bool:
+    return scope["method"] in SAFE_METHODS or scope["path"].endswith(CHECKS)
 
 
 def _takes_away(scope: MutableMapping[str, Any]) -> bool:
