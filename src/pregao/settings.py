@@ -15,6 +15,7 @@ from typing import Literal
 from pregao.environment import Secret, SettingError, read_settings, setting
 
 ENV_FILE = "env"  # in the state folder
+MODELS_FOLDER = "models"  # there, too
 MASTER_KEY_BYTES = 32  # AES-256
 PAPER_PORT_PREFERRED = 8001  # the next one to SERVER_PORT's default
 
@@ -256,6 +257,11 @@ class Settings(MasterKeySettings):
         Secret(""),
         "PREGAO_LAB_CACHE_URL",
         "Redis that shares what the research lab computed; empty uses none.",
+    )
+    model_candles_url: str = setting(
+        "",
+        "PREGAO_MODEL_CANDLES_URL",
+        "Venue whose candles the models that filter entries are shown; empty: Binance.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
         "INFO", "LOG_LEVEL", "Least severity that is logged."

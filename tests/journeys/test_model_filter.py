@@ -5,16 +5,22 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
+from pregao.bootstrap.models import ask_models
 from pregao.domain.order import Side
 from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
 from pregao.domain.signal import Action
 from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.cli import models
+from pregao.edges.model_files.foretell import Foretelling
+from pregao.edges.model_files.store import ModelFolder
 from pregao.edges.postgres.predictions import entries_filtered, find_foretold, keep_foretold, models_wanted
 from tests.builders import bot, configured, instruction
+from tests.edges.model_files.test_foretell import Venue
+from tests.edges.model_files.test_store import trained
 from tests.journeys.conftest import now
 from tests.journeys.test_limits_of_decisions import decide_apart
 from tests.rooms.research.made import candles_of
@@ -94,6 +100,26 @@ class TestCommands:
         }  # fmt: skip
         assert lines["denied"]["won_pct"] == 100.0
         assert nobody.stderr.startswith("BOT_UNKNOWN: bot=nobody")
+
+    async def test_has_what_its_model_said_when_the_process_of_models_has_asked(self, desk, tmp_path):
+        venue, folder = Venue(), ModelFolder(tmp_path / "models")
+        folder.keep("btc_1h", trained(), now=now())
+        await desk.put(configured(bots=[bot(model_filter=ModelFilter(model="btc_1h"))], now=now()))
+        heard = []
+
+        with httpx.Client(transport=venue, base_url="http://venue") as client:
+            foretelling = Foretelling(
+                folder=folder, client=client, sleep=lambda seconds: None, now=lambda: venue.now
+            )
+            told = await ask_models(foretelling, database_url=desk.dsn, heard=heard.append)
+            again = await ask_models(foretelling, database_url=desk.dsn, heard=heard.append)
+
+        [said] = told
+        found = await find_foretold(
+            desk.journal.pool, "btc_1h", said.foretold.symbol, now=said.foretold.bar_at
+        )
+        assert (again, heard) == ([], [said])
+        assert (found.direction, found.bar_at) == (said.foretold.direction, said.foretold.bar_at)
 
     async def test_says_which_wanted_model_is_missing(self, desk, tmp_path):
         await desk.put(configured(bots=[bot(model_filter=ModelFilter(model="btc_1h"))], now=now()))

@@ -37,14 +37,13 @@ from pregao.research.analyzer.watch import Watch
 from pregao.research.analyzer.wishes import Act, Wish
 from pregao.research.strategies.live import Opinion
 from pregao.research.ticks import Candle
-from pregao.settings import Settings
+from pregao.settings import MODELS_FOLDER, Settings
 from pregao.signals.own import said_by_strategy
 from pregao.signals.ports import StoreAway
 from pregao.trading.trouble import AWAY
 
 ROLE = "analyzer"
 LEASE = "analyzer"
-MODELS = "models"  # in the state folder
 LOOK_SECONDS = 1.0  # for what was deployed, paused, removed
 AWAY_SECONDS = 1.0
 PAGE = 1_500  # candles; a venue gives no more at once
@@ -73,7 +72,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
                 clock=clock,
                 age_seconds_max=int(settings.signal_age_seconds_max),
             ),
-            judges=LateJudges(compute, sender=sender, models=settings.state_dir / MODELS),
+            judges=LateJudges(compute, sender=sender, models=settings.state_dir / MODELS_FOLDER),
             venue_now_ms=lambda venue: sender.exchanges[venue].venue_now_ms(),
             monotonic=time.monotonic,
         )

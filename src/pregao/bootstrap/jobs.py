@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import importlib
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -23,6 +25,7 @@ from pregao.edges.postgres.alert_work import PostgresTelling
 from pregao.edges.postgres.deployments import has_deployments
 from pregao.edges.postgres.figures import PostgresTally, keep_rolling
 from pregao.edges.postgres.journal import Journal, open_journal
+from pregao.edges.postgres.predictions import models_wanted
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.edges.processes.state import set_wanted
@@ -55,7 +58,8 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(_look_after(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(clean_sell_list(settings, journal=journal, clock=clock))
             tasks.create_task(_tell(settings, journal=journal, lease=lease, clock=clock))
-            tasks.create_task(_want_analyzer(settings, journal=journal))
+            tasks.create_task(_want(settings, "analyzer", when=partial(has_deployments, journal.pool)))
+            tasks.create_task(_want(settings, "models", when=partial(models_wanted, journal.pool)))
             tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(keep_lab(settings, journal=journal))
     finally:
@@ -117,11 +121,11 @@ async def _deliver(settings: Settings, *, journal: Journal, lease: Lease, clock:
     await alerting.serve_delivery(settings, journal=journal, lease=lease, clock=clock)
 
 
-async def _want_analyzer(settings: Settings, *, journal: Journal) -> None:
-    """Have the supervisor of this machine run the analyzer while a strategy feeds a bot."""
+async def _want(settings: Settings, role: str, *, when: Callable[[], Awaitable[object]]) -> None:
+    """Have the supervisor of this machine run a role while there is something for it to do."""
     while True:
         with contextlib.suppress(*AWAY):
-            set_wanted(settings.state_dir, "analyzer", wanted=await has_deployments(journal.pool))
+            set_wanted(settings.state_dir, role, wanted=bool(await when()))
         await asyncio.sleep(HOLD_SECONDS)
 
 

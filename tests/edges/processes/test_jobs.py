@@ -2,16 +2,19 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from pregao.bootstrap.jobs import serve_jobs
-from pregao.domain.facts import StrategyConfigured
+from pregao.domain.facts import BotConfigured, StrategyConfigured
+from pregao.domain.prediction import ModelFilter
 from pregao.domain.screener import Source
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.screener import PostgresScreener
-from tests.builders import NOON, strategy, told
+from pregao.edges.processes.state import is_wanted
+from tests.builders import NOON, bot, strategy, told
 from tests.edges.screeners.scripted_finviz import scripted_finviz, small_page
 
 SOON = 20.0
@@ -68,6 +71,25 @@ class TestJobs:
             found = await made(journal, source=Source.FILE, address="mine.txt")
 
         assert found == ["TSLA", "AAPL"]
+
+    async def test_want_the_process_of_models_while_one_filters_a_bots_entries(
+        self, database, journal, tmp_path
+    ):
+        async def until_wanted(*, wanted):
+            async with asyncio.timeout(30):
+                while is_wanted(tmp_path, "models") is not wanted:
+                    await asyncio.sleep(0.05)
+
+        filtered = bot(model_filter=ModelFilter(model="btc_1h"))
+        async with serving(database, tmp_path):
+            assert is_wanted(tmp_path, "models") is False
+            async with journal.transaction() as transaction:
+                await transaction.append([BotConfigured(happened_at=NOON, bot=filtered)])
+            await until_wanted(wanted=True)
+            async with journal.transaction() as transaction:
+                unfiltered = replace(filtered, model_filter=None)
+                await transaction.append([BotConfigured(happened_at=NOON, bot=unfiltered)])
+            await until_wanted(wanted=False)
 
     async def test_ask_a_venue_what_is_traded_most(self, database, journal, tmp_path):
         server = PaperServer(PaperSettings(port=0, state_dir=tmp_path / "paper", simulate_seed=7))

@@ -1,11 +1,13 @@
 """`pregao model`: teach models, say what they are worth, ask them."""
 
 import asyncio
+import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -256,27 +258,21 @@ async def _watch(url: str | None, *, interval: float, once: bool, as_json: bool)
 
     from pregao.edges.exchanges.binance.addresses import LIVE
     from pregao.edges.model_files.foretell import Foretelling
-    from pregao.edges.postgres.predictions import keep_foretold, models_wanted
 
+    models = importlib.import_module("pregao.bootstrap.models")  # an upper floor, named as the roles are
     away = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-    with httpx.Client(base_url=url or LIVE.rest) as client:
+    with httpx.Client(base_url=url or _settings().model_candles_url or LIVE.rest) as client:
         foretelling = Foretelling(
             folder=_folder(), client=client, sleep=time.sleep, now=lambda: datetime.now(UTC)
         )
         while True:
-            troubles = 0
             try:
-                connection = await asyncpg.connect(_database_url(), server_settings={"search_path": "pregao"})
-                try:
-                    for said in foretelling.ask(await models_wanted(connection)):
-                        troubles += not said.foretold
-                        if said.foretold is not None:
-                            await keep_foretold(connection, said.foretold)
-                        _say(said, as_json=as_json)
-                finally:
-                    await connection.close()
+                told = await models.ask_models(
+                    foretelling, database_url=_database_url(), heard=partial(_say, as_json=as_json)
+                )
+                troubles = sum(not said.foretold for said in told)
             except away as error:
-                troubles += 1
+                troubles = 1
                 typer.echo(f"DATABASE_AWAY: problem={type(error).__name__}. Asking again.", err=True)
             if once:
                 return troubles
@@ -369,8 +365,9 @@ def _say(said: "Said", *, as_json: bool) -> None:
 
 def _folder() -> "ModelFolder":
     from pregao.edges.model_files.store import ModelFolder
+    from pregao.settings import MODELS_FOLDER
 
-    return ModelFolder(_settings().state_dir / "models")
+    return ModelFolder(_settings().state_dir / MODELS_FOLDER)
 
 
 @contextmanager

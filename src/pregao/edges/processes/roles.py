@@ -24,6 +24,7 @@ ROLES = {
     "paper": "pregao.bootstrap.paper:serve_paper",
     "lab": "pregao.bootstrap.lab:serve_lab",
     "analyzer": "pregao.bootstrap.analyzer:serve_analyzer",
+    "models": "pregao.bootstrap.models:serve_models",
 }
 TELL_SECONDS = 1.0  # between two looks for failures to be told
 TELL_SECONDS_MAX = (

@@ -55,6 +55,7 @@ def desk_roles() -> list[Role]:
         Role("jobs", own_command("serve", "jobs")),
         Role("monitor", own_command("serve", "monitor")),
         Role("analyzer", own_command("serve", "analyzer"), on_demand=True),
+        Role("models", own_command("serve", "models"), on_demand=True),
         Role("web", own_command("serve", "web"), socket="web"),
     ]
 
