@@ -33,6 +33,7 @@ TROUBLE_ONLY = {
     "pregao_screener_failures",  # the list is made: tests/edges/http/api/test_screener.py
     "pregao_queue_depth",  # nothing has to wait: tests/edges/http/api/test_health.py
     "pregao_journal_lag_seconds",  # all is counted by the scrape itself, unless somebody still writes
+    "deriv_bot_model_accuracy",  # a signal may come wrong: tests/rooms/research/test_watch.py
     "deriv_bot_win_rate",  # a trade may be lost: tests/edges/postgres/test_figures.py
 }
 """Shown by a desk that is well, and 0; that they move is shown where the trouble is made."""

@@ -38,15 +38,16 @@ async def watch(desk):
 
 
 async def lose(desk, pnl: str, *, number: int, account_id: int = 1, ago: timedelta = timedelta(0)) -> None:
-    """Have a position close with this result."""
+    """Have a position close with this result; the desk itself will not come to its number."""
+    position_id = 900 + number
     order = planned(
         account_id,
         order_id=f"p{number}",
         client_order_id=f"p{number}1",
-        position_id=number,
+        position_id=position_id,
         subscription_id=UUID(int=account_id),
     )
-    position = held("1", price="100", position_id=number, account_id=account_id)
+    position = held("1", price="100", position_id=position_id, account_id=account_id)
     ended = closed(position, at=desk.exchange.clock() - ago, pnl=pnl)
     await desk.put([order, PositionChanged(happened_at=NOON, position=ended)])
 

@@ -164,7 +164,7 @@ async def note_check(connection: asyncpg.Pool, account_id: int, *, agrees: bool)
     await connection.execute(
         """
         INSERT INTO account_checks (account_id, due_at, checked_at, agreed_at)
-        VALUES ($1, clock_timestamp() + $3, clock_timestamp(), CASE WHEN $2 THEN clock_timestamp() END)
+        VALUES ($1, statement_timestamp() + $3, statement_timestamp(), CASE WHEN $2 THEN statement_timestamp() END)
         ON CONFLICT (account_id) DO UPDATE
         SET checked_at = excluded.checked_at, agreed_at = coalesce(excluded.agreed_at, account_checks.agreed_at),
             unreconciled_since = CASE WHEN NOT account_checks.must_compare THEN account_checks.unreconciled_since END,
