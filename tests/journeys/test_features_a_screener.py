@@ -156,6 +156,10 @@ class TestABotThatFollowsIt:
 
         async with jobs(desk):  # another process: what the first has seen is in the database
             await refreshed(desk, site, "BTCUSDT", "ETHUSDT")
+            async with asyncio.timeout(30):  # it must be decided while the ticker is listed
+                while not (again := (await desk.ask("GET", f"{SCREENER}/reprocessed"))["items"]):
+                    await asyncio.sleep(0.05)
+            await desk.receipt(again[0]["again_as"])
             for on_it in (["ETHUSDT"], ["BTCUSDT"], ["ETHUSDT"]):
                 await refreshed(desk, site, *on_it)
             [tried] = (await desk.ask("GET", f"{SCREENER}/reprocessed"))["items"]
