@@ -1,7 +1,9 @@
 """
 What a subscription may lose, hold and aim for, in shares of its capital (spec E7); what is not set is not asked.
 
-Amounts are in the account's margin asset, percentages in percent of ``capital_usd``.
+Amounts are in the account's margin asset, percentages in percent of ``capital_usd``. The system this replaces had three losses
+in a row, 5 % a day, 10 % a week, 15 % from the highest, 10 % in one position and 1.5 of gain for risk; here a rule is off
+until somebody sets it.
 """
 
 from collections.abc import Sequence
@@ -10,14 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from pregao.domain.money import HUNDRED, ZERO, to_text
-
-CONSECUTIVE_LOSSES_MAX = 3
-DAILY_LOSS_PCT_MAX = Decimal(5)
-WEEKLY_LOSS_PCT_MAX = Decimal(10)
-DRAWDOWN_PCT_MAX = Decimal(15)
-POSITION_PCT_MAX = Decimal(10)
-REWARD_TO_RISK_MIN = Decimal("1.5")
-"""What the system this replaces had for each; here a rule is off until somebody sets it."""
 
 SHOWN_STEP = Decimal("0.0001")  # of a percentage, in a reason
 

@@ -43,6 +43,7 @@ from pregao.edges.http.api.shapes import (
     default_of,
     page_of,
 )
+from pregao.edges.http.api.strategies import StrategyShown
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
@@ -152,25 +153,6 @@ class ResultShown(Shown):
 
     run: RunShown
     result: dict[str, Any] | None
-
-
-class ParameterShown(Shown):
-    """A number a strategy can be given."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    step: float
-    meaning: str
-
-
-class StrategyShown(Shown):
-    """A strategy and what can be set."""
-
-    name: str
-    meaning: str
-    parameters: list[ParameterShown]
 
 
 class StrategiesShown(Shown):
