@@ -21,6 +21,7 @@ from pregao.edges.processes.postgres import (
     EmbeddedPostgres,
     Owner,
     copied_binaries,
+    root_home,
     wheel_binaries,
 )
 from tests.edges.processes.conftest import is_running, wait_for
@@ -182,6 +183,20 @@ class TestEmbeddedPostgres:
             assert owner.communicate("")[0].strip() == "ended 0"
         finally:
             shutil.rmtree(folder)
+
+
+class TestRootHome:
+    @pytest.mark.skipif(
+        os.geteuid() != 0, reason="only a desk of root keeps its rows outside its state folder"
+    )
+    def test_lets_the_server_in_on_the_first_start_under_a_strict_umask(self, tmp_path):
+        strict = os.umask(0o077)  # as the supervisor's is
+        try:
+            home, owner = root_home(tmp_path, below=tmp_path / "lib" / "pregao")
+        finally:
+            os.umask(strict)
+        assert stat.S_IMODE(home.parent.stat().st_mode) == 0o755
+        assert (stat.S_IMODE(home.stat().st_mode), home.stat().st_uid) == (0o700, owner.uid)
 
 
 class TestLines:

@@ -258,8 +258,12 @@ def wheel_binaries() -> Path:
     )
 
 
-def root_home(state_dir: Path) -> tuple[Path, Owner]:
-    """Find or make the folder of a server started by root; its owner is whom the server runs as."""
+def root_home(state_dir: Path, *, below: Path = ROOT_HOME) -> tuple[Path, Owner]:
+    """
+    Find or make the folder of a server started by root; its owner is whom the server runs as.
+
+    The folders of all desks stand `below` one that everybody may enter, whatever our umask is.
+    """
     marker = state_dir / "postgres.home"
     by_user = state_dir / "postgres"
     if by_user.exists() and (uid := by_user.stat().st_uid) != 0:
@@ -274,8 +278,9 @@ def root_home(state_dir: Path) -> tuple[Path, Owner]:
     owner = unprivileged_owner()
     # The random part keeps a new state folder at an old place from meeting the old rows with new keys.
     place = hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:12]
-    home = ROOT_HOME / f"{place}-{secrets.token_hex(3)}"
-    ROOT_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+    home = below / f"{place}-{secrets.token_hex(3)}"
+    below.mkdir(parents=True, exist_ok=True)
+    below.chmod(0o755)  # `mkdir` asks the umask, and the supervisor's keeps everybody out
     home.mkdir(mode=0o700)
     os.chown(home, owner.uid, owner.gid)
     replace_text(marker, f"{home}\n")
