@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from pregao.domain.alert import Alert, AlertKind, AlertLevel, Channel, Mute
+from pregao.views.sorting import NEWEST_FIRST, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,16 @@ class AlertLine:
     acknowledged_by: str | None
     deliveries: Sequence[DeliveryLine]
 
+    @property
+    def kind(self) -> str:
+        """Give what it is about."""
+        return self.alert.kind
+
+    @property
+    def title(self) -> str:
+        """Give what it says in short."""
+        return self.alert.title
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLine:
@@ -58,9 +69,10 @@ class Alerts(Protocol):
         kind: AlertKind | None,
         is_acknowledged: bool | None,
         before: UUID | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[AlertLine]:
-        """Give the latest alerts of a level and worse, the last first."""
+        """Give alerts of a level and worse, the last first unless the shape says otherwise."""
         ...
 
     async def find_alert(self, alert_id: UUID, *, owner: UUID | None) -> AlertLine | None:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.views.sorting import NEWEST_FIRST, OLDEST_FIRST, Shape
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalLine:
@@ -37,14 +39,16 @@ class ApprovalLine:
 class Approvals(Protocol):
     """Where they are fetched; ``after`` is the last of the page before."""
 
-    async def pending(self, *, bot_id: UUID | None, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
-        """Give what waits for a person, oldest first."""
+    async def pending(
+        self, *, bot_id: UUID | None, after: UUID | None, shape: Shape = OLDEST_FIRST, limit: int
+    ) -> Sequence[ApprovalLine]:
+        """Give what waits for a person, what was asked first before all unless the shape sorts by a field."""
         ...
 
     async def answered(
-        self, *, bot_id: UUID | None, after: UUID | None, limit: int
+        self, *, bot_id: UUID | None, after: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
     ) -> Sequence[ApprovalLine]:
-        """Give what a person or the clock has answered, the latest signal first."""
+        """Give what a person or the clock has answered, the latest signal first unless the shape says otherwise."""
         ...
 
     async def find_approval(self, signal_id: UUID) -> ApprovalLine | None:

@@ -11,6 +11,7 @@ from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.money import ZERO
 from pregao.domain.preflight import Light
+from pregao.views.sorting import OLDEST_FIRST, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,16 @@ class BotLine:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def name(self) -> str:
+        """Give what it is called."""
+        return self.bot.name
+
+    @property
+    def status(self) -> str:
+        """Give whether it takes entries."""
+        return self.bot.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionLine:
@@ -33,6 +44,21 @@ class SubscriptionLine:
     account: Account
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def account_name(self) -> str:
+        """Give what its account is called."""
+        return self.account.name
+
+    @property
+    def bot_name(self) -> str:
+        """Give what its bot is called."""
+        return self.bot.name
+
+    @property
+    def status(self) -> str:
+        """Give whether it takes entries."""
+        return self.subscription.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +81,34 @@ class AccountLine:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def name(self) -> str:
+        """Give what it is called."""
+        return self.account.name
+
+    @property
+    def venue(self) -> str:
+        """Give where it trades."""
+        return self.account.venue
+
 
 class Configured(Protocol):
     """
-    Where they are fetched. Lists are ordered by id; ``after`` is the last id of the page before.
+    Where they are fetched. Lists are ordered by id unless a shape says otherwise; ``after`` is the last id of the page before.
 
     Of subscriptions and accounts only ``owner``'s are found; None finds everybody's. Bots are the desk's.
     """
 
     async def bots(
-        self, *, status: str | None, market_type: str | None, after: UUID | None, limit: int
+        self,
+        *,
+        status: str | None,
+        market_type: str | None,
+        after: UUID | None,
+        shape: Shape = OLDEST_FIRST,
+        limit: int,
     ) -> Sequence[BotLine]:
-        """Give bots, oldest first."""
+        """Give bots."""
         ...
 
     async def find_bot(self, bot_id: UUID) -> BotLine | None:
@@ -81,9 +123,10 @@ class Configured(Protocol):
         account_id: int | None,
         status: str | None,
         after: UUID | None,
+        shape: Shape = OLDEST_FIRST,
         limit: int,
     ) -> Sequence[SubscriptionLine]:
-        """Give subscriptions, oldest first."""
+        """Give subscriptions."""
         ...
 
     async def find_subscription(
@@ -97,9 +140,15 @@ class Configured(Protocol):
         ...
 
     async def accounts(
-        self, *, owner: UUID | None, is_active: bool | None, after: int | None, limit: int
+        self,
+        *,
+        owner: UUID | None,
+        is_active: bool | None,
+        after: int | None,
+        shape: Shape = OLDEST_FIRST,
+        limit: int,
     ) -> Sequence[AccountLine]:
-        """Give accounts, oldest first."""
+        """Give accounts."""
         ...
 
     async def find_account(self, account_id: int, *, owner: UUID | None) -> AccountLine | None:

@@ -1,12 +1,16 @@
 """What the lab was asked, how far it is, and what came of it; and questions that are answered at once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
 from pregao.domain.lab import LabRun, Topic
+from pregao.views.sorting import NEWEST_FIRST, Shape
+
+FIGURE = re.compile(r"-?[0-9]{1,30}([.][0-9]{1,30})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,32 @@ class LabLine:
         """Whether the lab has begun with it."""
         return self.run.ended_at is None and self.starts > 0
 
+    @property
+    def symbol(self) -> str:
+        """Give what it was tried on."""
+        return self.run.symbol
+
+    @property
+    def status(self) -> str:
+        """Give whether it is over."""
+        return self.run.status
+
+    @property
+    def sharpe(self) -> Decimal | None:
+        """Give the best one's Sharpe ratio, where it has one."""
+        return figure_of(self.figures, "sharpe")
+
+    @property
+    def return_pct(self) -> Decimal | None:
+        """Give what the best one brought, where that is known."""
+        return figure_of(self.figures, "return_pct")
+
+
+def figure_of(figures: Mapping[str, str], name: str) -> Decimal | None:
+    """Give one figure; None where it is none, or no number."""
+    told = figures.get(name, "")
+    return Decimal(told) if FIGURE.fullmatch(told) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabAnswer:
@@ -39,9 +69,9 @@ class LabRuns(Protocol):
     """Where they are fetched, and the lab is asked."""
 
     async def runs(
-        self, *, owner: UUID | None, after: tuple[datetime, UUID] | None, limit: int
+        self, *, owner: UUID | None, after: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
     ) -> Sequence[LabLine]:
-        """Give the newest runs; ``after`` is the last of the page before."""
+        """Give the newest runs unless the shape says otherwise; ``after`` is the last of the page before."""
         ...
 
     async def find_run(self, run_id: UUID, *, owner: UUID | None) -> LabLine | None:

@@ -20,6 +20,7 @@ class Shape:
 
 
 NEWEST_FIRST = Shape()
+OLDEST_FIRST = Shape(is_descending=False)
 
 SIGNAL_FIELDS: Mapping[str, type] = {
     "bot_name": str,
@@ -44,6 +45,30 @@ POSITION_FIELDS: Mapping[str, type] = {
     "realized_pnl": Decimal,
     "opened_at": datetime,
     "closed_at": datetime,
+}
+BOT_FIELDS: Mapping[str, type] = {
+    "name": str,
+    "status": str,
+    "active_subscriptions": Decimal,
+    "last_signal_at": datetime,
+}
+SUBSCRIPTION_FIELDS: Mapping[str, type] = {"account_name": str, "bot_name": str, "status": str}
+ACCOUNT_FIELDS: Mapping[str, type] = {"name": str, "venue": str, "light": str, "light_checked_at": datetime}
+USER_FIELDS: Mapping[str, type] = {
+    "name": str,
+    "email": str,
+    "role": str,
+    "accounts": Decimal,
+    "last_login_at": datetime,
+}
+ALERT_FIELDS: Mapping[str, type] = {"kind": str, "title": str, "acknowledged_at": datetime}
+LAB_FIELDS: Mapping[str, type] = {"symbol": str, "status": str, "sharpe": Decimal, "return_pct": Decimal}
+APPROVAL_FIELDS: Mapping[str, type] = {
+    "bot_name": str,
+    "symbol": str,
+    "expires_at": datetime,
+    "answered_at": datetime,
+    "answered_by": str,
 }
 """The fields that the lines of each list can be sorted by, and what their values are."""
 

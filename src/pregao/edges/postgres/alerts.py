@@ -18,7 +18,9 @@ from pregao.domain.facts import Fact
 from pregao.edges.postgres.credentials import keep
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.views.alerts import AlertLine, ChannelLine, DeliveryLine
+from pregao.views.sorting import ALERT_FIELDS, NEWEST_FIRST, Shape
 
 BELL = "alerts"
 CHANGE_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(7234029, hashtext(coalesce($1::uuid::text, '')))"
@@ -32,12 +34,11 @@ LET_BE = """
 UPDATE alert_deliveries SET status = 'failed', code = 'CHANNEL_FORGOTTEN', reason = 'The channel was deleted.'
 WHERE channel_id = $1 AND status = 'due'
 """
-# $1 whose, $2 levels, $3 kind, $4 acknowledged, $5 before, $6 how many
+# $1 whose, $2 levels, $3 kind, $4 acknowledged
 ALERTS = """
 SELECT * FROM alerts
 WHERE user_id IS NOT DISTINCT FROM $1 AND ($2::text[] IS NULL OR level = ANY($2)) AND ($3::text IS NULL OR kind = $3)
-  AND ($4::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $4) AND ($5::uuid IS NULL OR alert_id < $5)
-ORDER BY alert_id DESC LIMIT $6
+  AND ($4::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $4)
 """
 DELIVERIES = """
 SELECT d.*, coalesce(c.name, '') AS channel, CASE WHEN d.status = 'due' THEN d.due_at END AS next_at,
@@ -206,10 +207,25 @@ class PostgresAlerts:
         kind: AlertKind | None,
         is_acknowledged: bool | None,
         before: UUID | None,
+        shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[AlertLine]:
         levels = None if level is None else [one for one in AlertLevel if one.reaches(level)]
-        rows = await self._pool.fetch(ALERTS, owner, levels, kind, is_acknowledged, before, limit)
+        rows = await fetch_lines(
+            self._pool,
+            ALERTS,
+            owner,
+            levels,
+            kind,
+            is_acknowledged,
+            shape=shape,
+            fields=ALERT_FIELDS,
+            columns={},
+            key="alert_id::uuid",
+            after=before,
+            searched=("title", "text", "kind", "level", "acknowledged_by"),
+            limit=limit,
+        )
         return await self._lines(rows)
 
     async def find_alert(self, alert_id: UUID, *, owner: UUID | None) -> AlertLine | None:

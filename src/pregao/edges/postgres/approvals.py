@@ -10,8 +10,10 @@ from pregao.decisions.ports import Question
 from pregao.domain.facts import Fact
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.edges.postgres.work import to_pending
 from pregao.views.approvals import ApprovalLine
+from pregao.views.sorting import APPROVAL_FIELDS, NEWEST_FIRST, OLDEST_FIRST, Shape
 
 # The row first and its journal after it: whoever waited for the lock must see what the other has written.
 LOCK = """
@@ -33,18 +35,16 @@ SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, s.symbol, s.side
        s.status, s.code, s.answered_at, s.answered_by, s.is_approved, s.answer_reason AS reason
 FROM signals AS s JOIN bots AS b USING (bot_id)
 """
-PENDING = f"""
-{LINE}
-WHERE s.status = 'pending' AND ($1::uuid IS NULL OR s.bot_id = $1)
-  AND ($2::uuid IS NULL OR (s.approval_asked_at, s.signal_id) > (
+PENDING = f"{LINE} WHERE s.status = 'pending' AND ($1::uuid IS NULL OR s.bot_id = $1)"
+SEARCHED = ("bot_name", "symbol", "side", "answered_by", "code", "reason")
+OLDEST_PENDING = f"""
+SELECT * FROM ({PENDING}) AS lines
+WHERE ($4::text IS NULL OR strpos(upper(concat_ws(' ', {", ".join(SEARCHED)})), upper($4)) > 0)
+  AND ($2::uuid IS NULL OR (asked_at, signal_id) > (
     SELECT approval_asked_at, signal_id FROM signals WHERE signal_id = $2))
-ORDER BY s.approval_asked_at, s.signal_id LIMIT $3
+ORDER BY asked_at, signal_id LIMIT $3
 """
-ANSWERED = f"""
-{LINE}
-WHERE s.answered_at IS NOT NULL AND ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::uuid IS NULL OR s.signal_id < $2)
-ORDER BY s.signal_id DESC LIMIT $3
-"""
+ANSWERED = f"{LINE} WHERE s.answered_at IS NOT NULL AND ($1::uuid IS NULL OR s.bot_id = $1)"
 ONE = f"""
 {LINE}
 WHERE s.signal_id = $1 AND s.approval_asked_at IS NOT NULL
@@ -98,14 +98,37 @@ class PostgresApprovals:
         """Read from ``pool``, whose search path must be our schema."""
         self._pool = pool
 
-    async def pending(self, *, bot_id: UUID | None, after: UUID | None, limit: int) -> Sequence[ApprovalLine]:
-        return to_values(await self._pool.fetch(PENDING, bot_id, after, limit), ApprovalLine)
+    async def pending(
+        self, *, bot_id: UUID | None, after: UUID | None, shape: Shape = OLDEST_FIRST, limit: int
+    ) -> Sequence[ApprovalLine]:
+        if shape.by is None:
+            return to_values(
+                await self._pool.fetch(OLDEST_PENDING, bot_id, after, limit, shape.search), ApprovalLine
+            )
+        return await self._lines(PENDING, bot_id, after=after, shape=shape, limit=limit)
 
     async def answered(
-        self, *, bot_id: UUID | None, after: UUID | None, limit: int
+        self, *, bot_id: UUID | None, after: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
     ) -> Sequence[ApprovalLine]:
-        return to_values(await self._pool.fetch(ANSWERED, bot_id, after, limit), ApprovalLine)
+        return await self._lines(ANSWERED, bot_id, after=after, shape=shape, limit=limit)
 
     async def find_approval(self, signal_id: UUID) -> ApprovalLine | None:
         row = await self._pool.fetchrow(ONE, signal_id)
         return None if row is None else to_value(row, ApprovalLine)
+
+    async def _lines(
+        self, lines: str, bot_id: UUID | None, *, after: UUID | None, shape: Shape, limit: int
+    ) -> Sequence[ApprovalLine]:
+        rows = await fetch_lines(
+            self._pool,
+            lines,
+            bot_id,
+            shape=shape,
+            fields=APPROVAL_FIELDS,
+            columns={},
+            key="signal_id::uuid",
+            after=after,
+            searched=SEARCHED,
+            limit=limit,
+        )
+        return to_values(rows, ApprovalLine)

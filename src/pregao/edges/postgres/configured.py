@@ -13,7 +13,9 @@ from pregao.domain.bot import Bot, Subscription
 from pregao.domain.preflight import Light
 from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.views.configured import AccountLine, BotLine, SubscriptionLine, Used
+from pregao.views.sorting import ACCOUNT_FIELDS, BOT_FIELDS, OLDEST_FIRST, SUBSCRIPTION_FIELDS, Shape
 
 BOTS = """
 SELECT b.*,
@@ -62,19 +64,26 @@ class PostgresConfigured:
         self._pool = pool
 
     async def bots(
-        self, *, status: str | None, market_type: str | None, after: UUID | None, limit: int
+        self,
+        *,
+        status: str | None,
+        market_type: str | None,
+        after: UUID | None,
+        shape: Shape = OLDEST_FIRST,
+        limit: int,
     ) -> Sequence[BotLine]:
-        rows = await self._pool.fetch(
-            f"""
-            {BOTS}
-            WHERE ($1::text IS NULL OR b.status = $1) AND ($2::text IS NULL OR b.market_type = $2)
-              AND ($3::uuid IS NULL OR b.bot_id > $3)
-            ORDER BY b.bot_id LIMIT $4
-            """,
+        rows = await fetch_lines(
+            self._pool,
+            f"{BOTS} WHERE ($1::text IS NULL OR b.status = $1) AND ($2::text IS NULL OR b.market_type = $2)",
             status,
             market_type,
-            after,
-            limit,
+            shape=shape,
+            fields=BOT_FIELDS,
+            columns={},
+            key="bot_id::uuid",
+            after=after,
+            searched=("name", "description", "trading_symbol"),
+            limit=limit,
         )
         return [bot_line(row) for row in rows]
 
@@ -90,22 +99,27 @@ class PostgresConfigured:
         account_id: int | None,
         status: str | None,
         after: UUID | None,
+        shape: Shape = OLDEST_FIRST,
         limit: int,
     ) -> Sequence[SubscriptionLine]:
-        rows = await self._pool.fetch(
+        rows = await fetch_lines(
+            self._pool,
             f"""
             {SUBSCRIPTIONS}
             WHERE ($1::uuid IS NULL OR s.bot_id = $1) AND ($2::bigint IS NULL OR s.account_id = $2)
-              AND ($3::text IS NULL OR s.status = $3) AND ($4::uuid IS NULL OR s.subscription_id > $4)
-              AND ($6::uuid IS NULL OR a.user_id = $6)
-            ORDER BY s.subscription_id LIMIT $5
+              AND ($3::text IS NULL OR s.status = $3) AND ($4::uuid IS NULL OR a.user_id = $4)
             """,
             bot_id,
             account_id,
             status,
-            after,
-            limit,
             owner,
+            shape=shape,
+            fields=SUBSCRIPTION_FIELDS,
+            columns={"account_name": "a_name", "bot_name": "b_name", "status": "s_status"},
+            key="s_subscription_id::uuid",
+            after=after,
+            searched=("a_name", "b_name", "a_venue"),
+            limit=limit,
         )
         return [_subscription(row) for row in rows]
 
@@ -127,19 +141,26 @@ class PostgresConfigured:
         return {one: counted.get(one, Used()) for one in subscription_ids}
 
     async def accounts(
-        self, *, owner: UUID | None, is_active: bool | None, after: int | None, limit: int
+        self,
+        *,
+        owner: UUID | None,
+        is_active: bool | None,
+        after: int | None,
+        shape: Shape = OLDEST_FIRST,
+        limit: int,
     ) -> Sequence[AccountLine]:
-        rows = await self._pool.fetch(
-            f"""
-            {ACCOUNTS}
-            WHERE ($1::boolean IS NULL OR a.is_active = $1) AND ($2::bigint IS NULL OR a.account_id > $2)
-              AND ($4::uuid IS NULL OR a.user_id = $4)
-            ORDER BY a.account_id LIMIT $3
-            """,
+        rows = await fetch_lines(
+            self._pool,
+            f"{ACCOUNTS} WHERE ($1::boolean IS NULL OR a.is_active = $1) AND ($2::uuid IS NULL OR a.user_id = $2)",
             is_active,
-            after,
-            limit,
             owner,
+            shape=shape,
+            fields=ACCOUNT_FIELDS,
+            columns={},
+            key="account_id::bigint",
+            after=after,
+            searched=("name", "venue", "light", "array_to_string(light_codes, ' ')"),
+            limit=limit,
         )
         return [account_line(row) for row in rows]
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +15,9 @@ from pregao.domain.facts import Fact, LabRunEnded
 from pregao.domain.lab import LabRun, Topic
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import encode_json, to_value
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.views.lab import LabAnswer, LabLine
+from pregao.views.sorting import LAB_FIELDS, NEWEST_FIRST, Shape
 
 LOOK_SECONDS = 0.05  # while somebody waits for an answer
 KEPT = timedelta(minutes=1)  # questions after their time
@@ -25,6 +27,7 @@ LINES = """
 SELECT r.*, w.done, w.total, w.starts, w.seconds FROM lab_runs AS r LEFT JOIN lab_work AS w USING (run_id)
 WHERE ($1::uuid IS NULL OR r.user_id = $1)
 """
+NUMBER = "CASE WHEN figures ->> '{0}' ~ '^-?[0-9]{{1,30}}([.][0-9]{{1,30}})?$' THEN figures ->> '{0}' END"
 HAS_WORK = """
 SELECT EXISTS (SELECT FROM lab_runs WHERE ended_at IS NULL)
     OR EXISTS (SELECT FROM lab_questions WHERE answered_at IS NULL AND expires_at > clock_timestamp())
@@ -85,16 +88,19 @@ class PostgresLabRuns:
         self._pool = pool
 
     async def runs(
-        self, *, owner: UUID | None, after: tuple[datetime, UUID] | None, limit: int
+        self, *, owner: UUID | None, after: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
     ) -> list[LabLine]:
-        asked_at, run_id = after or (None, None)
-        rows = await self._pool.fetch(
-            f"{LINES} AND ($2::timestamptz IS NULL OR (r.asked_at, r.run_id) < ($2, $3::uuid)) "
-            "ORDER BY r.asked_at DESC, r.run_id DESC LIMIT $4",
+        rows = await fetch_lines(
+            self._pool,
+            LINES,
             owner,
-            asked_at,
-            run_id,
-            limit,
+            shape=shape,
+            fields=LAB_FIELDS,
+            columns={name: NUMBER.format(name) for name in ("sharpe", "return_pct")},
+            key="run_id::uuid",
+            after=after,
+            searched=("symbol", "timeframe", "kind", "asked_by", "figures ->> 'strategy'"),
+            limit=limit,
         )
         return [_line(row) for row in rows]
 

@@ -8,7 +8,9 @@ import asyncpg
 
 from pregao.domain.user import Role, User
 from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.views.people import UserLine
+from pregao.views.sorting import OLDEST_FIRST, USER_FIELDS, Shape
 
 USERS = """
 SELECT u.*,
@@ -29,19 +31,26 @@ class PostgresPeople:
         self._pool = pool
 
     async def users(
-        self, *, role: Role | None, is_active: bool | None, after: UUID | None, limit: int
+        self,
+        *,
+        role: Role | None,
+        is_active: bool | None,
+        after: UUID | None,
+        shape: Shape = OLDEST_FIRST,
+        limit: int,
     ) -> Sequence[UserLine]:
-        rows = await self._pool.fetch(
-            f"""
-            {USERS}
-            WHERE ($1::text IS NULL OR u.role = $1) AND ($2::boolean IS NULL OR u.is_active = $2)
-              AND ($3::uuid IS NULL OR u.user_id > $3)
-            ORDER BY u.user_id LIMIT $4
-            """,
+        rows = await fetch_lines(
+            self._pool,
+            f"{USERS} WHERE ($1::text IS NULL OR u.role = $1) AND ($2::boolean IS NULL OR u.is_active = $2)",
             role,
             is_active,
-            after,
-            limit,
+            shape=shape,
+            fields=USER_FIELDS,
+            columns={},
+            key="user_id::uuid",
+            after=after,
+            searched=("name", "email", "role"),
+            limit=limit,
         )
         return [_user(row) for row in rows]
 

@@ -1,8 +1,7 @@
 """What the desk did, as people look at it: receipts, lists of signals, orders and positions, health."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from pregao.domain.order import LIVE
 from pregao.domain.position import Position
 from pregao.edges.ids import first_uuid7
 from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.sorting import order_of, value_of
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderCounts, OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, JournalHealth, Queue, TradingHealth, Waiting, Worker
@@ -25,7 +25,6 @@ from pregao.views.sorting import (
     POSITION_FIELDS,
     SIGNAL_FIELDS,
     Shape,
-    Value,
 )
 
 ON_THE_WAY = frozenset({"planned", "accepted", "deferred"})
@@ -148,9 +147,6 @@ WHERE ($1::bigint IS NULL OR account_id = $1) AND ($2::uuid IS NULL OR bot_id = 
        OR bot_id IN (SELECT bot_id FROM bots WHERE strpos(upper(name), upper($9)) > 0))
 """
 
-LEAST = {Decimal: ("numeric", "'-Infinity'"), datetime: ("timestamptz", "'-infinity'"), str: ("text", "''")}
-"""Of each kind of value its type in SQL, and what stands for one that is not known: less than all that are."""
-
 WORKERS = """
 SELECT worker_id, role, lease_until > clock_timestamp() AS is_alive, started_at, lease_until FROM workers
 WHERE lease_until > clock_timestamp() - interval '1 hour' ORDER BY role, started_at, worker_id
@@ -245,7 +241,7 @@ class PostgresActivity:
         sorted_by = {"status": STATUS, "bot_name": "b.name", "orders": f"({PART_ORDERS})"}.get(
             shape.by or "", f"s.{shape.by}"
         )
-        order = _order(shape, sorted_by, SIGNAL_FIELDS, keys={"s.signal_id": "$4::uuid"}, limit=5, value=7)
+        order = order_of(shape, sorted_by, SIGNAL_FIELDS, keys={"s.signal_id": "$4::uuid"}, limit=5, value=7)
         rows = await self._pool.fetch(
             _page(SIGNAL, SIGNALS_FROM, SIGNALS, order, key="s.signal_id" if shape.by else None),
             owner,
@@ -254,7 +250,7 @@ class PostgresActivity:
             before,
             limit,
             shape.search,
-            *_value(shape),
+            *value_of(shape),
         )
         return [to_value(row, SignalLine) for row in rows]
 
@@ -273,7 +269,7 @@ class PostgresActivity:
     ) -> Sequence[OrderLine]:
         place = (None, None) if before is None else (before.signal_id, before.order_id)
         keys = {"o.signal_id": "$5::uuid", "o.order_id": "$6::text"}
-        order = _order(shape, f"o.{shape.by}", ORDER_FIELDS, keys=keys, limit=7, value=10)
+        order = order_of(shape, f"o.{shape.by}", ORDER_FIELDS, keys=keys, limit=7, value=10)
         rows = await self._pool.fetch(
             _page(
                 ORDER_LINE,
@@ -290,7 +286,7 @@ class PostgresActivity:
             limit,
             owner,
             shape.search,
-            *_value(shape),
+            *value_of(shape),
         )
         return [to_value({**row, **_prices(row)}, OrderLine) for row in rows]
 
@@ -311,7 +307,7 @@ class PostgresActivity:
         shape: Shape = NEWEST_FIRST,
         limit: int,
     ) -> Sequence[PositionLine]:
-        order = _order(
+        order = order_of(
             shape, str(shape.by), POSITION_FIELDS, keys={"position_id": "$5::bigint"}, limit=6, value=10
         )
         rows = await self._pool.fetch(
@@ -325,7 +321,7 @@ class PostgresActivity:
             owner,
             symbol,
             shape.search,
-            *_value(shape),
+            *value_of(shape),
         )
         return [position_line(row) for row in rows]
 
@@ -356,30 +352,6 @@ class PostgresHealth:
         return to_value(await self._pool.fetchrow(BOTS_HEALTH), BotsHealth)
 
 
-def _order(
-    shape: Shape, field: str, fields: Mapping[str, type], *, keys: Mapping[str, str], limit: int, value: int
-) -> tuple[str, str, str]:
-    """
-    Write where a page begins, how it is sorted, and how long it is; by keyset: what comes or goes meanwhile moves no line.
-
-    ``keys`` are the columns that make a line's place certain, and the arguments that hold them where the page before ended.
-    """
-    direction, beyond = ("DESC", "<") if shape.is_descending else ("ASC", ">")
-    columns, places = list(keys), list(keys.values())
-    if shape.by is not None:
-        kind, least = LEAST[fields[shape.by]]
-        collated = ' COLLATE "C"' if kind == "text" else ""
-        columns.insert(0, f"coalesce(({field})::{kind}, {least}){collated}")
-        places.insert(0, f"coalesce(${value}::{kind}, {least})")
-    order = ", ".join(f"{column} {direction}" for column in columns)
-    is_first = f"{next(iter(keys.values()))} IS NULL"
-    return (
-        f"AND ({is_first} OR ({', '.join(columns)}) {beyond} ({', '.join(places)}))",
-        f"ORDER BY {order}",
-        f"LIMIT ${limit}",
-    )
-
-
 def _page(columns: str, source: str, where: str, order: tuple[str, str, str], *, key: str | None) -> str:
     """
     Write one page's statement; with a ``key`` the lines are found by their keys first.
@@ -391,10 +363,6 @@ def _page(columns: str, source: str, where: str, order: tuple[str, str, str], *,
         return f"SELECT {columns} {source} {where} {beyond} {sorted_by} {limit}"
     keys = f"SELECT {key} {source} {where} {beyond} {sorted_by} {limit}"
     return f"SELECT {columns} {source} WHERE {key} = ANY(ARRAY({keys})) {sorted_by}"
-
-
-def _value(shape: Shape) -> tuple[Value, ...]:
-    return () if shape.by is None else (shape.after,)
 
 
 def _approval(signal: Any) -> ReceiptApproval | None:

@@ -1,5 +1,7 @@
 """Lists on pages: what somebody chose stands in the address, and is kept by every link."""
 
+import csv
+import io
 import re
 from html import unescape
 from types import SimpleNamespace
@@ -8,7 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from starlette.requests import Request
 
-from pregao.edges.http.console.lists import arrange, asked_of
+from pregao.domain.bot import Approval
+from pregao.domain.facts import AlertRaised, LabRunAsked
+from pregao.domain.lab import Contender, LabKind, LabRequest
+from pregao.edges.http.console.lists import ROWS, arrange, asked_of
+from pregao.edges.ids import uuid7
+from tests.builders import NOON, alert, bot, configured
+from tests.edges.http.api.own_desk import SUBSCRIPTIONS
+from tests.edges.http.api.test_approvals import asked as waiting_for_a_person
 from tests.edges.http.api.test_sorted_lists import five_orders
 
 
@@ -125,3 +134,122 @@ class TestAccounts:
             [],
         ]
         assert "Nothing here is like that." in nobody
+
+
+NAMES = ("Bruno", "ana", "Clara")
+
+
+async def three_bots(desk) -> None:
+    for name in NAMES:
+        await desk.make_bot(name)
+
+
+async def three_subscriptions(desk) -> None:
+    bot = await desk.make_bot("followed")
+    for name in NAMES:
+        account = await desk.make_account(name)
+        await desk.made(SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"])
+
+
+async def three_alerts(desk) -> None:
+    for number, name in enumerate(NAMES, start=1):
+        await desk.append(AlertRaised(happened_at=NOON, alert=alert(number, title=name)))
+
+
+async def three_answered(desk) -> None:
+    await desk.append(*configured(bots=[bot(approval=Approval.MANUAL)], accounts=1))
+    for name in NAMES:
+        signal_id = uuid7(NOON)
+        await desk.append(*waiting_for_a_person(signal_id))
+        said = await desk.client.post(f"/api/v1/approvals/{signal_id}/decline", json={"reason": name})
+        assert said.status_code == 200, said.text
+
+
+async def three_people(desk) -> None:
+    for name in ("Clara", "Bruno"):  # and Ana, who looks
+        await desk.enroll(name)
+
+
+async def three_runs(desk) -> None:
+    request = LabRequest(contenders=(Contender(strategy="ema_cross"),))
+    for name in NAMES:
+        asked = {"kind": LabKind.RUN, "symbol": name, "timeframe": "15m", "request": request}
+        await desk.append(
+            LabRunAsked(happened_at=NOON, run_id=uuid7(NOON), user_id=None, asked_by="Ana", **asked)
+        )
+
+
+class TestEveryList:
+    """Each is searched, sorted both ways, and had as a file of the very lines that are shown."""
+
+    @pytest.mark.parametrize(
+        ("given", "page", "sort", "field"),
+        [
+            (three_bots, "/console/bots", "name", "name"),
+            (three_subscriptions, "/console/subscriptions", "account_name", "account_name"),
+            (three_alerts, "/console/alerts", "title", "title"),
+            (three_people, "/console/people", "name", "name"),
+            (three_runs, "/console/lab", "symbol", "symbol"),
+        ],
+    )
+    async def test_is_searched_sorted_and_had_as_a_file(self, desk, admin, given, page, sort, field):
+        await given(desk)
+
+        up = await self.names(admin, f"{page}?sort={sort}", field)
+        down = await self.names(admin, f"{page}?sort=-{sort}", field)
+        found = await self.names(admin, f"{page}?q=AR", field)
+        none = await admin.get(f"{page}?q=nobody-is-called-so")
+
+        assert [name.casefold() for name in up] == ["ana", "bruno", "clara"]
+        assert down == up[::-1]
+        assert found == ["Clara"]
+        assert "Nothing here is like that." in none.text
+
+    async def names(self, admin, address: str, field: str) -> list[str]:
+        """Give the names of the file that a page offers, when they stand on the page in the same order."""
+        page = (await admin.get(address)).text
+        file = unescape(re.search(r'download href="([^"]+)"', page)[1])
+        answer = await admin.get(file)
+        assert answer.headers["content-type"].startswith("text/csv"), answer.text
+        names = [line[field] for line in csv.DictReader(io.StringIO(answer.text))]
+        shown = page[page.index('id="list"') :]
+        places = [re.search(rf"[> ]{re.escape(name)}[< ]", shown).start() for name in names]
+        assert places == sorted(places)
+        return names
+
+    async def test_goes_on_where_the_page_before_ended(self, desk, admin):
+        for number in range(ROWS + 2):
+            await desk.make_bot(f"Bot {number:03}")
+
+        first = await admin.get("/console/bots?sort=name")
+        following = unescape(re.search(r'rel="next" href="([^"]+)"', first.text)[1])
+        second = await admin.get(following)
+
+        names = re.compile(r"Bot (\d{3})</a>")
+        shown = names.findall(first.text) + names.findall(second.text)
+        assert shown == [f"{number:03}" for number in range(ROWS + 2)]
+        assert 'rel="next"' not in second.text
+
+
+class TestApprovals:
+    async def test_what_was_answered_is_searched_and_had_as_a_file(self, desk, admin):
+        await three_answered(desk)
+
+        page = (await admin.get("/console/approvals?q=AR&sort=answered_at")).text
+
+        file = unescape(re.search(r'download href="([^"]+)"', page)[1])
+        lines = list(csv.DictReader(io.StringIO((await admin.get(file)).text)))
+        assert [one["reason"] for one in lines] == ["Clara"]
+        assert "Clara" in page
+        assert "Bruno" not in page
+
+    async def test_what_waits_is_searched_too(self, desk, admin):
+        await desk.append(*configured(bots=[bot(approval=Approval.MANUAL)], accounts=1))
+        await desk.append(*waiting_for_a_person(uuid7(NOON)))
+
+        found = (await admin.get("/console/approvals?q=btc")).text
+        none = (await admin.get("/console/approvals?q=eth")).text
+
+        assert 'data-api="POST /api/v1/approvals/' in found
+        assert 'data-api="POST /api/v1/approvals/' not in none
+        assert "Nothing here is like that." in none

@@ -1,15 +1,16 @@
 """Exchange accounts; their credentials come in, are sealed, and never go out again."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import ConfigDict, Field, SecretStr
+from starlette.responses import Response
 
 from pregao.accounts.configure import (
     NAME_CHARACTERS_MAX,
@@ -39,11 +40,12 @@ from pregao.domain.order import PositionMode
 from pregao.domain.preflight import Light
 from pregao.domain.user import Role
 from pregao.domain.venue import MarginMode
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import ACCOUNTS
 from pregao.edges.http.api.roles import Admin, Trader, Viewer, role_forbidden
 from pregao.edges.http.api.shapes import (
     CONFLICT,
     ERRORS,
-    ID_MAX,
     PAGE_ITEMS,
     STRICT,
     TOKEN,
@@ -57,14 +59,16 @@ from pregao.edges.http.api.shapes import (
     Limit,
     Page,
     Shown,
-    page_of,
     unset,
     without_defaults,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.http.preflight import look_over
 from pregao.views.configured import AccountLine
+from pregao.views.sorting import Shape
 
 NEW_SECONDS_MAX = (
     3.0  # whoever opens an account is told what is wrong with its key, if a venue says so in time
@@ -201,18 +205,41 @@ class Rewrapped(Shown):
     master_key: str
 
 
-@routes.get("")
+AccountSort = Literal[
+    "time", "-time", "name", "-name", "venue", "-venue", "light", "-light", "light_checked_at", "-light_checked_at",
+]  # fmt: skip
+
+
+@routes.get("", response_model=Page[AccountShown], responses=AsCsv)
 async def list_accounts(
     *,
     desk: DeskGiven,
     who: Viewer,
     is_active: bool | None = None,
-    cursor: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    search: Search = None,
+    sort: AccountSort = "time",
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[AccountShown]:
-    """Give the accounts, oldest first."""
-    lines = await desk.configured.accounts(owner=who.owner, is_active=is_active, after=cursor, limit=limit)
-    return page_of([_shown(line) for line in lines], limit=limit, cursor=lambda last: last.account_id)
+    kind: Format = "json",
+) -> Page[AccountShown] | Response:
+    """Give the accounts, oldest first unless `sort` says otherwise."""
+
+    async def find(after: int | None, *, shape: Shape, limit: int) -> Sequence[AccountLine]:
+        return await desk.configured.accounts(
+            owner=who.owner, is_active=is_active, after=after, shape=shape, limit=limit
+        )
+
+    return await ACCOUNTS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=_shown,
+        shown=AccountShown,
+        name="accounts",
+    )
 
 
 @routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})

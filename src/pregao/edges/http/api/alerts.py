@@ -1,12 +1,14 @@
 """Alerts: what was told and what came of it, channels, mutes, and a way to try them. Staff see the desk's, others their own."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.alerts.channels import Asker
@@ -29,6 +31,8 @@ from pregao.alerts.configure import (
 )
 from pregao.domain.alert import AlertKind, AlertLevel, Channel, ChannelKind
 from pregao.edges.http.api.approvals import Reason
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import ALERTS
 from pregao.edges.http.api.roles import Operator, Trader, Viewer, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -44,13 +48,15 @@ from pregao.edges.http.api.shapes import (
     Limit,
     Page,
     Shown,
-    page_of,
     unset,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.views.alerts import AlertLine, ChannelLine
+from pregao.views.sorting import Shape
 
 routes = APIRouter(prefix="/api/v1", tags=["alerts"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -211,7 +217,12 @@ class TestShown(Shown):
     results: list[DeliveryShown]
 
 
-@routes.get("/alerts")
+AlertSort = Literal[
+    "time", "-time", "kind", "-kind", "title", "-title", "acknowledged_at", "-acknowledged_at",
+]  # fmt: skip
+
+
+@routes.get("/alerts", response_model=Page[AlertShown], responses=AsCsv)
 async def list_alerts(
     *,
     desk: DeskGiven,
@@ -219,19 +230,37 @@ async def list_alerts(
     level: Annotated[str | None, Query(max_length=20, description="The least level.")] = None,
     kind: AlertKind | None = None,
     acknowledged: bool | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: AlertSort = "-time",
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[AlertShown]:
-    """Give the latest alerts."""
-    lines = await desk.alerts.alerts(
-        owner=who.owner,
-        level=None if level is None else level_of(level),
-        kind=kind,
-        is_acknowledged=acknowledged,
-        before=cursor,
+    form: Format = "json",
+) -> Page[AlertShown] | Response:
+    """Give the latest alerts, the last first unless `sort` says otherwise."""
+    least = None if level is None else level_of(level)
+
+    async def find(before: UUID | None, *, shape: Shape, limit: int) -> Sequence[AlertLine]:
+        return await desk.alerts.alerts(
+            owner=who.owner,
+            level=least,
+            kind=kind,
+            is_acknowledged=acknowledged,
+            before=before,
+            shape=shape,
+            limit=limit,
+        )
+
+    return await ALERTS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
         limit=limit,
+        kind=form,
+        to_shown=shown,
+        shown=AlertShown,
+        name="alerts",
     )
-    return page_of([shown(line) for line in lines], limit=limit, cursor=lambda last: last.alert_id)
 
 
 @routes.post("/alerts/test", responses={**UNKNOWN, **UNREADABLE})

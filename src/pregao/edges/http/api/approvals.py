@@ -1,6 +1,7 @@
 """Entries that were put to a person: those that wait, those that are answered, and the two answers."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.decisions.answer import answer_approval
@@ -16,6 +18,8 @@ from pregao.domain.account import Venue
 from pregao.domain.bot import SubscriptionStatus, effective_settings
 from pregao.domain.money import HUNDRED, ZERO
 from pregao.domain.venue import VenueError
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import APPROVALS
 from pregao.edges.http.api.roles import OPERATOR, Operator, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -31,12 +35,14 @@ from pregao.edges.http.api.shapes import (
     Limit,
     Page,
     Shown,
-    page_of,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.views.approvals import ApprovalLine
 from pregao.views.bars import window_of
+from pregao.views.sorting import Shape
 
 routes = APIRouter(
     prefix="/api/v1/approvals", tags=["approvals"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
@@ -144,7 +150,12 @@ class AnswerShown(Shown):
     reason: str
 
 
-@routes.get("")
+ApprovalSort = Literal[
+    "bot_name", "-bot_name", "symbol", "-symbol", "expires_at", "-expires_at", "answered_at", "-answered_at", "answered_by", "-answered_by",
+]  # fmt: skip
+
+
+@routes.get("", response_model=Page[ApprovalShown], responses=AsCsv)
 async def list_approvals(
     *,
     desk: DeskGiven,
@@ -153,14 +164,32 @@ async def list_approvals(
         Query(description="What waits, oldest first; or what is answered, the latest signal first."),
     ] = "pending",
     bot_id: UUID | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: ApprovalSort | None = None,
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[ApprovalShown]:
+    kind: Format = "json",
+) -> Page[ApprovalShown] | Response:
     """Give the entries that wait for a person, or those that are answered."""
     now = desk.clock()
-    find = desk.approvals.pending if status == "pending" else desk.approvals.answered
-    lines = await find(bot_id=bot_id, after=cursor, limit=limit)
-    return page_of([_shown(line, now=now) for line in lines], limit=limit, cursor=lambda last: last.signal_id)
+    lines_of, usual = (
+        (desk.approvals.pending, "time") if status == "pending" else (desk.approvals.answered, "-time")
+    )
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[ApprovalLine]:
+        return await lines_of(bot_id=bot_id, after=after, shape=shape, limit=limit)
+
+    return await APPROVALS.answer(
+        find,
+        sort=sort or usual,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=lambda line: _shown(line, now=now),
+        shown=ApprovalShown,
+        name="approvals",
+    )
 
 
 @routes.get("/{signal_id:uuid}", responses=UNKNOWN)

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, Field
+from starlette.responses import Response
 
 from pregao.bots.configure import archive_bot, change_bot, create_bot, rotate_secret
 from pregao.bots.effect import Effect, effect_of
@@ -36,6 +37,8 @@ from pregao.domain.trading_state import TradingState
 from pregao.edges.http.api.activity import SignalShown
 from pregao.edges.http.api.checked import Checked, Sent, check
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import BOTS
 from pregao.edges.http.api.roles import OPERATOR
 from pregao.edges.http.api.rules import (
     AllowedSymbols,
@@ -80,13 +83,15 @@ from pregao.edges.http.api.shapes import (
     StopLossPct,
     TakeProfitPct,
     default_of,
-    page_of,
     unset,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError, Told
 from pregao.edges.ids import uuid7
 from pregao.views.configured import BotLine
+from pregao.views.sorting import Shape
 
 MASTER_PATH = "/api/v1/bots/webhook/master"
 SECRET_BYTES = 32  # 256 bits: nobody finds one by trying
@@ -147,6 +152,11 @@ class NewBot(Asked):
     guard: GuardAsked = GuardAsked()
     risk: Annotated[RiskAsked, Field(description="Of each subscriber, unless it has its own.")] = RiskAsked()
     model_filter: ModelFilterAsked | None = None
+
+
+BotSort = Literal[
+    "time", "-time", "name", "-name", "status", "-status", "active_subscriptions", "-active_subscriptions", "last_signal_at", "-last_signal_at",
+]  # fmt: skip
 
 
 class BotChanges(Changes):
@@ -293,20 +303,37 @@ async def get_bots_health(desk: DeskGiven) -> BotsHealthShown:
     return BotsHealthShown(success=True, healthy=True, **asdict(health))
 
 
-@routes.get("")
+@routes.get("", response_model=Page[BotShown], responses=AsCsv)
 async def list_bots(
     *,
     desk: DeskGiven,
     request: Request,
     status: BotStatus | None = None,
     market_type: MarketType | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: BotSort = "time",
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[BotShown]:
-    """Give the bots, oldest first."""
-    lines = await desk.configured.bots(status=status, market_type=market_type, after=cursor, limit=limit)
-    bots = [BotShown.model_validate(shown_bot(line, desk=desk, request=request)) for line in lines]
-    return page_of(bots, limit=limit, cursor=lambda last: last.bot_id)
+    kind: Format = "json",
+) -> Page[BotShown] | Response:
+    """Give the bots, oldest first unless `sort` says otherwise."""
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[BotLine]:
+        return await desk.configured.bots(
+            status=status, market_type=market_type, after=after, shape=shape, limit=limit
+        )
+
+    return await BOTS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=lambda line: BotShown.model_validate(shown_bot(line, desk=desk, request=request)),
+        shown=BotShown,
+        name="bots",
+    )
 
 
 @routes.post("", status_code=201, responses={**CONFLICT, **UNREADABLE})

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.domain.lab import (
@@ -25,7 +26,8 @@ from pregao.domain.lab import (
     LabTerms,
 )
 from pregao.domain.strategy import DESCRIPTIONS
-from pregao.edges.http.api.cursors import Cursor, read_cursor, to_cursor
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import LAB_RUNS
 from pregao.edges.http.api.roles import Trader, Viewer, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -41,14 +43,16 @@ from pregao.edges.http.api.shapes import (
     Page,
     Shown,
     default_of,
-    page_of,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.api.strategies import StrategyShown
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.lab.ask import ask_run, cancel_run, run_unknown
 from pregao.views.lab import LabLine
+from pregao.views.sorting import Shape
 
 NUMBER_MAX = 10**12
 FILES = {
@@ -171,14 +175,38 @@ async def list_lab_strategies(desk: DeskGiven, _who: Viewer) -> StrategiesShown:
     )
 
 
-@routes.get("/runs")
+LabSort = Literal[
+    "time", "-time", "symbol", "-symbol", "status", "-status", "sharpe", "-sharpe", "return_pct", "-return_pct",
+]  # fmt: skip
+
+
+@routes.get("/runs", response_model=Page[RunShown], responses=AsCsv)
 async def list_lab_runs(
-    desk: DeskGiven, who: Viewer, cursor: Cursor = None, limit: Limit = PAGE_ITEMS
-) -> Page[RunShown]:
-    """Give the runs, the newest first: your own, or for staff everybody's."""
-    lines = await desk.lab_runs.runs(owner=who.owner, after=_place(cursor), limit=limit)
-    shown = [shown_run(line) for line in lines]
-    return page_of(shown, limit=limit, cursor=lambda last: to_cursor(last.asked_at, str(last.run_id)))
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    search: Search = None,
+    sort: LabSort = "-time",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[RunShown] | Response:
+    """Give the runs, the newest first unless `sort` says otherwise: your own, or for staff everybody's."""
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[LabLine]:
+        return await desk.lab_runs.runs(owner=who.owner, after=after, shape=shape, limit=limit)
+
+    return await LAB_RUNS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=shown_run,
+        shown=RunShown,
+        name="lab-runs",
+    )
 
 
 @routes.post("/runs", status_code=202, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -311,18 +339,6 @@ def shown_run(line: LabLine) -> RunShown:
 async def candle_names(desk: Desk) -> list[str]:
     """Give the names of all candles there are; their files are not opened here."""
     return await asyncio.to_thread(_names_in, desk.state_dir / "candles")
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    asked_at, run_id = read_cursor(cursor, datetime, str)
-    try:
-        return asked_at, UUID(run_id)
-    except ValueError:
-        raise ApiError(
-            422, "CURSOR_UNREADABLE", "Send `next_cursor` of the page before as it stands."
-        ) from None
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -52,16 +52,29 @@ async def sheet_of(
 
 
 async def sheet_of_shown(
-    fetch: Callable[[Any], Awaitable[Sequence[Any]]], *, shown: type[BaseModel], name: str
+    fetch: Callable[[Any], Awaitable[Sequence[Any]]],
+    *,
+    shown: type[BaseModel],
+    name: str,
+    shown_of: Callable[[Any], Any] = lambda line: line,
 ) -> Response:
     """Answer with all lines as the API shows them: a column for each field, in its order."""
     fields = tuple(shown.model_fields)
 
     def to_row(line: Any) -> list[object]:
-        return [_cell(getattr(line, field)) for field in fields]
+        one = shown_of(line)
+        return [_cell(getattr(one, field)) for field in fields]
 
     return await sheet_of(fetch, columns=fields, to_row=to_row, name=name)
 
 
 def _cell(value: object) -> object:
-    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else value
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return value
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

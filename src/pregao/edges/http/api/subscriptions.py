@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import AliasChoices, Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.bots.effect import Effect, effect_of
@@ -33,6 +34,8 @@ from pregao.domain.facts import SubscriptionConfigured
 from pregao.edges.http.api.activity import OrderShown, to_orders
 from pregao.edges.http.api.checked import Checked, Sent, check
 from pregao.edges.http.api.closing import OpenPositions, close_if_asked
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import SUBSCRIPTIONS
 from pregao.edges.http.api.roles import Trader, Viewer
 from pregao.edges.http.api.rules import (
     EffectiveOnSymbolShown,
@@ -76,10 +79,13 @@ from pregao.edges.http.api.shapes import (
     page_of,
     unset,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.views.configured import SubscriptionLine
+from pregao.views.sorting import Shape
 
 RECENT_EXECUTIONS = 20
 
@@ -244,7 +250,12 @@ async def list_available_bots(
     return page_of(bots, limit=limit, cursor=lambda last: last.bot_id)
 
 
-@routes.get("/my-subscriptions")
+SubscriptionSort = Literal[
+    "time", "-time", "account_name", "-account_name", "bot_name", "-bot_name", "status", "-status",
+]  # fmt: skip
+
+
+@routes.get("/my-subscriptions", response_model=Page[SubscriptionShown], responses=AsCsv)
 async def list_subscriptions(
     *,
     desk: DeskGiven,
@@ -252,15 +263,36 @@ async def list_subscriptions(
     bot_id: UUID | None = None,
     account_id: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
     status: SubscriptionStatus | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: SubscriptionSort = "time",
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[SubscriptionShown]:
-    """Give the subscriptions, oldest first."""
-    lines = await desk.configured.subscriptions(
-        owner=who.owner, bot_id=bot_id, account_id=account_id, status=status, after=cursor, limit=limit
+    kind: Format = "json",
+) -> Page[SubscriptionShown] | Response:
+    """Give the subscriptions, oldest first unless `sort` says otherwise."""
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[SubscriptionLine]:
+        return await desk.configured.subscriptions(
+            owner=who.owner,
+            bot_id=bot_id,
+            account_id=account_id,
+            status=status,
+            after=after,
+            shape=shape,
+            limit=limit,
+        )
+
+    return await SUBSCRIPTIONS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=lambda line: SubscriptionShown.model_validate(_shown(line)),
+        shown=SubscriptionShown,
+        name="subscriptions",
     )
-    shown = [SubscriptionShown.model_validate(_shown(line)) for line in lines]
-    return page_of(shown, limit=limit, cursor=lambda last: last.subscription_id)
 
 
 @routes.post("", status_code=201, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})

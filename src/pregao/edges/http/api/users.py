@@ -1,11 +1,13 @@
 """Users, as admins enroll and change them; their passwords come in and never go out again."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.accounts.enroll import (
     change_user,
@@ -26,6 +28,8 @@ from pregao.edges.http.api.auth import (
     revoke_token,
     shown_tokens,
 )
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import USERS
 from pregao.edges.http.api.roles import ADMIN
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -46,14 +50,16 @@ from pregao.edges.http.api.shapes import (
     UserLossUsd,
     UserPositions,
     default_of,
-    page_of,
     unset,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.http.tokens import new_token
 from pregao.edges.ids import uuid7
 from pregao.views.people import UserLine
+from pregao.views.sorting import Shape
 
 routes = APIRouter(
     prefix="/api/v1/admin/users", tags=["people"], dependencies=[TOKEN, ADMIN], responses=ERRORS
@@ -112,18 +118,39 @@ class UserWithPassword(UserListed):
     password: str | None
 
 
-@routes.get("")
+UserSort = Literal[
+    "time", "-time", "name", "-name", "email", "-email", "role", "-role", "accounts", "-accounts", "last_login_at", "-last_login_at",
+]  # fmt: skip
+
+
+@routes.get("", response_model=Page[UserListed], responses=AsCsv)
 async def list_users(
     *,
     desk: DeskGiven,
     role: Role | None = None,
     is_active: bool | None = None,
-    cursor: UUID | None = None,
+    search: Search = None,
+    sort: UserSort = "time",
+    cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[UserListed]:
-    """Give the users, oldest first."""
-    lines = await desk.people.users(role=role, is_active=is_active, after=cursor, limit=limit)
-    return page_of([_listed(line) for line in lines], limit=limit, cursor=lambda last: last.user_id)
+    kind: Format = "json",
+) -> Page[UserListed] | Response:
+    """Give the users, oldest first unless `sort` says otherwise."""
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[UserLine]:
+        return await desk.people.users(role=role, is_active=is_active, after=after, shape=shape, limit=limit)
+
+    return await USERS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=_listed,
+        shown=UserListed,
+        name="users",
+    )
 
 
 @routes.post("", status_code=201, responses={**CONFLICT, **UNREADABLE})

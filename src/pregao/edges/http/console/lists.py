@@ -7,12 +7,15 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from pregao.edges.http.api.sorting import BY_TIME, SEARCH_CHARACTERS_MAX, printable
+from pregao.edges.http.api.listing import Finds, Listing
+from pregao.edges.http.api.sorting import BY_TIME, SEARCH_CHARACTERS_MAX, printable, to_shape
 
 Line = TypeVar("Line")
 
 SEARCH, SORT, PLACE = "q", "sort", "before"  # what they are called in an address
 NEWEST_FIRST = f"-{BY_TIME}"
+UUID_OR_NONE = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
+ROWS = 50  # of a page of a list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,13 @@ def asked_of(
         usual_sort=usual_sort,
         place=told.get(PLACE) or None,
     )
+
+
+async def page_of(listing: Listing[Any], find: Finds, asked: Asked) -> dict[str, Any]:
+    """Give a page of a list as an address asks for it, and where the next one begins."""
+    shape = to_shape(asked.sort, search=asked.search)
+    lines, following = await listing.page(find, shape=shape, cursor=asked.place, limit=ROWS)
+    return {"asked": asked, "lines": lines, "following": following}
 
 
 def arrange(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -135,7 +134,6 @@ def render(
         "back": path + (f"?{request.url.query}" if request.url.query else ""),
         "layout": "part.html" if "hx-request" in request.headers else "page.html",
         "page_words": {word: said.say(word) for word in WORDS},
-        "quoted": quote,
         **(values or {}),
     }
     return HTMLResponse(templates().get_template(template).render(context), status, headers=dict(HEADERS))

@@ -17,7 +17,6 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS
 from pregao.views.health import ROLES_NEEDED
 
-ROWS = 50  # of a page of a list
 CHOICES_MAX = 500  # bots and accounts to choose from in a filter
 JOBS = 20
 AGAIN_SECONDS = 5  # after which a page that could not be shown is asked for again

@@ -1,25 +1,19 @@
 """Accounts at venues: how they are connected, and the lights of their pre-flight."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pregao.domain.user import Role
+from pregao.edges.http.api.listing import ACCOUNTS
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import arrange, asked_of
-from pregao.edges.http.console.showing import CHOICES_MAX, show_missing, show_page
+from pregao.edges.http.console.lists import asked_of, page_of
+from pregao.edges.http.console.showing import show_missing, show_page
 from pregao.edges.own_address import own_address
 from pregao.views.configured import AccountLine
-
-ACCOUNTS_BY: dict[str, Callable[[AccountLine], Any]] = {
-    "name": lambda one: one.account.name.casefold(),
-    "venue": lambda one: one.account.venue,
-    "light": lambda one: one.light,
-    "checked_at": lambda one: one.light_checked_at,
-}
+from pregao.views.sorting import ACCOUNT_FIELDS, Shape
 
 routes = APIRouter(include_in_schema=False)
 
@@ -27,12 +21,19 @@ routes = APIRouter(include_in_schema=False)
 @routes.get("/console/accounts")
 async def show_accounts(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show accounts with the lights of their pre-flight."""
-    lines = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
-    asked = asked_of(request, sorts=ACCOUNTS_BY, usual_sort="name")
+    asked = asked_of(request, sorts=ACCOUNT_FIELDS, usual_sort="name", usual={"trades": ""})
+    is_active = {"yes": True, "no": False}.get(asked.chosen["trades"])
+
+    async def find(after: int | None, *, shape: Shape, limit: int) -> Sequence[AccountLine]:
+        return await desk.configured.accounts(
+            owner=who.owner, is_active=is_active, after=after, shape=shape, limit=limit
+        )
+
     values = {
-        "asked": asked,
-        "has_any": bool(lines),
-        "lines": arrange(lines, asked, by=ACCOUNTS_BY),
+        **await page_of(ACCOUNTS, find, asked),
+        "file": asked.file(
+            "/api/v1/exchange-accounts", is_active="" if is_active is None else str(is_active).lower()
+        ),
         "can_change": who.role.includes(Role.TRADER),
         "own_address": own_address(),
     }

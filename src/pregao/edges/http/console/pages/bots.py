@@ -1,6 +1,7 @@
 """Bots: channels of signals, their rules, and the messages that reach them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,16 +9,21 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pregao.accounts.principal import Principal
+from pregao.domain.bot import BotStatus
 from pregao.domain.candle import Timeframe
 from pregao.domain.user import Role
 from pregao.edges.http.api.bots import shown_bot
+from pregao.edges.http.api.listing import BOTS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import CHOICES_MAX, needs, show_missing, show_page
+from pregao.edges.http.console.lists import asked_of, page_of
+from pregao.edges.http.console.showing import needs, show_missing, show_page
 from pregao.edges.http.desk import Desk
 from pregao.signals.messages import MESSAGES
 from pregao.views.activity import SignalLine
+from pregao.views.configured import BotLine
 from pregao.views.performance import Chosen, Results
+from pregao.views.sorting import BOT_FIELDS, Shape
 
 DAYS = 30  # that results are shown of
 TURNED_DOWN = 10
@@ -28,11 +34,22 @@ routes = APIRouter(include_in_schema=False)
 @routes.get("/console/bots")
 async def show_bots(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the bots and what they came to, with their addresses for those who set them up."""
-    lines = await desk.configured.bots(status=None, market_type=None, after=None, limit=CHOICES_MAX)
+    asked = asked_of(request, sorts=BOT_FIELDS, usual={"status": ""})
+    status = asked.chosen["status"]
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[BotLine]:
+        return await desk.configured.bots(
+            status=status or None, market_type=None, after=after, shape=shape, limit=limit
+        )
+
+    found = await page_of(BOTS, find, asked)
     values = {
-        "lines": lines,
+        **found,
+        "file": asked.file("/api/v1/bots", status=status) if who.role.is_staff else None,
+        "statuses": [one.value for one in BotStatus],
         "addresses": {
-            one.bot.bot_id: shown_bot(one, desk=desk, request=request)["webhook_url"] for one in lines
+            one.bot.bot_id: shown_bot(one, desk=desk, request=request)["webhook_url"]
+            for one in found["lines"]
         },
         "days": DAYS,
         "earned": await _earned(desk, who),

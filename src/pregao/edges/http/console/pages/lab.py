@@ -12,9 +12,13 @@ from pregao.domain.lab import LabKind, LabStatus
 from pregao.domain.strategy import DESCRIPTIONS
 from pregao.domain.user import Role
 from pregao.edges.http.api.lab import FILES, candle_names
+from pregao.edges.http.api.listing import LAB_RUNS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import ROWS, show_missing, show_page
+from pregao.edges.http.console.lists import asked_of, page_of
+from pregao.edges.http.console.showing import show_missing, show_page
+from pregao.views.lab import LabLine
+from pregao.views.sorting import LAB_FIELDS, Shape
 
 SHADES = 4  # steps of a heat map to either side of 0
 FILES_OF = {
@@ -30,8 +34,14 @@ routes = APIRouter(include_in_schema=False)
 async def show_lab(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the newest runs, beside each other, and what another can be made of."""
     candles = await candle_names(desk)
+    asked = asked_of(request, sorts=LAB_FIELDS)
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[LabLine]:
+        return await desk.lab_runs.runs(owner=who.owner, after=after, shape=shape, limit=limit)
+
     values = {
-        "lines": await desk.lab_runs.runs(owner=who.owner, after=None, limit=ROWS),
+        **await page_of(LAB_RUNS, find, asked),
+        "file": asked.file("/api/v1/lab/runs"),
         "strategies": list(DESCRIPTIONS.values()),
         "symbols": sorted({name.rpartition("_")[0] for name in candles}),
         "timeframes": sorted({name.rpartition("_")[2] for name in candles}),

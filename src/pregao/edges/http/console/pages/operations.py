@@ -1,20 +1,24 @@
 """What those who look after the desk watch: workers, budgets, breakers, alerts, the screener."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.domain.alert import AlertKind, AlertLevel
 from pregao.domain.screener import Source
 from pregao.domain.user import Role
+from pregao.edges.http.api.listing import ALERTS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import arrange, asked_of
-from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, ROWS, needs, show_page
+from pregao.edges.http.console.lists import arrange, asked_of, page_of
+from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, needs, show_page
 from pregao.market.strategies import RANGES
+from pregao.views.alerts import AlertLine
 from pregao.views.screener import TickerLine
+from pregao.views.sorting import ALERT_FIELDS, Shape
 
 TICKERS_BY: dict[str, Callable[[TickerLine], Any]] = {
     "rank": lambda one: one.rank,
@@ -26,14 +30,33 @@ routes = APIRouter(include_in_schema=False)
 
 
 @routes.get("/console/alerts")
-async def show_alerts(request: Request, desk: DeskGiven, who: Seen, before: UUID | None = None) -> Response:
+async def show_alerts(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show what a person should know, whom it was told, and who takes care of it."""
-    lines = await desk.alerts.alerts(
-        owner=who.owner, level=None, kind=None, is_acknowledged=None, before=before, limit=ROWS + 1
-    )
+    asked = asked_of(request, sorts=ALERT_FIELDS, usual={"level": "", "kind": "", "state": ""})
+    level, kind = asked.chosen["level"], asked.chosen["kind"]
+    is_acknowledged = {"open": False, "taken": True}.get(asked.chosen["state"])
+
+    async def find(before: UUID | None, *, shape: Shape, limit: int) -> Sequence[AlertLine]:
+        return await desk.alerts.alerts(
+            owner=who.owner,
+            level=AlertLevel(level) if level in set(AlertLevel) else None,
+            kind=AlertKind(kind) if kind in set(AlertKind) else None,
+            is_acknowledged=is_acknowledged,
+            before=before,
+            shape=shape,
+            limit=limit,
+        )
+
     values = {
-        "lines": lines[:ROWS],
-        "older": {"before": lines[ROWS - 1].alert.alert_id} if len(lines) > ROWS else None,
+        **await page_of(ALERTS, find, asked),
+        "file": asked.file(
+            "/api/v1/alerts",
+            level=level,
+            kind=kind,
+            acknowledged="" if is_acknowledged is None else str(is_acknowledged).lower(),
+        ),
+        "levels": list(AlertLevel),
+        "kinds": sorted(AlertKind),
         "channels": await desk.alerts.channels(owner=who.owner),
         "least": await desk.alerts.level(),
         "can_act": who.role.includes(Role.TRADER),

@@ -14,9 +14,10 @@ from pregao.accounts.principal import Principal
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
+from pregao.edges.http.console.lists import ROWS
 from pregao.edges.http.console.pages.drawing import curve_of, share_of
 from pregao.edges.http.console.rendering import render
-from pregao.edges.http.console.showing import ROWS, health_of, names_for, show_page
+from pregao.edges.http.console.showing import health_of, names_for, show_page
 from pregao.edges.http.desk import Desk
 from pregao.views.glance import ExposureLine, SignalOutcomes
 from pregao.views.performance import Chosen

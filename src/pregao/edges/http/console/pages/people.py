@@ -1,5 +1,6 @@
 """People: what proves oneself and where one is signed in; for admins users, who did what, and how the desk is set."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,26 +11,20 @@ from fastapi.responses import Response
 from pregao.domain.alert import AlertLevel
 from pregao.domain.user import Role
 from pregao.edges.http.api.auth import user_id_of
+from pregao.edges.http.api.listing import USERS
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.console.browsers import browser_of
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import arrange, asked_of
-from pregao.edges.http.console.showing import CHOICES_MAX, ROWS, needs, show_missing, show_page
+from pregao.edges.http.console.lists import ROWS, UUID_OR_NONE, asked_of, page_of
+from pregao.edges.http.console.showing import CHOICES_MAX, needs, show_missing, show_page
 from pregao.views.actions import ACTION_TYPES, ActionFilter
 from pregao.views.people import UserLine
+from pregao.views.sorting import USER_FIELDS, Shape
 
 routes = APIRouter(include_in_schema=False)
 
-USER_COLUMNS = {
-    "name": lambda one: one.user.name.casefold(),
-    "email": lambda one: one.user.email,
-    "role": lambda one: list(Role).index(one.user.role),
-    "last_login_at": lambda one: one.last_login_at,
-    "accounts": lambda one: one.accounts,
-}
 PERIODS = (1, 24, 168, 720)  # hours
-USER_OR_NONE = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
 OUTCOMES = {"done": True, "refused": False}
 
 
@@ -57,14 +52,25 @@ async def show_people(
 ) -> Response:
     """Show users: who may come in, with which role, and by what."""
     needs(Role.ADMIN, who)
-    asked = asked_of(request, sorts=USER_COLUMNS, usual={"role": "", "state": ""})
-    lines = await desk.people.users(
-        role=Role(role) if role in set(Role) else None,
-        is_active={"active": True, "inactive": False}.get(state),
-        after=None,
-        limit=CHOICES_MAX,
-    )
-    values = {"asked": asked, "lines": arrange(lines[::-1], asked, by=USER_COLUMNS), "roles": list(Role)}
+    asked = asked_of(request, sorts=USER_FIELDS, usual={"role": "", "state": ""})
+    is_active = {"active": True, "inactive": False}.get(state)
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[UserLine]:
+        return await desk.people.users(
+            role=Role(role) if role in set(Role) else None,
+            is_active=is_active,
+            after=after,
+            shape=shape,
+            limit=limit,
+        )
+
+    values = {
+        **await page_of(USERS, find, asked),
+        "file": asked.file(
+            "/api/v1/admin/users", role=role, is_active="" if is_active is None else str(is_active).lower()
+        ),
+        "roles": list(Role),
+    }
     return await show_page(request, "people/people.html", values, desk=desk, who=who)
 
 
@@ -92,7 +98,7 @@ async def show_audit(
     request: Request,
     desk: DeskGiven,
     who: Seen,
-    user: Annotated[str, Query(pattern=USER_OR_NONE)] = "",
+    user: Annotated[str, Query(pattern=UUID_OR_NONE)] = "",
     hours: Annotated[str, Query(pattern="^[0-9]{0,5}$")] = "",
     before: UUID | None = None,
 ) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from fastapi.responses import Response
 
 from pregao.domain.user import Role
 from pregao.edges.http.api.approvals import effect_of
+from pregao.edges.http.api.listing import APPROVALS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.api.sorting import (
     cursor_after,
@@ -20,12 +22,13 @@ from pregao.edges.http.api.sorting import (
     to_shape,
 )
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import asked_of
+from pregao.edges.http.console.lists import ROWS, asked_of, page_of
 from pregao.edges.http.console.pages.drawing import columns_of
-from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show_missing, show_page
+from pregao.edges.http.console.showing import names_for, needs, show_missing, show_page
 from pregao.edges.http.errors import ApiError
+from pregao.views.approvals import ApprovalLine
 from pregao.views.receipts import ReceiptRow
-from pregao.views.sorting import SIGNAL_FIELDS
+from pregao.views.sorting import APPROVAL_FIELDS, OLDEST_FIRST, SIGNAL_FIELDS, Shape
 
 EFFECTS_MAX = 12  # entries whose effect is reckoned for the page; the API tells any
 SPREAD_MIN = 2  # accounts; one is no spread
@@ -95,15 +98,24 @@ def _spread(values: Sequence[tuple[Decimal, str]]) -> dict[str, Any] | None:
 
 
 @routes.get("/console/approvals")
-async def show_approvals(request: Request, desk: DeskGiven, who: Seen) -> Response:
-    """Show what waits for a person, and what was answered lately."""
+async def show_approvals(request: Request, desk: DeskGiven, who: Seen, bot: str = "") -> Response:
+    """Show what waits for a person, the oldest first, and what was answered."""
     needs(Role.OPERATOR, who)
-    waiting = await desk.approvals.pending(bot_id=None, after=None, limit=ROWS)
+    asked = asked_of(request, sorts=APPROVAL_FIELDS, usual={"bot": ""})
+    bot_id = _uuid(bot)
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[ApprovalLine]:
+        return await desk.approvals.answered(bot_id=bot_id, after=after, shape=shape, limit=limit)
+
+    meant = replace(OLDEST_FIRST, search=asked.search or None)
+    waiting = await desk.approvals.pending(bot_id=bot_id, after=None, shape=meant, limit=ROWS)
     effects = await asyncio.gather(*(effect_of(one, desk=desk) for one in waiting[:EFFECTS_MAX]))
     values = {
+        **await page_of(APPROVALS, find, asked),
+        "file": asked.file("/api/v1/approvals", status="answered", bot_id=bot),
         "waiting": waiting,
         "effects": {one.signal_id: one for one in effects},
-        "answered": await desk.approvals.answered(bot_id=None, after=None, limit=JOBS),
+        **await names_for(desk, who),
     }
     return await show_page(request, "signals/approvals.html", values, desk=desk, who=who)
 

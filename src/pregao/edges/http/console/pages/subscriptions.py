@@ -1,9 +1,11 @@
 """Subscriptions: which account follows which bot, with what, within which limits, and why it skipped what it skipped."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from pregao.accounts.principal import Principal
@@ -12,12 +14,16 @@ from pregao.domain.account import EXCHANGES
 from pregao.domain.bot import SubscriptionStatus
 from pregao.domain.order import OrderStatus
 from pregao.domain.user import Role
+from pregao.edges.http.api.listing import SUBSCRIPTIONS
 from pregao.edges.http.api.rules import effective_by_symbol, effective_on
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.showing import CHOICES_MAX, ROWS, show_missing, show_page
+from pregao.edges.http.console.lists import ROWS, UUID_OR_NONE, asked_of, page_of
+from pregao.edges.http.console.showing import CHOICES_MAX, names_for, show_missing, show_page
 from pregao.edges.http.desk import Desk
 from pregao.views.activity import OrderLine
+from pregao.views.configured import SubscriptionLine
+from pregao.views.sorting import SUBSCRIPTION_FIELDS, Shape
 
 ORDERS = 10
 
@@ -26,15 +32,36 @@ routes = APIRouter(include_in_schema=False)
 
 @routes.get("/console/subscriptions")
 async def show_subscriptions(
-    request: Request, desk: DeskGiven, who: Seen, bot: UUID | None = None, account: int | None = None
+    *,
+    request: Request,
+    desk: DeskGiven,
+    who: Seen,
+    bot: Annotated[str, Query(pattern=UUID_OR_NONE)] = "",
+    account: Annotated[str, Query(pattern="^[0-9]{0,18}$")] = "",
 ) -> Response:
     """Show who follows what: how each is, and what of its limits is used."""
-    lines = await desk.configured.subscriptions(
-        owner=who.owner, bot_id=bot, account_id=account, status=None, after=None, limit=CHOICES_MAX
-    )
-    standing = sorted(lines, key=lambda one: one.subscription.status is SubscriptionStatus.CANCELED)
+    asked = asked_of(request, sorts=SUBSCRIPTION_FIELDS, usual={"bot": "", "account": "", "status": ""})
+    status = asked.chosen["status"]
+
+    async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[SubscriptionLine]:
+        return await desk.configured.subscriptions(
+            owner=who.owner,
+            bot_id=UUID(bot) if bot else None,
+            account_id=int(account) if account else None,
+            status=status or None,
+            after=after,
+            shape=shape,
+            limit=limit,
+        )
+
+    found = await page_of(SUBSCRIPTIONS, find, asked)
+    lines: Sequence[SubscriptionLine] = found["lines"]
     values = {
-        "lines": standing,
+        **found,
+        "file": asked.file(
+            "/api/v1/bot-subscriptions/my-subscriptions", bot_id=bot, account_id=account, status=status
+        ),
+        "statuses": [one.value for one in SubscriptionStatus],
         "used": await desk.configured.used(
             [one.subscription.subscription_id for one in lines], day=desk.clock().date()
         ),
@@ -43,6 +70,7 @@ async def show_subscriptions(
             for one in lines
         },
         "exchanges": EXCHANGES,
+        "named": await names_for(desk, who),
         **await _joinable(desk, who),
     }
     return await show_page(request, "subscriptions/subscriptions.html", values, desk=desk, who=who)

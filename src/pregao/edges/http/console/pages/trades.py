@@ -1,7 +1,9 @@
 """Orders, positions with what guards them, and selling out."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -22,10 +24,19 @@ from pregao.edges.http.api.sorting import (
     to_shape,
 )
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import asked_of
-from pregao.edges.http.console.showing import JOBS, ROWS, names_for, needs, show_missing, show_page
+from pregao.edges.http.console.lists import ROWS, arrange, asked_of
+from pregao.edges.http.console.showing import JOBS, names_for, needs, show_missing, show_page
 from pregao.views.activity import ORDER_PHASES
+from pregao.views.flatten import StandingPosition
 from pregao.views.sorting import ORDER_FIELDS, POSITION_FIELDS
+
+STANDING_BY: dict[str, Callable[[StandingPosition], Any]] = {
+    "account_name": lambda one: one.account_name.casefold(),
+    "venue": lambda one: one.venue,
+    "symbol": lambda one: one.symbol,
+    "status": lambda one: one.status,
+    "quantity": lambda one: one.quantity,
+}
 
 routes = APIRouter(include_in_schema=False)
 
@@ -123,9 +134,13 @@ async def show_sell_all(request: Request, desk: DeskGiven, who: Seen) -> Respons
     """Show what a job would close, and how the latest jobs went."""
     needs(Role.TRADER, who)
     scope = DESK if who.owner is None else scope_of_user(who.owner)
+    asked = asked_of(request, sorts=STANDING_BY, usual_sort="account_name")
+    # Nothing is searched for here: the button closes all of it.
+    standing = await desk.flattens.standing(scope, owner=who.owner)
     values = {
+        "asked": asked,
         "scope": scope,
-        "standing": await desk.flattens.standing(scope, owner=who.owner),
+        "standing": arrange(standing, replace(asked, search=""), by=STANDING_BY),
         "jobs": await desk.flattens.list_flattens(owner=who.owner, limit=JOBS),
     }
     return await show_page(request, "trades/sell_all.html", values, desk=desk, who=who)
