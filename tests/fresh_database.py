@@ -6,7 +6,6 @@ changed more than rows has had it to himself: what it is made of is compared, an
 """
 
 import contextlib
-import io
 import itertools
 import os
 from collections.abc import AsyncIterator
@@ -15,28 +14,26 @@ from typing import Any
 
 from tests.shared_database import ask, connected, with_database
 
-# Everything that was made in this database, whatever rows it holds and wherever they lie.
-SHAPE = """
-SELECT md5(string_agg(part, '')) FROM (
-    SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_namespace t
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_proc t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_type t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_trigger t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_constraint t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_rewrite t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_attrdef t WHERE oid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY seqrelid) FROM pg_sequence t
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY indexrelid) FROM pg_index t WHERE indexrelid >= 16384
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM pg_extension t
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY setrole) FROM pg_db_role_setting t
-        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY attrelid, attnum) FROM (
-        SELECT attrelid, attnum, attname, atttypid, attnotnull, attisdropped, attacl, attoptions FROM pg_attribute
-        WHERE attrelid >= 16384) AS t
-    UNION ALL SELECT string_agg(t::text, '' ORDER BY oid) FROM (
+# What this database is made of, whatever rows it holds and wherever they lie: of each catalog how many rows it has, and how many of
+# them are younger than the transaction $1. Of classes, which change when a table is emptied too, what matters.
+CATALOGS = (
+    "pg_namespace", "pg_proc", "pg_type", "pg_trigger", "pg_constraint", "pg_rewrite", "pg_attrdef", "pg_sequence", "pg_index",
+    "pg_extension", "pg_attribute",
+)  # fmt: skip
+SHAPE = f"""
+SELECT concat_ws(' ', {
+    ", ".join(
+        f"(SELECT count(*) || '/' || count(*) FILTER (WHERE age(xmin) < age($1::text::xid)) FROM {name})"
+        for name in CATALOGS
+    )
+}, (
+    SELECT md5(string_agg(t::text, '' ORDER BY oid)) FROM (
         SELECT oid, relname, relnamespace, relkind, relowner, relacl, reloptions, relpersistence, relrowsecurity,
             relispartition, relpartbound FROM pg_class WHERE oid >= 16384) AS t
-) AS parts (part)
+), (
+    SELECT string_agg(t::text, '' ORDER BY setrole) FROM pg_db_role_setting AS t
+    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+))
 """
 TABLES_USED = """
 SELECT format('%I.%I', nspname, relname) AS name
@@ -44,11 +41,15 @@ FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE pg_class.oid >= 16384 AND relkind = 'r' AND pg_relation_size(pg_class.oid) > 0
 """
 # On a server of somebody else's we may not be allowed to pass by the journal's guards.
-MAY_EMPTY = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
-SET_SEQUENCES = """
-SELECT setval(name::regclass, value, is_called)
-FROM unnest($1::text[], $2::bigint[], $3::bool[]) AS sequence (name, value, is_called)
+LOOK = f"""
+SELECT ({SHAPE}) AS shape, has_parameter_privilege('session_replication_role', 'SET') AS may_empty,
+    ARRAY({TABLES_USED}) AS used
 """
+# Statements that bring a table's rows back, and a sequence to where it stands.
+ROWS = """
+SELECT 'INSERT INTO {0} OVERRIDING SYSTEM VALUE ' || string_agg(format('SELECT (%L::{0}).*', t), ' UNION ALL ') FROM {0} AS t
+"""
+NUMBER = "SELECT format('SELECT setval(%L, %s, %L)', '{0}', last_value, is_called) FROM {0}"
 TERMINATE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1"
 
 _numbers = itertools.count(1)
@@ -92,18 +93,18 @@ class Copies:
         async with connected(self._dsn) as admin:
             await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             await admin.fetch(TERMINATE, name)
-            await admin.execute(f"ALTER DATABASE {name} RENAME TO {later}")
-            await admin.execute(f"ALTER DATABASE {later} ALLOW_CONNECTIONS true")
+            await admin.execute(
+                f"ALTER DATABASE {name} RENAME TO {later}; ALTER DATABASE {later} ALLOW_CONNECTIONS true"
+            )
         self._waiting.append(later)
 
     async def _empty(self, name: str) -> bool:
         assert self._origin is not None, "read from the first copy"
         async with connected(with_database(self._dsn, name)) as connection:
-            if await connection.fetchval(SHAPE) != self._origin.shape:
+            found = await connection.fetchrow(LOOK, self._origin.transaction)
+            if found["shape"] != self._origin.shape or not found["may_empty"]:
                 return False
-            if not await connection.fetchval(MAY_EMPTY):
-                return False
-            await restore(connection, self._origin)
+            await restore(connection, self._origin, used=found["used"])
             return True
 
 
@@ -111,44 +112,39 @@ class Copies:
 class Origin:
     """What a copy is like before anybody has used it."""
 
+    transaction: str  # nothing it is made of is younger
     shape: str
-    rows: dict[str, bytes]  # of the tables that have some
-    sequences: list[tuple[str, int, bool]]  # name, last value, whether it was given
+    tables: list[str]  # that have rows
+    filling: str  # what brings these back, and every sequence to where it was
 
 
 async def read_origin(connection: Any) -> Origin:
-    rows = {}
-    for table in await connection.fetch(TABLES_USED):
-        rows[table["name"]] = await _copied(connection, table["name"])
-    names = [row[0] for row in await connection.fetch("SELECT seqrelid::regclass::text FROM pg_sequence")]
+    transaction = await connection.fetchval("SELECT pg_current_xact_id()::xid::text")
+    tables = [name for (name,) in await connection.fetch(TABLES_USED)]
     sequences = [
-        (name, *await connection.fetchrow(f"SELECT last_value, is_called FROM {name}")) for name in names
+        name for (name,) in await connection.fetch("SELECT seqrelid::regclass::text FROM pg_sequence")
     ]
-    return Origin(await connection.fetchval(SHAPE), rows, sequences)
+    filling = [
+        *[await connection.fetchval(ROWS.format(table)) for table in tables],
+        *[await connection.fetchval(NUMBER.format(sequence)) for sequence in sequences],
+    ]
+    shape = await connection.fetchval(SHAPE, transaction)
+    return Origin(transaction, shape, tables, "; ".join(filling))
 
 
-async def restore(connection: Any, origin: Origin) -> None:
+async def restore(connection: Any, origin: Origin, *, used: list[str]) -> None:
     """Bring rows, numbers and counters back to what they were; the shape must be the same."""
-    used = [table["name"] for table in await connection.fetch(TABLES_USED)]
-    emptied = sorted({*used, *origin.rows})
-    async with connection.transaction():
-        await connection.execute("SET LOCAL session_replication_role = replica")  # the journal's guards sleep
-        await connection.execute(f"TRUNCATE {', '.join(emptied)} CASCADE")
-        for name, rows in origin.rows.items():
-            schema, table = name.split(".")
-            await connection.copy_to_table(
-                table, schema_name=schema, source=io.BytesIO(rows), format="binary"
-            )
-        await connection.fetch(SET_SEQUENCES, *zip(*origin.sequences, strict=True))
-    await connection.fetchval("SELECT pg_stat_force_next_flush()")  # what this restored is counted before
+    await connection.execute(
+        f"""
+        BEGIN;
+        SET LOCAL session_replication_role = replica;  -- the journal's guards sleep
+        TRUNCATE {", ".join(sorted({*used, *origin.tables}))} CASCADE;
+        {origin.filling};
+        COMMIT;
+        SELECT pg_stat_force_next_flush();  -- what this restored is counted before
+        """
+    )
     await connection.execute("SELECT pg_stat_reset()")
-
-
-async def _copied(connection: Any, table: str) -> bytes:
-    rows = io.BytesIO()
-    schema, name = table.split(".")
-    await connection.copy_from_table(name, schema_name=schema, output=rows, format="binary")
-    return rows.getvalue()
 
 
 def _new_name() -> str:
