@@ -194,6 +194,13 @@ class Settings(MasterKeySettings):
         ge=1,
         le=3_650,
     )
+    alert_retention_days: int = setting(
+        90,
+        "ALERT_RETENTION_DAYS",
+        "Days that alerts and their deliveries are remembered, until somebody says otherwise.",
+        ge=1,
+        le=3_650,
+    )
     finviz_hosts: tuple[str, ...] = setting(
         ("finviz.com", "www.finviz.com", "elite.finviz.com"),
         "FINVIZ_HOSTS",

@@ -12,7 +12,9 @@ from uuid import UUID
 
 import pytest
 
+from pregao.domain.alert import Alert, AlertKind, AlertLevel
 from pregao.domain.facts import (
+    AlertRaised,
     DecisionApproved,
     DecisionDeclined,
     DeliveryTurnedAway,
@@ -23,10 +25,13 @@ from pregao.domain.facts import (
     PositionChanged,
     SignalPlanned,
     SignalReceived,
+    UserConfigured,
 )
 from pregao.domain.upkeep import AlarmName, Retention, Severity, Vitals, alarms_of, cutoffs_of
+from pregao.domain.user import Role, User
 from pregao.edges.ids import uuid7
 from pregao.edges.postgres.cache import PostgresCache
+from pregao.edges.postgres.figures import PostgresFigures
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Workers
@@ -94,6 +99,27 @@ def by_kind(facts: list[list[Fact]]) -> list[Fact]:
 @pytest.fixture
 def upkeep(desk):
     return PostgresUpkeep(desk.journal, standard=Retention())
+
+
+def raised(at: datetime, *, user_id: UUID | None = None) -> AlertRaised:
+    """Give an alert of that instant."""
+    alert = Alert(
+        alert_id=uuid7(at),
+        kind=AlertKind.SYSTEM_ERROR,
+        level=AlertLevel.CRITICAL,
+        title="It failed",
+        text="Somewhere.",
+        numbers={},
+        dedupe_key="k",
+        subject="s",
+        user_id=user_id,
+    )
+    return AlertRaised(happened_at=at, alert=alert)
+
+
+async def trades_counted(desk) -> int:
+    found = await PostgresFigures(desk.journal.pool).readings()
+    return sum(one.value for one in found if one.name == "deriv_bot_trades_total")
 
 
 async def count(desk, table: str) -> int:
@@ -209,6 +235,43 @@ class TestForgetting:
             "SELECT to_regclass('journal_202503') AS one, to_regclass('journal_202504') AS two"
         )
         assert (left[0]["one"], left[0]["two"]) == (None, "journal_202504")
+
+    async def test_forgets_alerts_with_what_became_of_them_but_never_an_audiences_newest_hundred(
+        self, desk, upkeep
+    ):
+        """Nor one that is still on its way to somebody, however old it is; the journal keeps them all."""
+        old = now() - timedelta(days=100)
+        ana = User(user_id=UUID(int=5), email="ana@desk.test", name="Ana", role=Role.TRADER)
+        await desk.put([UserConfigured(happened_at=old, user=ana)])
+        await desk.put([raised(old + timedelta(minutes=minute)) for minute in range(105)])
+        await desk.put([raised(old, user_id=ana.user_id), raised(now() - timedelta(days=89))])
+        await desk.rows(
+            """
+            INSERT INTO alert_deliveries (alert_id, channel_id, status, subject, level_rank)
+            SELECT alert_id, 1, CASE row_number() OVER (ORDER BY alert_id) WHEN 2 THEN 'due' ELSE 'sent' END, subject, 1
+            FROM alerts WHERE user_id IS NULL
+            """
+        )
+        foreseen = await upkeep.foresee(now=now())
+
+        forgotten = await upkeep.forget(now=now())
+
+        assert (foreseen.alerts, forgotten.alerts) == (5, 5), "six beyond the hundred, and one is on its way"
+        assert (await count(desk, "alerts"), await count(desk, "alert_deliveries")) == (102, 101)
+        assert len(await desk.facts(AlertRaised.__name__)) == 107
+        assert (await compare_with_journal(desk.journal)).differences == ()
+        await desk.rows("UPDATE alert_deliveries SET status = 'failed'")
+        assert (await upkeep.forget(now=now())).alerts == 1
+        assert await upkeep.forget(now=now()) == Forgotten()
+
+    async def test_counts_what_was_never_counted_before_it_forgets_it(self, desk, upkeep):
+        """A desk that was off for a month forgets at its start what no figure knows yet."""
+        old = now() - timedelta(days=40)
+        await desk.put(by_kind([traded_at(old, number=number) for number in range(1, NEWEST + 6)]))
+
+        forgotten = await upkeep.forget(now=now())
+
+        assert (forgotten.positions, await trades_counted(desk)) == (5, NEWEST + 5)
 
     async def test_two_at_once_forget_everything_once(self, desk, upkeep):
         await desk.put(_declined(now() - timedelta(days=40)))

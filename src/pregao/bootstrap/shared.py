@@ -33,7 +33,11 @@ def screener_limits(settings: Settings) -> ScreenerLimits:
 
 def standard_retention(settings: Settings) -> Retention:
     """Give how long the desk remembers until somebody says otherwise."""
-    return Retention(signal_days=settings.signal_retention_days, metrics_days=settings.metrics_retention_days)
+    return Retention(
+        signal_days=settings.signal_retention_days,
+        metrics_days=settings.metrics_retention_days,
+        alert_days=settings.alert_retention_days,
+    )
 
 
 def sell_list_rule(settings: Settings) -> SellListRule:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 KEPT_DAYS_MIN = 7  # a shorter retention acts as this
 KEPT_POSITIONS_MIN = 1_000  # the newest, however old
+KEPT_ALERTS_MIN = 100  # of each audience the newest, however old
 HASHES_KEPT = timedelta(days=1)  # a hash of a delivery counts for a minute
 ERROR_SHARE_MAX = Decimal("0.10")
 SIGNAL_IS_RECENT_SECONDS = 300
@@ -18,6 +19,7 @@ class Retention:
 
     signal_days: int = 30  # signals, and their orders, positions and fills
     metrics_days: int = 90  # deliveries that were turned away, and how the screener's work went
+    alert_days: int = 90  # alerts, and what became of them on each channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Cutoffs:
 
     signals: datetime
     metrics: datetime
+    alerts: datetime
     hashes: datetime
 
 
@@ -67,6 +70,7 @@ def cutoffs_of(retention: Retention, *, now: datetime) -> Cutoffs:
     return Cutoffs(
         signals=now - timedelta(days=max(retention.signal_days, KEPT_DAYS_MIN)),
         metrics=now - timedelta(days=max(retention.metrics_days, KEPT_DAYS_MIN)),
+        alerts=now - timedelta(days=max(retention.alert_days, KEPT_DAYS_MIN)),
         hashes=now - HASHES_KEPT,
     )
 

@@ -35,6 +35,7 @@ class Forgotten:
     signals: int = 0
     hashes: int = 0  # of deliveries
     turned_away: int = 0
+    alerts: int = 0  # with what became of them on each channel
     cache_entries: int = 0
     workers: int = 0  # that ended without a word more than a day ago
     screener_runs: int = 0

@@ -20,8 +20,8 @@ class TestUpkeep:
     async def test_shows_and_changes_how_long_is_remembered(self, shell):
         _, words = shell
 
-        changed = await words.read(app, "db", "retention", "--signal-days", "60")
+        changed = await words.read(app, "db", "retention", "--signal-days", "60", "--alert-days", "20")
         shown = await words.run(app, "db", "retention")
 
-        assert (changed["signal_days"], changed["metrics_days"]) == (60, 90)
+        assert [changed[name] for name in ("signal_days", "metrics_days", "alert_days")] == [60, 90, 20]
         assert "signal_days         60" in shown.stdout

@@ -25,6 +25,7 @@ class PastForgotten(Fact):
     signal_ids: tuple[UUID, ...]
     hashes_before: datetime | None  # hashes of deliveries that came before; None: they stay
     turned_away_before: datetime | None
+    alert_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,10 +101,13 @@ def retention(
             "--metrics-days", min=1, max=3650, help="For deliveries turned away and the screener's runs."
         ),
     ] = None,
+    alert_days: Annotated[
+        int | None, typer.Option("--alert-days", min=1, max=3650, help="For alerts and their deliveries.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show for how many days what is over is remembered, or change it; fewer than seven act as seven."""
-    asked = {"signal_days": signal_days, "metrics_days": metrics_days}
+    asked = {"signal_days": signal_days, "metrics_days": metrics_days, "alert_days": alert_days}
     changes = {name: days for name, days in asked.items() if days is not None}
     told = call("PATCH", "/retention", body=changes) if changes else call("GET", "/retention")
     if as_json:

@@ -11,6 +11,7 @@ from pregao.domain.clock import EPOCH
 from pregao.domain.facts import HealthAlarmed, PastForgotten, RetentionSet
 from pregao.domain.order import LIVE
 from pregao.domain.upkeep import (
+    KEPT_ALERTS_MIN,
     KEPT_POSITIONS_MIN,
     Alarm,
     AlarmName,
@@ -22,15 +23,17 @@ from pregao.domain.upkeep import (
     cutoffs_of,
 )
 from pregao.edges.postgres.cache import PostgresCache
+from pregao.edges.postgres.figures import roll
 from pregao.edges.postgres.journal import Connection, Journal
 from pregao.edges.postgres.rows import to_value
 from pregao.views.upkeep import AlarmLine, Forgotten, RetentionLine
 
 POSITIONS_AT_ONCE = 500
-SIGNALS_AT_ONCE = 1_000
+OTHERS_AT_ONCE = 1_000  # signals, alerts
 FORESEEN_MAX = 100_000  # what is counted before it is done
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7234012)"
 DEAD_WORKERS_KEPT = timedelta(days=1)
+ROLLS_MAX = 1_000  # of the counting before it: five million facts
 
 # Over, old, none of the newest, and nothing of it may move any more. What is held on the same account and symbol since
 # before keeps it too: after a gap the venue is asked for trades from then on, and what was forgotten would be booked again.
@@ -57,6 +60,22 @@ WHERE s.signal_id < $1 AND s.received_at < $2 AND s.settled_at < $2
                   AND (o.status = ANY($3::text[]) OR NOT o.position_id = ANY($4::bigint[])))
 ORDER BY s.signal_id LIMIT $5
 """
+# Of each audience all but the newest; never what is still on its way to somebody. Their ids are in the order of time, too.
+ALERTS = """
+WITH audiences AS (
+    SELECT u.user_id, (SELECT a.alert_id FROM alerts AS a WHERE a.user_id = u.user_id
+                       ORDER BY a.alert_id DESC OFFSET $1 LIMIT 1) AS kept_from FROM users AS u
+    UNION ALL
+    SELECT NULL, (SELECT a.alert_id FROM alerts AS a WHERE a.user_id IS NULL
+                  ORDER BY a.alert_id DESC OFFSET $1 LIMIT 1)
+)
+SELECT a.alert_id FROM alerts AS a
+JOIN audiences AS o ON coalesce(o.user_id, $4) = coalesce(a.user_id, $4) AND a.alert_id < o.kept_from
+WHERE a.alert_id < $2 AND a.raised_at < $3
+  AND NOT EXISTS (SELECT FROM alert_deliveries AS d WHERE d.alert_id = a.alert_id AND d.status = 'due')
+ORDER BY a.alert_id LIMIT $5
+"""
+NOBODY = UUID(int=0)  # the desk's own people, where audiences are compared
 LOOSE = """
 SELECT (SELECT count(*)::int FROM deliveries WHERE NOT is_explicit_id AND first_at < $1) AS hashes,
        (SELECT count(*)::int FROM deliveries_turned_away WHERE happened_at < $2) AS turned_away
@@ -93,8 +112,15 @@ class _Past:
 
     position_ids: tuple[int, ...]
     signal_ids: tuple[UUID, ...]
+    alert_ids: tuple[UUID, ...]
     hashes: int
     turned_away: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to forget."""
+        found = self.position_ids, self.signal_ids, self.alert_ids, self.hashes, self.turned_away
+        return not any(found)
 
 
 class PostgresUpkeep:
@@ -109,8 +135,7 @@ class PostgresUpkeep:
         row = await self._journal.pool.fetchrow("SELECT * FROM retentions")
         if row is None:
             return RetentionLine(retention=self._standard, set_by="", set_at=None)
-        retention = Retention(signal_days=row["signal_days"], metrics_days=row["metrics_days"])
-        return RetentionLine(retention=retention, set_by=row["set_by"], set_at=row["set_at"])
+        return RetentionLine(retention=to_value(row, Retention), set_by=row["set_by"], set_at=row["set_at"])
 
     async def set_retention(
         self, retention: Retention, *, set_by: str, reason: str = "", now: datetime
@@ -127,7 +152,7 @@ class PostgresUpkeep:
     async def foresee(self, *, now: datetime) -> Forgotten:
         cutoffs = cutoffs_of((await self.retention()).retention, now=now)
         pool = self._journal.pool
-        past = await _find_past(pool, cutoffs, positions_max=FORESEEN_MAX, signals_max=FORESEEN_MAX)
+        past = await _find_past(pool, cutoffs, positions_max=FORESEEN_MAX, others_max=FORESEEN_MAX)
         others = await pool.fetchrow(OTHERS, DEAD_WORKERS_KEPT, cutoffs.metrics)
         assert others is not None, "counting always gives a row"
         return Forgotten(
@@ -135,18 +160,22 @@ class PostgresUpkeep:
             signals=len(past.signal_ids),
             hashes=past.hashes,
             turned_away=past.turned_away,
+            alerts=len(past.alert_ids),
             journal_partitions=len(await self._former_partitions(cutoffs)),
             **others,
         )
 
     async def forget(self, *, now: datetime) -> Forgotten:
         cutoffs = cutoffs_of((await self.retention()).retention, now=now)
-        positions = signals = hashes = turned_away = 0
+        # What is counted of a fact is looked up in the state: a desk that was off for a month counts before it forgets.
+        await roll(self._journal.pool, rolls_max=ROLLS_MAX)
+        positions = signals = hashes = turned_away = alerts = 0
         while (past := await self._forget_some(cutoffs, now=now)) is not None:
             positions += len(past.position_ids)
             signals += len(past.signal_ids)
             hashes += past.hashes
             turned_away += past.turned_away
+            alerts += len(past.alert_ids)
         pool = self._journal.pool
         workers = await pool.fetch(
             "DELETE FROM workers WHERE lease_until < clock_timestamp() - $1::interval RETURNING worker_id",
@@ -160,6 +189,7 @@ class PostgresUpkeep:
             signals=signals,
             hashes=hashes,
             turned_away=turned_away,
+            alerts=alerts,
             cache_entries=await self._purge(),
             workers=len(workers),
             screener_runs=len(runs),
@@ -191,9 +221,9 @@ class PostgresUpkeep:
         async with self._journal.transaction() as transaction:
             await transaction.connection.execute(ONE_AT_A_TIME)
             past = await _find_past(
-                transaction.connection, cutoffs, positions_max=POSITIONS_AT_ONCE, signals_max=SIGNALS_AT_ONCE
+                transaction.connection, cutoffs, positions_max=POSITIONS_AT_ONCE, others_max=OTHERS_AT_ONCE
             )
-            if not (past.position_ids or past.signal_ids or past.hashes or past.turned_away):
+            if past.is_nothing:
                 return None
             fact = PastForgotten(
                 happened_at=now,
@@ -201,8 +231,13 @@ class PostgresUpkeep:
                 signal_ids=past.signal_ids,
                 hashes_before=cutoffs.hashes if past.hashes else None,
                 turned_away_before=cutoffs.metrics if past.turned_away else None,
+                alert_ids=past.alert_ids,
             )
             await transaction.append([fact])
+            # What became of an alert is no state: no fold knows these rows.
+            await transaction.connection.execute(
+                "DELETE FROM alert_deliveries WHERE alert_id = ANY($1::uuid[])", list(past.alert_ids)
+            )
         return past
 
     async def _purge(self) -> int:
@@ -230,7 +265,7 @@ class PostgresUpkeep:
 
 
 async def _find_past(
-    connection: Connection, cutoffs: Cutoffs, *, positions_max: int, signals_max: int
+    connection: Connection, cutoffs: Cutoffs, *, positions_max: int, others_max: int
 ) -> _Past:
     live = sorted(LIVE)
     positions = await connection.fetch(
@@ -238,11 +273,19 @@ async def _find_past(
     )
     position_ids = tuple(row["position_id"] for row in positions)
     signals = await connection.fetch(
-        SIGNALS, _first_id_at(cutoffs.signals), cutoffs.signals, live, list(position_ids), signals_max
+        SIGNALS, _first_id_at(cutoffs.signals), cutoffs.signals, live, list(position_ids), others_max
+    )
+    alerts = await connection.fetch(
+        ALERTS, KEPT_ALERTS_MIN - 1, _first_id_at(cutoffs.alerts), cutoffs.alerts, NOBODY, others_max
     )
     loose = await connection.fetchrow(LOOSE, cutoffs.hashes, cutoffs.metrics)
     assert loose is not None, "counting always gives a row"
-    return _Past(position_ids=position_ids, signal_ids=tuple(row["signal_id"] for row in signals), **loose)
+    return _Past(
+        position_ids=position_ids,
+        signal_ids=tuple(row["signal_id"] for row in signals),
+        alert_ids=tuple(row["alert_id"] for row in alerts),
+        **loose,
+    )
 
 
 def _first_id_at(instant: datetime) -> UUID:

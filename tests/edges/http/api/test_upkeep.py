@@ -11,12 +11,13 @@ RETENTION, CLEANUP, ALARMS = "/api/v1/retention", "/api/v1/cleanup", "/api/v1/al
 class TestRetention:
     async def test_goes_by_the_settings_until_somebody_changes_it(self, desk):
         before = (await desk.client.get(RETENTION)).json()
-        changed = await desk.client.patch(RETENTION, json={"signal_days": 60})
+        changed = await desk.client.patch(RETENTION, json={"signal_days": 60, "alert_days": 20})
         after = (await desk.client.get(RETENTION)).json()
 
         assert (before["signal_days"], before["metrics_days"], before["set_by"]) == (30, 90, "")
         assert changed.json() == after
-        assert (after["signal_days"], after["metrics_days"], after["set_by"]) == (60, 90, "admin token")
+        assert (after["signal_days"], after["metrics_days"], after["alert_days"]) == (60, 90, 20)
+        assert after["set_by"] == "admin token"
 
     async def test_is_written_down_with_who_changed_it(self, desk):
         """F037: settings in the database are audited."""

@@ -200,7 +200,7 @@ class TestSettings:
             ("alert_level", "level – → ERROR", "too loud"),
             ("forward_limit", "is_enabled – → true max_per_minute – → 40", "they ask for it"),
             ("retention", "signal_days 60 → 45", "–"),
-            ("retention", "signal_days – → 60 metrics_days – → 90", "a longer look back"),
+            ("retention", "alert_days – → 90 signal_days – → 60 metrics_days – → 90", "a longer look back"),
         ]
         assert {row[3] for row in rows} == {"ana@desk.test, session"}
         assert 'name="signal_days"' in page.text

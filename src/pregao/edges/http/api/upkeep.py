@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from pregao.domain.upkeep import KEPT_DAYS_MIN, KEPT_POSITIONS_MIN, AlarmName, Severity
+from pregao.domain.upkeep import KEPT_ALERTS_MIN, KEPT_DAYS_MIN, KEPT_POSITIONS_MIN, AlarmName, Severity
 from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.roles import Admin, Operator, name_of
 from pregao.edges.http.api.shapes import (
@@ -34,6 +34,7 @@ class RetentionAsked(Changes):
 
     signal_days: Days = unset()
     metrics_days: Days = unset()
+    alert_days: Days = unset()
     reason: Reason = ""
 
 
@@ -42,8 +43,10 @@ class RetentionShown(Shown):
 
     signal_days: int
     metrics_days: int
+    alert_days: int
     kept_days_min: int = KEPT_DAYS_MIN
     kept_positions_min: int = KEPT_POSITIONS_MIN
+    kept_alerts_min: int = KEPT_ALERTS_MIN
     set_by: str
     set_at: datetime | None
 
@@ -62,6 +65,7 @@ class ForgottenShown(Shown):
     signals: int
     hashes: int
     turned_away: int
+    alerts: int
     cache_entries: int
     workers: int
     screener_runs: int

@@ -19,13 +19,14 @@ async def _(connection: Any, group: Sequence[facts.RetentionSet]) -> None:
     last = group[-1]
     await connection.execute(
         """
-        INSERT INTO retentions (signal_days, metrics_days, set_by, set_at) VALUES ($1, $2, $3, $4)
+        INSERT INTO retentions (signal_days, metrics_days, alert_days, set_by, set_at) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (only_one) DO UPDATE
-        SET signal_days = excluded.signal_days, metrics_days = excluded.metrics_days, set_by = excluded.set_by,
-            set_at = excluded.set_at
+        SET signal_days = excluded.signal_days, metrics_days = excluded.metrics_days, alert_days = excluded.alert_days,
+            set_by = excluded.set_by, set_at = excluded.set_at
         """,
         last.retention.signal_days,
         last.retention.metrics_days,
+        last.retention.alert_days,
         last.set_by,
         last.happened_at,
     )
@@ -42,6 +43,7 @@ async def _(connection: Any, group: Sequence[facts.PastForgotten]) -> None:
             await connection.execute(
                 f"DELETE FROM {table} WHERE signal_id = ANY($1::uuid[])", list(fact.signal_ids)
             )
+        await connection.execute("DELETE FROM alerts WHERE alert_id = ANY($1::uuid[])", list(fact.alert_ids))
         if fact.hashes_before is not None:
             # An id that a sender gave is remembered for ever: it is never taken twice.
             await connection.execute(
