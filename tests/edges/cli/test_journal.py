@@ -30,6 +30,7 @@ class TestRestored:
         assert (ended.exit_code, ended.stdout.split()[0]) == (0, "2")
         marked = await journal.pool.fetch("SELECT * FROM account_checks WHERE is_unsure AND must_compare")
         assert len(marked) == 2
+        assert await journal.pool.fetchval("SELECT epoch FROM desk") == 2
 
     async def test_wants_the_traders_to_end_first(self, journal, shell):
         await Workers(journal.pool).enter(worker_id="trader-1", role="trader")

@@ -14,6 +14,7 @@ import pytest
 from pregao.domain.facts import PositionChanged
 from pregao.edges.cli.backups import make_backup, read_backup, restore_backup, unknown_keys
 from pregao.edges.postgres.backup import RestoreError, database_of, look_at_present, with_database
+from pregao.edges.postgres.figures import roll
 from pregao.edges.postgres.journal import Cursor, open_journal
 from pregao.edges.postgres.rebuild import STATE_TABLES, compare_with_journal
 from pregao.edges.processes.backup import BackupError, write_backup
@@ -57,6 +58,22 @@ async def trade_on(dsn, *, signal_id=LATER):
     journal = await open_journal(dsn, connections_max=1)
     async with journal.transaction() as transaction:
         await transaction.append(arrival(instruction(), signal_id=signal_id, now=NOON + timedelta(minutes=5)))
+    await journal.pool.close()
+
+
+async def signals_received(dsn):
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(
+            "SELECT metric_value FROM public.signal_metrics WHERE metric_name = 'signals_received'"
+        )
+    finally:
+        await connection.close()
+
+
+async def count_for_good(dsn):
+    journal = await open_journal(dsn, connections_max=1)
+    await roll(journal.pool)
     await journal.pool.close()
 
 
@@ -107,6 +124,30 @@ class TestBackup:
         )
         assert (await compare_with_journal(journal)).differences == ()
         await pool.close()
+
+    @pytest.mark.parametrize("counted_to", [None, 2**40], ids=["behind", "of_another_server"])
+    async def test_f023_figures_go_on_from_what_the_copy_had_counted_for_good(
+        self, used, tmp_path, counted_to
+    ):
+        """Between the last count for good and the copy a signal came; after the restore it counts, and what comes then."""
+        path = tmp_path / "desk.backup"
+        journal = await open_journal(used, connections_max=1)
+        await roll(journal.pool)
+        if counted_to is not None:
+            await journal.pool.execute("UPDATE tally_cursors SET xid = $1::text::xid8", str(counted_to))
+        await journal.pool.close()
+        await trade_on(used)
+        before = await signals_received(used)
+        await backed_up(used, path)
+        await trade_on(used, signal_id=UUID(int=78))
+
+        await put_back(used, path)
+
+        assert await signals_received(used) == before == (2 if counted_to is None else 1)
+        await trade_on(used, signal_id=UUID(int=79))
+        at_once = await signals_received(used)
+        await count_for_good(used)
+        assert at_once == await signals_received(used) == before + 1
 
     async def test_shows_one_moment_of_a_desk_that_writes_meanwhile(self, used, tmp_path):
         """What the page counts and what the dump holds are of the same moment; here it fills a server that has none."""

@@ -63,6 +63,9 @@ class TestHighWaterMark:
 
         assert await accounts_in_doubt(journal) == [1, 2]
         assert not await mark.check()
+        # On another server transactions are numbered anew: what reads and counts by their numbers begins anew, too.
+        epoch = await journal.pool.fetchval("SELECT epoch FROM desk")
+        assert epoch == (2 if "system_identifier" in changes else 1)
 
     async def test_one_put_back_under_a_running_process_ends_it(self, journal, path):
         mark = HighWaterMark(journal.pool, path)

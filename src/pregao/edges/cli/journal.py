@@ -71,7 +71,10 @@ def restored() -> None:
             if traders := await living_workers(connection, role="trader"):
                 typer.echo(f"TRADERS_RUNNING: {' '.join(traders)}. End the desk first.", err=True)
                 raise typer.Exit(1)
-            return await mark_forgotten(connection)
+            async with connection.transaction():
+                # The server may be another: what reads and counts from a transaction's number on begins anew.
+                await connection.execute("SELECT begin_epoch()")
+                return await mark_forgotten(connection)
         finally:
             await connection.close()
 

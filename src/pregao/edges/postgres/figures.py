@@ -63,8 +63,7 @@ UNION ALL
 SELECT 'pregao_workers', ARRAY[role], count(*)::float8 FROM workers WHERE lease_until > clock_timestamp() GROUP BY role
 UNION ALL
 SELECT 'pregao_journal_lag_seconds', '{}', coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8
-FROM journal, tally_cursors AS k, desk AS d
-WHERE journal.epoch = d.epoch AND journal.xid >= CASE WHEN k.epoch = d.epoch THEN k.xid ELSE '0'::xid8 END
+FROM journal, tally_cursors AS k WHERE (journal.epoch, journal.xid) >= (k.epoch, k.xid)
 """
 UPTIME = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(started_at)), 0)::float8

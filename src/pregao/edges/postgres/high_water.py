@@ -94,11 +94,15 @@ class HighWaterMark:
         See whether the database has forgotten something since it was seen here last, and note how far it is.
 
         If so every account is marked: nothing is closed there until its orders and trades are known again, and nothing
-        is opened until its positions were compared with the venue.
+        is opened until its positions were compared with the venue. On another server the journal begins an epoch: it
+        counts its transactions anew, and who reads or counts from a number of the old one on would pass by what is new.
         """
+        noted = self._noted()
         is_restored = await self._is_behind()
         if is_restored:
             accounts = await mark_forgotten(self._pool)
+            if noted is not None and noted.system_identifier != (await self._now()).system_identifier:
+                await self._pool.execute("SELECT begin_epoch()")
             log.critical("postgres.restored", accounts=accounts, noted=self._path.read_text().strip())
         await self._note()
         return is_restored
