@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 
 import structlog
 
@@ -15,7 +16,6 @@ from pregao.alerts.tell import Telling
 from pregao.bootstrap.alarms import tell_health
 from pregao.bootstrap.channels import environment_channels
 from pregao.bootstrap.cleaning import clean_sell_list
-from pregao.bootstrap.lab_keeper import keep_lab
 from pregao.bootstrap.process import again_and_again, close_pool, now_utc, until_lost, worker_name
 from pregao.bootstrap.shared import standard_retention
 from pregao.domain.alert import AlertLevel
@@ -25,6 +25,7 @@ from pregao.edges.postgres.alert_work import PostgresTelling
 from pregao.edges.postgres.deployments import has_deployments
 from pregao.edges.postgres.figures import PostgresTally, keep_rolling
 from pregao.edges.postgres.journal import Journal, open_journal
+from pregao.edges.postgres.lab import has_work
 from pregao.edges.postgres.predictions import models_wanted
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
@@ -37,6 +38,8 @@ CONNECTIONS_MAX = 4
 LOOK_SECONDS = 1.0  # for the first strategy, the first channel: a desk without one keeps half the memory free
 
 HOLD_SECONDS = 2.0
+ASKED_SECONDS = 0.5  # somebody waits for the lab's answer
+LAB_STAYS_SECONDS = 60.0  # after its last work: who asks once asks again
 LOOK_EVERY = timedelta(seconds=15)  # whether the desk is well: it counts what an hour sent
 FORGET_EVERY = timedelta(hours=1)
 LEASE = "upkeep"
@@ -60,8 +63,13 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(_tell(settings, journal=journal, lease=lease, clock=clock))
             tasks.create_task(_want(settings, "analyzer", when=partial(has_deployments, journal.pool)))
             tasks.create_task(_want(settings, "models", when=partial(models_wanted, journal.pool)))
+            tasks.create_task(
+                _want(
+                    settings, "lab", when=partial(has_work, journal.pool),
+                    look_seconds=ASKED_SECONDS, stays_seconds=LAB_STAYS_SECONDS,
+                )
+            )  # fmt: skip
             tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
-            tasks.create_task(keep_lab(settings, journal=journal))
     finally:
         with contextlib.suppress(*AWAY):
             await workers.leave(lease)
@@ -121,12 +129,24 @@ async def _deliver(settings: Settings, *, journal: Journal, lease: Lease, clock:
     await alerting.serve_delivery(settings, journal=journal, lease=lease, clock=clock)
 
 
-async def _want(settings: Settings, role: str, *, when: Callable[[], Awaitable[object]]) -> None:
-    """Have the supervisor of this machine run a role while there is something for it to do."""
+async def _want(
+    settings: Settings,
+    role: str,
+    *,
+    when: Callable[[], Awaitable[object]],
+    look_seconds: float = HOLD_SECONDS,
+    stays_seconds: float = 0.0,
+) -> None:
+    """Have the supervisor of this machine run a role while there is something for it to do, and so long after."""
+    until = -inf
     while True:
         with contextlib.suppress(*AWAY):
-            set_wanted(settings.state_dir, role, wanted=bool(await when()))
-        await asyncio.sleep(HOLD_SECONDS)
+            if await when():
+                until = time.monotonic() + stays_seconds
+                set_wanted(settings.state_dir, role, wanted=True)
+            elif time.monotonic() >= until:
+                set_wanted(settings.state_dir, role, wanted=False)
+        await asyncio.sleep(look_seconds)
 
 
 async def _until_there_is(table: str, journal: Journal) -> None:

@@ -30,7 +30,6 @@ CONNECTIONS_MAX = 4
 LEASE = "lab"
 LOOK_SECONDS = 0.2
 BEAT_SECONDS = 0.5
-IDLE_SECONDS = 60.0  # then it ends, and its memory is free
 STARTS_MAX = 5  # of one run: what ends the lab each time is not begun for ever
 REASON_CHARACTERS_MAX = 500
 
@@ -46,10 +45,8 @@ class Progress:
     is_off: bool = False
 
 
-async def serve_lab(
-    settings: Settings, *, clock: Clock = now_utc, idle_seconds: float = IDLE_SECONDS
-) -> None:
-    """Carry out what was asked until nothing is for a while, the lease is lost, or canceled."""
+async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
+    """Carry out what is asked, until the lease is lost or canceled."""
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("lab"), role="lab")
@@ -58,10 +55,9 @@ async def serve_lab(
     lab = Lab(work, state_dir=settings.state_dir, clock=clock)
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(until_lost(workers, lease)), tasks.create_task(tally.run())]
-            await lab.work_while_wanted(workers, lease, idle_seconds=idle_seconds)
-            for task in beside:
-                task.cancel()
+            tasks.create_task(until_lost(workers, lease))
+            tasks.create_task(tally.run())
+            await lab.work(workers, lease)
     finally:
         with contextlib.suppress(*AWAY):
             await tally.tell()
@@ -84,22 +80,19 @@ class Lab:
         self._cache = importlib.import_module("pregao.research.indicators.cached").LAB_CACHE
         self._told = self._cache.statistics
 
-    async def work_while_wanted(self, workers: Workers, lease: Lease, *, idle_seconds: float) -> None:
-        """Work until nothing was asked for so long."""
-        idle_since = time.monotonic()
+    async def work(self, workers: Workers, lease: Lease) -> None:
+        """Carry out runs one after the other, and answer questions beside them; until canceled."""
         running: asyncio.Task[None] | None = None
         try:
-            while time.monotonic() - idle_since < idle_seconds:
+            while True:
                 try:
                     if await workers.hold(LEASE, lease):
-                        asked = await self._answer_all()
+                        await self._answer_all()
                         if running is not None and running.done():
                             await running
                             running = None
                         if running is None and (run := await self._work.next_run()) is not None:
                             running = asyncio.create_task(self._carry_out(run))
-                        if asked or running is not None:
-                            idle_since = time.monotonic()
                 except AWAY as away:
                     log.warning("lab.work.away", error=type(away).__name__)
                     running = None if running is None or running.done() else running
@@ -109,12 +102,10 @@ class Lab:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
 
-    async def _answer_all(self) -> int:
-        questions = await self._work.questions()
-        for asked in questions:
+    async def _answer_all(self) -> None:
+        for asked in await self._work.questions():
             await self._answer(asked)
         self._tell_cache()
-        return len(questions)
 
     async def _answer(self, asked: Asked) -> None:
         try:

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from pregao.bootstrap.jobs import serve_jobs
+from pregao.bootstrap.jobs import ASKED_SECONDS, serve_jobs
 from pregao.domain.facts import BotConfigured, StrategyConfigured
+from pregao.domain.lab import Topic
 from pregao.domain.prediction import ModelFilter
 from pregao.domain.screener import Source
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import open_journal
+from pregao.edges.postgres.lab import PostgresLabRuns
 from pregao.edges.postgres.screener import PostgresScreener
-from pregao.edges.processes.state import is_wanted
+from pregao.edges.processes.state import is_wanted, set_wanted
 from tests.builders import NOON, bot, strategy, told
 from tests.edges.screeners.scripted_finviz import scripted_finviz, small_page
 
@@ -49,6 +51,12 @@ async def made(journal, **changes):
     return [one.ticker for one in lines]
 
 
+async def until(state_dir, role, *, wanted):
+    async with asyncio.timeout(30):
+        while is_wanted(state_dir, role) is not wanted:
+            await asyncio.sleep(0.05)
+
+
 class TestJobs:
     async def test_read_finviz_and_count_what_they_ask(self, database, journal, tmp_path):
         async with scripted_finviz() as site:
@@ -76,9 +84,7 @@ class TestJobs:
         self, database, journal, tmp_path
     ):
         async def until_wanted(*, wanted):
-            async with asyncio.timeout(30):
-                while is_wanted(tmp_path, "models") is not wanted:
-                    await asyncio.sleep(0.05)
+            await until(tmp_path, "models", wanted=wanted)
 
         filtered = bot(model_filter=ModelFilter(model="btc_1h"))
         async with serving(database, tmp_path):
@@ -90,6 +96,26 @@ class TestJobs:
                 unfiltered = replace(filtered, model_filter=None)
                 await transaction.append([BotConfigured(happened_at=NOON, bot=unfiltered)])
             await until_wanted(wanted=False)
+
+    async def test_want_the_lab_when_somebody_asks_and_a_while_longer(self, database, journal, tmp_path):
+        async with serving(database, tmp_path):
+            assert is_wanted(tmp_path, "lab") is False
+            question = asyncio.create_task(
+                PostgresLabRuns(journal.pool).answer(Topic.SIGNALS, {"timeframe": "1h"}, seconds=SOON)
+            )
+            await until(tmp_path, "lab", wanted=True)
+            await journal.pool.execute("UPDATE lab_questions SET answered_at = clock_timestamp()")
+            await question
+            await asyncio.sleep(3 * ASKED_SECONDS)
+
+            assert is_wanted(tmp_path, "lab") is True
+
+    async def test_want_no_lab_that_was_left_over(self, database, tmp_path):
+        """Its desk was killed within the minute: the next one has no work for it."""
+        set_wanted(tmp_path, "lab", wanted=True)
+
+        async with serving(database, tmp_path):
+            await until(tmp_path, "lab", wanted=False)
 
     async def test_ask_a_venue_what_is_traded_most(self, database, journal, tmp_path):
         server = PaperServer(PaperSettings(port=0, state_dir=tmp_path / "paper", simulate_seed=7))

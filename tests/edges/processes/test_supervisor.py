@@ -243,3 +243,15 @@ class TestOnDemand:
 
         assert "analyzer" not in first
         assert pids() == first
+
+    def test_lets_a_nicer_role_wait_for_the_others(self, start_desk, state_dir):
+        """What the lab computes for people must not keep what trades waiting."""
+        set_wanted(state_dir, "lab", wanted=True)
+        lab = {**role("lab", SLEEPS), "on_demand": True, "nicer": 10}
+        desk = start_desk(roles=[role("trader", SLEEPS), lab])
+        desk.wait_until_running()
+        wait_for(lambda: is_running(desk.role("lab")["pid"] or 0))
+
+        nice = {name: os.getpriority(os.PRIO_PROCESS, desk.role(name)["pid"]) for name in ("trader", "lab")}
+
+        assert nice["lab"] == min(19, nice["trader"] + 10)  # nobody is nicer

@@ -287,12 +287,3 @@ class PostgresLabWork:
 async def has_work(pool: asyncpg.Pool) -> bool:
     """Say whether the lab has something to do."""
     return bool(await pool.fetchval(HAS_WORK))
-
-
-async def is_manned(pool: asyncpg.Pool) -> bool:
-    """Say whether a lab lives."""
-    return bool(
-        await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM workers WHERE role = 'lab' AND lease_until > clock_timestamp())"
-        )
-    )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pregao import rehearsal
@@ -22,18 +23,19 @@ Say = Callable[..., None]
 """Logs an event: its name, then keys."""
 
 
-def die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(death_signal: signal.Signals, *, nicer: int = 0) -> Callable[[], None] | None:
     """
-    Give a `preexec_fn` that ends the new process when this one dies in whatever way.
+    Give a `preexec_fn` that ends the new process when this one dies in whatever way; ``nicer`` lets others go first.
 
     The process must be started from the main thread: the kernel means the thread, not the process.
     """
     if sys.platform != "linux":
-        return None
+        return partial(os.nice, nicer) if nicer else None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def before_exec() -> None:
+        os.nice(nicer)
         prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:  # it died before we asked
             os.kill(os.getpid(), death_signal)
@@ -47,6 +49,7 @@ async def start_process(
     output: int,
     environment: dict[str, str],
     death_signal: signal.Signals,
+    nicer: int = 0,
     **options: Any,
 ) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, its output on the file descriptor ``output``, bound to our life."""
@@ -57,7 +60,7 @@ async def start_process(
         stdout=output,
         stderr=output,
         start_new_session=True,  # Ctrl-C reaches the supervisor, which stops the others in order
-        preexec_fn=die_with_parent(death_signal),
+        preexec_fn=die_with_parent(death_signal, nicer=nicer),
         **options,
     )
 

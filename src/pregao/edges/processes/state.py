@@ -134,7 +134,7 @@ def is_wanted(state_dir: Path, role: str) -> bool:
 
 
 def set_wanted(state_dir: Path, role: str, *, wanted: bool) -> None:
-    """Say whether a role that is not always there is wanted; the supervisor looks every second."""
+    """Say whether a role that is not always there is wanted; the supervisor looks four times a second."""
     path = state_dir / "wanted" / role
     if wanted:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,8 @@ from pregao.edges.processes.sockets import LISTEN_FD, listen, listen_near
 from pregao.edges.processes.state import StartError, is_wanted, lock_state, write_processes
 
 MIGRATION_TEXT_MAX = 4000  # characters that are kept of what the migrations said: the end of a traceback
-DEMAND_SECONDS = 1.0
+DEMAND_SECONDS = 0.25  # somebody may wait for the answer of a role that has to start
+NICER = 10  # what computes for people lets whatever trades go first
 MODULE = "pregao.edges.processes.supervisor"
 
 
@@ -34,13 +35,15 @@ class Role:
     """
     A process to keep: its name, its command, and the socket it serves (`web`, `paper` or none).
 
-    One that is ``on_demand`` runs only while `edges/processes/state.py` says that it is wanted.
+    One that is ``on_demand`` runs only while `edges/processes/state.py` says that it is wanted; one that is ``nicer`` lets
+    the others go first.
     """
 
     name: str
     command: list[str]
     socket: str | None = None
     on_demand: bool = False
+    nicer: int = 0
 
 
 def own_command(*arguments: str) -> list[str]:
@@ -56,6 +59,7 @@ def desk_roles() -> list[Role]:
         Role("monitor", own_command("serve", "monitor")),
         Role("analyzer", own_command("serve", "analyzer"), on_demand=True),
         Role("models", own_command("serve", "models"), on_demand=True),
+        Role("lab", own_command("serve", "lab"), on_demand=True, nicer=NICER),
         Role("web", own_command("serve", "web"), socket="web"),
     ]
 
@@ -258,6 +262,7 @@ class _Desk:
                 output=output,
                 environment=environment,
                 death_signal=signal.SIGTERM,
+                nicer=role.nicer,
                 pass_fds=descriptors,
             )
 
