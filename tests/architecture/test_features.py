@@ -41,9 +41,8 @@ PROMISED = {
     101,
     102,
     107,
-    113,  # figures of backtests, ranked comparisons
-    114,
-    119,
+    *range(112, 115),  # backtests of two engines, their figures, ranked comparisons
+    *range(116, 120),  # many symbols at once, the voters, a model beside them, breakers
     131,  # no candles are made up
     *range(120, 125),  # alerts, and what opens one
     125,  # the risk rules and figures

@@ -110,7 +110,7 @@ for floor in ("trading", "bootstrap", "demo", "edges.http", "edges.paper", "edge
     package = importlib.import_module("pregao." + floor)
     for module in pkgutil.walk_packages(getattr(package, "__path__", ()), package.__name__ + "."):
         # Processes of the lab's own, which send no order.
-        is_other = module.name in ("pregao.bootstrap.analyzer", "pregao.bootstrap.models")
+        is_other = module.name in ("pregao.bootstrap.analyzer", "pregao.bootstrap.lab", "pregao.bootstrap.models")
         if ".versions" not in module.name and not module.name.endswith(".env") and not is_other:
             importlib.import_module(module.name)
 lab = ("pregao.research", "pregao.edges.candle_files", "joblib", "numba", "numpy", "polars", "talib")

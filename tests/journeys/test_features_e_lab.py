@@ -67,10 +67,11 @@ async def history(desk):
 
 
 @contextlib.asynccontextmanager
-async def lab(desk):
+async def lab(desk, **settings):
     """Run the lab's process."""
     environment = {
-        **os.environ, "DATABASE_URL": desk.settings.database_url, "PREGAO_STATE_DIR": str(desk.settings.state_dir)
+        **os.environ, "DATABASE_URL": desk.settings.database_url, "PREGAO_STATE_DIR": str(desk.settings.state_dir),
+        **settings,
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pregao", "serve", "lab", env=environment, stdout=asyncio.subprocess.DEVNULL
@@ -108,6 +109,7 @@ async def result_of(desk, run_id):
 class TestLab:
     async def test_f113_a_run_is_kept_and_says_what_the_same_run_says_here(self, desk):
         run_id = await asked(desk, ONE)
+        await ended(desk, run_id)  # what is compiled for the first time may take longer than anybody waits
         source = await desk.ask(
             "POST", "/api/backtest/testusdt", json={"timeframe": "1h", "values": {"fast": 5}}
         )

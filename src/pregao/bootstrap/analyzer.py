@@ -4,12 +4,10 @@ import asyncio
 import importlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from math import isinf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from pregao import tally
+from pregao.bootstrap.computing import computing, find_predictors
 from pregao.bootstrap.process import calm_collector, now_utc
 from pregao.bootstrap.venues import Sender, open_sender
 from pregao.domain.account import Venue
@@ -47,7 +46,6 @@ LEASE = "analyzer"
 LOOK_SECONDS = 1.0  # for what was deployed, paused, removed
 AWAY_SECONDS = 1.0
 PAGE = 1_500  # candles; a venue gives no more at once
-PROCESSES_MAX = 2  # what the voters and models are given of the machine
 INTERVALS = frozenset(one.value for one in Timeframe)  # that venues keep candles of
 CONFIDENT, FAIRLY = 70.0, 50.0
 
@@ -59,7 +57,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
     async with (
         open_sender(settings, role=ROLE, clock=clock) as sender,
         _open_intake(sender) as intake,
-        _computing() as compute,
+        computing() as compute,
     ):
         await sender.doorbell.start()
         work = PostgresDeploymentWork(sender.journal.pool)
@@ -258,29 +256,6 @@ class LateJudges:
                 find_predictors=partial(find_predictors, self._models),
             )
         return await self._judging.judge(deployment, candles)
-
-
-def find_predictors(folder: Path) -> Any:
-    """Give the models of a folder; called in the process that asks them, where their libraries are loaded."""
-    return importlib.import_module("pregao.edges.model_files.store").ModelFolder(folder)
-
-
-@asynccontextmanager
-async def _computing() -> AsyncIterator[Callable[..., Any]]:
-    """Give what runs a function in another process; the processes come with the first."""
-    pool: ProcessPoolExecutor | None = None
-
-    async def compute(function: Callable[..., Any], *asked: Any) -> Any:
-        nonlocal pool
-        if pool is None:
-            pool = ProcessPoolExecutor(PROCESSES_MAX, mp_context=get_context("spawn"))
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *asked)
-
-    try:
-        yield compute
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _takes(bot: Bot, wish: Wish) -> bool:

@@ -5,19 +5,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 
-from pregao.bootstrap.venues import venue_addresses
+from pregao.bootstrap.keyless import KeylessVenues
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock, from_ms, to_ms
-from pregao.domain.venue import OperatorNeeded
 from pregao.edges.exchanges.binance.candles import BinanceBars
-from pregao.edges.exchanges.binance.exchange import BinanceExchange
-from pregao.edges.exchanges.binance.signing import ApiKey
-from pregao.edges.exchanges.wire import Wire
 from pregao.edges.postgres.cache import PostgresCache
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
-from pregao.edges.postgres.weights import SharedWeights
 from pregao.settings import Settings
 from pregao.views.bars import Bar, Window
 
@@ -32,29 +27,26 @@ class VenueBars:
 
     def __init__(self, settings: Settings, *, journal: Journal, doorbell: Doorbell, clock: Clock) -> None:
         """Ask within the weight that all processes of this address share, and not again what was just told."""
-        self._addresses = venue_addresses(settings)
-        self._cache = PostgresCache(journal.pool)
-        self._weights = SharedWeights(
-            journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL)
+        self._venues = KeylessVenues(
+            settings, pool=journal.pool, ring_weights=partial(doorbell.ring, WEIGHTS_BELL), clock=clock
         )
+        self._cache = PostgresCache(journal.pool)
         self._clock = clock
-        self._wire = Wire(clock=clock)
-        self._joined: dict[Venue, tuple[BinanceExchange, BinanceBars]] = {}
         self._asking: dict[str, asyncio.Lock] = {}
-        self._following = asyncio.create_task(self._weights.run())
 
     async def bars(self, venue: Venue, symbol: str, window: Window) -> Sequence[Bar]:
         """Give the window's candles, oldest first; possibly as they were some seconds ago."""
-        if venue not in self._addresses:
-            raise OperatorNeeded("CANDLES_UNKNOWN", f"venue={venue}. This venue tells no candles.")
+        address = self._venues.address_of(venue).rest
         since, until = (to_ms(at) for at in (window.since, window.until))
-        key = f"bars:{venue}:{self._addresses[venue].rest}:{symbol}:{window.timeframe}:{since}:{until}"
+        key = f"bars:{venue}:{address}:{symbol}:{window.timeframe}:{since}:{until}"
         lock = self._asking.setdefault(key, asyncio.Lock())
         try:
             async with lock:
                 told = await self._cache.get(key)
                 if told is None:
-                    told = [_kept(bar) for bar in await self._of(venue).bars(symbol, window)]
+                    told = [
+                        _kept(bar) for bar in await BinanceBars(self._venues.of(venue)).bars(symbol, window)
+                    ]
                     await self._cache.put(key, told, seconds=self._seconds(window))
         finally:
             if not lock.locked():
@@ -63,24 +55,7 @@ class VenueBars:
 
     async def close(self) -> None:
         """Leave them all."""
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
-        for exchange, _ in self._joined.values():
-            await exchange.close()
-        await self._wire.close()
-
-    def _of(self, venue: Venue) -> BinanceBars:
-        if venue not in self._joined:
-            exchange = BinanceExchange(
-                addresses=self._addresses[venue],
-                wire=self._wire,
-                credentials=_no_key,
-                clock=self._clock,
-                name=venue,
-                budget=self._weights.of(venue),
-            )
-            self._joined[venue] = exchange, BinanceBars(exchange)
-        return self._joined[venue][1]
+        await self._venues.close()
 
     def _seconds(self, window: Window) -> float:
         is_over = window.until + window.timeframe.length <= self._clock()
@@ -95,7 +70,3 @@ def _bar(row: Sequence[int | str]) -> Bar:
     prices = (Decimal(text) for text in row[1:])
     names = ("open", "high", "low", "close")
     return Bar(opened_at=from_ms(int(row[0])), **dict(zip(names, prices, strict=True)))
-
-
-async def _no_key(account_id: int) -> ApiKey:
-    raise LookupError(f"CREDENTIALS_MISSING: account_id={account_id}")

@@ -1,34 +1,51 @@
 """
-The lab's process: backtests one after the other, questions beside them. It loads what computes, nothing of the desk does.
+The lab's process: backtests one after the other, questions beside them. It loads what computes, nothing that trades does.
 
 It has no state: what it was asked stands in the database, and what it has not finished is begun again by the next.
 """
 
 import asyncio
 import contextlib
-import importlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 
+from pregao.bootstrap.computing import computing, find_predictors
+from pregao.bootstrap.keyless import KeylessVenues
 from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
+from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.facts import LabRunEnded
 from pregao.domain.lab import LabRun, LabStatus
+from pregao.domain.venue import VenueError
+from pregao.edges.exchanges.binance.candles import BinanceCandles, WholeCandle
+from pregao.edges.lab.answer import Answering, code_and_message
+from pregao.edges.lab.carry_out import CalledOffError, CannotError, carry_out
+from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.figures import PostgresTally
 from pregao.edges.postgres.journal import open_journal
-from pregao.edges.postgres.lab import Asked, PostgresLabWork
+from pregao.edges.postgres.lab import ANSWERS_BELL, BELL, Asked, PostgresLabWork
+from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.work import Lease, Workers
-from pregao.settings import Settings
+from pregao.research.analyzer.ports import PastUnavailableError
+from pregao.research.indicators.cached import LAB_CACHE
+from pregao.settings import MODELS_FOLDER, Settings
 from pregao.tally import count, observe
 from pregao.trading.trouble import AWAY
 
 CONNECTIONS_MAX = 4
 LEASE = "lab"
 LOOK_SECONDS = 0.2
+FORGET_SECONDS = 10.0
+VENUE_CANDLES = 1_000  # nothing is left of what was before
 BEAT_SECONDS = 0.5
 STARTS_MAX = 5  # of one run: what ends the lab each time is not begun for ever
 REASON_CHARACTERS_MAX = 500
@@ -50,44 +67,87 @@ async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("lab"), role="lab")
-    work = PostgresLabWork(journal, worker_id=lease.worker_id)
+    doorbell = Doorbell(settings.database_url)
+    work = PostgresLabWork(journal, worker_id=lease.worker_id, ring=partial(doorbell.ring, ANSWERS_BELL))
     tally = PostgresTally(journal.pool, worker_id=lease.worker_id)
-    lab = Lab(work, state_dir=settings.state_dir, clock=clock)
+    venues = KeylessVenues(
+        settings, pool=journal.pool, ring_weights=partial(doorbell.ring, WEIGHTS_BELL), clock=clock
+    )
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with computing() as compute, asyncio.TaskGroup() as tasks:
+            lab = Lab(
+                work,
+                answering=Answering(
+                    compute,
+                    candle_folder=settings.state_dir / "candles",
+                    model_folder=settings.state_dir / MODELS_FOLDER,
+                    find_predictors=partial(find_predictors, settings.state_dir / MODELS_FOLDER),
+                    breaker=Breakers(monotonic=time.monotonic, clock=clock).get("ml_predictor"),
+                    ask_venue=partial(last_candles, venues),
+                    monotonic=time.monotonic,
+                ),
+                state_dir=settings.state_dir,
+                clock=clock,
+            )
+            doorbell.listen(BELL, lab.heard)
+            await doorbell.start()
             tasks.create_task(until_lost(workers, lease))
             tasks.create_task(tally.run())
             await lab.work(workers, lease)
     finally:
+        await venues.close()
+        await doorbell.close()
         with contextlib.suppress(*AWAY):
             await tally.tell()
             await workers.leave(lease)
         await close_pool(journal.pool)
 
 
+async def last_candles(
+    venues: KeylessVenues, venue: str, symbol: str, timeframe: str
+) -> Sequence[WholeCandle]:
+    """
+    Give the last candles of a venue's symbol that are closed.
+
+    :raises PastUnavailableError: when the venue does not give them.
+    """
+    try:
+        candles = BinanceCandles(venues.of(Venue(venue)))
+        return await candles.whole(symbol, interval=timeframe, since_ms=None, limit=VENUE_CANDLES)
+    except VenueError as problem:
+        raise PastUnavailableError(
+            f"CANDLES_UNAVAILABLE: venue={venue} symbol={symbol} timeframe={timeframe} problem={problem}"
+        ) from problem
+
+
 class Lab:
     """Takes runs and questions, and gives what came of them."""
 
-    def __init__(self, work: PostgresLabWork, *, state_dir: Path, clock: Clock) -> None:
+    def __init__(self, work: PostgresLabWork, *, answering: Answering, state_dir: Path, clock: Clock) -> None:
         """Read candles from the state folder, and write reports there."""
         self._work = work
+        self._answering = answering
         self._candles = state_dir / "candles"
         self._reports = state_dir / "lab"
         self._clock = clock
-        # Loaded here and nowhere else: whoever trades never waits for numpy, and never holds its memory.
-        self._compute = importlib.import_module("pregao.edges.lab.carry_out")
-        self._answers = importlib.import_module("pregao.edges.lab.answer")
-        self._cache = importlib.import_module("pregao.research.indicators.cached").LAB_CACHE
-        self._told = self._cache.statistics
+        self._told = LAB_CACHE.statistics
+        self._rung = asyncio.Event()
+        self._questions: dict[UUID, asyncio.Task[None]] = {}
+        self._forgotten_at = -inf
+
+    def heard(self, _words: str = "") -> None:
+        """Look for questions: the bell `lab` rang."""
+        self._rung.set()
 
     async def work(self, workers: Workers, lease: Lease) -> None:
         """Carry out runs one after the other, and answer questions beside them; until canceled."""
         running: asyncio.Task[None] | None = None
         try:
             while True:
+                self._rung.clear()
                 try:
                     if await workers.hold(LEASE, lease):
-                        await self._answer_all()
+                        await self._take_questions()
                         if running is not None and running.done():
                             await running
                             running = None
@@ -96,35 +156,43 @@ class Lab:
                 except AWAY as away:
                     log.warning("lab.work.away", error=type(away).__name__)
                     running = None if running is None or running.done() else running
-                await asyncio.sleep(LOOK_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), LOOK_SECONDS)
         finally:
-            if running is not None:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            tasks = [*self._questions.values(), *(() if running is None else (running,))]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _answer_all(self) -> None:
+    async def _take_questions(self) -> None:
+        """Begin with the questions nobody has begun with: each is answered by itself."""
+        if time.monotonic() - self._forgotten_at >= FORGET_SECONDS:
+            await self._work.forget_questions()
+            self._forgotten_at = time.monotonic()
         for asked in await self._work.questions():
-            await self._answer(asked)
-        self._tell_cache()
+            if asked.question_id not in self._questions:
+                self._questions[asked.question_id] = asyncio.create_task(self._answer(asked))
 
     async def _answer(self, asked: Asked) -> None:
+        answer = partial(self._work.answer, asked.question_id)
         try:
-            told = await asyncio.to_thread(
-                self._answers.answer, asked.topic, asked.question, candle_folder=self._candles
-            )
-        except (LookupError, ValueError) as problem:
-            code, _, reason = str(problem).partition(": ")
-            await self._work.answer(asked.question_id, None, code=code, reason=reason[:REASON_CHARACTERS_MAX])
-        except Exception:
-            log.exception("lab.question.failed", topic=asked.topic)
-            await self._work.answer(
-                asked.question_id, None, code="LAB_FAILED", reason="The lab's log says why."
-            )
-        else:
-            await self._work.answer(asked.question_id, told)
+            try:
+                told = await self._answering.answer(asked.topic, asked.question)
+            except Exception as problem:
+                known = code_and_message(problem)
+                if known is None:
+                    log.exception("lab.question.failed", topic=asked.topic)
+                    known = "LAB_FAILED", "The lab's log says why."
+                await answer(None, code=known[0], reason=known[1][:REASON_CHARACTERS_MAX])
+            else:
+                await answer(told)
+        except AWAY as away:  # it is taken again when the database is back, if somebody still waits
+            log.warning("lab.work.away", error=type(away).__name__)
+        finally:
+            del self._questions[asked.question_id]
 
     def _tell_cache(self) -> None:
-        now, before = self._cache.statistics, self._told
+        now, before = LAB_CACHE.statistics, self._told
         self._told = now
         name = "deriv_bot_cache_operations_total"
         for result, more in (
@@ -170,21 +238,23 @@ class Lab:
                     progress.is_off = True
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _computed(self, run: LabRun, progress: Progress) -> tuple[LabRunEnded | None, dict[str, Any] | None]:
+    def _computed(
+        self, run: LabRun, progress: Progress
+    ) -> tuple[LabRunEnded | None, Mapping[str, Any] | None]:
         """Compute in a thread; nothing where it was called off meanwhile."""
 
         def on_step(done: int, total: int) -> None:
             progress.done, progress.total = done, total
             if progress.is_off:
-                raise self._compute.CalledOffError
+                raise CalledOffError
 
         try:
-            told = self._compute.carry_out(
+            told = carry_out(
                 run, candle_folder=self._candles, run_folder=self._reports / str(run.run_id), on_step=on_step
             )
-        except self._compute.CalledOffError:
+        except CalledOffError:
             return None, None
-        except self._compute.CannotError as problem:
+        except CannotError as problem:
             return self._failed(run, problem.code, problem.message), None
         except Exception:
             log.exception("lab.run.failed", run=str(run.run_id))

@@ -60,7 +60,8 @@ from pregao.edges.postgres.happenings import PostgresHappenings
 from pregao.edges.postgres.history import PostgresHistory
 from pregao.edges.postgres.intake import WRITERS, PostgresIntake
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.lab import PostgresLabBooks, PostgresLabRuns
+from pregao.edges.postgres.lab import ANSWERS_BELL, PostgresLabBooks, PostgresLabRuns
+from pregao.edges.postgres.lab import BELL as LAB_BELL
 from pregao.edges.postgres.logins import PostgresLogins
 from pregao.edges.postgres.operations import PostgresOperations
 from pregao.edges.postgres.overview import PostgresOverview
@@ -113,6 +114,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             settings, journal=journal, doorbell=doorbell, clock=clock
         )
     )
+    lab_runs = PostgresLabRuns(journal.pool, ring=partial(doorbell.ring, LAB_BELL))
     desk = Desk(
         clock=clock,
         version=__version__,
@@ -185,7 +187,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         channel_rules=channel_rules(settings),
         backups=FolderBackups(settings.state_dir, dsn=settings.database_url),
         lab_books=PostgresLabBooks(journal),
-        lab_runs=PostgresLabRuns(journal.pool),
+        lab_runs=lab_runs,
         state_dir=settings.state_dir,
         register_paper_account=partial(_register_on_paper, door),
         paper_is_up=door.is_up,
@@ -213,6 +215,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         queue_signals_max=settings.queue_signals_max,
     )
     doorbell.listen("bots", book.rung)
+    doorbell.listen(ANSWERS_BELL, lab_runs.heard)
     doorbell.listen("receipts", intake.rung)
     for bell in ("receipts", "signals", "bots", "accounts", STATES, FLATTENS, STOPS_BELL, SCREENER):
         doorbell.listen(bell, feed.rung)

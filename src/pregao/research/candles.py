@@ -55,6 +55,21 @@ class Candles:
         return f"{SIMULATED} {name}" if self.is_simulated else name
 
     @property
+    def described(self) -> dict[str, Any]:
+        """What candles these are, for whoever is told something of them; simulated ones say so everywhere."""
+        opened = self.opened_at_ms
+        return {
+            "label": self.label,
+            "symbol": self.symbol,
+            "timeframe": self.timeframe.name,
+            "source": self.source,
+            "is_simulated": self.is_simulated,
+            "rows": len(self),
+            "first_ms": int(opened[0]) if len(opened) else None,
+            "last_ms": int(opened[-1]) if len(opened) else None,
+        }
+
+    @property
     def has_volume(self) -> bool:
         """Whether every candle says how much was traded."""
         return not bool(np.isnan(self.volume).any())

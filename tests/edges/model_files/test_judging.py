@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from pregao.bootstrap.analyzer import find_predictors
+from pregao.bootstrap.computing import find_predictors
 from pregao.domain.breaker import Breakers
 from pregao.edges.model_files.store import ModelFolder
 from pregao.research.analyzer.combine import Source
-from pregao.research.analyzer.judge import Judging, Question
+from pregao.research.analyzer.judge import Judging, Question, candles_of
 from pregao.research.ticks import Candle
 from tests.edges.model_files.test_store import NOON, candles, trained
 
@@ -41,14 +41,15 @@ def question():
     names = [field.name for field in fields(Candle)]
     rows = zip(*(getattr(last, name).tolist() for name in names), strict=True)
     lived = [Candle(**dict(zip(names, row, strict=True))) for row in rows]
-    return Question(symbol=last.symbol, timeframe=last.timeframe.name, candles=lived)
+    read = partial(candles_of, lived, symbol=last.symbol, timeframe=last.timeframe.name)
+    return Question(symbol=last.symbol, timeframe=last.timeframe.name, read=read)
 
 
 async def test_asks_the_model_of_the_symbol_and_timeframe(judging, question, tmp_path):
     folder = ModelFolder(tmp_path / "models")
     folder.keep("btc_1h", trained(), now=NOON)
 
-    combined, _stop = await judging.look(question, with_model=True)
+    combined = (await judging.look(question, with_model=True)).combined
 
     expected = folder.get("btc_1h").predict(candles().part(len(candles()) - BARS, len(candles())))
     assert combined.ml_prediction == expected
@@ -58,7 +59,7 @@ async def test_asks_the_model_of_the_symbol_and_timeframe(judging, question, tmp
 
 @pytest.mark.parametrize("with_model", [True, False])
 async def test_hears_technical_analysis_alone_where_there_is_no_model(judging, question, with_model):
-    combined, _stop = await judging.look(question, with_model=with_model)
+    combined = (await judging.look(question, with_model=with_model)).combined
 
     assert combined.signal_source is Source.TECHNICAL_ANALYSIS_ONLY
     assert combined.ml_prediction is None
@@ -70,7 +71,7 @@ async def test_hears_technical_analysis_with_a_warning_where_the_model_cannot_be
     kept = ModelFolder(tmp_path / "models").keep("btc_1h", trained(), now=NOON)
     (tmp_path / "models" / kept.file).write_bytes(b"something else")
 
-    combined, _stop = await judging.look(question, with_model=True)
+    combined = (await judging.look(question, with_model=True)).combined
 
     assert combined.technical_analysis is not None
     assert "MODEL_CHECKSUM_DIFFERS" in combined.warning

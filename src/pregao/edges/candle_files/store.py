@@ -74,6 +74,15 @@ class CandleFolder:
             )
         return found
 
+    def get_last(self, name: str, *, rows: int) -> Candles:
+        """
+        Give the last candles of a name; the rest of the file is not read.
+
+        :raises CandlesMissingError: when there are none of that name.
+        """
+        path = self._path(name)
+        return read_parquet(path, rows_last=rows) if path.exists() else self.get(name)
+
     def keep(self, candles: Candles, *, replaces: bool = False) -> Candles:
         """
         Add candles to those of their symbol and timeframe, or put them in their place, and give what is there then.
@@ -153,10 +162,13 @@ def merged(stored: Candles, new: Candles) -> Candles:
     )
 
 
-def read_parquet(path: Path) -> Candles:
-    """Read a file that `write_parquet` wrote."""
+def read_parquet(path: Path, *, rows_last: int | None = None) -> Candles:
+    """Read a file that `write_parquet` wrote, or its last rows."""
     about = _about(path)
-    frame = pl.read_parquet(path, columns=list(COLUMNS))
+    if rows_last is None:
+        frame = pl.read_parquet(path, columns=list(COLUMNS))
+    else:
+        frame = pl.scan_parquet(path).select(COLUMNS).tail(rows_last).collect()
     return make_candles(
         symbol=about["symbol"],
         timeframe=read_timeframe(about["timeframe"]),

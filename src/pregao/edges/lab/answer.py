@@ -1,114 +1,138 @@
-"""Say what indicators, voters and patterns make of the last candles of a symbol. What is missing is never made up (F131)."""
+"""
+Answers what is asked about the last candles of a symbol, or of several at once, each by itself.
 
-from collections.abc import Callable, Mapping
+Candles are the lab's own or a venue's, where the question names one. What waits is here; what computes is not (`topics.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, TypeAlias
 
-import numpy as np
-import talib
+import structlog
 
-from pregao.domain.lab import Topic, candles_name
-from pregao.edges.candle_files.store import CandleFolder, CandlesMissingError
-from pregao.edges.lab.carry_out import about, finite
-from pregao.research.analysis import compiled, voters
-from pregao.research.candles import Candles, Prices
-from pregao.research.indicators import batch
+from pregao import tally
+from pregao.domain.breaker import Breaker
+from pregao.domain.lab import Topic
+from pregao.edges.lab import topics
+from pregao.edges.lab.carry_out import finite
+from pregao.research.analyzer.combine import NOTHING
+from pregao.research.analyzer.judge import Compute, FindPredictors, Judging, Question
+from pregao.research.analyzer.ports import PastUnavailableError
+from pregao.research.analyzer.several import Monotonic, Seen, look_at_each
+from pregao.research.candles import Candles
 
-CANDLES_READ: Final = 2_000  # the last ones: every indicator has settled by then
-FORMATIONS: Final = ("double bottom", "head and shoulders bottom", "double top", "head and shoulders top")
+AskVenue: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[int | str]]]]
+"""Gives the last closed candles, oldest first, of a venue's symbol and timeframe."""
 
-
-def answer(topic: Topic, question: Mapping[str, Any], *, candle_folder: Path) -> dict[str, Any]:
-    """
-    Answer a question about one symbol, or about several one by one.
-
-    :raises CandlesMissingError: when there are no candles of a symbol that is asked about alone.
-    """
-    folder, timeframe = CandleFolder(candle_folder), str(question["timeframe"])
-    if "symbols" not in question:
-        return _of_symbol(topic, str(question["symbol"]), timeframe, folder, question)
-    told: dict[str, Any] = {}
-    for symbol in question["symbols"]:
-        try:
-            told[symbol] = _of_symbol(topic, symbol, timeframe, folder, question)
-        except CandlesMissingError as missing:
-            code, _, message = str(missing).partition(": ")
-            told[symbol] = {"error": {"code": code, "message": message}}
-    return {"timeframe": timeframe, "symbols": told}
+log = structlog.get_logger()
 
 
-def _of_symbol(
-    topic: Topic, symbol: str, timeframe: str, folder: CandleFolder, question: Mapping[str, Any]
-) -> dict[str, Any]:
-    candles = _last(folder.get(candles_name(symbol, timeframe)))
-    limit = int(question.get("limit", 1))
-    told = {"candles": about(candles), **ANSWERS[topic](candles, limit)}
-    return finite(told)  # type: ignore[no-any-return]
+class Answering:
+    """Says what indicators, voters, models and patterns make of the last candles."""
+
+    def __init__(
+        self,
+        compute: Compute,
+        *,
+        candle_folder: Path,
+        model_folder: Path,
+        find_predictors: FindPredictors,
+        breaker: Breaker,
+        ask_venue: AskVenue,
+        monotonic: Monotonic,
+    ) -> None:
+        """Compute in other processes; no model is loaded where the folder has none."""
+        self._compute = compute
+        self._candle_folder = candle_folder
+        self._model_folder = model_folder
+        self._judging = Judging(self._counting, breaker=breaker, find_predictors=find_predictors)
+        self._ask_venue = ask_venue
+        self._monotonic = monotonic
+
+    async def answer(self, topic: Topic, question: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Answer a question about one symbol, or about several: then each has its answer or its error.
+
+        :raises LookupError: when there are no candles of a symbol that is asked about alone.
+        :raises PastUnavailableError: when the venue does not give them.
+        """
+        named = question["symbols"] if "symbols" in question else (question["symbol"],)
+        symbols = [str(one) for one in named]
+        look = partial(self._look, topic, question)
+        seen = await look_at_each(symbols, look, monotonic=self._monotonic)
+        if "symbols" in question:
+            told = {symbol: _told(symbol, one) for symbol, one in seen.items()}
+            return {"timeframe": question["timeframe"], "symbols": told}
+        (one,) = seen.values()
+        if one.problem is not None:
+            raise one.problem
+        return _told(symbols[0], one)
+
+    async def _look(self, topic: Topic, question: Mapping[str, Any], symbol: str) -> dict[str, Any]:
+        timeframe = str(question["timeframe"])
+        read = await self._candles(symbol, timeframe, venue=question.get("venue"))
+        if topic is Topic.SIGNALS:
+            return await self._signal(Question(symbol=symbol, timeframe=timeframe, read=read))
+        told: dict[str, Any] = await self._counting(
+            topics.told_of, topic, read, int(question.get("limit", 1))
+        )
+        return told
+
+    async def _candles(self, symbol: str, timeframe: str, *, venue: str | None) -> Callable[[], Candles]:
+        if venue is None:
+            return partial(topics.stored_candles, self._candle_folder, symbol=symbol, timeframe=timeframe)
+        rows = await self._ask_venue(venue, symbol, timeframe)
+        return partial(topics.venue_candles, rows, symbol=symbol, timeframe=timeframe, venue=venue)
+
+    async def _signal(self, question: Question) -> dict[str, Any]:
+        """Say what the eight voters decide about the last candle (E4.1), and what is said in the end (E4)."""
+        looked = await self._judging.look(question, with_model=any(self._model_folder.glob("*.json")))
+        combined = looked.combined
+        assert combined.technical_analysis is not None, "the voters are always heard"
+        prediction = combined.ml_prediction
+        told = {
+            "candles": looked.candles,
+            "at_ms": looked.candles["last_ms"],
+            **asdict(combined.technical_analysis),
+            "final_signal": combined.final_signal,
+            "final_confidence": combined.final_confidence,
+            "signal_source": combined.signal_source,
+            "ml_prediction": None if prediction is None else asdict(prediction),
+            "warning": combined.warning,
+        }
+        return finite(told)  # type: ignore[no-any-return]
+
+    async def _counting(self, function: Callable[..., Any], *asked: Any) -> Any:
+        counted: topics.Counted = await self._compute(topics.counted, function, *asked)
+        for result, more in (("hit", counted.cache_hits), ("miss", counted.cache_misses)):
+            if more:
+                tally.count("deriv_bot_cache_operations_total", "get", result, by=more)
+        return counted.told
 
 
-def _last(candles: Candles) -> Candles:
-    return candles.part(max(0, len(candles) - CANDLES_READ), len(candles))
+def code_and_message(problem: Exception) -> tuple[str, str] | None:
+    """Give the stable code a problem's text begins with and the rest; None when it is a mistake of ours."""
+    code, _, message = str(problem).partition(": ")
+    is_known = isinstance(problem, LookupError | ValueError | PastUnavailableError)
+    return (code, message) if is_known and code.replace("_", "").isupper() else None
 
 
-def _indicators(candles: Candles, limit: int) -> dict[str, Any]:
-    """Give each at the last candles, the latest last."""
-    close = candles.close
-    macd, bands, stochastic = batch.macd(close), batch.bollinger(close), batch.stochastic(candles)
-    directional = batch.adx(candles)
-    lines: dict[str, Prices] = {
-        "close": close,
-        "sma_20": batch.sma(close, period=20),
-        "sma_50": batch.sma(close, period=50),
-        "ema_9": batch.ema(close, period=9),
-        "ema_21": batch.ema(close, period=21),
-        "rsi_14": batch.rsi(close),
-        "macd": macd.line,
-        "macd_signal": macd.signal,
-        "macd_histogram": macd.histogram,
-        "bollinger_upper": bands.upper,
-        "bollinger_middle": bands.middle,
-        "bollinger_lower": bands.lower,
-        "stochastic_k": stochastic.k,
-        "stochastic_d": stochastic.d,
-        "atr_14": batch.atr(candles),
-        "adx_14": directional.adx,
-        "cci_20": batch.cci(candles),
+def _told(symbol: str, seen: Seen[dict[str, Any]]) -> dict[str, Any]:
+    latency_ms = round(seen.latency_ms, 3)
+    if seen.said is not None:
+        return {**seen.said, "latency_ms": latency_ms}
+    problem = seen.problem
+    assert problem is not None, "something came of it"
+    known = code_and_message(problem)
+    if known is None:
+        log.error("lab.question.failed", symbol=symbol, exc_info=problem)
+        known = "LAB_FAILED", "The lab's log says why."
+    return {
+        "error": {"code": known[0], "message": known[1]},
+        "final_signal": NOTHING.final_signal,
+        "final_confidence": NOTHING.final_confidence,
+        "signal_source": NOTHING.signal_source,
+        "latency_ms": latency_ms,
     }
-    opened = candles.opened_at_ms[-limit:].tolist()
-    return {"at_ms": opened, "indicators": {name: line[-limit:].tolist() for name, line in lines.items()}}
-
-
-def _signals(candles: Candles, limit: int) -> dict[str, Any]:
-    """Say what the eight voters decide about the last candle (E4.1)."""
-    del limit
-    return {"at_ms": int(candles.opened_at_ms[-1]), **asdict(voters.analyze(candles))}
-
-
-def _patterns(candles: Candles, limit: int) -> dict[str, Any]:
-    """Give the candlestick patterns and chart formations that end on the last candles, the latest first."""
-    prices = (candles.open, candles.high, candles.low, candles.close)
-    found = [
-        {"at_ms": int(candles.opened_at_ms[at]), "pattern": name.removeprefix("CDL").lower(), "kind": "candlestick",
-         "side": "buy" if marks[at] > 0 else "sell", "confidence": min(abs(int(marks[at])), 100)}
-        for name, marks in ((name, getattr(talib, name)(*prices)) for name in voters.PATTERNS)
-        for at in range(max(0, len(candles) - limit), len(candles))
-        if marks[at]
-    ]  # fmt: skip
-    formed = compiled.formations(candles.high, candles.low, candles.close, batch.atr(candles))
-    found += [
-        {"at_ms": int(candles.opened_at_ms[at]), "pattern": name, "kind": "formation",
-         "side": "buy" if number < len(FORMATIONS) // 2 else "sell", "confidence": float(formed[number, at])}
-        for number, name in enumerate(FORMATIONS)
-        for at in range(max(0, len(candles) - limit), len(candles))
-        if not np.isnan(formed[number, at]) and formed[number, at] > 0
-    ]  # fmt: skip
-    found.sort(key=lambda one: (-int(str(one["at_ms"])), str(one["pattern"])))
-    return {"looked_at": min(limit, len(candles)), "patterns": found}
-
-
-ANSWERS: Final[Mapping[Topic, Callable[[Candles, int], dict[str, Any]]]] = {
-    Topic.INDICATORS: _indicators,
-    Topic.SIGNALS: _signals,
-    Topic.PATTERNS: _patterns,
-}

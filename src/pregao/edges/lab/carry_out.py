@@ -109,21 +109,6 @@ def finite(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def about(candles: Candles) -> dict[str, Any]:
-    """Say what candles these are; simulated ones say so everywhere."""
-    opened = candles.opened_at_ms
-    return {
-        "label": candles.label,
-        "symbol": candles.symbol,
-        "timeframe": candles.timeframe.name,
-        "source": candles.source,
-        "is_simulated": candles.is_simulated,
-        "rows": len(candles),
-        "first_ms": int(opened[0]) if len(opened) else None,
-        "last_ms": int(opened[-1]) if len(opened) else None,
-    }
-
-
 def _candles(run: LabRun, folder: Path) -> Candles:
     candles = CandleFolder(folder).get(candles_name(run.symbol, run.timeframe))
     since, until = run.request.since, run.request.until
@@ -210,7 +195,7 @@ def _sweep(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: O
 
 def _told(candles: Candles, terms: Terms, *, best: Trial, trials: list[Trial], **more: Any) -> CarriedOut:
     result = {
-        "candles": about(candles),
+        "candles": candles.described,
         "terms": {**asdict(terms), "sizing": terms.sizing.name.lower()},
         "best": {"strategy": best.strategy, "values": dict(best.values), "figures": asdict(best.figures)},
         "trials": rows_of(trials),

@@ -1,6 +1,7 @@
 """The lab's runs and questions: asked here, carried out by the one worker that holds the lease `lab`."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from pregao.edges.postgres.sorting import fetch_lines
 from pregao.views.lab import LabAnswer, LabLine
 from pregao.views.sorting import LAB_FIELDS, NEWEST_FIRST, Shape
 
-LOOK_SECONDS = 0.05  # while somebody waits for an answer
+BELL = "lab"  # a question waits
+ANSWERS_BELL = "lab_answers"  # these are answered
+LOOK_SECONDS = 0.5  # while somebody waits for an answer: a ring may be lost
 KEPT = timedelta(minutes=1)  # questions after their time
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7234038)"
 
@@ -83,9 +86,17 @@ class PostgresLabBook:
 class PostgresLabRuns:
     """The port `views.lab.LabRuns`."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        """Read from ``pool``, whose search path must be our schema."""
+    def __init__(self, pool: asyncpg.Pool, *, ring: Callable[[], None] = lambda: None) -> None:
+        """Read from ``pool``, whose search path must be our schema; call ``ring`` after each question."""
         self._pool = pool
+        self._ring = ring
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    def heard(self, words: str) -> None:
+        """Look for the answers of these questions: the bell `lab_answers` rang."""
+        for question_id in words.split():
+            if question_id in self._waiting:
+                self._waiting[question_id].set()
 
     async def runs(
         self, *, owner: UUID | None, after: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
@@ -114,6 +125,21 @@ class PostgresLabRuns:
 
     async def answer(self, topic: Topic, question: Mapping[str, Any], *, seconds: float) -> LabAnswer | None:
         question_id = uuid4()
+        answered = self._waiting[str(question_id)] = asyncio.Event()
+        try:
+            return await self._answer(question_id, topic, question, answered=answered, seconds=seconds)
+        finally:
+            del self._waiting[str(question_id)]
+
+    async def _answer(
+        self,
+        question_id: UUID,
+        topic: Topic,
+        question: Mapping[str, Any],
+        *,
+        answered: asyncio.Event,
+        seconds: float,
+    ) -> LabAnswer | None:
         await self._pool.execute(
             """
             INSERT INTO lab_questions (question_id, topic, question, expires_at)
@@ -124,6 +150,7 @@ class PostgresLabRuns:
             encode_json(question).decode(),
             timedelta(seconds=seconds),
         )
+        self._ring()
         async with asyncio.timeout(seconds + 1):
             while True:
                 row = await self._pool.fetchrow(
@@ -136,7 +163,9 @@ class PostgresLabRuns:
                 )
                 if row is None or row["is_answered"] or row["is_late"]:
                     break
-                await asyncio.sleep(LOOK_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(answered.wait(), LOOK_SECONDS)
+                answered.clear()
         if row is None or not row["is_answered"]:
             return None
         answer = {} if row["answer"] is None else msgspec.json.decode(row["answer"])
@@ -169,12 +198,12 @@ class Asked:
 class PostgresLabWork:
     """What the lab's process takes, and gives back."""
 
-    def __init__(self, journal: Journal, *, worker_id: str, tell: Callable[[], None] = lambda: None) -> None:
-        """Work under this name; ``tell`` is called after each end."""
+    def __init__(self, journal: Journal, *, worker_id: str, ring: Callable[[str], None]) -> None:
+        """Work under this name; ``ring`` is called with the id of each question that is answered."""
         self._journal = journal
         self._pool = journal.pool
         self._worker_id = worker_id
-        self._tell = tell
+        self._ring = ring
 
     async def next_run(self) -> LabRun | None:
         """Give the run that waits longest; None when none does. Only who holds the lease may ask."""
@@ -240,14 +269,16 @@ class PostgresLabWork:
                 "UPDATE lab_work SET seconds = $2 WHERE run_id = $1", ended.run_id, seconds
             )
             await transaction.append([ended])
-        self._tell()
         return True
 
-    async def questions(self) -> Sequence[Asked]:
-        """Give the questions that wait and are not too old, and forget those whose time is long over."""
+    async def forget_questions(self) -> None:
+        """Forget the questions whose time is long over."""
         await self._pool.execute(
             "DELETE FROM lab_questions WHERE expires_at < clock_timestamp() - $1::interval", KEPT
         )
+
+    async def questions(self) -> Sequence[Asked]:
+        """Give the questions that wait and are not too old."""
         rows = await self._pool.fetch(
             """
             SELECT question_id, topic, question FROM lab_questions
@@ -282,6 +313,7 @@ class PostgresLabWork:
             code,
             reason,
         )
+        self._ring(str(question_id))
 
 
 async def has_work(pool: asyncpg.Pool) -> bool:

@@ -36,11 +36,21 @@ def die_with_parent(death_signal: signal.Signals, *, nicer: int = 0) -> Callable
 
     def before_exec() -> None:
         os.nice(nicer)
-        prctl(PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != parent:  # it died before we asked
-            os.kill(os.getpid(), death_signal)
+        _tie(prctl, parent, death_signal)
 
     return before_exec
+
+
+def tie_to(parent: int, death_signal: signal.Signals) -> None:
+    """End this process when its parent dies in whatever way; where the system cannot, it lives on."""
+    if sys.platform == "linux":
+        _tie(ctypes.CDLL(None).prctl, parent, death_signal)
+
+
+def _tie(prctl: Callable[..., object], parent: int, death_signal: signal.Signals) -> None:
+    prctl(PR_SET_PDEATHSIG, int(death_signal))
+    if os.getppid() != parent:  # it died before we asked
+        os.kill(os.getpid(), death_signal)
 
 
 async def start_process(

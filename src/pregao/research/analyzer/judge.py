@@ -1,11 +1,12 @@
 """
 Looks at the last candles of a symbol as a whole.
 
-What computes (`analyzed`, `predicted`) runs in processes of its own; what waits for it (`Judging`) does not.
+What computes (`analyzed`, `predicted`) runs in processes of its own, and reads the candles there; what waits for it (`Judging`) does not.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, Final, TypeAlias
 
@@ -35,23 +36,45 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be looked at, in plain values that travel between processes."""
+    """What is to be looked at; it travels between processes, and ``read`` gives the candles where they are computed with."""
 
     symbol: str
     timeframe: str
-    candles: Sequence[Candle]
+    read: Callable[[], Candles]
 
 
-def analyzed(question: Question) -> tuple[Analysis, float]:
-    """Let the eight voters look; give how far a stop of two average ranges lies, too, as a share of the price."""
-    candles = candles_of(question)
-    return analyze(candles), float(decide(candles).stop[-1]) if len(candles) else inf
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analyzed:
+    """What the voters say, and how far a stop of two average ranges lies, as a share of the price."""
+
+    analysis: Analysis
+    stop: float
+    candles: Mapping[str, Any]  # what candles they looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is said of a symbol in the end, with the distance of a stop, and of which candles."""
+
+    combined: Combined
+    stop: float
+    candles: Mapping[str, Any]
+
+
+def analyzed(question: Question) -> Analyzed:
+    """Let the eight voters look."""
+    candles = question.read()
+    return Analyzed(
+        analysis=analyze(candles),
+        stop=float(decide(candles).stop[-1]) if len(candles) else inf,
+        candles=candles.described,
+    )
 
 
 def predicted(question: Question, find_predictors: FindPredictors) -> Prediction | None:
     """Let the model of the symbol and timeframe look; None where there is none."""
     predictor = find_predictors().find(symbol=question.symbol, timeframe=question.timeframe)
-    return None if predictor is None else predictor.predict(candles_of(question))
+    return None if predictor is None else predictor.predict(question.read())
 
 
 def opinion_of(combined: Combined, *, stop: float, confidence_min: float, has_shorts: bool) -> Opinion:
@@ -81,18 +104,22 @@ class Judging:
 
     async def judge(self, deployment: Deployment, candles: Sequence[Candle]) -> Opinion:
         """Say what is wanted from the close of the last candle on."""
-        combined, stop = await self.look(
-            Question(symbol=deployment.symbol, timeframe=deployment.timeframe, candles=candles),
-            with_model=deployment.with_model,
+        symbol, timeframe = deployment.symbol, deployment.timeframe
+        read = partial(candles_of, candles, symbol=symbol, timeframe=timeframe)
+        looked = await self.look(
+            Question(symbol=symbol, timeframe=timeframe, read=read), with_model=deployment.with_model
         )
         values = deployment.values
         return opinion_of(
-            combined, stop=stop, confidence_min=values["confidence"], has_shorts=bool(values["shorts"])
+            looked.combined,
+            stop=looked.stop,
+            confidence_min=values["confidence"],
+            has_shorts=bool(values["shorts"]),
         )
 
-    async def look(self, question: Question, *, with_model: bool) -> tuple[Combined, float]:
-        """Give the combined word, and the distance of a stop; whatever the model does, the voters are heard."""
-        analysis, stop = await self._compute(analyzed, question)
+    async def look(self, question: Question, *, with_model: bool) -> Looked:
+        """Give the combined word; whatever the model does, the voters are heard."""
+        told: Analyzed = await self._compute(analyzed, question)
         prediction, failure = None, None
         if with_model and self._find_predictors is not None:
             try:
@@ -103,23 +130,23 @@ class Judging:
             ) as problem:  # a model is a file of somebody's: nothing it does silences the voters
                 failure = f"MODEL_FAILED: {type(problem).__name__}: {problem}"
                 log.warning("analyzer.model.failed", symbol=question.symbol, problem=failure)
-        combined = combine(analysis, prediction, model_failure=failure)
+        combined = combine(told.analysis, prediction, model_failure=failure)
         _tell(combined)
-        return combined, stop
+        return Looked(combined=combined, stop=told.stop, candles=told.candles)
 
 
-def candles_of(question: Question) -> Candles:
+def candles_of(seen: Sequence[Candle], *, symbol: str, timeframe: str) -> Candles:
     """Put candles into columns."""
     columns = {
         name: np.array(
-            [getattr(one, name) for one in question.candles],
+            [getattr(one, name) for one in seen],
             dtype=np.int64 if name == "opened_at_ms" else np.float64,
         )
         for name in COLUMNS
     }
     return make_candles(
-        symbol=question.symbol,
-        timeframe=read_timeframe(question.timeframe),
+        symbol=symbol,
+        timeframe=read_timeframe(timeframe),
         source="live",
         columns=columns,
     )

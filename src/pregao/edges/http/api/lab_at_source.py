@@ -1,12 +1,13 @@
 """System E's own paths to the lab: indicators, signals and patterns of the last candles, and backtests of one strategy."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, Field
 
+from pregao.domain.account import Venue
 from pregao.domain.lab import QUESTION_SYMBOLS_MAX, LabKind, LabStatus, LabTerms, Topic, candles_name
 from pregao.edges.http.api.lab import (
     ContenderAsked,
@@ -42,6 +43,7 @@ from pregao.lab.refusals import UnknownError
 LOOK_SECONDS = 0.1
 BACKTEST_SECONDS, BACKTEST_SECONDS_MAX = 20.0, 25.0
 RETRY_SECONDS = 5
+STATUSES = {"CANDLES_MISSING": 404, "CANDLES_UNAVAILABLE": 503}
 
 routes = APIRouter(prefix="/api", tags=["lab"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -49,15 +51,21 @@ SymbolPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9.\-]{1,40}$")]
 SymbolsQuery = Annotated[
     str,
     Query(
-        pattern=r"^[A-Za-z0-9.\-]{1,40}(,[A-Za-z0-9.\-]{1,40})*$",
+        pattern=r"^([A-Za-z0-9.\-]{1,40}(,[A-Za-z0-9.\-]{1,40})*)?$",
         max_length=1_000,
-        description="BTCUSDT,ETHUSDT",
+        description="BTCUSDT,ETHUSDT; none gives none",
     ),
 ]
 TimeframeQuery = Annotated[LabTimeframe, Query()]
+VenueQuery = Annotated[
+    Literal[Venue.PAPER, Venue.BINANCE_DEMO, Venue.BINANCE] | None,
+    Query(description="Whose last 1,000 candles; none: those of `pregao data`."),
+]
 LastQuery = Annotated[int, Query(ge=1, le=500, description="Of how many of the last candles.")]
 
-BUSY: dict[int | str, dict[str, Any]] = {503: {"model": ErrorBody, "description": "DATABASE_AWAY, LAB_BUSY"}}
+BUSY: dict[int | str, dict[str, Any]] = {
+    503: {"model": ErrorBody, "description": "DATABASE_AWAY, LAB_BUSY, CANDLES_UNAVAILABLE"}
+}
 
 
 class AnswerShown(Shown):
@@ -99,46 +107,68 @@ class TaskShown(RunShown):
 # Before the paths with a symbol: multi is none.
 @routes.get("/signals/multi", responses=BUSY)
 async def get_signals_of_several(
-    desk: DeskGiven, _who: Viewer, symbols: SymbolsQuery, timeframe: TimeframeQuery
+    desk: DeskGiven,
+    _who: Viewer,
+    symbols: SymbolsQuery,
+    timeframe: TimeframeQuery,
+    venue: VenueQuery = None,
 ) -> AnswersShown:
-    """Say what the eight voters decide about several symbols; one that fails does not take the others along."""
-    named = list(dict.fromkeys(symbols.upper().split(",")))
+    """Say what is said of several symbols, ten at a time; one that fails does not take the others along."""
+    named = list(dict.fromkeys(filter(None, symbols.upper().split(","))))
     if len(named) > QUESTION_SYMBOLS_MAX:
         raise ApiError(
             422, "SYMBOLS_TOO_MANY", f"symbols={len(named)} maximum={QUESTION_SYMBOLS_MAX}. Ask twice."
         )
-    known = set(await candle_names(desk))
-    there = [symbol for symbol in named if candles_name(symbol, timeframe) in known]
+    known = set() if venue else set(await candle_names(desk))
+    there = [symbol for symbol in named if venue or candles_name(symbol, timeframe) in known]
     told: dict[str, dict[str, Any]] = {
         symbol: _missing(symbol, timeframe, known=known) for symbol in named if symbol not in there
     }
     if there:
-        told |= (await _ask(desk, Topic.SIGNALS, {"symbols": there, "timeframe": timeframe}))["symbols"]
+        told |= (await _ask(desk, Topic.SIGNALS, _question(timeframe, venue, symbols=there)))["symbols"]
     return AnswersShown(timeframe=timeframe, symbols={symbol: told[symbol] for symbol in named})
 
 
 @routes.get("/indicators/{symbol}", responses={**UNKNOWN, **BUSY})
 async def get_indicators(
-    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery, limit: LastQuery = 1
+    symbol: SymbolPath,
+    desk: DeskGiven,
+    _who: Viewer,
+    timeframe: TimeframeQuery,
+    venue: VenueQuery = None,
+    limit: LastQuery = 1,
 ) -> AnswerShown:
     """Give the indicators at the last candles, the latest last; null where there are too few candles yet."""
-    return await _about(desk, Topic.INDICATORS, symbol, timeframe, limit=limit)
+    return await _about(desk, Topic.INDICATORS, symbol, timeframe, venue, limit=limit)
 
 
 @routes.get("/signals/{symbol}", responses={**UNKNOWN, **BUSY})
 async def get_signal_of_symbol(
-    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery
+    symbol: SymbolPath,
+    desk: DeskGiven,
+    _who: Viewer,
+    timeframe: TimeframeQuery,
+    venue: VenueQuery = None,
 ) -> AnswerShown:
-    """Say what the eight voters decide about the last candle; neutral on fewer than 200."""
-    return await _about(desk, Topic.SIGNALS, symbol, timeframe)
+    """
+    Say what the eight voters decide about the last candle (neutral on fewer than 200), and what is said in the end.
+
+    A model of the symbol and timeframe that is at least 70 percent sure has the final word; one that fails is a warning.
+    """
+    return await _about(desk, Topic.SIGNALS, symbol, timeframe, venue)
 
 
 @routes.get("/patterns/{symbol}", responses={**UNKNOWN, **BUSY})
 async def get_patterns(
-    symbol: SymbolPath, desk: DeskGiven, _who: Viewer, timeframe: TimeframeQuery, limit: LastQuery = 10
+    symbol: SymbolPath,
+    desk: DeskGiven,
+    _who: Viewer,
+    timeframe: TimeframeQuery,
+    venue: VenueQuery = None,
+    limit: LastQuery = 10,
 ) -> AnswerShown:
     """Give the candlestick patterns and chart formations on the last candles, the latest first."""
-    return await _about(desk, Topic.PATTERNS, symbol, timeframe, limit=limit)
+    return await _about(desk, Topic.PATTERNS, symbol, timeframe, venue, limit=limit)
 
 
 @routes.get("/backtest/status/{task_id:uuid}", responses=UNKNOWN)
@@ -198,10 +228,17 @@ def _task(shown: RunShown) -> TaskShown:
     return TaskShown(**shown.model_dump(), task_id=shown.run_id, progress=round(share, 4))
 
 
-async def _about(desk: Desk, topic: Topic, symbol: str, timeframe: str, *, limit: int = 1) -> AnswerShown:
+def _question(timeframe: str, venue: Venue | None, **asked: Any) -> dict[str, Any]:
+    return {"timeframe": timeframe, **({} if venue is None else {"venue": venue}), **asked}
+
+
+async def _about(
+    desk: Desk, topic: Topic, symbol: str, timeframe: str, venue: Venue | None, *, limit: int = 1
+) -> AnswerShown:
     symbol = symbol.upper()
-    require_candles(symbol, timeframe, known=await candle_names(desk))
-    told = await _ask(desk, topic, {"symbol": symbol, "timeframe": timeframe, "limit": limit})
+    if venue is None:
+        require_candles(symbol, timeframe, known=await candle_names(desk))
+    told = await _ask(desk, topic, _question(timeframe, venue, symbol=symbol, limit=limit))
     return AnswerShown(symbol=symbol, timeframe=timeframe, answer=told)
 
 
@@ -215,5 +252,5 @@ async def _ask(desk: Desk, topic: Topic, question: dict[str, Any]) -> dict[str, 
             retry_seconds=RETRY_SECONDS,
         )
     if told.code is not None:
-        raise ApiError(404 if told.code == "CANDLES_MISSING" else 422, told.code, told.reason or "")
+        raise ApiError(STATUSES.get(told.code, 422), told.code, told.reason or "")
     return dict(told.answer)

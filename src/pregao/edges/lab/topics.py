@@ -1,0 +1,132 @@
+"""
+What indicators, voters and patterns make of the last candles of a symbol. What is missing is never made up (F131).
+
+All of it computes, and reads its candles itself: it runs in processes of its own (`answer.py` waits for them).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import talib
+
+from pregao.domain.account import Venue
+from pregao.domain.lab import Topic, candles_name
+from pregao.edges.candle_files.store import CandleFolder
+from pregao.edges.lab.carry_out import finite
+from pregao.research.analysis import compiled, voters
+from pregao.research.candles import COLUMNS, Candles, Columns, Prices, make_candles
+from pregao.research.indicators import batch
+from pregao.research.indicators.cached import LAB_CACHE
+from pregao.research.timeframe import read_timeframe
+
+CANDLES_READ: Final = 2_000  # the last ones: every indicator has settled by then
+FORMATIONS: Final = ("double bottom", "head and shoulders bottom", "double top", "head and shoulders top")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a function gave, and what the cache of this process was asked for it."""
+
+    told: Any
+    cache_hits: int
+    cache_misses: int
+
+
+def counted(function: Callable[..., Any], *asked: Any) -> Counted:
+    """Carry it out, and count."""
+    before = LAB_CACHE.statistics
+    told = function(*asked)
+    after = LAB_CACHE.statistics
+    return Counted(
+        told=told,
+        cache_hits=after.cache_hits - before.cache_hits,
+        cache_misses=after.cache_misses - before.cache_misses,
+    )
+
+
+def stored_candles(folder: Path, *, symbol: str, timeframe: str) -> Candles:
+    """
+    Read the last of the lab's own candles.
+
+    :raises CandlesMissingError: when it has none of these.
+    """
+    return CandleFolder(folder).get_last(candles_name(symbol, timeframe), rows=CANDLES_READ)
+
+
+def venue_candles(rows: Sequence[Sequence[int | str]], *, symbol: str, timeframe: str, venue: str) -> Candles:
+    """Put candles as a venue writes them into columns; those of the paper exchange are no market's."""
+    opened, *prices = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    columns: Columns = {"opened_at_ms": np.array(opened, dtype=np.int64)}
+    columns |= {name: np.array(told, dtype=float) for name, told in zip(COLUMNS[1:], prices, strict=True)}
+    return make_candles(
+        symbol=symbol,
+        timeframe=read_timeframe(timeframe),
+        source=venue,
+        is_simulated=venue == Venue.PAPER,
+        columns=columns,
+    )
+
+
+def told_of(topic: Topic, read: Callable[[], Candles], limit: int) -> dict[str, Any]:
+    """Answer about one symbol what the voters have no part in."""
+    candles = read()
+    return finite({"candles": candles.described, **ANSWERS[topic](candles, limit)})  # type: ignore[no-any-return]
+
+
+def _indicators(candles: Candles, limit: int) -> dict[str, Any]:
+    """Give each at the last candles, the latest last."""
+    close = candles.close
+    macd, bands, stochastic = batch.macd(close), batch.bollinger(close), batch.stochastic(candles)
+    directional = batch.adx(candles)
+    lines: dict[str, Prices] = {
+        "close": close,
+        "sma_20": batch.sma(close, period=20),
+        "sma_50": batch.sma(close, period=50),
+        "ema_9": batch.ema(close, period=9),
+        "ema_21": batch.ema(close, period=21),
+        "rsi_14": batch.rsi(close),
+        "macd": macd.line,
+        "macd_signal": macd.signal,
+        "macd_histogram": macd.histogram,
+        "bollinger_upper": bands.upper,
+        "bollinger_middle": bands.middle,
+        "bollinger_lower": bands.lower,
+        "stochastic_k": stochastic.k,
+        "stochastic_d": stochastic.d,
+        "atr_14": batch.atr(candles),
+        "adx_14": directional.adx,
+        "cci_20": batch.cci(candles),
+    }
+    opened = candles.opened_at_ms[-limit:].tolist()
+    return {"at_ms": opened, "indicators": {name: line[-limit:].tolist() for name, line in lines.items()}}
+
+
+def _patterns(candles: Candles, limit: int) -> dict[str, Any]:
+    """Give the candlestick patterns and chart formations that end on the last candles, the latest first."""
+    prices = (candles.open, candles.high, candles.low, candles.close)
+    found = [
+        {"at_ms": int(candles.opened_at_ms[at]), "pattern": name.removeprefix("CDL").lower(), "kind": "candlestick",
+         "side": "buy" if marks[at] > 0 else "sell", "confidence": min(abs(int(marks[at])), 100)}
+        for name, marks in ((name, getattr(talib, name)(*prices)) for name in voters.PATTERNS)
+        for at in range(max(0, len(candles) - limit), len(candles))
+        if marks[at]
+    ]  # fmt: skip
+    formed = compiled.formations(candles.high, candles.low, candles.close, batch.atr(candles))
+    found += [
+        {"at_ms": int(candles.opened_at_ms[at]), "pattern": name, "kind": "formation",
+         "side": "buy" if number < len(FORMATIONS) // 2 else "sell", "confidence": float(formed[number, at])}
+        for number, name in enumerate(FORMATIONS)
+        for at in range(max(0, len(candles) - limit), len(candles))
+        if not np.isnan(formed[number, at]) and formed[number, at] > 0
+    ]  # fmt: skip
+    found.sort(key=lambda one: (-int(str(one["at_ms"])), str(one["pattern"])))
+    return {"looked_at": min(limit, len(candles)), "patterns": found}
+
+
+ANSWERS: Final[Mapping[Topic, Callable[[Candles, int], dict[str, Any]]]] = {
+    Topic.INDICATORS: _indicators,
+    Topic.PATTERNS: _patterns,
+}
