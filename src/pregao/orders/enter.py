@@ -49,6 +49,7 @@ from pregao.orders.limits import (
     denial_of_outage,
     denial_of_range,
     denial_of_short,
+    is_counted,
     rules_asked,
 )
 from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
@@ -162,6 +163,7 @@ async def _standing(
                 symbol=symbol,
                 day=now.date(),
                 rules=rules_asked(bot, members),
+                is_counted=is_counted(bot, members, symbol=symbol),
             ),
             now=now,
         ),
@@ -674,12 +676,14 @@ async def _stops_of_died(
             if (before.bot_id, before.symbol, before.signal_id) == (bot_id, symbol, signal_id)
         ]
         bot = await books.get_bot(bot_id)
+        asking = [members[before.subscription_id] for before in together]
         usage = await books.usage(
             bot_id,
             subscription_ids=[before.subscription_id for before in together],
             symbol=symbol,
             day=now.date(),
-            rules=rules_asked(bot, [members[before.subscription_id] for before in together]),
+            rules=rules_asked(bot, asking),
+            is_counted=is_counted(bot, asking, symbol=symbol),
         )
         allowance = Allowance(bot, symbol=symbol, usage=usage, now=now)
         obstacles = await books.obstacles(

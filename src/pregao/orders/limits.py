@@ -164,6 +164,23 @@ def rules_asked(bot: Bot, members: Iterable[Member]) -> dict[UUID, RiskRules]:
     return {subscription_id: one for subscription_id, one in rules.items() if one.looks_back}
 
 
+def is_counted(bot: Bot, members: Iterable[Member], *, symbol: str) -> bool:
+    """Say whether a limit of the bot or of a subscription asks what they hold already, or have lost today."""
+    row = settings_of(bot.symbols, symbol)
+    limits = (
+        bot.global_max_positions,
+        bot.global_max_daily_loss_usd,
+        row.max_positions,
+        row.max_daily_loss_usd,
+    )
+    return any(limit is not None for limit in limits) or any(
+        one.subscription.symbols
+        or one.subscription.max_daily_loss_usd is not None
+        or (one.account.venue in EXCHANGES and one.subscription.max_concurrent_positions is not None)
+        for one in members
+    )
+
+
 class Level(NamedTuple):
     """One subject of limits: who it is, and how much of each it may use; None is no limit."""
 

@@ -298,11 +298,13 @@ class Books(Protocol):
         symbol: str,
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
+        is_counted: bool = True,
     ) -> Usage:
         """
         Give what these subscriptions, their users and the bot have used of the limits, on a UTC day.
 
         Where places are given out, the members must be locked. ``rules`` names the subscriptions whose records are asked.
+        What the bot and the subscriptions hold may be left out where it is not ``is_counted``: no limit of theirs asks.
         """
         ...
 

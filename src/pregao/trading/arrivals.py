@@ -7,9 +7,10 @@ signal of its bot is decided; whoever finds it unfinished goes on with it.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -30,6 +31,9 @@ from pregao.domain.signal import Action
 from pregao.orders.rows import deny_planned
 from pregao.trading.floor import LOOK_SECONDS, Floor
 from pregao.trading.trouble import BROKEN, DATA_MISTAKES, OUR_MISTAKES
+
+MISTAKES = (*OUR_MISTAKES, *BROKEN)
+Follow = Callable[[Waiting, Any], Awaitable[list[Fact]]]
 
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 APPROVALS_PER_BATCH = 100
@@ -84,32 +88,44 @@ class Arrivals:
         if not waiting:
             return 0
         await self._floor.read_for_entries(_pairs(waiting), measures=_measures(waiting))
+        try:
+            claimed, done = await self._decide_together(waiting, each=self._follow)
+        except MISTAKES as mistake:
+            log.warning("trader.decide.apart", signals=len(waiting), error=type(mistake).__name__)
+            claimed, done = await self._decide_together(waiting, each=self._decide_apart)
+        begun = {fact.signal_id for fact in _begun(done)}
+        with self._floor.burst() if begun else contextlib.nullcontext():
+            self._floor.go_on(done)
+            for one in waiting:
+                if one.signal_id in begun:
+                    await self._plan_rest(one)
+        return claimed
+
+    async def _decide_together(
+        self, waiting: Sequence[WaitingSignal], *, each: Follow
+    ) -> tuple[int, list[Fact]]:
+        """Decide and plan in one transaction; give how many still waited, and what followed."""
         done: list[Fact] = []
-        begun: list[SignalPlanned] = []
         async with self._floor.store.transaction() as transaction:
             claimed = await self._floor.store.claim_waiting_signals(
                 transaction, [one.signal_id for one in waiting]
             )
             if not claimed:
-                return 0
+                return 0, []
             if len(claimed) > 1:
                 await self._floor.store.books(transaction).lock_bots({one.bot_id for one in claimed})
+            begun: set[UUID] = set()
             for signal in claimed:
-                if signal.bot_id in [one.bot_id for one in begun]:
+                if signal.bot_id in begun:
                     continue  # it waits until the one before it is planned whole
                 rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
-                followed = await self._decide_one(signal, transaction)
+                followed = await each(signal, transaction)
                 done.extend(followed)
-                begun.extend(_begun(followed))
+                begun.update(fact.bot_id for fact in _begun(followed))
             rehearsal.reach("trader.attempts.written")
         rehearsal.reach("trader.attempts.committed")
-        with self._floor.burst() if begun else contextlib.nullcontext():
-            self._floor.go_on(done)
-            for one in waiting:
-                if one.signal_id in [fact.signal_id for fact in begun]:
-                    await self._plan_rest(one)
-        return len(claimed)
+        return len(claimed), done
 
     async def _plan_rest(self, signal: WaitingSignal) -> bool:
         """Plan and send part after part; say whether it is whole now, or another trader goes on with it."""
@@ -118,31 +134,47 @@ class Arrivals:
             # The price that sized the first part sizes them all, unless it has become too old.
             old = _pairs([signal]) - self._floor.market.seen().views.keys()
             await self._floor.read_for_entries(old, measures=signal.measures)
-            async with self._floor.store.transaction() as transaction:
-                claimed = await self._floor.store.claim_waiting_signals(transaction, [signal.signal_id])
-                if not claimed:
-                    return False
-                done = await self._decide_one(claimed[0], transaction)
-                rehearsal.reach("trader.part.written")
-            rehearsal.reach("trader.part.committed")
+            try:
+                done = await self._plan_part(signal, each=self._follow)
+            except MISTAKES as mistake:
+                log.warning("trader.decide.apart", signals=1, error=type(mistake).__name__)
+                done = await self._plan_part(signal, each=self._decide_apart)
+            if done is None:
+                return False
             self._floor.go_on(done)
             is_begun = bool(_begun(done))
         return True
 
-    async def _decide_one(self, signal: Waiting, transaction: Any) -> list[Fact]:
+    async def _plan_part(self, signal: WaitingSignal, *, each: Follow) -> list[Fact] | None:
+        """Plan the next part in one transaction; None where another trader does."""
+        async with self._floor.store.transaction() as transaction:
+            claimed = await self._floor.store.claim_waiting_signals(transaction, [signal.signal_id])
+            if not claimed:
+                return None
+            done = await each(claimed[0], transaction)
+            rehearsal.reach("trader.part.written")
+        rehearsal.reach("trader.part.committed")
+        return done
+
+    async def _follow(self, signal: Waiting, transaction: Any) -> list[Fact]:
+        """Write all that follows from the signal; a mistake ends the transaction, with whatever is in it."""
+        return await self._floor.runner.advance_in(transaction, [], standing=[signal])
+
+    async def _decide_apart(self, signal: Waiting, transaction: Any) -> list[Fact]:
+        """Write all that follows from the signal; a mistake ends the signal alone."""
         try:
             async with self._floor.store.savepoint(transaction):
-                return await self._floor.runner.advance_in(transaction, [], standing=[signal])
+                return await self._follow(signal, transaction)
         except DATA_MISTAKES as mistake:
             log.warning(
                 "trader.decide.one_by_one", signal_id=str(signal.signal_id), error=type(mistake).__name__
             )
-        except (*OUR_MISTAKES, *BROKEN) as mistake:
+        except MISTAKES as mistake:
             return await self._give_up(signal, transaction, mistake=mistake)
         try:
             async with self._floor.store.savepoint(transaction):
                 return await self._plan_one_by_one(signal, transaction)
-        except (*OUR_MISTAKES, *BROKEN) as mistake:
+        except MISTAKES as mistake:
             return await self._give_up(signal, transaction, mistake=mistake)
 
     async def _plan_one_by_one(self, signal: Waiting, transaction: Any) -> list[Fact]:

@@ -35,8 +35,8 @@ class TestLimiter:
         for limiter in (mine, theirs, mine):
             await asyncio.wait_for(limiter.acquire(1), SOON)
 
-        assert await PostgresLimiter(journal.pool).take(1) > 0
-        assert await theirs.take(2) == 0
+        assert (await PostgresLimiter(journal.pool).take(1)).slots == 0
+        assert await theirs.take(2) == (1, 0)
 
     async def test_lets_no_more_through_than_the_limit_however_many_ask_at_once(self, journal):
         await set_limit(journal, 5)
@@ -44,8 +44,27 @@ class TestLimiter:
 
         waits = await asyncio.gather(*(limiter.take(1) for limiter in limiters * 4))
 
-        assert sorted(wait > 0 for wait in waits) == [False] * 5 + [True] * 7
-        assert all(59 < wait <= 60 for wait in waits if wait)
+        assert sorted(taken.slots for taken in waits) == [0] * 7 + [1] * 5
+        assert all(59 < taken.wait_seconds <= 60 for taken in waits if not taken.slots)
+
+    async def test_gives_those_who_wait_together_what_is_left_in_their_order(self, journal):
+        await set_limit(journal, 3)
+        limiter = PostgresLimiter(journal.pool, look_seconds_max=0.02)
+        came: list[int] = []
+
+        async def forward(number: int) -> None:
+            await limiter.acquire(1)
+            came.append(number)
+
+        waiting = [asyncio.create_task(forward(number)) for number in range(5)]
+        await asyncio.wait_for(asyncio.gather(*waiting[:3]), SOON)
+        waiting[3].cancel()  # whoever is ended while waiting takes no slot
+        await set_limit(journal, 4)
+        await asyncio.wait_for(waiting[4], SOON)
+
+        [line] = await PostgresForwardLimits(journal.pool).slots()
+        assert came == [0, 1, 2, 4]
+        assert (line.taken, line.limited) == (4, 1)
 
     async def test_acts_at_once_when_the_limit_is_lowered_raised_or_paused(self, journal):
         await set_limit(journal, 5)
@@ -62,8 +81,8 @@ class TestLimiter:
         await set_limit(journal, 4, is_enabled=False)
         await asyncio.wait_for(limiter.acquire(1), SOON)
 
-        assert lowered > 0
-        assert full > 0
+        assert lowered.wait_seconds > 0
+        assert full.wait_seconds > 0
 
     async def test_looks_at_once_when_the_bell_rings(self, journal):
         await set_limit(journal, 1)
@@ -84,7 +103,7 @@ class TestLimiter:
             await limiter.acquire(account_id)
         full = {line.account_id: line.is_full for line in await PostgresForwardLimits(journal.pool).slots()}
         await pass_by(journal, 60)
-        await limiter.take(1, has_waited=True)
+        await limiter.take(1, has_waited=[True])
 
         limits = PostgresForwardLimits(journal.pool)
         lines = {line.account_id: line for line in await limits.slots()}

@@ -117,7 +117,7 @@ class TestLimiter:
         limiter = PostgresLimiter(journal.pool)
         for _ in range(3):
             await limiter.acquire(1)
-        await limiter.take(1, has_waited=True)
+        await limiter.take(1, has_waited=[True])
 
         told = await metrics(journal)
         await journal.pool.execute(

@@ -25,7 +25,7 @@ from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import exits, guards, predictions, screener
 from pregao.edges.postgres.drawdowns import over_limit
-from pregao.edges.postgres.journal import Connection, decode
+from pregao.edges.postgres.journal import Connection, Transaction, decode
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.seen import Seen
@@ -97,7 +97,7 @@ FROM part JOIN subscriptions AS s USING (subscription_id) JOIN accounts AS a ON 
 ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
 """
 
-LOCK_BOTS = "SELECT FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE"
+LOCK_BOTS = "SELECT * FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE"
 LOCK_LIVE = f"""
 SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE
 """
@@ -109,18 +109,17 @@ coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quan
     AND (f.traded_at AT TIME ZONE 'UTC')::date = {day})), 0)
 """
 # By subscription for those in $4, and of the whole bot, where the subscription is null.
-LIVE_OF_BOT = f"""
-SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
+USED = f"""
+(SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
        {LOST_IN_PART.format(day="$3")} AS loss_usd
 FROM positions AS p WHERE bot_id = $1 AND {LIVE}
 GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
-HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[])
-"""
-LOST_BY_BOT = """
-SELECT subscription_id, symbol = $2 AS is_here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
+HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
+UNION ALL
+(SELECT subscription_id, symbol = $2 AS is_here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
 FROM daily_results WHERE bot_id = $1 AND day = $3
 GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
-HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[])
+HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
 """
 OF_USERS = f"""
 SELECT a.user_id, count(p.*)::int AS positions,
@@ -265,23 +264,30 @@ class PostgresBooks:
         connection: Connection,
         *,
         known_members: "KnownMembers | None" = None,
-        seen: Seen | None = None,
+        transaction: Transaction | None = None,
     ) -> None:
-        """Use the transaction open on ``connection``; ``known_members`` outlive it, what was ``seen`` ends with it."""
+        """Use the transaction open on ``connection``; ``known_members`` outlive it, what was seen in it does not."""
         self._connection = connection
-        self._seen_in = seen
+        self._transaction = transaction
         self._known_members = known_members or KnownMembers()
         self._limited_users: dict[UUID, User] | None = None
 
     @property
     def _seen(self) -> Seen:
         # Outside a transaction nothing stays as it was read.
-        return Seen() if self._seen_in is None else self._seen_in
+        return Seen() if self._transaction is None else self._transaction.seen
+
+    async def _write_journal(self) -> None:
+        """Let a statement that reads the journal find what this transaction has decided."""
+        if self._transaction is not None:
+            await self._transaction.flush()
 
     # --- decisions and orders ---
 
     async def get_bot(self, bot_id: UUID) -> Bot:
         """Give the bot."""
+        if (known := self._seen.bots.get(bot_id)) is not None:
+            return known
         row = await self._connection.fetchrow("SELECT * FROM bots WHERE bot_id = $1", bot_id)
         assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
         return to_value(row, Bot)
@@ -293,7 +299,9 @@ class PostgresBooks:
         Two batches that took them signal by signal, in different orders, would wait for each other; so would a batch
         and whoever books fills for several of their positions.
         """
-        for lock in (LOCK_BOTS, LOCK_USERS, LOCK_MEMBERS, LOCK_LIVE):
+        rows = await self._connection.fetch(LOCK_BOTS, list(bot_ids))
+        self._seen.bots.update({bot.bot_id: bot for bot in to_values(rows, Bot)})
+        for lock in (LOCK_USERS, LOCK_MEMBERS, LOCK_LIVE):
             await self._connection.execute(lock, list(bot_ids))
 
     async def trading_states(self) -> TradingStates:
@@ -306,11 +314,12 @@ class PostgresBooks:
 
     async def lock_bot(self, bot_id: UUID) -> Bot:
         """Lock the bot's row, and give it as it stands then: before any account, as planning locks those."""
-        row = await self._connection.fetchrow(
-            "SELECT * FROM bots WHERE bot_id = $1 FOR NO KEY UPDATE", bot_id
-        )
-        assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
-        return to_value(row, Bot)
+        known = self._seen.bots
+        if bot_id not in known:
+            rows = await self._connection.fetch(LOCK_BOTS, [bot_id])
+            assert rows, f"BOT_UNKNOWN: bot_id={bot_id}"
+            known[bot_id] = to_value(rows[0], Bot)
+        return known[bot_id]
 
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
         """Give what the bot's settings ask of its past, in one statement."""
@@ -354,6 +363,7 @@ class PostgresBooks:
     ) -> NewerSignal | None:
         """Give the latest signal that came after this entry, was traded, and went against it."""
         assert instruction.side is not None, "an entry has a side"
+        await self._write_journal()
         row = await self._connection.fetchrow(
             NEWER_AGAINST, signal_id, bot_id, instruction.symbol, instruction.side.opposite
         )
@@ -379,6 +389,8 @@ class PostgresBooks:
 
     async def progress(self, signal_id: UUID) -> Progress:
         """Give how far a signal is planned."""
+        if signal_id in self._seen.unplanned:
+            return NOT_BEGUN
         row = await self._connection.fetchrow(
             "SELECT parts, first_account_id, last_account_id FROM signals WHERE signal_id = $1", signal_id
         )
@@ -437,15 +449,13 @@ class PostgresBooks:
         symbol: str,
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
+        is_counted: bool = True,
     ) -> Usage:
         """Give what has been used of the limits; ``next_part`` has locked what they hang on, or nobody has."""
         users = self._limited_users
         if users is None:
             users = await self._users(LIMITED_USERS, bot_id)
-        rows = [
-            *await self._connection.fetch(LIVE_OF_BOT, bot_id, symbol, day, subscription_ids),
-            *await self._connection.fetch(LOST_BY_BOT, bot_id, symbol, day, subscription_ids),
-        ]
+        rows = await self._connection.fetch(USED, bot_id, symbol, day, subscription_ids) if is_counted else []
         of_bot = [row for row in rows if row["subscription_id"] is None]
         own = [row for row in rows if row["subscription_id"] is not None]
         measured = [user.user_id for user in users.values() if user.risk_capital_usd is not None]
@@ -538,6 +548,7 @@ class PostgresBooks:
 
     async def planned_orders(self, order_ids: Sequence[str]) -> dict[str, OrderPlanned]:
         """Give the last planned attempt of each of these orders, as its fact."""
+        await self._write_journal()
         rows = await self._connection.fetch(
             """
             SELECT DISTINCT ON (journal.fact ->> 'order_id') journal.fact::text AS fact

@@ -1,19 +1,22 @@
 """
 The limit on forwards and the slots that are taken, shared by all processes, by this server's clock.
 
-In each process only the first of those that wait for a destination asks; the others stand behind it.
+In each process only the first of those that wait for a destination asks, for all of them.
 """
 
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from pregao.domain.destination import (
+    PER_MINUTE_MAX,
     ForwardLimit,
     Slots,
     after_take,
@@ -31,6 +34,11 @@ LOOK_SECONDS_MAX = 1.0  # the limit may be raised meanwhile, and a bell be misse
 FIRST = """
 SELECT account_id, destination ->> 'host' AS host, (destination ->> 'timeout_seconds')::int AS timeout_seconds
 FROM accounts WHERE venue = 'webhook' AND user_id IS NULL AND is_active ORDER BY account_id LIMIT 1
+"""
+SLOTS = "SELECT taken_at, limited, freed_at FROM forward_slots WHERE account_id = $1 FOR UPDATE"
+LIMIT_AND_TIME = """
+SELECT clock_timestamp() AS now, max_per_minute, is_enabled
+FROM (VALUES (true)) AS always (one) LEFT JOIN forward_limits ON true
 """
 CHANGE_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(7234009)"
 
@@ -69,6 +77,29 @@ class PostgresLimitBook:
         await self._transaction.append(facts)
 
 
+class Taken(NamedTuple):
+    """How many slots were taken, and how long the next one waits for its own; 0 where all have one."""
+
+    slots: int
+    wait_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class _Forward:
+    """One that waits for a slot."""
+
+    has_slot: bool = False
+    has_waited: bool = False
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Who waits for a destination in this process, in their order; one at a time asks."""
+
+    forwards: list[_Forward] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class PostgresLimiter:
     """The port `destinations.ports.Limiter`."""
 
@@ -76,7 +107,7 @@ class PostgresLimiter:
         """Take slots through ``pool``; whoever waits looks at least so often."""
         self._pool = pool
         self._look_seconds_max = look_seconds_max
-        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._queues: defaultdict[int, _Queue] = defaultdict(_Queue)
         self._rung = asyncio.Event()
 
     def heard(self, _words: str = "") -> None:
@@ -84,48 +115,71 @@ class PostgresLimiter:
         self._rung.set()
 
     async def acquire(self, account_id: int) -> None:
-        async with self._turns[account_id]:
-            has_waited = False
-            while True:
-                self._rung.clear()
-                seconds = await self.take(account_id, has_waited=has_waited)
-                if seconds == 0:
-                    return
-                has_waited = True
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(seconds, self._look_seconds_max)):
-                        await self._rung.wait()
+        queue, own = self._queues[account_id], _Forward()
+        queue.forwards.append(own)
+        try:
+            async with queue.turn:
+                while not own.has_slot:
+                    self._rung.clear()
+                    await self._ask_for_all(account_id, queue)
+        finally:
+            if not own.has_slot:
+                queue.forwards.remove(own)
 
-    async def take(self, account_id: int, *, has_waited: bool = False) -> float:
-        """Take a slot and give 0, or take none and give how long to wait for one."""
+    async def _ask_for_all(self, account_id: int, queue: _Queue) -> None:
+        """Take slots for those that wait; where there is none left, return when it is time to look again."""
+        asking = queue.forwards[:PER_MINUTE_MAX]
+        taken = await self.take(account_id, has_waited=[one.has_waited for one in asking])
+        for one in asking[: taken.slots]:
+            one.has_slot = True
+        del queue.forwards[: taken.slots]
+        for one in asking[taken.slots :]:
+            one.has_waited = True
+        if taken.slots == 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(taken.wait_seconds, self._look_seconds_max)):
+                    await self._rung.wait()
+
+    async def take(self, account_id: int, *, has_waited: Sequence[bool] = (False,)) -> Taken:
+        """Take a slot for each of these forwards, in their order, as long as there are any."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "INSERT INTO forward_slots (account_id) VALUES ($1) ON CONFLICT DO NOTHING", account_id
-            )
-            row = await connection.fetchrow(
-                "SELECT taken_at, limited, freed_at FROM forward_slots WHERE account_id = $1 FOR UPDATE",
-                account_id,
-            )
-            limit = await find_limit(connection)
-            now = await connection.fetchval("SELECT clock_timestamp()")  # it may have waited for the row
+            row = await connection.fetchrow(SLOTS, account_id)
+            if row is None:
+                await connection.execute(
+                    "INSERT INTO forward_slots (account_id) VALUES ($1) ON CONFLICT DO NOTHING", account_id
+                )
+                row = await connection.fetchrow(SLOTS, account_id)
             slots = to_value(row, Slots)
-            seconds = seconds_until_free(slots, limit=limit, now=now)
-            if seconds == 0:
-                taken = after_take(slots, has_waited=has_waited, now=now)
+            # Another statement: the one before it may have waited for the row.
+            standing = await connection.fetchrow(LIMIT_AND_TIME)
+            now = standing["now"]
+            limit = _to_limit(standing)
+            taken, seconds = 0, 0.0
+            for one in has_waited:
+                if seconds := seconds_until_free(slots, limit=limit, now=now):
+                    break
+                slots = after_take(slots, has_waited=one, now=now)
+                taken += 1
+            if taken:
                 await connection.execute(
                     "UPDATE forward_slots SET taken_at = $2, limited = $3, freed_at = $4 WHERE account_id = $1",
                     account_id,
-                    list(taken.taken_at),
-                    taken.limited,
-                    taken.freed_at,
+                    list(slots.taken_at),
+                    slots.limited,
+                    slots.freed_at,
                 )
-            return seconds
+            return Taken(taken, seconds)
 
 
 async def find_limit(connection: Connection) -> ForwardLimit:
     """Give the limit that stands; as it comes where nobody has set one."""
-    row = await connection.fetchrow("SELECT max_per_minute, is_enabled FROM forward_limits")
-    return ForwardLimit() if row is None else to_value(row, ForwardLimit)
+    return _to_limit(await connection.fetchrow(LIMIT_AND_TIME))
+
+
+def _to_limit(row: Mapping[str, Any]) -> ForwardLimit:
+    if row["max_per_minute"] is None:
+        return ForwardLimit()
+    return ForwardLimit(max_per_minute=row["max_per_minute"], is_enabled=row["is_enabled"])
 
 
 class PostgresForwardLimits:

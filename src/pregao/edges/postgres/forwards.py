@@ -14,10 +14,10 @@ from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.rows import to_value
 from pregao.orders.ports import Forward
 
-PARCEL = """
+PARCELS = """
 SELECT o.order_id, o.signal_id, o.leg, o.symbol AS ticker, s.price, s.received_at, s.body, a.destination
 FROM orders AS o JOIN signals AS s USING (signal_id) JOIN accounts AS a ON a.account_id = o.account_id
-WHERE o.order_id = $1 AND a.destination <> 'null'
+WHERE o.order_id = ANY($1::text[]) AND a.destination <> 'null'
 """
 
 # Only the worker that planned an attempt posts it, while its lease lasts, once.
@@ -48,11 +48,11 @@ class PostgresForwards:
         self._journal = journal
         self._desk = desk
         self._clock = clock
+        self._found: GroupCommit[str, Parcel | None] = GroupCommit(self._find, fails_all=AWAY)
         self._begun: GroupCommit[OrderAttempt, bool] = GroupCommit(self._begin, fails_all=AWAY)
 
     async def find_parcel(self, order_id: str) -> Parcel | None:
-        row = await self._journal.pool.fetchrow(PARCEL, order_id)
-        return None if row is None else to_value(row, Parcel)
+        return await self._found.submit(order_id)
 
     async def begin(self, attempt: OrderAttempt) -> bool:
         return await self._begun.submit(attempt)
@@ -63,7 +63,13 @@ class PostgresForwards:
 
     async def close(self) -> None:
         """Return when everything is written."""
+        await self._found.close()
         await self._begun.close()
+
+    async def _find(self, order_ids: Sequence[str]) -> list[Parcel | None]:
+        rows = await self._journal.pool.fetch(PARCELS, order_ids)
+        found = {row["order_id"]: to_value(row, Parcel) for row in rows}
+        return [found.get(order_id) for order_id in order_ids]
 
     async def _begin(self, batch: Sequence[OrderAttempt]) -> list[bool]:
         named = [order_of(one.client_order_id) for one in batch]

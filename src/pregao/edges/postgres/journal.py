@@ -77,12 +77,19 @@ def decode(kind: str, fact: str) -> Fact:
 
 
 class Transaction:
-    """One open transaction: facts appended here are folded into the state at once and committed together."""
+    """
+    One open transaction: facts appended here are folded into the state at once and committed together.
 
-    def __init__(self, connection: Connection) -> None:
-        """Use an already open transaction of ``connection``."""
+    Where the journal is ``written_at_end``, what little is appended at a time is journaled together, by `flush`: facts
+    that follow from each other cost one statement, not one each.
+    """
+
+    def __init__(self, connection: Connection, *, written_at_end: bool = False) -> None:
+        """Use an already open transaction of ``connection``; whoever commits one ``written_at_end`` calls `flush` first."""
         self.connection = connection
         self.seen = Seen()
+        self._written_at_end = written_at_end
+        self._unwritten: list[Fact] = []
 
     async def append(self, facts: Iterable[Fact]) -> None:
         """
@@ -97,15 +104,11 @@ class Transaction:
         self.seen.after(kept)
         if len(kept) < COPY_FACTS_MIN:
             await self._fold(kept)
-            # Whose fact it is need not be a field of it: a changed position knows the signal that opened it.
-            await self.connection.execute(
-                APPEND,
-                [type(fact).__name__ for fact in kept],
-                [getattr(fact, "signal_id", None) for fact in kept],
-                [getattr(fact, "account_id", None) for fact in kept],
-                to_json(kept),
-            )
+            self._unwritten.extend(kept)
+            if not self._written_at_end:
+                await self.flush()
             return
+        await self.flush()
         folding = asyncio.create_task(self._fold(kept))
         try:
             await asyncio.sleep(
@@ -115,6 +118,33 @@ class Transaction:
         finally:
             await folding
         await self.connection.copy_records_to_table("journal", columns=COLUMNS, records=records)
+
+    async def flush(self) -> None:
+        """Journal what is folded and not journaled yet: before the commit, and before anybody reads the journal here."""
+        facts, self._unwritten = self._unwritten, []
+        if not facts:
+            return
+        # Whose fact it is need not be a field of it: a changed position knows the signal that opened it.
+        await self.connection.execute(
+            APPEND,
+            [type(fact).__name__ for fact in facts],
+            [getattr(fact, "signal_id", None) for fact in facts],
+            [getattr(fact, "account_id", None) for fact in facts],
+            to_json(facts),
+        )
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Leave no trace of the block in the transaction when it fails."""
+        await self.flush()
+        try:
+            async with self.connection.transaction():
+                yield
+                await self.flush()
+        except BaseException:
+            self._unwritten.clear()
+            self.seen.forget()  # what was locked in here is not any more
+            raise
 
     async def _fold(self, facts: Sequence[Fact]) -> None:
         for kind, group in groupby(facts, key=type):
@@ -140,10 +170,12 @@ class Journal:
         self.pool = pool
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, written_at_end: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         async with self.pool.acquire() as connection, connection.transaction():
-            yield Transaction(connection)
+            transaction = Transaction(connection, written_at_end=written_at_end)
+            yield transaction
+            await transaction.flush()
 
     async def tail(self, cursor: Cursor, *, limit: int = 1_000) -> Sequence[tuple[Cursor, Fact]]:
         """Give the facts after ``cursor``, each with the cursor that stands behind it; never skips a late commit."""

@@ -2,35 +2,64 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from pregao.domain.account import Account
-from pregao.domain.facts import ExitRequested, Fact, GuardrailBlocked, StopRaised, StopTriggered
+from pregao.domain.bot import Bot
+from pregao.domain.facts import (
+    BotConfigured,
+    BotForgotten,
+    DatabaseCleared,
+    ExitRequested,
+    Fact,
+    GuardrailBlocked,
+    SignalPlanned,
+    StopRaised,
+    StopTriggered,
+    TradingStateSet,
+)
 from pregao.domain.position import Position
 from pregao.domain.trading_state import TradingStates
 
 # Their folds write stops and claims, or nothing. Between the claim of a level and its exit nothing else is written.
 LEAVES_IT = frozenset({StopTriggered, StopRaised, GuardrailBlocked, ExitRequested})
+# What changes a bot or what may be traded; between decisions that are written together nothing of it is.
+CONFIGURES = frozenset({BotConfigured, BotForgotten, TradingStateSet, DatabaseCleared})
 
 
 @dataclass(slots=True, eq=False)
 class Seen:
     """
-    Positions whose rows are locked, accounts, and the trading states, which are locked too.
+    Positions and bots whose rows are locked, accounts, and the trading states, which are locked too.
 
-    Each kind costs an exit a round trip where it is read again.
+    Each kind costs an exit or a signal a round trip where it is read again.
     """
 
     locked: dict[int, Position] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
+    bots: dict[UUID, Bot] = field(default_factory=dict)
     states: TradingStates | None = None
+    unplanned: set[UUID] = field(
+        default_factory=set
+    )  # signals that were claimed before any part of them was planned
 
     def after(self, facts: Iterable[Fact]) -> None:
         """Forget what facts that are being written may change."""
-        if any(type(fact) not in LEAVES_IT for fact in facts):
-            self.forget()
+        for fact in facts:
+            kind = type(fact)
+            if kind in LEAVES_IT:
+                continue
+            self.locked.clear()
+            self.accounts.clear()
+            if isinstance(fact, SignalPlanned):
+                self.unplanned.discard(fact.signal_id)
+            elif kind in CONFIGURES:
+                self.forget()
 
     def forget(self) -> None:
         """Read everything anew."""
         self.locked.clear()
         self.accounts.clear()
+        self.bots.clear()
+        self.unplanned.clear()
         self.states = None

@@ -1,14 +1,14 @@
 """What the trader's loops ask of PostgreSQL, over one journal: the port `trading.store.Store`."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import UUID
 
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
 from pregao.domain.candle import Measure
-from pregao.domain.facts import DecisionPending, Fact, StopDisarmed
+from pregao.domain.facts import DecisionApproved, DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import checks, exits, lines, trading_states, work
@@ -30,21 +30,17 @@ class PostgresStore:
         self._known_members = KnownMembers()
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return self._journal.transaction()
+        return self._journal.transaction(written_at_end=True)
 
-    @asynccontextmanager
-    async def savepoint(self, transaction: Transaction) -> AsyncIterator[None]:
-        try:
-            async with transaction.connection.transaction():
-                yield
-        except BaseException:
-            transaction.seen.forget()  # what was locked in here is not any more
-            raise
+    def savepoint(self, transaction: Transaction) -> AbstractAsyncContextManager[None]:
+        return transaction.savepoint()
 
     def books(self, transaction: Transaction | None = None) -> PostgresBooks:
         if transaction is None:
             return PostgresBooks(self._pool, known_members=self._known_members)
-        return PostgresBooks(transaction.connection, known_members=self._known_members, seen=transaction.seen)
+        return PostgresBooks(
+            transaction.connection, known_members=self._known_members, transaction=transaction
+        )
 
     # --- what waits ---
 
@@ -54,7 +50,11 @@ class PostgresStore:
     async def claim_waiting_signals(
         self, transaction: Transaction, signal_ids: Sequence[UUID]
     ) -> list[Waiting]:
-        return await work.claim_waiting_signals(transaction.connection, signal_ids)
+        claimed = await work.claim_waiting_signals(transaction.connection, signal_ids)
+        transaction.seen.unplanned.update(
+            one.signal_id for one in claimed if not isinstance(one, DecisionApproved)
+        )
+        return claimed
 
     async def claim_overdue(
         self, transaction: Transaction, *, now: datetime, limit: int

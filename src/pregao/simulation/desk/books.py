@@ -258,8 +258,9 @@ class MemoryBooks:
         symbol: str,
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
+        is_counted: bool = True,
     ) -> Usage:
-        used = [
+        everything = [
             *(
                 (one.subscription_id, one.symbol, Tally(positions=1, loss_usd=self._lost_in_part(one, day)))
                 for one in self._state.live()
@@ -271,6 +272,7 @@ class MemoryBooks:
                 if row.bot_id == bot_id and row.day == day
             ),
         ]
+        used = everything if is_counted else []
         limited = self._limited_users(bot_id)
         here = [one for one in used if one[1] == symbol]
         own = set(subscription_ids)
