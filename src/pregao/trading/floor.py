@@ -29,6 +29,7 @@ from pregao.domain.facts import (
     Fact,
     FillBooked,
     FillReported,
+    ForwardAnswered,
     OrderDenied,
     OrderEnded,
     OrderPlanned,
@@ -195,6 +196,8 @@ class Floor:
     async def _record(self, batch: Sequence[Sequence[Fact]]) -> Sequence[None]:
         await self._outbox.let_leave()
         told = with_triggers([fact for facts in batch for fact in facts], desk_id=self.desk.desk_id)
+        # What a destination answered is kept, and nothing follows from it: the others stand together, one statement a kind.
+        told.sort(key=lambda fact: isinstance(fact, ForwardAnswered))
         async with self.store.transaction() as transaction:
             await self.store.lock_positions_of(transaction, told)
             done = await self.runner.advance_in(transaction, told)
