@@ -231,11 +231,19 @@ class FakeBooks:
         }
 
     async def usage(
-        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbol: str, day: date, rules=None
+        self,
+        bot_id: UUID,
+        *,
+        subscription_ids: Sequence[UUID],
+        symbol: str,
+        day: date,
+        rules=None,
+        is_counted: bool = True,
     ) -> Usage:
         live = [one for one in self.positions_by_id.values() if one.status in LIVE_STATUSES]
-        ours = [one for one in live if one.bot_id == bot_id]
-        losses = [one for one in self.losses if one.day == day]
+        ours = [one for one in live if one.bot_id == bot_id and is_counted]
+        today = [one for one in self.losses if one.day == day]
+        losses = today if is_counted else []
 
         def tally(subject, positions, lost):
             return Tally(
@@ -262,7 +270,7 @@ class FakeBooks:
             },
             of_users={
                 key: tally(
-                    lambda one, key=key: self.accounts_by_id[one.account_id].user_id == key, live, losses
+                    lambda one, key=key: self.accounts_by_id[one.account_id].user_id == key, live, today
                 )
                 for key in self.users
             },
