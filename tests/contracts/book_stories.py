@@ -24,7 +24,7 @@ from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import ProtectionStatus, RefusalCause
 from pregao.domain.risk_rules import RiskRules
-from pregao.domain.signal import Action
+from pregao.domain.signal import Action, AgainKind, SentAgain
 from pregao.domain.stop import (
     Execution,
     ExecutionStatus,
@@ -67,6 +67,12 @@ ORDERS = tuple(f"p{number:026d}" for number in range(6))  # each of the signal w
 POSITIONS = tuple(range(1, 9))
 USER = user(1, max_positions=2, max_daily_loss_usd=Decimal(100), risk_capital_usd=Decimal(100))
 DAY = date(2026, 11, 21)
+REPLAYED = SentAgain(
+    kind=AgainKind.REPLAY,
+    before=SIGNALS[:2],
+    first_at=datetime(2026, 11, 21, tzinfo=UTC),
+    subscription_ids=(UUID(int=12),),
+)
 RULES = (
     RiskRules(consecutive_losses_max=1),
     RiskRules(consecutive_losses_max=1, since=datetime(2026, 11, 21, 11, 30, tzinfo=UTC)),
@@ -144,11 +150,17 @@ class Story:
 
 
 def _signal(story: Story, number: int) -> list[Fact]:
+    again = story.one_of(None, None, REPLAYED)
     asked = instruction(
-        story.one_of(*Action), side=story.one_of(*Side), now=story.now, symbol=story.one_of(*SYMBOLS)
+        story.one_of(*Action),
+        side=story.one_of(*Side),
+        now=story.now,
+        symbol=story.one_of(*SYMBOLS),
+        again=again,
     )
     signal_id = UUID(int=story.chance.getrandbits(100)) if story.one_of(0, 1) else SIGNALS[number]
-    return arrival(asked, signal_id=signal_id, now=story.now, bot_id=story.one_of(*BOTS))
+    received, accepted = arrival(asked, signal_id=signal_id, now=story.now, bot_id=story.one_of(*BOTS))
+    return [received if again is None else replace(received, source=again.kind.value), accepted]
 
 
 def _accepted(story: Story, number: int) -> list[Fact]:
@@ -177,7 +189,8 @@ VERDICTS = (Verdict(check="COOLDOWN", passed=False, numbers={"seconds": "5"}),)
 
 def _decided(story: Story, number: int) -> list[Fact]:
     side = story.one_of(*Side)
-    asked = instruction(story.one_of(*Action), side=side, share=story.one_of(None, None, Decimal("0.5")))
+    share, again = story.one_of(None, None, Decimal("0.5")), story.one_of(None, None, None, REPLAYED)
+    asked = instruction(story.one_of(*Action), side=side, share=share, again=again)
     given = {"signal_id": SIGNALS[number], "bot_id": story.one_of(*BOTS)}
     approved = facts.DecisionApproved(happened_at=story.now, **given, instruction=asked, verdicts=VERDICTS)
     pending = facts.DecisionPending(
@@ -748,7 +761,10 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
             for limit in (1, 2, 9)
         ]
         given[f"one of {bot_id}"] = await books.next_part(
-            bot_id, after=NOT_BEGUN, start=3, limit=4, only=subscription_of(bot_id, 2)
+            bot_id, after=NOT_BEGUN, start=3, limit=4, only={subscription_of(bot_id, 2)}
+        )
+        given[f"entered before {bot_id}"] = await books.entered_before(
+            SIGNALS[:3], subscription_ids=followers
         )
         given[f"named {bot_id}"] = await books.members_named([subscription_of(bot_id, 1), UUID(int=99)])
         given[f"waiting {bot_id}"] = await books.waiting_entries(bot_id, subscription_ids=followers)

@@ -112,6 +112,7 @@ class FakeBooks:
     forgotten_exits: dict[int, str] = field(default_factory=dict)  # by position
     grounded: dict[tuple[int, UUID | None], Grounded] = field(default_factory=dict)
     waiting: list[WaitingEntry] = field(default_factory=list)
+    entered: set[tuple[UUID, UUID]] = field(default_factory=set)  # by signal and subscription
     exits: dict[int, Decimal] = field(default_factory=dict)  # of positions whose exit closes only so much
     exits_waiting: dict[int, WaitingExit] = field(default_factory=dict)
     record: Record = NOTHING_DONE
@@ -206,10 +207,12 @@ class FakeBooks:
         return self.progress_by_signal.get(signal_id, NOT_BEGUN)
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
     ) -> Part:
         members = [
-            one for one in await self.members(bot_id) if only in (None, one.subscription.subscription_id)
+            one
+            for one in await self.members(bot_id)
+            if only is None or one.subscription.subscription_id in only
         ]
         turn = start % len(members) if members else 0
         left = [*members[turn:], *members[:turn]][self.planned_accounts :]
@@ -292,6 +295,11 @@ class FakeBooks:
             grounded={key: why for key, why in self.grounded.items() if key[0] in account_ids},
             leaving={key: number for key, number in self.leaving.items() if key[0] in account_ids},
         )
+
+    async def entered_before(
+        self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
+    ) -> frozenset[UUID]:
+        return frozenset(one for of, one in self.entered if of in signal_ids and one in subscription_ids)
 
     async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
         return [

@@ -34,6 +34,7 @@ from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.paper.door import PaperDoor
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.again import PostgresAgainBooks
 from pregao.edges.postgres.alerts import BELL as ALERTS
 from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
@@ -77,6 +78,7 @@ from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.tickets import PostgresTickets
+from pregao.edges.postgres.timeline import PostgresTimelines
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.trips import PostgresTrips
@@ -137,6 +139,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
             journal, ring=partial(doorbell.ring, "bots"), ring_signals=partial(doorbell.ring, "signals")
         ),
         approval_books=PostgresApprovalBooks(journal, ring=partial(doorbell.ring, "signals")),
+        again_books=PostgresAgainBooks(journal, ring=partial(doorbell.ring, "signals")),
         accounts=PostgresAccountBooks(journal, ring=partial(doorbell.ring, "accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=partial(doorbell.ring, STATES)),
         flatten_books=PostgresFlattenBooks(journal, ring=partial(_ring_both, doorbell)),
@@ -149,6 +152,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         stories=PostgresStories(journal.pool),
+        timelines=PostgresTimelines(journal.pool),
         history=PostgresHistory(journal),
         trips=PostgresTrips(journal.pool),
         performances=PostgresPerformances(journal.pool),

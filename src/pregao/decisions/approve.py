@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pregao.decisions.checks import still_the_last_word
 from pregao.decisions.judge import code_of, judge, reason_of
-from pregao.decisions.ports import Bots, NewerSignal
+from pregao.decisions.ports import Bots
 from pregao.domain.facts import ApprovalAnswered, DecisionApproved, DecisionDeclined, Fact, Verdict
 from pregao.domain.market import Market
 from pregao.domain.money import to_text
@@ -64,18 +65,6 @@ async def _settle(answer: ApprovalAnswered, *, bots: Bots, market: Market, now: 
         instruction=judgment.instruction,
         verdicts=answer.verdicts,
     )
-
-
-def still_the_last_word(newer: NewerSignal | None) -> Verdict:
-    """See that the bot has not gone the other way meanwhile: nobody would come to close what is opened now."""
-    if newer is None:
-        return Verdict(check="NEWER_SIGNAL", passed=True, numbers={"newer_signal": "none"})
-    numbers = {
-        "newer_signal": str(newer.signal_id),
-        "action": newer.action.value,
-        "received_at": newer.received_at.isoformat(timespec="seconds"),
-    }
-    return Verdict(check="NEWER_SIGNAL", passed=False, numbers=numbers)
 
 
 def price_about_the_same(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from pregao.decisions.ports import Record
+from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.bot import Bot, BotStatus, Directions, TradingHours
 from pregao.domain.facts import Verdict
 from pregao.domain.money import to_text
@@ -175,6 +175,18 @@ def foretold_by_model(
     agrees = instruction.side is not None and foretold.direction is FORETOLD[instruction.side]
     is_sure = foretold.confidence >= model_filter.confidence_min
     return Verdict(check="MODEL", passed=agrees and is_sure, numbers=numbers)
+
+
+def still_the_last_word(newer: NewerSignal | None) -> Verdict:
+    """See that the bot has not gone the other way meanwhile: nobody would come to close what is opened now."""
+    if newer is None:
+        return Verdict(check="NEWER_SIGNAL", passed=True, numbers={"newer_signal": "none"})
+    numbers = {
+        "newer_signal": str(newer.signal_id),
+        "action": newer.action.value,
+        "received_at": newer.received_at.isoformat(timespec="seconds"),
+    }
+    return Verdict(check="NEWER_SIGNAL", passed=False, numbers=numbers)
 
 
 ENTRY_CHECKS: tuple[Check, ...] = (

@@ -21,7 +21,8 @@ async def decide(
     """
     Approve each signal whose checks all pass, or put it to a person where the bot's policy says so.
 
-    A close is never checked and waits for nobody, so that nobody is kept in a position.
+    A close is never checked and waits for nobody, so that nobody is kept in a position. What an operator sends again needs
+    no second yes: he has seen whom it is for.
     """
     return [await _decide(signal, bots=bots, market=market, now=now) for signal in signals]
 
@@ -45,7 +46,8 @@ async def _decide(signal: SignalAccepted, *, bots: Bots, market: Market, now: da
             reason=reason_of(failed),
             verdicts=judgment.verdicts,
         )
-    if judgment.bot.approval is Approval.MANUAL and judgment.is_entry:
+    is_asked_by_a_person = signal.instruction.again is not None
+    if judgment.bot.approval is Approval.MANUAL and judgment.is_entry and not is_asked_by_a_person:
         return await _put_to_a_person(signal, judgment=judgment, bots=bots, market=market, now=now)
     return DecisionApproved(
         happened_at=now,

@@ -2,7 +2,8 @@
 Judge an entry: lock what its checks hang on, read what they ask, run them all.
 
 Under buy_only a sell means: out of what is held long. It becomes a close, and closes are not checked. So does an entry
-that any other check stops: what it would have opened stays out, what it goes against is closed.
+that any other check stops: what it would have opened stays out, what it goes against is closed. What is sent again to some
+accounts stays what it was: it enters there, or it is declined.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pregao.decisions.checks import (
     foretold_by_model,
     looks_back,
     on_the_list,
+    still_the_last_word,
 )
 from pregao.decisions.ports import NOTHING_DONE, Bots
 from pregao.domain.bot import Bot, Policy
@@ -52,7 +54,8 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
         bot = await bots.lock_bot(bot_id)
         record = await bots.read_record(bot, instruction, now=now)
     direction = direction_allowed(bot, instruction, record, now)
-    if not direction.passed and record.positions_against:
+    may_close = instruction.again is None
+    if may_close and not direction.passed and record.positions_against:
         closing = replace(instruction, action=Action.CLOSE)
         return Judgment(bot=bot, instruction=closing, verdicts=(direction,))
     verdicts = (state, *(check(bot, instruction, record, now) for check in ENTRY_CHECKS))
@@ -61,8 +64,12 @@ async def judge(instruction: Instruction, *, bot_id: UUID, bots: Bots, now: date
     if bot.model_filter is not None:
         foretold = await bots.find_foretold(bot.model_filter.model, instruction.symbol, now=now)
         verdicts = (*verdicts, foretold_by_model(bot.model_filter, foretold, instruction))
+    if instruction.again is not None and instruction.is_retry:
+        first = instruction.again.before[0]
+        newer = await bots.find_newer_against(first, bot_id=bot_id, instruction=instruction)
+        verdicts = (*verdicts, still_the_last_word(newer))
     is_stopped = not all(verdict.passed for verdict in verdicts)
-    if is_stopped and await bots.count_against(instruction, bot_id=bot_id):
+    if may_close and is_stopped and await bots.count_against(instruction, bot_id=bot_id):
         closing = replace(instruction, action=Action.CLOSE, was_entry=True)
         return Judgment(bot=bot, instruction=closing, verdicts=verdicts)
     return Judgment(bot=bot, instruction=instruction, verdicts=verdicts)

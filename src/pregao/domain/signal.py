@@ -78,6 +78,27 @@ class Risked:
     strategy: str = ""  # a person's own word for why
 
 
+class AgainKind(StrEnum):
+    """Why a signal is sent again."""
+
+    RETRY = "retry"  # some accounts did not get what others got
+    REPLAY = "replay"  # to see on paper what it would do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentAgain:
+    """
+    What an operator has sent again: a signal of its own, for the subscriptions named here alone.
+
+    ``before`` are the signals it repeats, the first one first; ``first_at`` is when that one arrived.
+    """
+
+    kind: AgainKind
+    before: tuple[UUID, ...]
+    first_at: datetime
+    subscription_ids: tuple[UUID, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """
@@ -90,6 +111,7 @@ class Instruction:
     ``stop_percent`` and ``target_percent`` are a strategy's own, from the entry, in place of the settings'; None leaves these.
     ``was_entry`` is a close that an entry became because a check stopped it: what it goes against is closed where the
     subscription's rule for the other side is not to ignore it.
+    ``again`` says that it repeats another signal, and for whom.
     """
 
     action: Action
@@ -104,3 +126,21 @@ class Instruction:
     risk: Risked | None = None
     stop_percent: Decimal | None = None
     target_percent: Decimal | None = None
+    again: SentAgain | None = None
+
+    @property
+    def only(self) -> frozenset[UUID] | None:
+        """The subscriptions it is meant for; None is all that follow the bot."""
+        if self.again is not None:
+            return frozenset(self.again.subscription_ids)
+        return None if self.subscription_id is None else frozenset({self.subscription_id})
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is sent again to those on whose accounts it failed."""
+        return self.again is not None and self.again.kind is AgainKind.RETRY
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it is sent again to paper accounts, to see what it would do."""
+        return self.again is not None and self.again.kind is AgainKind.REPLAY

@@ -77,12 +77,13 @@ async def plan_closes(
             entry_side=position.direction.entry_side,
             subscription_id=position.subscription_id,
         )
+        and _was_held(position, asked)
     ]
     ids = [position.position_id for position in positions]
     on_the_way = await books.on_the_way(ids)
     waiting = (
         []
-        if asked.share is not None
+        if asked.share is not None or asked.is_retry
         else await books.waiting_entries(decision.bot_id, subscription_ids=subscription_ids)
     )
 
@@ -153,6 +154,13 @@ def _stands(position: Position) -> Denial:
     return Denial(
         code="OPPOSITE_SIDE_OPEN", reason=f"{values}. The rule for the other side is to ignore it; it stands."
     )
+
+
+def _was_held(position: Position, asked: Instruction) -> bool:
+    """Say whether a close that is sent again means it: what was opened since then is another signal's."""
+    if asked.again is None or not asked.is_retry:
+        return True
+    return position.opened_at is not None and position.opened_at <= asked.again.first_at
 
 
 def _is_meant(asked: Instruction, *, symbol: str, entry_side: Side, subscription_id: UUID) -> bool:

@@ -68,6 +68,7 @@ class Asked:
     side: Side
     send_before: datetime
     risk: Risked | None = None  # a trade by hand is sized by it
+    is_retry: bool = False  # it neither adds nor reverses, and takes the place of nothing newer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +99,12 @@ async def plan_entries(
         side=instruction.side,
         send_before=instruction.send_before,
         risk=instruction.risk,
+        is_retry=instruction.is_retry,
     )
+    # What a restored database may have forgotten of the first signal must not be entered by the one that repeats it.
+    first_id = instruction.again.before[0] if instruction.again is not None else asked.signal_id
     standing = await _standing(
-        asked.bot, members, symbol=asked.symbol, signal_id=asked.signal_id, books=books, now=moment.now
+        asked.bot, members, symbol=asked.symbol, signal_id=first_id, books=books, now=moment.now
     )
     members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
     new_ids = iter(await books.new_position_ids(len(members)))
@@ -182,6 +186,9 @@ def _plan_member(
     member: Member, *, asked: Asked, standing: Standing, moment: Moment, new_id: int
 ) -> list[Row]:
     own = standing.own.get(member.subscription.subscription_id)
+    waiting = standing.waiting.get(member.subscription.subscription_id)
+    if asked.is_retry and waiting is not None:
+        return [_deny(member, _newer_waits(waiting), asked=asked, moment=moment)]
     if own is None:
         left = _left_to_wait_for(member, asked=asked, standing=standing, moment=moment)
         if left is not None:
@@ -191,7 +198,7 @@ def _plan_member(
     denial = _denial_of_member(
         member, asked=asked, standing=standing, moment=moment
     ) or standing.allowance.denial(member, takes_place=False)
-    if asked.risk is not None:
+    if asked.risk is not None or asked.is_retry:
         return [_deny(member, denial or _in_the_way(own, asked), asked=asked, moment=moment)]
     waits = (
         _deny(member, denial, asked=asked, moment=moment)
@@ -236,11 +243,21 @@ def _left_to_wait_for(member: Member, *, asked: Asked, standing: Standing, momen
 
 
 def _in_the_way(own: Position, asked: Asked) -> Denial:
-    """Say what a trade by hand has met: its risk was said for itself alone, so it neither adds nor reverses."""
+    """Say what a trade by hand or a retry has met: it was asked for an account that is flat, so it neither adds nor reverses."""
     code = "SAME_SIDE_OPEN" if own.direction.entry_side is asked.side else "OPPOSITE_SIDE_OPEN"
     values = f"position={own.position_id} direction={own.direction} status={own.status}"
     return Denial(
-        code=code, reason=f"{values}. The position stands; close it before another is opened by hand."
+        code=code,
+        reason=f"{values}. The position stands; close it before another is opened by hand."
+        if asked.risk is not None
+        else f"{values}. It was opened meanwhile and stands; a retry neither adds nor reverses.",
+    )
+
+
+def _newer_waits(waiting: WaitingEntry) -> Denial:
+    return Denial(
+        code="ORDER_IN_FLIGHT",
+        reason=f"signal={waiting.signal_id}. Its entry waits for its turn here; a retry does not take its place.",
     )
 
 

@@ -10,14 +10,17 @@ Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDef
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
+from pregao.domain.account import Venue
 from pregao.domain.desk import Desk
 from pregao.domain.facts import DecisionApproved, Fact, OrderDenied, OrderPlanned, SignalPlanned
 from pregao.domain.market import Market
 from pregao.domain.signal import Action
 from pregao.orders.close import plan_closes
+from pregao.orders.denial import Denial
 from pregao.orders.enter import plan_entries
-from pregao.orders.ports import Books, Part
+from pregao.orders.ports import Books, Member, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
 LARGE = 32  # times the first part
@@ -50,10 +53,23 @@ async def plan_orders(
     moment = Moment(market=market, desk=desk, now=now, on_mistake=on_mistake)
     plan = plan_entries if decision.instruction.action is Action.ENTER else plan_closes
     part = await _next_part(decision, books=books, part_sizes=part_sizes)
+    kept_out = await _kept_out(decision, part.members, books=books)
+    members = [one for one in part.members if one.subscription.subscription_id not in kept_out]
     accounts: set[int] = set()
     orders = 0
-    unsent: list[Row] = []
-    async for rows in plan(decision, part.members, books=books, moment=moment):
+    unsent: list[Row] = [
+        deny_member(
+            one,
+            kept_out[one.subscription.subscription_id],
+            decision=decision,
+            desk=desk,
+            now=now,
+        )
+        for one in part.members
+        if one.subscription.subscription_id in kept_out
+    ]
+    accounts.update(row.account_id for row in unsent)
+    async for rows in plan(decision, members, books=books, moment=moment):
         # The end of what it made useless, another signal's entry that still waited, is not the signal's own.
         own = [row for row in rows if row.signal_id == decision.signal_id]
         accounts.update([row.account_id for row in own])
@@ -74,6 +90,30 @@ async def deny_next_part(
     return [*denied, _to_planned(decision, part, accounts=len(denied), orders=0, now=now)]
 
 
+async def _kept_out(
+    decision: DecisionApproved, members: Sequence[Member], *, books: Books
+) -> dict[UUID, Denial]:
+    """Give whom a signal that is sent again must not reach, whatever he was chosen for: looked at under the locks."""
+    asked = decision.instruction
+    if asked.is_replay:
+        return {
+            one.subscription.subscription_id: Denial(
+                code="REPLAY_ON_PAPER_ONLY", reason=f"venue={one.account.venue}. A replay reaches paper only."
+            )
+            for one in members
+            if one.account.venue is not Venue.PAPER
+        }
+    if asked.again is None or not asked.is_retry or asked.action is not Action.ENTER:
+        return {}
+    ids = [one.subscription.subscription_id for one in members]
+    entered = await books.entered_before(asked.again.before, subscription_ids=ids)
+    traded = Denial(
+        code="ENTERED_BEFORE",
+        reason=f"signal={asked.again.before[-1]}. It has traded here, or still may: it is not entered twice.",
+    )
+    return dict.fromkeys(entered, traded)
+
+
 async def _next_part(decision: DecisionApproved, *, books: Books, part_sizes: Sequence[int]) -> Part:
     progress = await books.progress(decision.signal_id)
     return await books.next_part(
@@ -82,7 +122,7 @@ async def _next_part(decision: DecisionApproved, *, books: Books, part_sizes: Se
         # Another account begins for every signal, so that nobody always trades last.
         start=decision.signal_id.int % STARTS,
         limit=part_sizes[min(progress.parts, len(part_sizes) - 1)],
-        only=decision.instruction.subscription_id,
+        only=decision.instruction.only,
     )
 
 

@@ -1,6 +1,7 @@
 """What this room needs from outside: the books as they stand, the market, and a venue that trades."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
-from pregao.domain.facts import OrderPlanned
+from pregao.domain.facts import Fact, OrderPlanned
 from pregao.domain.forward import Parcel
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
@@ -17,6 +18,7 @@ from pregao.domain.order import Leg, OrderStatus, PositionMode, PositionSide, Si
 from pregao.domain.position import Position
 from pregao.domain.risk import Drawdown
 from pregao.domain.risk_rules import RiskRecord, RiskRules
+from pregao.domain.signal import Instruction
 from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.user import User
@@ -276,13 +278,13 @@ class Books(Protocol):
         ...
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
     ) -> Part:
         """
         Lock and give the next accounts subscribed to the bot, canceled subscriptions included.
 
         A round begins with the account at place ``start`` (modulo their number) by account id, and goes up from there.
-        ``only`` leaves out every other subscription.
+        ``only`` leaves out all other subscriptions.
         """
         ...
 
@@ -314,6 +316,12 @@ class Books(Protocol):
 
     async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
         """Give what keeps entries of a signal out of these accounts on a symbol."""
+        ...
+
+    async def entered_before(
+        self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
+    ) -> frozenset[UUID]:
+        """Give those of the subscriptions on which an entry of these signals has traded, or still may."""
         ...
 
     async def waiting_entries(
@@ -397,4 +405,83 @@ class Parcels(Protocol):
 
         False where it must not leave any more: another attempt has followed, or another worker has the order.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentSignal:
+    """A signal as it was sent, with what says whether it may be sent again."""
+
+    signal_id: UUID
+    bot_id: UUID
+    source: str
+    status: str
+    received_at: datetime
+    settled_at: datetime | None
+    instruction: Instruction | None  # None: it was refused, or is not read yet
+    retried_as: UUID | None = None
+    newer_against: UUID | None = None  # the bot has gone the other way since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentLeg:
+    """What a signal did with one order of a subscription, and what is there now."""
+
+    order_id: str
+    subscription_id: UUID
+    account_id: int
+    account: str
+    leg: Leg
+    symbol: str
+    status: OrderStatus
+    code: str | None
+    filled_quantity: Decimal
+    is_canceled: bool  # the subscription
+    position_id: int | None  # live on the account and symbol, whoever opened it
+    opened_at: datetime | None  # that position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperFollower:
+    """A subscription of a bot on a paper account."""
+
+    subscription_id: UUID
+    account_id: int
+    account: str
+    is_active: bool  # the subscription and its account
+
+
+class AgainBook(Protocol):
+    """What is known of signals that may be sent again, in one transaction or outside."""
+
+    async def find_sent(self, signal_id: UUID, *, is_locked: bool = False) -> SentSignal | None:
+        """Give a signal; locked, nobody sends it again and none of its orders ends meanwhile."""
+        ...
+
+    async def legs_of(self, signal_id: UUID) -> Sequence[SentLeg]:
+        """Give its orders by account."""
+        ...
+
+    async def paper_followers(self, bot_id: UUID) -> Sequence[PaperFollower]:
+        """Give who follows the bot on paper, by account; canceled subscriptions are left out."""
+        ...
+
+    async def find_by_key(self, bot_id: UUID, *, dedupe_key: str) -> UUID | None:
+        """Give the bot's signal with this key."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal the facts and fold them into the state."""
+        ...
+
+
+class AgainBooks(Protocol):
+    """Where such a book is opened."""
+
+    def open(self) -> AbstractAsyncContextManager[AgainBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
+
+    def look(self) -> AgainBook:
+        """Give what only reads, each time by itself."""
         ...

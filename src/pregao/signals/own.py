@@ -121,6 +121,38 @@ def trade_by_hand(
     )
 
 
+def sent_again(
+    instruction: Instruction,
+    *,
+    signal_id: UUID,
+    bot_id: UUID,
+    dedupe_key: str,
+    asked_by: str,
+    reason: str,
+    source_address: str,
+    now: datetime,
+) -> list[Fact]:
+    """Repeat a signal for some that follow its bot, because an operator asks it: received, and accepted as it stands."""
+    again = instruction.again
+    assert again is not None, "it says what it repeats"
+    side = instruction.action.value if instruction.side is None else instruction.side.value
+    asked = {"action": side, f"{again.kind.value}_of": str(again.before[-1]), "asked_by": asked_by}
+    if instruction.symbol is not None:
+        asked["ticker"] = instruction.symbol
+    if reason:
+        asked["reason"] = reason
+    return _taken(
+        asked,
+        instruction,
+        signal_id=signal_id,
+        bot_id=bot_id,
+        address=source_address,
+        now=now,
+        source=again.kind.value,
+        dedupe_key=dedupe_key,
+    )
+
+
 def said_by_strategy(
     deployment: Deployment,
     *,
@@ -178,6 +210,8 @@ def _taken(
     bot_id: UUID,
     address: str,
     now: datetime,
+    source: str = SOURCE,
+    dedupe_key: str | None = None,
 ) -> list[Fact]:
     received = SignalReceived(
         happened_at=now,
@@ -185,9 +219,9 @@ def _taken(
         bot_id=bot_id,
         body=json.dumps(asked).encode(),
         content_type="application/json",
-        source=SOURCE,
+        source=source,
         source_address=address,
-        dedupe_key=str(signal_id),
+        dedupe_key=dedupe_key or str(signal_id),
         is_explicit_id=True,
     )
     accepted = SignalAccepted(happened_at=now, signal_id=signal_id, bot_id=bot_id, instruction=instruction)

@@ -24,6 +24,7 @@ class SignalLine:
     received_at: datetime
     settled_at: datetime | None
     source: str
+    again_of: UUID | None  # the signal that it repeats, where its source is retry or replay
     deliveries: int
     action: str | None
     symbol: str | None

@@ -63,6 +63,14 @@ class ReceiptApproval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repetition:
+    """A signal that repeats this one; its source says whether it is a retry or a replay."""
+
+    signal_id: UUID
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A signal and what came of it; complete when nothing is on its way any more."""
 
@@ -79,6 +87,9 @@ class Receipt:
     not_used: tuple[str, ...]
     verdicts: tuple[dict[str, object], ...]
     approval: ReceiptApproval | None = None  # None: nobody was asked
+    source: str = ""
+    again_of: UUID | None = None  # the signal it repeats, where its source is retry or replay
+    repeats: tuple[Repetition, ...] = ()
     deliveries: int
     received_at: datetime
     settled_at: datetime | None

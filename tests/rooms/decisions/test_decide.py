@@ -9,17 +9,24 @@ import pytest
 
 from pregao.decisions.checks import ENTRY_CHECKS
 from pregao.decisions.decide import decide
-from pregao.decisions.ports import NOTHING_DONE, Record
+from pregao.decisions.ports import NOTHING_DONE, NewerSignal, Record
 from pregao.domain.account import Venue
 from pregao.domain.bot import Approval, BotStatus, Directions, Policy, SubscriptionStatus, TradingHours
 from pregao.domain.facts import DecisionApproved, DecisionDeclined, DecisionPending, SignalAccepted
 from pregao.domain.market import Market
 from pregao.domain.order import Side
 from pregao.domain.prediction import Direction, Foretold, ModelFilter, WhenUnknown
-from pregao.domain.signal import Action
+from pregao.domain.signal import Action, AgainKind, SentAgain
 from pregao.domain.trading_state import TradingState, TradingStates, scope_of_account, scope_of_bot
 from tests.builders import BOT_ID, NOON, bot, instruction, scope_state
 from tests.rooms.fakes import PRICE, books, market
+
+FIRST = UUID(int=400)
+
+
+def again(kind):
+    repeated = SentAgain(kind=kind, before=(FIRST,), first_at=NOON, subscription_ids=(UUID(int=1),))
+    return instruction(again=repeated)
 
 
 async def decided(asked, *, record=NOTHING_DONE, now=NOON, desk=None, seen=None, **bot_changes):
@@ -417,3 +424,34 @@ class TestScreener:
         fact = await decided(instruction())
 
         assert "SCREENER" not in [verdict.check for verdict in fact.verdicts]
+
+
+class TestSentAgain:
+    """What an operator sends again is checked like any other, and stays what it was."""
+
+    @pytest.mark.parametrize("kind", AgainKind)
+    async def test_needs_no_second_yes(self, kind):
+        fact = await decided(again(kind), approval=Approval.MANUAL)
+
+        assert isinstance(fact, DecisionApproved)
+
+    async def test_becomes_no_close_of_what_others_hold(self):
+        """A check that stops an entry has it close what it goes against; a retry is for those who are flat."""
+        fact = await decided(
+            again(AgainKind.RETRY), record=Record(positions_against=2), status=BotStatus.PAUSED
+        )
+
+        assert isinstance(fact, DecisionDeclined)
+        assert fact.code == "BOT_STATUS_DECLINED"
+
+    async def test_as_a_retry_is_declined_when_the_bot_has_gone_the_other_way(self):
+        newer = NewerSignal(signal_id=UUID(int=501), action=Action.CLOSE, received_at=NOON)
+        desk = books()
+        desk.newer_against = {FIRST: newer}
+
+        retried = await decided(again(AgainKind.RETRY), desk=desk)
+        replayed = await decided(again(AgainKind.REPLAY), desk=desk)
+
+        assert isinstance(retried, DecisionDeclined)
+        assert retried.code == "NEWER_SIGNAL_DECLINED"
+        assert isinstance(replayed, DecisionApproved)

@@ -30,6 +30,7 @@ from pregao.edges.http.live.feed import Feed
 from pregao.lab.ports import LabBooks
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
+from pregao.orders.ports import AgainBooks
 from pregao.positions.ports import DriftBooks, PositionBooks
 from pregao.stops.by_hand import HandBooks
 from pregao.views.actions import Actions
@@ -62,6 +63,7 @@ from pregao.views.sell_list import SellList
 from pregao.views.setting_changes import SettingChanges
 from pregao.views.stops import StopReports
 from pregao.views.story import Stories
+from pregao.views.timeline import Timelines
 from pregao.views.trading_state import TradingStateViews
 from pregao.views.trips import Trips
 from pregao.views.upkeep import Upkeep
@@ -96,6 +98,7 @@ class Desk:
     hand_books: HandBooks
     bots: BotBooks
     approval_books: ApprovalBooks
+    again_books: AgainBooks
     accounts: AccountBooks
     trading_state_books: TradingStateBooks
     flatten_books: FlattenBooks
@@ -108,6 +111,7 @@ class Desk:
     approvals: Approvals
     receipts: Receipts
     stories: Stories
+    timelines: Timelines
     history: History
     trips: Trips
     performances: Performances

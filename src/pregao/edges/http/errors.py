@@ -24,6 +24,7 @@ from pregao.decisions import refusals as decisions
 from pregao.destinations import refusals as destinations
 from pregao.lab import refusals as lab
 from pregao.market import refusals as market
+from pregao.orders import refusals as orders
 from pregao.positions import refusals as positions
 
 STATUSES: dict[type[Exception], int] = {
@@ -40,6 +41,8 @@ STATUSES: dict[type[Exception], int] = {
     market.UnknownError: 404,
     market.ConflictError: 409,
     destinations.SettingUnusableError: 422,
+    orders.UnknownError: 404,
+    orders.ConflictError: 409,
     positions.UnknownError: 404,
     positions.ConflictError: 409,
     lab.SettingUnusableError: 422,

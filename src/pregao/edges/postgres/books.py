@@ -79,7 +79,7 @@ WHERE s.bot_id = ANY($1::uuid[]) ORDER BY s.account_id, s.bot_id FOR NO KEY UPDA
 LOCK_PART = """
 WITH own AS (
     SELECT subscription_id, account_id, row_number() OVER (ORDER BY account_id) - 1 AS place, count(*) OVER () AS members
-    FROM subscriptions WHERE bot_id = $1 AND ($6::uuid IS NULL OR subscription_id = $6)
+    FROM subscriptions WHERE bot_id = $1 AND ($6::uuid[] IS NULL OR subscription_id = ANY($6))
 ), began AS MATERIALIZED (
     SELECT coalesce($2::bigint, (SELECT account_id FROM own WHERE place = $3::bigint % members)) AS account_id
 ), part AS MATERIALIZED (
@@ -194,7 +194,8 @@ AGAINST = f"""(
            WHERE bot_id = $1 AND symbol = $2 AND side = {{side}} AND status = 'deferred' AND leg = 'entry')"""
 
 # A part that nothing asks for is not read. The first two go by the index signals_entered.
-ENTERED = "action = 'enter' AND status IN ('approved', 'planned', 'settled')"
+# What is replayed on paper is no entry of the bot's: nothing real may wait for it.
+ENTERED = "action = 'enter' AND status IN ('approved', 'planned', 'settled') AND source <> 'replay'"
 RECORD = f"""
 SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
            SELECT max(decided_at) FROM signals
@@ -219,7 +220,7 @@ SELECT CASE WHEN $3::timestamptz IS NOT NULL THEN (
 """
 COUNT_AGAINST = f"SELECT {AGAINST.format(direction='$3', side='$4')}"
 
-# A share closed, or one subscription closed by the desk, leaves the bot where it was. Nothing is joined: no estimate of
+# A share closed, one subscription closed by the desk, or what is sent again to some, leaves the bot where it was. Nothing is joined: no estimate of
 # how much came later may make it read all the bot ever had. It goes by the index signals_of_bot from the question on.
 NEWER_AGAINST = """
 SELECT n.signal_id, n.action, n.received_at
@@ -229,7 +230,8 @@ WHERE n.bot_id = $2 AND n.received_at >= (SELECT received_at FROM signals WHERE 
   AND n.status IN ('approved', 'planned', 'settled')
   AND (n.symbol = $3 OR n.action = 'close_all')
   AND (n.side = $4 OR n.side IS NULL)
-  AND (SELECT coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}')
+  AND (SELECT coalesce(j.fact #>> '{instruction,share}', j.fact #>> '{instruction,subscription_id}',
+                       j.fact #>> '{instruction,again}')
        FROM journal AS j WHERE j.signal_id = n.signal_id AND j.kind = 'DecisionApproved' ORDER BY j.seq LIMIT 1) IS NULL
 ORDER BY n.received_at DESC, n.signal_id DESC LIMIT 1
 """
@@ -397,12 +399,18 @@ class PostgresBooks:
         return NOT_BEGUN if row is None else to_value(row, Progress)
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
     ) -> Part:
         """Lock and give whose turn it is; first their users who have limits."""
         self._limited_users = await self._users(LOCK_USERS, bot_id)
         rows = await self._connection.fetch(
-            LOCK_PART, bot_id, after.first_account_id, start, after.last_account_id, limit + 1, only
+            LOCK_PART,
+            bot_id,
+            after.first_account_id,
+            start,
+            after.last_account_id,
+            limit + 1,
+            None if only is None else list(only),
         )
         # The locks are taken by account id, the turns come round from the first; one more shows whether any is left.
         rows = sorted(rows, key=itemgetter("comes_round", "account_id"))
@@ -509,6 +517,21 @@ class PostgresBooks:
                 if row["leaving"] is not None
             },
         )
+
+    async def entered_before(
+        self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
+    ) -> frozenset[UUID]:
+        """Give those of the subscriptions on which an entry of these signals has traded, or still may."""
+        rows = await self._connection.fetch(
+            """
+            SELECT DISTINCT subscription_id FROM orders
+            WHERE signal_id = ANY($1::uuid[]) AND subscription_id = ANY($2::uuid[])
+              AND leg = 'entry' AND (filled_quantity > 0 OR status NOT IN ('denied', 'rejected'))
+            """,
+            list(signal_ids),
+            list(subscription_ids),
+        )
+        return frozenset(row["subscription_id"] for row in rows)
 
     async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:
         """Lock and give entries of the bot's subscriptions that wait until a position is closed."""

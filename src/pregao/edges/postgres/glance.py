@@ -8,8 +8,7 @@ import asyncpg
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX
 from pregao.edges.postgres.overview import first_id_of
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.edges.postgres.views import LIVE_STATUSES
-from pregao.signals.own import SOURCE as DESK
+from pregao.edges.postgres.views import LIVE_STATUSES, MEANT_FOR_SOME
 from pregao.views.glance import Exposure, ExposureLine, SignalOutcomes
 
 # Grouped once by symbol, once by account, once in all; a symbol and an account are null where it is not grouped by them.
@@ -52,7 +51,7 @@ WITH done AS (
     SELECT s.status, s.deliveries, s.planned_at, d.*
     FROM signals AS s LEFT JOIN done AS d USING (signal_id)
     WHERE s.signal_id >= $2 AND s.received_at >= $3
-      AND ($1::uuid IS NULL OR d.orders > 0 OR s.source <> '{DESK}' AND EXISTS (
+      AND ($1::uuid IS NULL OR d.orders > 0 OR s.source NOT IN ({MEANT_FOR_SOME}) AND EXISTS (
         SELECT FROM subscriptions AS m JOIN accounts AS a USING (account_id)
         WHERE m.bot_id = s.bot_id AND a.user_id = $1 AND m.status <> 'canceled' AND m.created_at <= s.received_at))
 ), named AS (

@@ -42,14 +42,14 @@ FROM unnest($1::text[]) AS entered (ticker)
 CROSS JOIN LATERAL (
     SELECT * FROM signals AS s
     WHERE upper(s.symbol) = entered.ticker AND s.status = 'declined' AND s.code = 'SCREENER_DECLINED'
-      AND s.action = 'enter' AND s.side = 'buy' AND s.source <> 'screener'
+      AND s.action = 'enter' AND s.side = 'buy' AND s.source NOT IN ('screener', 'retry', 'replay')
       AND ($2::timestamptz IS NULL OR s.received_at >= $2)
     ORDER BY s.received_at DESC, s.signal_id DESC LIMIT $3
 ) AS s
 JOIN bots AS b ON b.bot_id = s.bot_id AND b.policy = 'screener' AND b.status = 'active'
 CROSS JOIN LATERAL (
     SELECT min(o.received_at) AS first_at, max(o.received_at) AS last_at FROM signals AS o
-    WHERE o.bot_id = s.bot_id AND o.received_at > s.received_at
+    WHERE o.bot_id = s.bot_id AND o.received_at > s.received_at AND o.source <> 'replay'
       AND (o.action = 'close_all' OR o.symbol = s.symbol AND (o.action = 'close' OR o.side = 'sell'))
 ) AS sold
 ORDER BY s.received_at DESC, s.signal_id DESC

@@ -11,13 +11,14 @@ import msgspec
 from pregao.domain.clock import to_ms
 from pregao.domain.order import LIVE
 from pregao.domain.position import Position
+from pregao.domain.signal import AgainKind
 from pregao.edges.ids import first_uuid7
 from pregao.edges.postgres.rows import to_value
 from pregao.edges.postgres.sorting import order_of, value_of
 from pregao.signals.own import SOURCE as DESK
 from pregao.views.activity import OrderCounts, OrderLine, OrderPlace, PositionLine, SignalLine
 from pregao.views.health import BotsHealth, JournalHealth, Queue, TradingHealth, Waiting, Worker
-from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow
+from pregao.views.receipts import Receipt, ReceiptApproval, ReceiptRow, Repetition
 from pregao.views.slippage import average_price, slippage_bps, to_price
 from pregao.views.sorting import (
     NEWEST_FIRST,
@@ -48,12 +49,13 @@ LEFT JOIN LATERAL (
     WHERE o.signal_id = s.signal_id AND a.user_id = $1 AND $1::uuid IS NOT NULL
 ) AS own ON true
 """
-# What the desk itself asks may be meant for one subscription only: it shows to whom it did something.
+# What the desk itself asks, and what is sent again, may be meant for one subscription only: it shows to whom it did something.
+MEANT_FOR_SOME = ", ".join(f"'{source}'" for source in (DESK, *AgainKind))
 IS_OWN = f"""
 ($1::uuid IS NULL OR own.accounts > 0 OR EXISTS (
     SELECT FROM trades_by_hand AS t JOIN subscriptions AS m USING (subscription_id) JOIN accounts AS a USING (account_id)
     WHERE t.signal_id = s.signal_id AND a.user_id = $1)
- OR s.source <> '{DESK}' AND EXISTS (
+ OR s.source NOT IN ({MEANT_FOR_SOME}) AND EXISTS (
     SELECT FROM subscriptions AS m JOIN accounts AS a USING (account_id)
     WHERE m.bot_id = s.bot_id AND a.user_id = $1 AND m.status <> 'canceled' AND m.created_at <= s.received_at))
 """
@@ -68,14 +70,21 @@ CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.settled_at
 PART_ORDERS = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.orders ELSE own.orders END"
 PART = "CASE WHEN $1::uuid IS NULL OR s.planned_at IS NULL THEN s.{0} ELSE own.{0} END AS {0}"
 
+# Who has no part in a repetition is not told of it.
+REPEATS = """(
+    SELECT jsonb_agg(jsonb_build_object('signal_id', r.signal_id, 'source', r.source) ORDER BY r.signal_id)::text
+    FROM signals AS r WHERE r.again_of = s.signal_id AND ($1::uuid IS NULL OR EXISTS (
+        SELECT FROM orders AS x JOIN accounts AS y USING (account_id) WHERE x.signal_id = r.signal_id AND y.user_id = $1)))"""
+
 # One statement, so that the signal and its orders are seen at the same moment; the verdicts travel once.
 RECEIPT = f"""
 SELECT s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS signal_status, s.action,
        s.symbol AS signal_symbol, s.side AS signal_side, s.code AS signal_code, s.reason AS signal_reason,
-       s.not_used, s.deliveries, s.received_at, s.decided_at, {SETTLED_AT} AS settled_at, s.approval_asked_at,
+       s.not_used, s.source, s.again_of, s.deliveries, s.received_at, s.decided_at, {SETTLED_AT} AS settled_at, s.approval_asked_at,
        s.approval_expires_at, s.approval_venue, s.approval_price, s.answered_at, s.answered_by, s.is_approved,
        s.answer_reason,
        CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN s.verdicts::text END AS verdicts,
+       CASE WHEN row_number() OVER (ORDER BY o.account_id, o.leg, o.order_id) = 1 THEN {REPEATS} END AS repeats,
        o.account, o.stop, o.stop_price, {ORDER}
 FROM signals AS s
 LEFT JOIN bots AS b ON b.bot_id = s.bot_id
@@ -94,7 +103,7 @@ ORDER BY o.account_id, o.leg, o.order_id
 
 SIGNAL = f"""
 s.signal_id, s.bot_id, coalesce(b.name, '') AS bot_name, {STATUS} AS status, s.received_at,
-       {SETTLED_AT} AS settled_at, s.source, s.deliveries, s.action, s.symbol, s.side, s.price, s.code, s.reason,
+       {SETTLED_AT} AS settled_at, s.source, s.again_of, s.deliveries, s.action, s.symbol, s.side, s.price, s.code, s.reason,
        {PART.format("accounts")}, {PART.format("orders")}, {PART.format("orders_live")}
 """
 SIGNALS_FROM = f"FROM signals AS s LEFT JOIN bots AS b ON b.bot_id = s.bot_id {OWN}"
@@ -213,6 +222,9 @@ class PostgresReceipts:
             reason=signal["signal_reason"],
             not_used=tuple(signal["not_used"]),
             verdicts=tuple(msgspec.json.decode(signal["verdicts"] or "[]")),
+            source=signal["source"],
+            again_of=signal["again_of"],
+            repeats=msgspec.json.decode(signal["repeats"] or "[]", type=tuple[Repetition, ...]),
             approval=_approval(signal),
             deliveries=signal["deliveries"],
             received_at=signal["received_at"],

@@ -19,7 +19,7 @@ from pregao.domain.prediction import Foretold
 from pregao.domain.protection import MAY_TRADE
 from pregao.domain.risk_rules import Result, RiskRecord, RiskRules, record_of
 from pregao.domain.screener import Listing, ticker_of
-from pregao.domain.signal import Action, Instruction
+from pregao.domain.signal import Action, AgainKind, Instruction
 from pregao.domain.stop import ExecutionStatus, close_reason
 from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
 from pregao.domain.user import User
@@ -84,7 +84,10 @@ class MemoryBooks:
         entered = [
             row
             for row in self._state.signals.values()
-            if row.bot_id == bot.bot_id and row.action is Action.ENTER and row.status in TRADED
+            if row.bot_id == bot.bot_id
+            and row.action is Action.ENTER
+            and row.status in TRADED
+            and row.source != AgainKind.REPLAY
         ]
         live = [one for one in self._state.live() if one.bot_id == bot.bot_id]
         counts_positions = bot.global_max_positions is not None
@@ -186,7 +189,7 @@ class MemoryBooks:
             ),
             None,
         )
-        return approved is None or (approved.share is None and approved.subscription_id is None)
+        return approved is None or (approved.share is None and approved.only is None)
 
     async def main_venue(self, bot_id: UUID) -> Venue | None:
         accounts = [
@@ -212,10 +215,12 @@ class MemoryBooks:
         )
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: UUID | None = None
+        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
     ) -> Part:
         members = [
-            one for one in await self.members(bot_id) if only in (None, one.subscription.subscription_id)
+            one
+            for one in await self.members(bot_id)
+            if only is None or one.subscription.subscription_id in only
         ]
         first, last = after.first_account_id, after.last_account_id
         if first is None and members:
@@ -376,6 +381,18 @@ class MemoryBooks:
                 and number in self._state.positions
                 and self._state.positions[number].position.status not in LIVE_STATUSES
             },
+        )
+
+    async def entered_before(
+        self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
+    ) -> frozenset[UUID]:
+        return frozenset(
+            row.subscription_id
+            for row in self._state.orders.values()
+            if row.signal_id in signal_ids
+            and row.subscription_id in subscription_ids
+            and row.leg is Leg.ENTRY
+            and (row.filled_quantity or row.status not in (OrderStatus.DENIED, OrderStatus.REJECTED))
         )
 
     async def waiting_entries(self, bot_id: UUID, *, subscription_ids: Sequence[UUID]) -> list[WaitingEntry]:

@@ -134,6 +134,7 @@ def _(state: State, fact: facts.SignalAccepted) -> None:
         not_used=asked.not_used,
         stop_percent=asked.stop_percent,
         target_percent=asked.target_percent,
+        again_of=None if asked.again is None else asked.again.before[-1],
     )
 
 

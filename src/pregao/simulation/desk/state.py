@@ -56,6 +56,7 @@ class SignalRow:
     not_used: tuple[str, ...] = ()
     stop_percent: Decimal | None = None
     target_percent: Decimal | None = None
+    again_of: UUID | None = None
     code: str | None = None
     reason: str | None = None
     verdicts: tuple[Verdict, ...] | None = None

@@ -29,6 +29,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.live.feed import Feed, Look
 from pregao.edges.postgres.accounts import PostgresAccountBooks
 from pregao.edges.postgres.actions import PostgresActions
+from pregao.edges.postgres.again import PostgresAgainBooks
 from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts
 from pregao.edges.postgres.approvals import PostgresApprovalBooks, PostgresApprovals
 from pregao.edges.postgres.bots import PostgresBotBooks
@@ -62,6 +63,7 @@ from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
 from pregao.edges.postgres.story import PostgresStories
 from pregao.edges.postgres.tickets import PostgresTickets
+from pregao.edges.postgres.timeline import PostgresTimelines
 from pregao.edges.postgres.trading_states import PostgresTradingStateBooks, PostgresTradingStates
 from pregao.edges.postgres.trips import PostgresTrips
 from pregao.edges.postgres.upkeep import PostgresUpkeep
@@ -270,6 +272,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
             journal, ring=lambda: rings.append("bots"), ring_signals=lambda: rings.append("signals")
         ),
         approval_books=PostgresApprovalBooks(journal, ring=lambda: rings.append("signals")),
+        again_books=PostgresAgainBooks(journal, ring=lambda: rings.append("signals")),
         accounts=PostgresAccountBooks(journal, ring=lambda: rings.append("accounts")),
         trading_state_books=PostgresTradingStateBooks(journal, ring=lambda: rings.append("states")),
         flatten_books=PostgresFlattenBooks(journal, ring=lambda: rings.append("flattens")),
@@ -282,6 +285,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         approvals=PostgresApprovals(journal.pool),
         receipts=PostgresReceipts(journal.pool),
         stories=PostgresStories(journal.pool),
+        timelines=PostgresTimelines(journal.pool),
         history=PostgresHistory(journal),
         trips=PostgresTrips(journal.pool),
         performances=PostgresPerformances(journal.pool),

@@ -79,6 +79,9 @@ class SignalShown(Shown):
     received_at: datetime
     settled_at: datetime | None
     source: str
+    again_of: Annotated[
+        UUID | None, Field(description="The signal it repeats, where `source` is `retry` or `replay`.")
+    ]
     deliveries: int
     action: str | None
     symbol: str | None
@@ -152,12 +155,26 @@ class ReceiptApprovalShown(Shown):
     reason: str | None
 
 
+class RepetitionShown(Shown):
+    """A signal that repeats this one; `source` is `retry` or `replay`."""
+
+    signal_id: UUID
+    source: str
+
+
 class ReceiptShown(Shown):
     """A signal and what came of it on every account."""
 
     signal_id: UUID
     bot_id: UUID
     bot_name: str
+    source: str
+    again_of: Annotated[
+        UUID | None, Field(description="The signal it repeats, where `source` is `retry` or `replay`.")
+    ]
+    repeats: Annotated[
+        list[RepetitionShown], Field(description="Who sent it again, and how; a signal is retried once.")
+    ]
     status: str
     is_complete: bool
     action: str | None

@@ -84,12 +84,12 @@ async def _(connection: Any, group: Sequence[facts.SignalAccepted]) -> None:
         UPDATE signals
         SET status = 'accepted', read_at = new.read_at, action = new.action, symbol = new.symbol, side = new.side,
             price = new.price, not_used = new.not_used, stop_percent = new.stop_percent,
-            target_percent = new.target_percent
+            target_percent = new.target_percent, again_of = (new.again #>> '{before,-1}')::uuid
         FROM ROWS FROM (
             jsonb_to_recordset($1::jsonb) AS (signal_id uuid, happened_at timestamptz),
             jsonb_to_recordset($2::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[],
-                                              stop_percent numeric, target_percent numeric)
-        ) AS new (signal_id, read_at, action, symbol, side, price, not_used, stop_percent, target_percent)
+                                              stop_percent numeric, target_percent numeric, again jsonb)
+        ) AS new (signal_id, read_at, action, symbol, side, price, not_used, stop_percent, target_percent, again)
         WHERE signals.signal_id = new.signal_id AND signals.status = 'received'
         """,
         to_json(group),
