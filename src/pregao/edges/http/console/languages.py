@@ -74,6 +74,11 @@ class Language:
         """Write a duration in milliseconds."""
         return NO_FIGURE if value is None else f"{format_decimal(value, locale=self.locale)} ms"
 
+    def since(self, begun: datetime, at: datetime) -> str:
+        """Write how long after another a moment came: in milliseconds where that is short, never less than nothing."""
+        elapsed = max(0, round((at - begun) / timedelta(milliseconds=1)))
+        return self.milliseconds(elapsed) if elapsed < 10_000 else self.duration(begun, at)
+
     def duration(self, begun: datetime | None, over: datetime | None) -> str:
         """Write how long something took, in the two largest units that count."""
         if begun is None or over is None:

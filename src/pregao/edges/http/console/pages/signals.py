@@ -1,10 +1,8 @@
-"""Signals, their receipts, and what waits for an answer."""
+"""Signals, and what waits for an answer."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -23,16 +21,12 @@ from pregao.edges.http.api.sorting import (
 )
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.lists import ROWS, asked_of, page_of
-from pregao.edges.http.console.pages.drawing import columns_of
-from pregao.edges.http.console.showing import names_for, needs, show_missing, show_page
+from pregao.edges.http.console.showing import names_for, needs, show_page
 from pregao.edges.http.errors import ApiError
 from pregao.views.approvals import ApprovalLine
-from pregao.views.receipts import ReceiptRow
 from pregao.views.sorting import APPROVAL_FIELDS, OLDEST_FIRST, SIGNAL_FIELDS, Shape
 
 EFFECTS_MAX = 12  # entries whose effect is reckoned for the page; the API tells any
-SPREAD_MIN = 2  # accounts; one is no spread
-STORY_MAX = 1_000  # facts of one signal
 SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
 
 routes = APIRouter(include_in_schema=False)
@@ -64,37 +58,6 @@ async def show_signals(
         **await names_for(desk, who),
     }
     return await show_page(request, "signals/signals.html", values, desk=desk, who=who)
-
-
-@routes.get("/console/signals/{signal_id:uuid}")
-async def show_signal(signal_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
-    """Show one signal's receipt: what it did on every account, and all that happened because of it."""
-    receipt = await desk.receipts.find_receipt(signal_id, owner=who.owner)
-    if receipt is None:
-        return await show_missing(request, desk=desk, who=who)
-    values = {
-        "receipt": receipt,
-        **_spreads(receipt.rows),
-        "story": await desk.stories.find_story(signal_id, after=None, limit=STORY_MAX)
-        if who.role.is_staff
-        else (),
-    }
-    return await show_page(request, "signals/signal.html", values, desk=desk, who=who)
-
-
-def _spreads(rows: Sequence[ReceiptRow]) -> dict[str, Any]:
-    """Give how long accounts waited for the venue's word and how far their fills slipped, each in rising order."""
-    waits = sorted(
-        (Decimal(row.acknowledged_ms), row.account) for row in rows if row.acknowledged_ms is not None
-    )
-    slips = sorted((row.slippage_bps, row.account) for row in rows if row.slippage_bps is not None)
-    return {name: _spread(values) for name, values in (("waits", waits), ("slips", slips))}
-
-
-def _spread(values: Sequence[tuple[Decimal, str]]) -> dict[str, Any] | None:
-    if len(values) < SPREAD_MIN:
-        return None
-    return {"drawn": columns_of([value for value, _ in values]), "names": [name for _, name in values]}
 
 
 @routes.get("/console/approvals")
