@@ -11,7 +11,7 @@ from pregao.domain.money import ZERO
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.proof.compare import LEDGER, Difference, OwnBooks, OwnOrder, VenueBooks, to_venue_books
-from pregao.proof.desk import ProofDesk, ask
+from pregao.proof.desk import ProofDesk, ask, speaking_to
 
 RECEIPTS_AT_ONCE = 8
 
@@ -82,7 +82,7 @@ async def compare_journal(desk: ProofDesk) -> list[Difference]:
 
 async def read_venue(desk: ProofDesk, *, keys: Mapping[int, str]) -> VenueBooks:
     """Read what the paper exchange has written."""
-    async with httpx.AsyncClient(base_url=desk.paper_url, timeout=30, trust_env=False) as client:
+    async with speaking_to(desk.paper_url, seconds_max=30) as client:
         page = await ask(client, "GET", "/paper/books")
     return to_venue_books(page, accounts={key: account_id for account_id, key in keys.items()})
 

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-import httpx
 
 from pregao.domain.clock import to_ms
 from pregao.domain.protection import MAY_TRADE
-from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask
+from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask, speaking_to
 from pregao.proof.exits import OwnClaim, OwnExit, OwnGuards, OwnPosition, VenueGuards, to_venue_guards
 from pregao.proof.unguarded import Watched
 
@@ -98,7 +97,7 @@ async def read_guards(connection: asyncpg.Connection, *, true_ms: Clock) -> OwnG
 
 async def read_venue_guards(desk: ProofDesk, *, keys: Mapping[int, str]) -> VenueGuards:
     """Read what the paper exchange has written."""
-    async with httpx.AsyncClient(base_url=desk.paper_url, timeout=30, trust_env=False) as client:
+    async with speaking_to(desk.paper_url, seconds_max=30) as client:
         page = await ask(client, "GET", "/paper/books")
     return to_venue_guards(page, accounts={key: account_id for account_id, key in keys.items()})
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from pregao.proof.desk import speaking_to
 from pregao.proof.plan import BotPlan, SignalPlan
 
 ANSWER_SECONDS_MAX = 3.0  # TradingView's own patience
@@ -40,7 +41,7 @@ class Sender:
         self.sent: list[Sent] = []
         self._bots = bots
         self._plans = plans
-        self._client = httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS_MAX, trust_env=False)
+        self._client = speaking_to(url, seconds_max=ANSWER_SECONDS_MAX)
 
     def forget(self, numbers: Collection[int]) -> None:
         """Note that the database was put back to before these alerts came, though their senders were answered."""

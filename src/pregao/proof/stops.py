@@ -14,7 +14,7 @@ import httpx
 from pregao import rehearsal
 from pregao.proof.books import compare_journal
 from pregao.proof.compare import OUTLIVED, Difference
-from pregao.proof.desk import Configured, ProofDesk, ask, configure, running_desk
+from pregao.proof.desk import Configured, ProofDesk, ask, configure, running_desk, speaking_to
 from pregao.proof.exits import OwnGuards, VenueGuards, compare_exits, count_exits
 from pregao.proof.guards import ARMED, UNDER_WAY, Witness, read_guards, read_venue_guards
 from pregao.proof.plan import Act, Chapter
@@ -155,7 +155,7 @@ class Prices:
             self._moving.discard(symbol)
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False)
+        return speaking_to(self._desk.paper_url, seconds_max=10)
 
     async def _tell(self, client: httpx.AsyncClient, symbol: str, price: Decimal) -> None:
         await ask(client, "POST", "/paper/prices", {"symbol": symbol, "price": str(price)})

@@ -13,7 +13,7 @@ import httpx
 
 from pregao import rehearsal
 from pregao.edges.postgres.work import RENEW_SECONDS
-from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask
+from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask, speaking_to
 from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial, Trouble
 from pregao.simulation.instruments import LISTINGS
 from pregao.views.health import LEASE_SECONDS
@@ -77,7 +77,7 @@ class Faults:
             if chapter.trial is not None and chapter.trial.point in NEEDS:
                 told.append(NEEDS[chapter.trial.point])
         self._step_clock(is_wanted=chapter is not None and "clock" in chapter.faults)
-        async with httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False) as client:
+        async with speaking_to(self._desk.paper_url, seconds_max=10) as client:
             await self._count(client)
             await ask(client, "POST", "/paper/faults", {"faults": ";".join(one for one in told if one)})
 
@@ -87,7 +87,7 @@ class Faults:
 
     async def move_price(self, symbol: str, *, up_bps: int) -> None:
         """Let a symbol trade that much higher."""
-        async with httpx.AsyncClient(base_url=self._desk.paper_url, timeout=10, trust_env=False) as client:
+        async with speaking_to(self._desk.paper_url, seconds_max=10) as client:
             listing = LISTINGS[symbol]
             price = self._prices.get(symbol, listing.start_price) * (1 + Decimal(up_bps) / 10_000)
             self._prices[symbol] = price = price.quantize(listing.instrument.price_tick)

@@ -2,10 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 from uuid import UUID
 
 import typer
+
+if TYPE_CHECKING:
+    import httpx
 
 API = "/api/v1"
 ANSWER_SECONDS_MAX = 30.0  # opening a paper account asks the paper exchange first
@@ -37,7 +40,7 @@ def take(path: str, *, to: BinaryIO, **query: Any) -> int:
     taken = 0
     try:
         with (
-            httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False) as client,
+            _speaking_to(address) as client,
             client.stream("GET", f"{API}{path}", params=_named(query), headers=_token()) as answer,
         ):
             if not answer.is_success:
@@ -105,11 +108,18 @@ def send(method: str, path: str, **options: Any) -> Any:
 
     address = _address()
     try:
-        # The desk is on this machine: a proxy of the environment has no business with the token.
-        with httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False) as client:
+        with _speaking_to(address) as client:
             return client.request(method, path, **options)
     except httpx.TransportError as error:
         away(address, error)
+
+
+def _speaking_to(address: str) -> "httpx.Client":
+    """The desk is on this machine: a proxy of the environment has no business with the token, nor is there TLS to be believed."""
+    import httpx
+
+    is_tls = address.startswith("https:")  # to read the authorities would take longer than to ask
+    return httpx.Client(base_url=address, timeout=ANSWER_SECONDS_MAX, trust_env=False, verify=is_tls)
 
 
 def away(address: str, error: Exception) -> NoReturn:

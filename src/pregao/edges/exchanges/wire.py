@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from pregao.domain.clock import Clock
+from pregao.edges.exchanges.tls import system_authorities
 
 BODY_BYTES_MAX = 32 * 1024 * 1024  # the largest real answer, exchangeInfo, has about 2 MB
 
@@ -113,9 +114,7 @@ class Wire:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         address = (parts.scheme, parts.hostname, port)
         if address not in self._lines:
-            if parts.scheme == "https" and self._tls is None:
-                self._tls = ssl.create_default_context()
-            tls = self._tls if parts.scheme == "https" else None
+            tls = (self._tls or system_authorities()) if parts.scheme == "https" else None
             self._lines[address] = Line(
                 parts.hostname, port, limits=self._limits, clock=self._clock, tls=tls, quiet=self.quiet
             )

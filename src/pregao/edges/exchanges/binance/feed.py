@@ -21,6 +21,7 @@ from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.addresses import VenueAddresses
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
 from pregao.edges.exchanges.binance.sockets import Connection, KeptSocket, Opening, SocketLimits
+from pregao.edges.exchanges.tls import system_authorities
 from pregao.stops.feed import quote_ticks
 from pregao.stops.ports import Prices, TakePrice
 
@@ -125,7 +126,7 @@ class PriceFeed(Prices):
         self._streams = addresses.streams
         self._rest = rest
         self._limits = limits or SocketLimits()
-        self._tls = ssl.create_default_context() if addresses.streams.startswith("wss:") else None
+        self._tls = system_authorities() if addresses.streams.startswith("wss:") else None
         self._followed: dict[str, _Followed] = {}
         self._pairs: list[_Pair] = []
         self._awake = asyncio.Event()
