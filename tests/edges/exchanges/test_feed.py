@@ -175,7 +175,6 @@ async def raw_venue():
     venue = SimpleNamespace(opened=[], heard=b"")
 
     async def accept(reader, writer):
-        venue.opened.append(writer)
         head = await reader.readuntil(b"\r\n\r\n")
         key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
         proof = hashlib.sha1(key.split(b": ")[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
@@ -184,6 +183,7 @@ async def raw_venue():
             + base64.b64encode(proof)
             + b"\r\n\r\n"
         )
+        venue.opened.append(writer)
         while more := await reader.read(4096):
             venue.heard += more
 
