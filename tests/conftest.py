@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import structlog
 
-from tests.fresh_database import fresh_database
+from tests.fresh_database import fresh_database, let_go
 from tests.shared_database import ensure_template, shared_server
 
 # The pretty tracebacks that structlog prints by default take seconds on a busy machine: prices get too old meanwhile.
@@ -30,10 +30,12 @@ def database_server() -> str:
 
 
 @pytest.fixture(scope="session")
-def database_template(database_server: str) -> str:
+async def database_template(database_server: str) -> AsyncIterator[str]:
     """Give the name of a migrated database to copy."""
     with ThreadPoolExecutor(1) as thread:  # the migrations run a loop of their own
-        return thread.submit(ensure_template, database_server).result()
+        name = thread.submit(ensure_template, database_server).result()
+    yield name
+    await let_go()
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.shared_database import ask, connected, with_database
+import asyncpg
+
+from tests.shared_database import connected, with_database
 
 # What this database is made of, whatever rows it holds and wherever they lie: of each catalog how many rows it has, and how many of
 # them are younger than the transaction $1. Of classes, which change when a table is emptied too, what matters.
@@ -65,6 +67,12 @@ async def fresh_database(dsn: str, template: str) -> AsyncIterator[str]:
     await copies.give_back(name)
 
 
+async def let_go() -> None:
+    """End the connections that are kept from test to test."""
+    for copies in _copies.values():
+        await copies.close()
+
+
 class Copies:
     """The copies of a template that this process has made: those that came back wait to be emptied and taken again."""
 
@@ -73,15 +81,16 @@ class Copies:
         self._template = template
         self._waiting: list[str] = []
         self._origin: Origin | None = None
+        self._admin: Any = None  # kept: to connect takes as long as all that is said over it
 
     async def take(self) -> str:
         while self._waiting:
             name = self._waiting.pop()
             if await self._empty(name):
                 return name
-            await ask(self._dsn, f"DROP DATABASE {name} WITH (FORCE)")
+            await (await self._connected()).execute(f"DROP DATABASE {name} WITH (FORCE)")
         name = _new_name()
-        await ask(self._dsn, f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        await (await self._connected()).execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         if self._origin is None:
             async with connected(with_database(self._dsn, name)) as connection:
                 self._origin = await read_origin(connection)
@@ -90,13 +99,23 @@ class Copies:
     async def give_back(self, name: str) -> None:
         """End whoever is still connected; whoever knows only this name finds nothing from now on."""
         later = _new_name()
-        async with connected(self._dsn) as admin:
-            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            await admin.fetch(TERMINATE, name)
-            await admin.execute(
-                f"ALTER DATABASE {name} RENAME TO {later}; ALTER DATABASE {later} ALLOW_CONNECTIONS true"
-            )
+        admin = await self._connected()
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await admin.fetch(TERMINATE, name)
+        await admin.execute(
+            f"ALTER DATABASE {name} RENAME TO {later}; ALTER DATABASE {later} ALLOW_CONNECTIONS true"
+        )
         self._waiting.append(later)
+
+    async def close(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+            self._admin = None
+
+    async def _connected(self) -> Any:
+        if self._admin is None or self._admin.is_closed():
+            self._admin = await asyncpg.connect(self._dsn)
+        return self._admin
 
     async def _empty(self, name: str) -> bool:
         assert self._origin is not None, "read from the first copy"

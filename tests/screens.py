@@ -14,7 +14,7 @@ from playwright.async_api import Page, async_playwright
 
 from pregao.edges.paper.serve import PaperSettings
 from tests.edges.http.console.signed_in import PAGES
-from tests.fresh_database import fresh_database
+from tests.fresh_database import fresh_database, let_go
 from tests.journeys.test_console_in_chromium import CHROMIUM, DESK, FLAGS, PHONE, come_in
 from tests.journeys.whole_desk import WholeDesk, running_desk
 from tests.shared_database import ensure_template, shared_server
@@ -35,7 +35,9 @@ async def take_pictures(folder: Path) -> int:
             running_desk(database, Path(state), paper=PaperSettings()) as desk,
         ):
             more = await trade_a_little(desk)
-            return await picture_all(desk, folder, (*PAGES, *more))
+            taken = await picture_all(desk, folder, (*PAGES, *more))
+        await let_go()
+        return taken
 
 
 async def trade_a_little(desk: WholeDesk) -> list[str]:

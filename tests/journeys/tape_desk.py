@@ -95,7 +95,7 @@ class TapeDesk:
     @contextlib.asynccontextmanager
     async def venue(self) -> AsyncIterator[httpx.AsyncClient]:
         """Stand before the venue's control paths."""
-        async with httpx.AsyncClient(base_url=self.desk.paper.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.desk.paper.url, timeout=20, verify=False) as client:
             yield client
 
 

@@ -95,7 +95,7 @@ async def desk(database, tmp_path):
     web = asyncio.create_task(serve_web(settings))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     base_url = f"http://127.0.0.1:{settings.server_port}"
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20, verify=False) as client:
         async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(httpx.TransportError):

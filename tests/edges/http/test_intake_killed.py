@@ -19,7 +19,7 @@ async def test_every_acknowledged_signal_is_a_row_after_kill_9(database):
     acknowledged: list[UUID] = []
 
     async def send(sender: int) -> None:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
             for number in range(10_000):
                 alert = {
                     "ticker": "BTCUSDT",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -44,9 +45,11 @@ async def everything_in(database: str) -> dict[str, list]:
 
 
 @pytest.fixture
-def copies(database_server, database_template) -> Copies:
+async def copies(database_server, database_template) -> AsyncIterator[Copies]:
     """Give copies that no other test takes from."""
-    return Copies(database_server, database_template)
+    copies = Copies(database_server, database_template)
+    yield copies
+    await copies.close()
 
 
 CHANGES = (
