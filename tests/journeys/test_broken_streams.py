@@ -4,7 +4,7 @@ import asyncio
 
 from pregao.domain.venue import StreamGap
 from tests.builders import configured, instruction
-from tests.journeys.conftest import now
+from tests.journeys.conftest import SETTLE_SECONDS_MAX, now
 
 
 class TestBrokenStream:
@@ -27,15 +27,22 @@ class TestBrokenStream:
         trader = await desk.start_trader()
         signal_id = await desk.signal(instruction(now=now()))
         await desk.settled(signal_id)
+        desk.exchange.asked.clear()
         await trader.take(StreamGap(account_id=1, connected_at=now()))
-        await asyncio.sleep(0.3)
+        await _asked(desk)
         desk.exchange.asked.clear()
 
         await trader.take(StreamGap(account_id=1, connected_at=now()))
         await asyncio.sleep(0.3)
         before = desk.exchange.asked["trades_since"]
         desk.exchange.clock.forward(10)
-        await asyncio.sleep(1)
+        await _asked(desk)
 
         assert before == 0
-        assert desk.exchange.asked["trades_since"] >= 1
+
+
+async def _asked(desk) -> None:
+    """Wait until the venue is asked for an account's trades."""
+    async with asyncio.timeout(SETTLE_SECONDS_MAX):
+        while not desk.exchange.asked["trades_since"]:
+            await asyncio.sleep(0.02)

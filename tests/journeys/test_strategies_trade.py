@@ -79,6 +79,7 @@ async def stored(desk, query, *values):
         await connection.close()
 
 
+@pytest.mark.long
 class TestStrategiesTrade:
     async def test_enters_and_reverses_with_its_own_stop_and_sends_each_signal_once_over_a_restart(
         self, desk

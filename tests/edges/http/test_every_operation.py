@@ -121,6 +121,7 @@ class Asking:
             self.wrong.append(f"{answer.status_code} {asked}: {why} {answer.text[:300]}")
 
 
+@pytest.mark.long
 class TestEveryOperation:
     async def test_answers_what_its_document_says(self, desk):
         document = opened(await desk.ask("GET", "/openapi.json"), known=await used(desk))
