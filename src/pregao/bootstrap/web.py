@@ -73,6 +73,7 @@ from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import BELL as SCREENER
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.setting_books import PostgresSettingBooks
 from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
@@ -184,6 +185,12 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         counter_books=PostgresCounterBooks(journal),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=partial(doorbell.ring, DESTINATIONS)),
+        setting_books=PostgresSettingBooks(
+            journal,
+            ring_accounts=partial(doorbell.ring, "accounts"),
+            ring_screener=partial(doorbell.ring, SCREENER),
+            ring_limit=partial(doorbell.ring, DESTINATIONS),
+        ),
         feed=feed,
         tickets=PostgresTickets(journal.pool),
         alerts=PostgresAlerts(journal.pool, level=AlertLevel(settings.alert_min_level)),

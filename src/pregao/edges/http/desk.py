@@ -27,6 +27,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.sell_list import SellListRule
 from pregao.edges.http.audit import RecordAction
 from pregao.edges.http.live.feed import Feed
+from pregao.edges.http.setting_books import SettingBooks
 from pregao.lab.ports import LabBooks
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
@@ -138,6 +139,7 @@ class Desk:
     counter_books: CounterBooks
     forward_limits: ForwardLimits
     forward_limit_books: LimitBooks
+    setting_books: SettingBooks
     feed: Feed
     tickets: Tickets
     alerts: Alerts

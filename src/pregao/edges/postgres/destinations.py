@@ -65,6 +65,7 @@ class PostgresLimitBook:
 
     def __init__(self, transaction: Transaction) -> None:
         """Read and append under ``transaction``."""
+        self.is_changed = False
         self._transaction = transaction
 
     async def limit(self) -> ForwardLimit:
@@ -74,7 +75,9 @@ class PostgresLimitBook:
         return bool(await self._transaction.connection.fetchval("SELECT EXISTS (SELECT FROM forward_limits)"))
 
     async def append(self, facts: Iterable[Fact]) -> None:
-        await self._transaction.append(facts)
+        kept = list(facts)
+        await self._transaction.append(kept)
+        self.is_changed = self.is_changed or bool(kept)
 
 
 class Taken(NamedTuple):

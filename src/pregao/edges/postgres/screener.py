@@ -116,6 +116,7 @@ class PostgresScreenerBook:
 
     def __init__(self, transaction: Transaction, *, lease: Lease | None = None) -> None:
         """Read and append under ``transaction``; under ``lease`` lists are swapped."""
+        self.is_changed = False
         self.has_signal = False
         self._lease = lease
         self._transaction = transaction
@@ -161,6 +162,7 @@ class PostgresScreenerBook:
         kept = list(facts)
         await self._transaction.append(kept)
         if kept:
+            self.is_changed = True
             # What is set up anew is looked at anew, however long the last look made us wait.
             await self._connection.execute(
                 "UPDATE screener_looks SET due_at = clock_timestamp(), failures = 0"

@@ -58,6 +58,7 @@ from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
 from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.setting_books import PostgresSettingBooks
 from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
 from pregao.edges.postgres.stop_reports import PostgresStopReports
@@ -316,6 +317,12 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         counter_books=PostgresCounterBooks(journal),
         forward_limits=PostgresForwardLimits(journal.pool),
         forward_limit_books=PostgresLimitBooks(journal, ring=lambda: rings.append("destinations")),
+        setting_books=PostgresSettingBooks(
+            journal,
+            ring_accounts=lambda: rings.append("accounts"),
+            ring_screener=lambda: rings.append("screener"),
+            ring_limit=lambda: rings.append("destinations"),
+        ),
         feed=Feed(PostgresHappenings(journal.pool), look=no_look),
         tickets=PostgresTickets(journal.pool),
         alerts=PostgresAlerts(journal.pool, level=LEAST_LEVEL),

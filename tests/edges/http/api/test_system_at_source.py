@@ -83,7 +83,19 @@ class TestSystem:
         answer = await desk.client.post("/admin/system/config", json=sent)
         status = (await desk.client.get("/admin/status")).json()
 
+        told = await desk.journal.pool.fetch(
+            """
+            SELECT xid, kind FROM journal WHERE kind <> 'ActionTaken' AND seq > (
+                SELECT max(seq) FROM journal WHERE kind = 'ActionTaken' AND fact ->> 'action' = 'post_account')
+            ORDER BY kind
+            """
+        )
+
         assert answer.status_code == 204
+        assert [row["kind"] for row in told] == ["AccountConfigured", "ForwardLimitSet", "StrategyConfigured"]
+        assert len({row["xid"] for row in told}) == 1, "all of it, or nothing"
+        actions = [one["action"] for one in await desk.actions()]
+        assert actions.count("update_system_at_source") == 1
         assert (await config(desk))["timeout"] == 11
         assert (status["max_req_per_min"], status["rate_limiting_enabled"]) == (30, False)
         assert (status["finviz_config"]["finviz_url"], status["finviz_config"]["top_n"]) == (FINVIZ, 15)

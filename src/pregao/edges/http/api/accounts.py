@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -25,6 +25,7 @@ from pregao.accounts.configure import (
     register_on_paper,
     spelled,
 )
+from pregao.accounts.ports import AccountBook
 from pregao.accounts.principal import Principal
 from pregao.accounts.refusals import SettingUnusableError
 from pregao.accounts.sealing import KEY_PATTERN, PRIVATE_PATTERN, Credentials
@@ -307,10 +308,9 @@ async def patch_account(
     asked = (
         body.destination.model_dump(exclude_unset=True) if "destination" in body.model_fields_set else None
     )
-    if asked is not None:
-        await change_destination(account_id, asked, owner=who.owner, desk=desk)
+    destination = None if asked is None else await read_destination(asked, desk=desk)
     async with desk.accounts.open(owner=who.owner) as book:
-        await book.append(await change_account(account_id, changes, book=book, now=desk.clock()))
+        await change_with_destination(account_id, changes, destination, book=book, desk=desk)
         if credentials is not None:
             account = await get_account(account_id, book=book)
             check_credentials(credentials, venue=account.venue)
@@ -330,28 +330,51 @@ async def delete_account(account_id: AccountId, desk: DeskGiven, who: Trader) ->
     return _shown(await get_account_line(account_id, who=who, desk=desk))
 
 
-async def change_destination(
-    account_id: int, asked: Mapping[str, Any], *, owner: UUID | None, desk: Desk
-) -> None:
-    """
-    Change what is given of an account's destination; a new URL takes the place of the former one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDestination:
+    """What is to be changed of a destination; its host was looked up."""
 
-    :raises SettingUnusableError: when a value cannot be used, or the account has no destination.
-    :raises UnknownError: when there is no such account.
+    changes: Mapping[str, Any]
+    url: str | None = field(repr=False)  # it may hold a secret; None: it stays
+
+
+async def read_destination(asked: Mapping[str, Any], *, desk: Desk) -> ReadDestination:
+    """
+    Read what is asked of a destination, and look its host up: before anything is locked.
+
+    :raises SettingUnusableError: when the URL cannot be used.
     """
     changes = dict(asked)
     secret: SecretStr | None = changes.pop("url", None)
     url = None if secret is None else secret.get_secret_value()
     if url is not None:
         changes["host"] = (await desk.destinations.check(url)).host
-    async with desk.accounts.open(owner=owner) as book:
+    return ReadDestination(changes=changes, url=url)
+
+
+async def change_with_destination(
+    account_id: int,
+    changes: Mapping[str, Any],
+    destination: ReadDestination | None,
+    *,
+    book: AccountBook,
+    desk: Desk,
+) -> None:
+    """
+    Change what is given of an account and of its destination; a new URL takes the place of the former one.
+
+    :raises SettingUnusableError: when a value cannot be used, or the account has no destination.
+    :raises UnknownError: when there is no such account.
+    """
+    changed = dict(changes)
+    if destination is not None:
         account = await get_account(account_id, book=book)
         known = account.destination or Destination(host="")
-        changed = {"destination": replace(known, **changes)}
-        await book.append(await change_account(account_id, changed, book=book, now=desk.clock()))
-        if url is not None:
-            sealed = desk.vault.seal(credentials_of(url), account_id=account_id)
-            await book.keep_credentials(account_id, sealed)
+        changed["destination"] = replace(known, **destination.changes)
+    await book.append(await change_account(account_id, changed, book=book, now=desk.clock()))
+    if destination is not None and destination.url is not None:
+        sealed = desk.vault.seal(credentials_of(destination.url), account_id=account_id)
+        await book.keep_credentials(account_id, sealed)
 
 
 async def _destination_of_new(asked: NewDestination | None, *, desk: Desk) -> Destination | None:

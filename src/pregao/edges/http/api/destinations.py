@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from pregao.destinations.limit import PER_MINUTE_MIN, change_limit
+from pregao.destinations.ports import LimitBook
 from pregao.domain.destination import PER_MINUTE_MAX
 from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.roles import Operator, name_of
@@ -94,7 +95,12 @@ async def resume_forward_limit(desk: DeskGiven, who: Operator) -> LimitShown:
 async def set_limit(desk: Desk, changes: dict[str, Any], *, by: str) -> None:
     """Change what is given."""
     async with desk.forward_limit_books.open() as book:
-        await book.append(await change_limit(**changes, set_by=by, book=book, now=desk.clock()))
+        await set_limit_in(book, changes, by=by, desk=desk)
+
+
+async def set_limit_in(book: LimitBook, changes: dict[str, Any], *, by: str, desk: Desk) -> None:
+    """Change what is given, in an open transaction."""
+    await book.append(await change_limit(**changes, set_by=by, book=book, now=desk.clock()))
 
 
 async def _shown(desk: Desk) -> LimitShown:

@@ -28,6 +28,7 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
+from pregao.market.ports import ScreenerBook
 from pregao.market.reprocess import reprocess_by_hand
 from pregao.market.reprocess_health import Grade, grade, success_percent
 from pregao.market.screen import (
@@ -198,19 +199,28 @@ class ReprocessingAtSource(Shown):
 @routes.post("/finviz/config", status_code=204, responses={**CONFLICT, **UNREADABLE})
 async def post_config_at_source(body: ConfigAsked, desk: DeskGiven, _who: Operator) -> None:
     """Change the active strategy; without one the first is made of this."""
+    async with desk.screener_books.open() as book:
+        await change_active(body, book=book, desk=desk)
+
+
+async def change_active(body: ConfigAsked, *, book: ScreenerBook, desk: Desk) -> None:
+    """
+    Change the active strategy in an open transaction; without one the first is made of this.
+
+    :raises SettingUnusableError: when a value cannot be used.
+    """
     changes = _ours(body, address="finviz_url")
     now = desk.clock()
-    async with desk.screener_books.open() as book:
-        active = await book.find_active()
-        if active is None:
-            facts = await create_strategy(
-                _new(FIRST_NAME, changes, now=now), limits=desk.screener_limits, book=book, now=now
-            )
-        else:
-            facts = await change_strategy(
-                active.strategy_id, changes, limits=desk.screener_limits, book=book, now=now
-            )
-        await book.append(facts)
+    active = await book.find_active()
+    if active is None:
+        facts = await create_strategy(
+            _new(FIRST_NAME, changes, now=now), limits=desk.screener_limits, book=book, now=now
+        )
+    else:
+        facts = await change_strategy(
+            active.strategy_id, changes, limits=desk.screener_limits, book=book, now=now
+        )
+    await book.append(facts)
 
 
 @routes.get("/admin/finviz/config", responses=UNKNOWN)

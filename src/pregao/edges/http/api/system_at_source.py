@@ -13,19 +13,19 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
 from pregao.accounts import refusals as accounts
+from pregao.accounts.ports import AccountBook
 from pregao.destinations import refusals as destinations
-from pregao.destinations.limit import check_per_minute
 from pregao.domain.forward import TIMEOUT_SECONDS_DEFAULT, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN
-from pregao.edges.http.api.accounts import change_destination
-from pregao.edges.http.api.destinations import PerMinute, set_limit
+from pregao.edges.http.api.accounts import ReadDestination, change_with_destination, read_destination
+from pregao.edges.http.api.destinations import PerMinute, set_limit_in
 from pregao.edges.http.api.destinations_at_source import UNUSABLE, Told
 from pregao.edges.http.api.metrics import CountersShown, counters_of
 from pregao.edges.http.api.roles import Operator, name_of
 from pregao.edges.http.api.screener_at_source import (
     ConfigAsked,
     ConfigAtSource,
+    change_active,
     get_config_at_source,
-    post_config_at_source,
 )
 from pregao.edges.http.api.shapes import COUNT, ERRORS, STRICT, TOKEN, DeskGiven, Shown, unset
 from pregao.edges.http.desk import Desk
@@ -167,9 +167,9 @@ async def update_webhook_at_source(body: WebhookAsked, desk: DeskGiven, _who: Op
     """Change where signals are forwarded to, and how long an answer is waited for."""
     sent = body.model_dump(exclude_unset=True)
     try:
-        await _change(
-            desk, await _destination_changes(desk, sent.get("webhook_url"), seconds=sent.get("timeout"))
-        )
+        asked = await _read_first(desk, sent.get("webhook_url"), seconds=sent.get("timeout"))
+        async with desk.accounts.open(owner=None) as book:
+            await _change_first(asked, book=book, desk=desk)
     except (accounts.SettingUnusableError, accounts.UnknownError, destinations.SettingUnusableError) as error:
         raise _bad_request(error) from error
 
@@ -190,25 +190,25 @@ async def get_webhook_at_source(desk: DeskGiven, _who: Operator) -> WebhookAtSou
 
 @routes.post("/admin/system/config", status_code=204, responses=UNUSABLE)
 async def update_system_at_source(body: SystemAsked, desk: DeskGiven, who: Operator) -> None:
-    """Change the destination, the screener's strategy and the limit; what can be refused is refused before anything is changed."""
+    """Change the destination, the screener's strategy and the limit, in one transaction: all of it, or nothing."""
     sent = body.model_dump(exclude_unset=True)
     webhook, limiter = sent.get("webhook", {}), sent.get("rate_limiter", {})
+    ours = {"max_req_per_min": "max_per_minute", "enabled": "is_enabled"}
+    limits = {ours[name]: value for name, value in limiter.items()}
+    by = await name_of(who, desk=desk)
     try:
-        if "max_req_per_min" in limiter:
-            check_per_minute(limiter["max_req_per_min"])
-        changes = await _destination_changes(desk, webhook.get("url"), seconds=webhook.get("timeout"))
-        if sent.get("finviz"):
-            await post_config_at_source(_finviz_asked(sent["finviz"]), desk, who)
-        await _change(desk, changes)
+        first = await _read_first(desk, webhook.get("url"), seconds=webhook.get("timeout"))
+        async with desk.setting_books.open() as book:
+            await _change_first(first, book=book.accounts, desk=desk)
+            if sent.get("finviz"):
+                await change_active(_finviz_asked(sent["finviz"]), book=book.screener, desk=desk)
+            if limits:
+                await set_limit_in(book.limit, limits, by=by, desk=desk)
     except (
         accounts.SettingUnusableError, accounts.UnknownError, destinations.SettingUnusableError,
         market.SettingUnusableError, market.ConflictError,
     ) as error:  # fmt: skip
         raise _bad_request(error) from error
-    ours = {"max_req_per_min": "max_per_minute", "enabled": "is_enabled"}
-    if limiter:
-        by = await name_of(who, desk=desk)
-        await set_limit(desk, {ours[name]: value for name, value in limiter.items()}, by=by)
 
 
 @routes.get("/admin/status")
@@ -296,11 +296,11 @@ async def _limiter(desk: Desk) -> LimiterAtSource:
     )
 
 
-async def _destination_changes(
+async def _read_first(
     desk: Desk, url: SecretStr | None, *, seconds: int | None
-) -> tuple[int, dict[str, Any]] | None:
+) -> tuple[int, ReadDestination] | None:
     """
-    Give what is to be changed of which account; everything that may be refused is looked at here.
+    Give what is to be changed of which account.
 
     :raises SettingUnusableError: when a value cannot be used, or there is no destination.
     """
@@ -322,18 +322,18 @@ async def _destination_changes(
             )
         changes["timeout_seconds"] = seconds
     if url is not None and not _is_what_is_shown(url, first):
-        await desk.destinations.check(url.get_secret_value())
         changes["url"] = url
-    return first.account_id, changes
+    return (first.account_id, await read_destination(changes, desk=desk)) if changes else None
 
 
 def _is_what_is_shown(url: SecretStr, line: DestinationLine) -> bool:
     return hmac.compare_digest(url.get_secret_value().encode(errors="replace"), _shown_url(line).encode())
 
 
-async def _change(desk: Desk, changes: tuple[int, dict[str, Any]] | None) -> None:
-    if changes is not None and changes[1]:
-        await change_destination(changes[0], changes[1], owner=None, desk=desk)
+async def _change_first(asked: tuple[int, ReadDestination] | None, *, book: AccountBook, desk: Desk) -> None:
+    if asked is not None:
+        account_id, destination = asked
+        await change_with_destination(account_id, {}, destination, book=book, desk=desk)
 
 
 def _finviz_asked(sent: dict[str, Any]) -> ConfigAsked:
