@@ -1,12 +1,15 @@
 """A destination's host is looked at before the connection, and the connection goes to what was looked at."""
 
 import asyncio
+import contextlib
+import ssl
 
 import pytest
 
 from pregao.destinations.refusals import SettingUnusableError
 from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.exchanges.webhook.post import Post, Posts
+from tests.edges.notifications.scripted_channels import certificate
 
 
 class Names:
@@ -79,6 +82,57 @@ class TestDestinations:
             await CheckedDestinations(()).check("http://nobody.invalid/")
 
         assert refused.value.code == "DESTINATION_UNRESOLVED"
+
+
+@contextlib.asynccontextmanager
+async def listening(*, tls=None):
+    """Listen, and keep what everybody said until he left."""
+    said = []
+
+    async def hear(reader, writer):
+        said.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1], said
+
+
+class TestConnect:
+    async def test_goes_to_what_was_checked_and_leaves_without_a_word(self):
+        names = Names(["127.0.0.9", "127.0.0.1"])  # nobody listens at the first
+        destinations = CheckedDestinations(["hooks.example"], resolve=names)
+        async with listening() as (port, said):
+            checked = await destinations.check(f"http://hooks.example:{port}/in?token=t0ken")
+
+            seconds = await destinations.connect(checked, seconds_max=5)
+
+            async with asyncio.timeout(5):
+                while not said:
+                    await asyncio.sleep(0.01)
+        assert 0 <= seconds < 5
+        assert (said, names.asked) == ([b""], [("hooks.example", port)])
+
+    async def test_fails_where_nobody_listens(self):
+        destinations = CheckedDestinations(["127.0.0.1"])
+        async with listening() as (port, _):
+            pass
+        checked = await destinations.check(f"http://127.0.0.1:{port}/")
+
+        with pytest.raises(ConnectionRefusedError):
+            await destinations.connect(checked, seconds_max=5)
+
+    async def test_fails_where_the_certificate_is_nobodys(self, tmp_path):
+        own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        own.load_cert_chain(*map(str, certificate(tmp_path)))
+        destinations = CheckedDestinations(["127.0.0.1"])
+        async with listening(tls=own) as (port, said):
+            checked = await destinations.check(f"https://127.0.0.1:{port}/in")
+
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await destinations.connect(checked, seconds_max=5)
+
+        assert said in ([], [b""])
 
 
 class TestConnection:

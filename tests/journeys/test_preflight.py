@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from pregao.edges.paper.serve import PaperSettings
-from tests.journeys.whole_desk import running_desk
+from tests.edges.exchanges.scripted_destination import scripted_destination
+from tests.journeys.whole_desk import free_port, running_desk
 
 STILL = PaperSettings(still=True, listings=("BTCUSDT:step=0.001,notional_min=100",))
 BUY = '{"ticker": "BTCUSDT", "action": "buy"}'
@@ -272,3 +273,33 @@ class TestVenueAway:
 
         assert found["light_codes"] == ["VENUE_AWAY", "KEY_MAY_WITHDRAW"]
         assert await signal(desk, bot) == ("denied", "KEY_MAY_WITHDRAW")
+
+
+class TestDestination:
+    async def test_is_looked_at_by_itself_and_again_when_somebody_asks(self, database, tmp_path):
+        """Reachable or not, and what a webhook has nothing of is said; nothing is posted by looking."""
+        async with (
+            scripted_destination() as site,
+            running_desk(database, tmp_path, paper=STILL, destinations_allowed=("127.0.0.1",)) as desk,
+        ):
+            account_id = await desk.open_account("out", venue="webhook", destination={"url": site.url})
+            path = f"/api/v1/exchange-accounts/{account_id}"
+            async with asyncio.timeout(30):
+                while (await desk.ask("GET", path))["light"] != "ready":
+                    await asyncio.sleep(0.1)
+            ready = await desk.ask("GET", f"{path}/preflight")
+            await desk.ask(
+                "PATCH", path, json={"destination": {"url": f"http://127.0.0.1:{free_port()}/s3cr3t"}}
+            )
+            async with asyncio.timeout(30):
+                while (moved := await desk.ask("GET", path))["light"] != "blocked":
+                    await asyncio.sleep(0.1)
+            asked = await desk.ask("POST", f"{path}/preflight")
+
+        results = {one["check"]: one["result"] for one in ready["checks"]}
+        assert (results.pop("destination"), results.pop("venue")) == ("ok", "ok")
+        assert set(results.values()) == {"inapplicable"}
+        assert moved["light_codes"] == ["DESTINATION_AWAY"]
+        assert (asked["is_pending"], asked["light"]) == (False, "blocked")
+        assert "s3cr3t" not in str(asked)
+        assert site.posts == []

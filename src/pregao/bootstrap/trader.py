@@ -29,6 +29,7 @@ from pregao.edges.postgres.forwards import PostgresForwards
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.work import accounts_to_follow, symbols_to_watch
 from pregao.settings import Settings
+from pregao.trading.destinations import DestinationPreflight
 from pregao.trading.drawdown import DrawdownWatch
 from pregao.trading.flattening import Flattening
 from pregao.trading.preflight import Preflight
@@ -57,10 +58,11 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         forwards = PostgresForwards(sender.journal, desk=sender.desk, clock=clock)
         limiter = PostgresLimiter(sender.journal.pool)
         sender.doorbell.listen(DESTINATIONS, limiter.heard)
+        destinations = CheckedDestinations(settings.destinations_allowed)
         webhook = WebhookExchange(
             parcels=forwards,
             url_of=sender.keys.secret_of,
-            destinations=CheckedDestinations(settings.destinations_allowed),
+            destinations=destinations,
             clock=clock,
         )
         trader = Trader(
@@ -84,6 +86,10 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         preflight = Preflight(sender.journal, trader.floor, accounts)
         trader.join(preflight.answer_asked)
         trader.join(preflight.look_in_turn)
+        looks = DestinationPreflight(
+            sender.journal, sender.doorbell, url_of=sender.keys.secret_of, destinations=destinations
+        )
+        trader.join(looks.look)
         watch_exits(trader.floor, sender.journal, join=trader.join)
         follower = Follower(
             sender,

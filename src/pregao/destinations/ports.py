@@ -15,6 +15,7 @@ class CheckedAddress:
 
     host: str  # as the address spells it: what the certificate and the header Host must say
     port: int
+    is_secured: bool  # by TLS
     addresses: tuple[str, ...]  # in the order to try them
 
 
@@ -26,6 +27,14 @@ class Destinations(Protocol):
         Resolve the host and give its addresses, all of which are allowed.
 
         :raises DestinationError: when the address cannot be used, or its host has no address or one that is not public.
+        """
+        ...
+
+    async def connect(self, checked: CheckedAddress, *, seconds_max: float) -> float:
+        """
+        Connect to what was checked, as a post would, and leave without a word; give the seconds it took.
+
+        :raises OSError: when nobody can be connected to in time, or the certificate is not good.
         """
         ...
 

@@ -28,6 +28,7 @@ class Check(StrEnum):
     MARGIN_TOGETHER = "margin_together"  # of every subscription's largest entry at once
     LEVERAGE = "leverage"  # and margin mode, of one subscription on one symbol
     SIZE = "size"  # of one subscription's entry on one symbol
+    DESTINATION = "destination"  # may its address be posted to
 
 
 class Result(StrEnum):
@@ -37,6 +38,7 @@ class Result(StrEnum):
     WARNING = "warning"  # entries pass; something is not as it should be
     FAILED = "failed"  # entries it is about would be refused
     UNKNOWN = "unknown"  # it could not be made
+    INAPPLICABLE = "inapplicable"  # there is nothing of the kind at this venue
 
 
 class Light(StrEnum):

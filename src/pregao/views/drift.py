@@ -26,6 +26,7 @@ class AccountDrift:
     account_id: int
     account: str
     venue: str
+    is_compared: bool  # False: nobody can be asked there what it holds, and the rest is empty
     checked_at: datetime | None
     agreed_at: datetime | None
     unreconciled_since: datetime | None  # it takes no entries: what happened before is not known yet

@@ -91,7 +91,7 @@ class Checked:
     async def check(self, url):
         if self.refusal:
             raise SettingUnusableError(self.refusal, f"host={self.host}.")
-        return CheckedAddress(host=self.host, port=0, addresses=self.addresses)
+        return CheckedAddress(host=self.host, port=0, is_secured=False, addresses=self.addresses)
 
 
 def attempt(number=1):

@@ -86,7 +86,7 @@ class TestJudge:
         results = judged()
 
         assert {one.result for one in results} == {Result.OK}
-        assert {one.check for one in results} == set(Check) - {Check.MARGIN_TOGETHER}
+        assert {one.check for one in results} == set(Check) - {Check.MARGIN_TOGETHER, Check.DESTINATION}
         assert light_of(results) is Light.READY
 
     def test_gives_nothing_that_denies_while_the_venue_is_away(self):

@@ -19,6 +19,8 @@ COLUMNS = {
     "differs": "differs",
 }
 
+NOT_HERE = "does not apply"  # a webhook cannot be asked what it holds
+
 Account = Annotated[str, typer.Argument(help="The account: id or name.")]
 Symbol = Annotated[str, typer.Argument(help="Such as BTCUSDT.")]
 PositionSide = Annotated[str, typer.Option(help="both, or long or short on a hedge account.")]
@@ -39,7 +41,7 @@ def list_drift(
     if as_json:
         show_json(found)
         return
-    rows = [{**one, "differs": "; ".join(_said(place) for place in one["differences"])} for one in found]
+    rows = [_row(one) for one in found]
     show_rows(rows, COLUMNS, empty="Nothing differs." if only else "There are no accounts.")
 
 
@@ -96,6 +98,13 @@ def _say(settled: Any, *, verb: str, as_json: bool) -> None:
         f"{verb} {settled['booked_quantity']} {settled['symbol']} at {settled['price']}. Position "
         f"{settled['position_id']} is {settled['status']}: {settled['direction']} {settled['quantity']}."
     )
+
+
+def _row(one: dict[str, Any]) -> dict[str, Any]:
+    differs = "; ".join(_said(place) for place in one["differences"])
+    if one["is_compared"]:
+        return {**one, "differs": differs}
+    return {**one, "checked_at": NOT_HERE, "agreed_at": NOT_HERE, "differs": differs}
 
 
 def _said(place: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from pregao.runner import Runner
 from pregao.views.drift import AccountDrift, Difference
 
 ACCOUNTS = """
-SELECT a.account_id, a.name AS account, a.venue, c.checked_at, c.agreed_at, c.unreconciled_since
+SELECT a.account_id, a.name AS account, a.venue, a.venue <> 'webhook' AS is_compared, c.checked_at, c.agreed_at, c.unreconciled_since
 FROM accounts AS a LEFT JOIN account_checks AS c USING (account_id),
 LATERAL (SELECT EXISTS (SELECT FROM foreign_positions AS f
                         WHERE f.account_id = a.account_id AND f.quantity <> 0) AS differs) AS stands

@@ -52,6 +52,16 @@ class TestDrift:
         assert (ana["agreed_at"], bia["agreed_at"]) == (None, bia["checked_at"])
         assert own["differences"] == []
 
+    async def test_says_of_a_webhook_that_nobody_can_be_asked_there(self, desk, accounts):
+        made = await desk.made(
+            "/api/v1/exchange-accounts", name="W", venue="webhook", destination={"url": "http://127.0.0.1:9/"}
+        )
+
+        items = (await desk.client.get(DRIFT)).json()["items"]
+
+        assert [one["is_compared"] for one in items] == [True, True, True, False]
+        assert items[-1]["account_id"] == made["account_id"]
+
     async def test_shows_only_what_differs_or_is_in_doubt(self, desk, accounts):
         _, ids = accounts
         assert await checks.mark_unreconciled(desk.journal.pool, Venue.PAPER) == []

@@ -101,6 +101,13 @@ class TestAccounts:
         assert "k" * 64 not in page
         assert "s" * 64 not in page
 
+    async def test_a_webhooks_page_says_what_does_not_apply_there(self, admin, desk):
+        account = await desk.make_account("W", venue="webhook", destination={"url": "http://127.0.0.1:9/"})
+
+        page = (await admin.get(f"/console/accounts/{account['account_id']}")).text
+
+        assert "a webhook cannot be asked what it holds" in page
+
 
 class TestOwnAddress:
     def test_is_none_or_says_whether_the_world_can_see_it(self):

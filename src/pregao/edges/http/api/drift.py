@@ -87,6 +87,9 @@ class AccountDriftShown(Shown):
     account_id: int
     account: str
     venue: str
+    is_compared: Annotated[
+        bool, Field(description="False: a webhook cannot be asked what it holds; the rest is null.")
+    ]
     checked_at: datetime | None
     agreed_at: datetime | None
     unreconciled_since: datetime | None

@@ -46,9 +46,13 @@ async def show_account(account_id: int, request: Request, desk: DeskGiven, who: 
     line = None if account_id > ID_MAX else await desk.configured.find_account(account_id, owner=who.owner)
     if line is None:
         return await show_missing(request, desk=desk, who=who)
+    drifts = await desk.drifts.accounts(
+        owner=who.owner, only_drifting=False, after=account_id - 1, limit=1
+    )  # an account that is taken out is not among them, and the next one may be
     values = {
         "line": line,
         "preflight": await desk.preflights.of(account_id),
+        "drift": next((one for one in drifts if one.account_id == account_id), None),
         "can_change": who.role.includes(Role.TRADER),
     }
     return await show_page(request, "accounts/account.html", values, desk=desk, who=who)
