@@ -4,7 +4,7 @@ What stands in the state for a while and is told once, until it is over: the res
 | What stands                                         | Alert             | Level                                  |
 | --------------------------------------------------- | ----------------- | -------------------------------------- |
 | a breaker is open                                   | breaker_open      | ERROR                                  |
-| a process ended without giving up its lease         | worker_dead       | CRITICAL when no other has its role, else ERROR |
+| a process nobody stopped ended without giving up its lease | worker_dead | CRITICAL when no other has its role, else ERROR |
 | orders at a venue have no known outcome for a minute | order_unresolved | ERROR                                  |
 | a held symbol's price is older than half a minute   | feed_silent       | ERROR                                  |
 | the screener gave no list three times in a row      | screener_failing  | WARNING                                |

@@ -16,7 +16,7 @@ from pregao.alerts.tell import Telling
 from pregao.bootstrap.alarms import tell_health
 from pregao.bootstrap.channels import environment_channels
 from pregao.bootstrap.cleaning import clean_sell_list
-from pregao.bootstrap.process import again_and_again, close_pool, now_utc, until_lost, worker_name
+from pregao.bootstrap.process import again_and_again, close_pool, entered, now_utc, until_lost
 from pregao.bootstrap.shared import standard_retention
 from pregao.domain.alert import AlertLevel
 from pregao.domain.clock import Clock
@@ -51,9 +51,8 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Do the jobs; until canceled or the lease is lost."""
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
-    lease = await workers.enter(worker_id=worker_name("jobs"), role="jobs")
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with entered(workers, role="jobs") as lease, asyncio.TaskGroup() as tasks:
             tasks.create_task(until_lost(workers, lease))
             tasks.create_task(keep_rolling(journal.pool))
             tasks.create_task(PostgresTally(journal.pool, worker_id=lease.worker_id).run())
@@ -71,8 +70,6 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
             )  # fmt: skip
             tasks.create_task(_deliver(settings, journal=journal, lease=lease, clock=clock))
     finally:
-        with contextlib.suppress(*AWAY):
-            await workers.leave(lease)
         await close_pool(journal.pool)
 
 

@@ -1,17 +1,22 @@
 """What every process needs: the clock, a calm collector, a name and a lease, and a way to end in peace."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 import structlog
 
 from pregao import rehearsal
+from pregao.edges.postgres.high_water import DatabaseRestoredError
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.roles import WHEN_TOLD
 from pregao.trading.trouble import AWAY
 
 AWAY_SECONDS = 1.0
@@ -33,6 +38,20 @@ def now_utc() -> datetime:
 def worker_name(role: str) -> str:
     """Give a name no other living process has."""
     return f"{role}-{socket.gethostname()}-{os.getpid()}"
+
+
+@asynccontextmanager
+async def entered(workers: Workers, *, role: str) -> AsyncIterator[Lease]:
+    """Take a lease and give it up on the way out; one that is told to stop and hangs is not taken for one that died."""
+    lease = await workers.enter(worker_id=worker_name(role), role=role)
+    note = partial(workers.note_stopping, lease)
+    WHEN_TOLD.append(note)
+    try:
+        yield lease
+    finally:
+        WHEN_TOLD.remove(note)
+        with contextlib.suppress(DatabaseRestoredError, *AWAY):  # a lease that is not given up runs out
+            await workers.leave(lease)
 
 
 async def until_lost(workers: Workers, lease: Lease) -> None:

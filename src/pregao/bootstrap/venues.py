@@ -11,7 +11,7 @@ from functools import partial
 import asyncpg
 
 from pregao.bootstrap.alarms import tell_breaker
-from pregao.bootstrap.process import close_pool, until_lost, worker_name
+from pregao.bootstrap.process import close_pool, entered, until_lost, worker_name
 from pregao.bootstrap.shared import build_vault
 from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
@@ -26,14 +26,13 @@ from pregao.edges.postgres.breakers import SharedBreakers
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.figures import PostgresTally
-from pregao.edges.postgres.high_water import DatabaseRestoredError, Guard, HighWaterMark
+from pregao.edges.postgres.high_water import Guard, HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.settings import Settings
-from pregao.trading.trouble import AWAY
 
 LEASE_CONNECTIONS = 2
 IDLE_SECONDS_MAX = 3.0  # a process that froze with a position's lock keeps nobody from guarding it
@@ -102,55 +101,57 @@ async def open_sender(
         settings.database_url, connections_max=LEASE_CONNECTIONS, on_connect=guard.look
     )
     workers = Workers(leases.pool)
-    lease = await workers.enter(worker_id=worker_name(role), role=role)
-    doorbell = Doorbell(settings.database_url)
-    wire = Wire(clock=clock, limits=_wire_limits(settings))
-    desk = await desk_id(journal)
-    keys = ApiKeys(PostgresCredentials(journal.pool, vault=build_vault(settings, desk=desk)))
-    doorbell.listen("accounts", keys.forget)
-    breakers = Breakers(monotonic=time.monotonic, clock=clock)
-    breakers.listen(tell_breaker)
-    shared_breakers = SharedBreakers(
-        journal.pool, breakers, told_by=lease.worker_id, ring=partial(doorbell.ring, BREAKERS_BELL)
-    )
-    doorbell.listen(BREAKERS_BELL, shared_breakers.heard)
-    weights = SharedWeights(journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL))
-    doorbell.listen(WEIGHTS_BELL, weights.heard)
-    exchanges = {
-        venue: BinanceExchange(
-            addresses=addresses,
-            wire=wire,
-            credentials=keys.of,
-            clock=clock,
-            name=venue,
-            breakers=breakers,
-            budget=weights.of(venue),
-        )
-        for venue, addresses in venue_addresses(settings).items()
-    }
     try:
-        yield Sender(
-            journal=journal,
-            leases=leases.pool,
-            workers=workers,
-            lease=lease,
-            desk=Desk(desk_id=desk, owner=lease.worker_id, lease_epoch=lease.lease_epoch),
-            doorbell=doorbell,
-            wire=wire,
-            keys=keys,
-            exchanges=exchanges,
-            breakers=breakers,
-            shared_breakers=shared_breakers,
-            weights=weights,
-            high_water=high_water,
-        )
+        async with entered(workers, role=role) as lease:
+            doorbell = Doorbell(settings.database_url)
+            wire = Wire(clock=clock, limits=_wire_limits(settings))
+            desk = await desk_id(journal)
+            keys = ApiKeys(PostgresCredentials(journal.pool, vault=build_vault(settings, desk=desk)))
+            doorbell.listen("accounts", keys.forget)
+            breakers = Breakers(monotonic=time.monotonic, clock=clock)
+            breakers.listen(tell_breaker)
+            shared_breakers = SharedBreakers(
+                journal.pool, breakers, told_by=lease.worker_id, ring=partial(doorbell.ring, BREAKERS_BELL)
+            )
+            doorbell.listen(BREAKERS_BELL, shared_breakers.heard)
+            weights = SharedWeights(
+                journal.pool, egress=settings.egress, ring=partial(doorbell.ring, WEIGHTS_BELL)
+            )
+            doorbell.listen(WEIGHTS_BELL, weights.heard)
+            exchanges = {
+                venue: BinanceExchange(
+                    addresses=addresses,
+                    wire=wire,
+                    credentials=keys.of,
+                    clock=clock,
+                    name=venue,
+                    breakers=breakers,
+                    budget=weights.of(venue),
+                )
+                for venue, addresses in venue_addresses(settings).items()
+            }
+            try:
+                yield Sender(
+                    journal=journal,
+                    leases=leases.pool,
+                    workers=workers,
+                    lease=lease,
+                    desk=Desk(desk_id=desk, owner=lease.worker_id, lease_epoch=lease.lease_epoch),
+                    doorbell=doorbell,
+                    wire=wire,
+                    keys=keys,
+                    exchanges=exchanges,
+                    breakers=breakers,
+                    shared_breakers=shared_breakers,
+                    weights=weights,
+                    high_water=high_water,
+                )
+            finally:
+                await doorbell.close()
+                for exchange in exchanges.values():
+                    await exchange.close()
+                await wire.close()
     finally:
-        await doorbell.close()
-        for exchange in exchanges.values():
-            await exchange.close()
-        await wire.close()
-        with contextlib.suppress(DatabaseRestoredError, *AWAY):  # a lease that is not given up runs out
-            await workers.leave(lease)
         await close_pool(leases.pool)
         await close_pool(journal.pool)
 

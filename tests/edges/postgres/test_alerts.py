@@ -31,7 +31,7 @@ from pregao.edges.postgres.alert_work import PostgresOutbox, PostgresTelling
 from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts, queue
 from pregao.edges.postgres.journal import desk_id
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.work import Lease, Workers
 from pregao.edges.vault.envelope import EnvelopeVault
 from tests.builders import (
     BOT_ID,
@@ -310,6 +310,22 @@ class TestTelling:
         [line] = await desk.alerts()
         assert (line.alert.kind, line.alert.level) == ("worker_dead", "CRITICAL")
         assert line.alert.numbers == {"role": "trader"}
+
+    async def test_says_nothing_of_a_process_that_was_told_to_stop(self, desk):
+        """It hung, and was cut off before it could give its lease up; a restart that somebody wanted calls nobody."""
+        await desk.journal.pool.execute(
+            """
+            INSERT INTO workers (worker_id, role, lease_epoch, lease_until)
+            VALUES ('trader-1', 'trader', 1, clock_timestamp() - interval '20 s'),
+                   ('trader-2', 'trader', 2, clock_timestamp() - interval '20 s')
+            """
+        )
+        await Workers(desk.journal.pool).note_stopping(Lease(worker_id="trader-1", lease_epoch=1))
+
+        await desk.telling.look()
+
+        [line] = await desk.alerts()
+        assert line.alert.title == "trader-2 ended without a word"
 
     async def test_goes_on_into_a_new_epoch(self, desk):
         """A cleared desk starts another; what was not told of the last one is told first."""

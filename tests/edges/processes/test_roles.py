@@ -28,13 +28,13 @@ async def main(settings):
 settings = Settings(
     state_dir=Path(sys.argv[1]), admin_token=Secret("hush-hush-hush"), database_dsn=Secret(sys.argv[2])
 )
-sys.exit(run_role("trader", settings, main=main, stop_seconds=0.3))
+sys.exit(run_role("trader", settings, main=main, stop_seconds={stop_seconds}))
 """
 
 
-def start(state_dir, body: str, *, dsn: str = "") -> subprocess.Popen:
+def start(state_dir, body: str, *, dsn: str = "", stop_seconds: float = 0.3) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", ROLE.format(body=body), str(state_dir), dsn],
+        [sys.executable, "-c", ROLE.format(body=body, stop_seconds=stop_seconds), str(state_dir), dsn],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
@@ -76,6 +76,41 @@ class TestRunRole:
 
         assert process.wait(10) == 1
         assert events(state_dir)[-1]["event"] in ("processes.role.hung", "processes.role.stopped")
+
+
+HANGS = """
+    import asyncpg
+    from pregao.bootstrap.process import entered
+    from pregao.edges.postgres.work import Workers
+    async with asyncpg.create_pool(settings.database_url, server_settings={"search_path": "pregao"}) as pool:
+        async with entered(Workers(pool), role="trader"):
+            log.info("trader.entered")
+            while True:
+                try:
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError:
+                    log.info("trader.hangs")
+"""
+
+
+class TestStopping:
+    async def test_is_noted_of_a_worker_that_hangs_and_is_cut_off(self, state_dir, database):
+        """It cannot give its lease up any more: whoever looks for dead workers must know that somebody stopped it."""
+        process = start(state_dir, HANGS, dsn=database, stop_seconds=120)
+        log = state_dir / "logs/trader.log"
+        while not (log.exists() and "trader.entered" in log.read_text()):
+            await asyncio.sleep(0.05)
+        connection = await asyncpg.connect(database)
+
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            while not await connection.fetchval("SELECT stopping_since FROM pregao.workers"):
+                await asyncio.sleep(0.05)
+
+        assert await connection.fetchval("SELECT count(*) FROM pregao.workers") == 1
+        await connection.close()
+        process.kill()
+        process.wait()
 
 
 class TestLog:

@@ -74,7 +74,7 @@ UNION ALL
 SELECT 'worker_dead', worker_id, jsonb_build_object('role', role), NOT EXISTS (
            SELECT FROM workers AS o WHERE o.role = w.role AND o.lease_until > clock_timestamp())
 FROM workers AS w
-WHERE lease_until < clock_timestamp() AND lease_until > clock_timestamp() - interval '{DEAD_SECONDS} seconds'
+WHERE stopping_since IS NULL AND lease_until < clock_timestamp() AND lease_until > clock_timestamp() - interval '{DEAD_SECONDS} seconds'
 UNION ALL
 SELECT 'order_unresolved', venue, jsonb_build_object('orders', count(*)::text), false
 FROM orders

@@ -82,7 +82,8 @@ class Workers:
             INSERT INTO workers (worker_id, role, lease_epoch, lease_until)
             VALUES ($1, $2, nextval('lease_epochs'), clock_timestamp() + $3)
             ON CONFLICT (worker_id) DO UPDATE
-            SET lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until, states_seen = 0
+            SET lease_epoch = excluded.lease_epoch, lease_until = excluded.lease_until, states_seen = 0,
+                stopping_since = NULL
             RETURNING lease_epoch
             """,
             worker_id,
@@ -104,6 +105,14 @@ class Workers:
             timedelta(seconds=LEASE_SECONDS),
         )
         return bool(renewed)
+
+    async def note_stopping(self, lease: Lease) -> None:
+        """Note that the worker was told to stop: whatever becomes of it now, nobody is called because it is gone."""
+        await self._pool.execute(
+            "UPDATE workers SET stopping_since = clock_timestamp() WHERE worker_id = $1 AND lease_epoch = $2",
+            lease.worker_id,
+            lease.lease_epoch,
+        )
 
     async def leave(self, lease: Lease) -> None:
         """Give the lease and every named lease up."""

@@ -30,6 +30,8 @@ TELL_SECONDS = 1.0  # between two looks for failures to be told
 TELL_SECONDS_MAX = (
     3.0  # a database that takes longer is away; a role that has ended is started again after that
 )
+WHEN_TOLD: list[Callable[[], Awaitable[None]]] = []
+"""What this process does at once when it is told to stop, beside stopping."""
 STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 
 Main = Callable[[Settings], Awaitable[None]]
@@ -78,10 +80,12 @@ async def _serve(role: str, settings: Settings, main: Main, *, stop_seconds: flo
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main(settings))
     stopping = asyncio.Event()
+    noting: list[asyncio.Task[None]] = []
 
     def stop() -> None:
         if not stopping.is_set():
             stopping.set()
+            noting.extend(loop.create_task(_note_told(note)) for note in WHEN_TOLD)
             task.cancel()
             hung = Timer(stop_seconds, _cut_off)
             hung.daemon = True
@@ -101,7 +105,8 @@ async def _serve(role: str, settings: Settings, main: Main, *, stop_seconds: flo
         await _tell(role, settings)
         return 1
     finally:
-        telling.cancel()
+        for one in (telling, *noting):
+            one.cancel()
     log.info("processes.role.stopped", told_to=stopping.is_set())
     return 0 if stopping.is_set() else 1  # a role that ends by itself is started again
 
@@ -128,6 +133,13 @@ async def _tell(role: str, settings: Settings) -> None:
     except Exception as untold:
         logs.FAILURES.extendleft(reversed(failures))
         log.warning("processes.failures.untold", failures=len(failures), error=type(untold).__name__)
+
+
+async def _note_told(note: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await note()
+    except Exception as unnoted:  # whoever cannot write it can give no lease up either
+        log.info("processes.stopping.unnoted", error=type(unnoted).__name__)
 
 
 def _cut_off() -> None:
