@@ -34,7 +34,23 @@ def medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def machine() -> dict[str, Any]:
     """Say what it was measured on."""
-    return {"python": platform.python_version(), "cpus": os.cpu_count(), "load_before": os.getloadavg()[0]}
+    return {
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _processor() -> str:
+    """Give the processor's name; where the system does not tell it, its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -30,13 +30,13 @@ class Tally:
         with self.lock:
             self._add(name, labels, by)
 
-    def observe(self, name: str, *labels: str, value: float) -> None:
-        """Add a value to a histogram."""
+    def observe(self, name: str, *labels: str, value: float, times: int = 1) -> None:
+        """Add a value to a histogram, or the mean of so many that lie below one bound."""
         bound = bound_of(value, FIGURES[name].buckets)
         with self.lock:
-            self._add(f"{name}_bucket", (*labels, bound), 1.0)
-            self._add(f"{name}_sum", labels, value)
-            self._add(f"{name}_count", labels, 1.0)
+            self._add(f"{name}_bucket", (*labels, bound), times)
+            self._add(f"{name}_sum", labels, value * times)
+            self._add(f"{name}_count", labels, times)
 
     def tell(self, name: str, *labels: str, value: float) -> None:
         """Set a gauge."""
@@ -58,7 +58,9 @@ class Tally:
                 self.sums[key] += value
 
     def _add(self, name: str, labels: tuple[str, ...], by: float) -> None:
-        key = (name, tuple(label[:LABEL_CHARACTERS_MAX] for label in labels))
+        key = (name, labels)
+        if key not in self.sums:  # once counted it is known to be short enough
+            key = (name, tuple(label[:LABEL_CHARACTERS_MAX] for label in labels))
         if key in self.sums or len(self.sums) < KEYS_MAX:
             self.sums[key] += by
 

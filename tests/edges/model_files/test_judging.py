@@ -12,7 +12,7 @@ from pregao.bootstrap.computing import find_predictors
 from pregao.domain.breaker import Breakers
 from pregao.edges.model_files.store import ModelFolder
 from pregao.research.analyzer.combine import Source
-from pregao.research.analyzer.judge import Judging, Question, candles_of
+from pregao.research.analyzer.judge import Judging, Question, candles_of, columns_of
 from pregao.research.ticks import Candle
 from tests.edges.model_files.test_store import NOON, candles, trained
 
@@ -41,7 +41,7 @@ def question():
     names = [field.name for field in fields(Candle)]
     rows = zip(*(getattr(last, name).tolist() for name in names), strict=True)
     lived = [Candle(**dict(zip(names, row, strict=True))) for row in rows]
-    read = partial(candles_of, lived, symbol=last.symbol, timeframe=last.timeframe.name)
+    read = partial(candles_of, columns_of(lived), symbol=last.symbol, timeframe=last.timeframe.name)
     return Question(symbol=last.symbol, timeframe=last.timeframe.name, read=read)
 
 

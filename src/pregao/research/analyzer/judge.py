@@ -4,6 +4,7 @@ Looks at the last candles of a symbol as a whole.
 What computes (`analyzed`, `predicted`) runs in processes of its own, and reads the candles there; what waits for it (`Judging`) does not.
 """
 
+from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ SIDES: Final = {Signal.BUY: LONG, Signal.SELL: SHORT, Signal.NEUTRAL: KEEP}
 
 Compute: TypeAlias = Callable[..., Awaitable[Any]]
 """Runs a function with its arguments in another process, and gives what it gives."""
+Rows: TypeAlias = tuple["array[Any]", ...]
 FindPredictors: TypeAlias = Callable[[], Predictors]
 
 log = structlog.get_logger()
@@ -105,7 +107,7 @@ class Judging:
     async def judge(self, deployment: Deployment, candles: Sequence[Candle]) -> Opinion:
         """Say what is wanted from the close of the last candle on."""
         symbol, timeframe = deployment.symbol, deployment.timeframe
-        read = partial(candles_of, candles, symbol=symbol, timeframe=timeframe)
+        read = partial(candles_of, columns_of(candles), symbol=symbol, timeframe=timeframe)
         looked = await self.look(
             Question(symbol=symbol, timeframe=timeframe, read=read), with_model=deployment.with_model
         )
@@ -135,21 +137,18 @@ class Judging:
         return Looked(combined=combined, stop=told.stop, candles=told.candles)
 
 
-def candles_of(seen: Sequence[Candle], *, symbol: str, timeframe: str) -> Candles:
-    """Put candles into columns."""
-    columns = {
-        name: np.array(
-            [getattr(one, name) for one in seen],
-            dtype=np.int64 if name == "opened_at_ms" else np.float64,
-        )
+def columns_of(seen: Sequence[Candle]) -> Rows:
+    """Put candles into columns that travel as bytes: a thousand candles one by one take milliseconds, in which no tick is taken."""
+    return tuple(
+        array("q" if name == "opened_at_ms" else "d", [getattr(one, name) for one in seen])
         for name in COLUMNS
-    }
-    return make_candles(
-        symbol=symbol,
-        timeframe=read_timeframe(timeframe),
-        source="live",
-        columns=columns,
     )
+
+
+def candles_of(rows: Rows, *, symbol: str, timeframe: str) -> Candles:
+    """Make candles of such columns."""
+    columns = {name: np.array(one) for name, one in zip(COLUMNS, rows, strict=True)}
+    return make_candles(symbol=symbol, timeframe=read_timeframe(timeframe), source="live", columns=columns)
 
 
 def _tell(combined: Combined) -> None:

@@ -6,9 +6,9 @@ Each row of candles is worked on by a task of its own: one that fails or waits s
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from pregao import tally
 from pregao.domain.account import Venue
 from pregao.domain.deployment import Deployment, DeploymentStatus, find_timeframe_ms
+from pregao.domain.figures import FIGURES
 from pregao.research.analyzer.ports import Desk, Judges, Past, PastUnavailableError, Progress, Series
 from pregao.research.analyzer.wishes import Wish, act_of
 from pregao.research.candles import CandlesUnusableError
@@ -33,6 +34,7 @@ PAST_TRIES: Final = 20
 PAST_SECONDS: Final = 0.5  # between two: a venue tells a candle a little after its end
 AGAIN_SECONDS: Final = 5.0  # a deployment that could not begin tries again
 
+T = TypeVar("T")
 VenueNow: TypeAlias = Callable[[Venue], int]
 Monotonic: TypeAlias = Callable[[], float]
 
@@ -59,6 +61,15 @@ class _Ended:
     candle: Candle
     is_whole: bool  # nothing of it was missed
     at: float  # monotonic, when the trade came that ended it
+
+
+@dataclass(slots=True, kw_only=True)
+class _Said:
+    """What a deployment wants from a candle's close on, and what is asked for because of it."""
+
+    opinion: Opinion
+    closed_at_ms: int
+    wish: Wish | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -88,6 +99,30 @@ class _Row:
             self.followers[one.deployment_id] = follower
 
 
+class _Often:
+    """A figure that comes so often that telling costs more than what is told: what lies below its first bound is told together."""
+
+    __slots__ = ("_count", "_first_bound", "_labels", "_name", "_sum")
+
+    def __init__(self, name: str, *labels: str) -> None:
+        self._name, self._labels = name, labels
+        self._first_bound = FIGURES[name].buckets[0]
+        self._count, self._sum = 0, 0.0
+
+    def note(self, value: float) -> None:
+        if value > self._first_bound:
+            tally.observe(self._name, *self._labels, value=value)
+        else:
+            self._count += 1
+            self._sum += value
+
+    def tell(self) -> None:
+        if self._count:
+            mean = self._sum / self._count
+            tally.observe(self._name, *self._labels, value=mean, times=self._count)
+        self._count, self._sum = 0, 0.0
+
+
 class Watch:
     """All rows of candles that deployments watch."""
 
@@ -103,6 +138,9 @@ class Watch:
         self._rows: dict[Series, _Row] = {}
         self._by_symbol: dict[tuple[Venue, str], list[_Row]] = {}
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
+        self._ticks: dict[str, int] = {}  # taken and not told yet, by symbol
+        self._took = _Often("deriv_bot_tick_processing_milliseconds")
+        self._judged: dict[str, _Often] = {}
         self._right: dict[str, list[int]] = {}  # by strategy: signals that came right, and all that are over
 
     def symbols(self, venue: Venue) -> set[str]:
@@ -141,8 +179,8 @@ class Watch:
                 continue
             if ended is not None:
                 row.end(ended, at=began)
-        tally.count("deriv_bot_ticks_processed_total", symbol)
-        tally.observe("deriv_bot_tick_processing_milliseconds", value=(self._monotonic() - began) * 1_000)
+        self._ticks[symbol] = self._ticks.get(symbol, 0) + 1
+        self._took.note((self._monotonic() - began) * 1_000)
 
     def gap(self, venue: Venue) -> None:
         """Know that trades may have been missed at a venue: a candle in the making is asked for when it is over."""
@@ -155,13 +193,22 @@ class Watch:
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
+                self._tell_figures()
                 for row in self._rows.values():
                     until_ms = self._venue_now_ms(row.series.venue) - GRACE_MS
                     candle = row.maker.end(until_ms=until_ms)
                     if candle is not None:
                         row.end(candle, at=self._monotonic())
         finally:
+            self._tell_figures()
             self.set(())
+
+    def _tell_figures(self) -> None:
+        for symbol, count in self._ticks.items():
+            tally.count("deriv_bot_ticks_processed_total", symbol, by=count)
+        self._ticks.clear()
+        for often in (self._took, *self._judged.values()):
+            often.tell()
 
     # --- one row ---
 
@@ -199,30 +246,55 @@ class Watch:
         return []
 
     async def _judge_all(self, row: _Row, candle: Candle, *, at: float) -> None:
+        """Hear those first who judge at once: nobody's word waits until another's is written down."""
         row.last_opened_ms = candle.opened_at_ms
         await self._past.keep(row.series, candle)
-        for follower in tuple(row.followers.values()):
-            if follower.is_begun:
-                try:
-                    await self._judge(row, follower, candle, at=at)
-                except Exception as problem:
-                    await self._tell_trouble(follower, problem)
+        begun = [one for one in row.followers.values() if one.is_begun]
+        at_once = [one for one in begun if one.live is not None]
+        heard = [(one, await self._apart(one, self._hear(row, one, candle, at=at))) for one in at_once]
+        told = [(one, said) for one, said in heard if said is not None]
+        wishing = [self._apart(one, self._tell(one, said)) for one, said in told if said.wish is not None]
+        if wishing:
+            await asyncio.gather(*wishing)
+        for one, said in told:
+            if said.wish is None:
+                await self._apart(one, self._tell(one, said))
+        for one in begun:
+            if one.live is None:
+                await self._apart(one, self._judge(row, one, candle, at=at))
+
+    async def _apart(self, follower: _Follower, work: Awaitable[T]) -> T | None:
+        """Wait for what is one deployment's own; its failure is, too."""
+        try:
+            return await work
+        except Exception as problem:
+            await self._tell_trouble(follower, problem)
+            return None
 
     async def _judge(self, row: _Row, follower: _Follower, candle: Candle, *, at: float | None) -> None:
+        await self._tell(follower, await self._hear(row, follower, candle, at=at))
+
+    async def _hear(self, row: _Row, follower: _Follower, candle: Candle, *, at: float | None) -> _Said:
         opinion = await self._opinion(follower, candle)
         if at is not None:
-            took = (self._monotonic() - at) * 1_000
-            tally.observe("deriv_bot_signal_latency_milliseconds", follower.deployment.strategy, value=took)
+            name = follower.deployment.strategy
+            if name not in self._judged:
+                self._judged[name] = _Often("deriv_bot_signal_latency_milliseconds", name)
+            self._judged[name].note((self._monotonic() - at) * 1_000)
         before, follower.before = follower.before, opinion.wanted
-        deployment = follower.deployment
-        is_paused = deployment.status is DeploymentStatus.PAUSED
-        act = act_of(before, opinion.wanted, is_paused=is_paused)
+        is_paused = follower.deployment.status is DeploymentStatus.PAUSED
         closed_at_ms = candle.opened_at_ms + row.series.frame_ms
+        act = act_of(before, opinion.wanted, is_paused=is_paused)
+        wish = None
         if act is not None:
             wish = Wish(act=act, closed_at_ms=closed_at_ms, price=candle.close, opinion=opinion)
-            await self._desk.send(deployment, wish)
-            self._score(follower, opinion, price=candle.close)
-        await self._note(follower, opinion, closed_at_ms=closed_at_ms)
+        return _Said(opinion=opinion, closed_at_ms=closed_at_ms, wish=wish)
+
+    async def _tell(self, follower: _Follower, said: _Said) -> None:
+        if said.wish is not None:
+            await self._desk.send(follower.deployment, said.wish)
+            self._score(follower, said.opinion, price=said.wish.price)
+        await self._note(follower, said.opinion, closed_at_ms=said.closed_at_ms)
 
     def _score(self, follower: _Follower, opinion: Opinion, *, price: float) -> None:
         """Tell how sure a strategy is, and how often the price had gone its way when it wanted something else."""
@@ -245,11 +317,15 @@ class Watch:
             return await self._judges.judge(follower.deployment, tuple(follower.seen))
 
     async def _note(self, follower: _Follower, opinion: Opinion, *, closed_at_ms: int) -> None:
-        known = follower.progress or Progress(
-            began_at_ms=closed_at_ms, bar_at_ms=closed_at_ms, bars=0, wanted=""
+        known = follower.progress
+        began_at_ms, bars, wanted = (
+            (closed_at_ms, 0, "") if known is None else (known.began_at_ms, known.bars, known.wanted)
         )
-        wanted = known.wanted if opinion.wanted == KEEP else WANTED[opinion.wanted]
-        follower.progress = replace(known, bar_at_ms=closed_at_ms, bars=known.bars + 1, wanted=wanted)
+        if opinion.wanted != KEEP:
+            wanted = WANTED[opinion.wanted]
+        follower.progress = Progress(
+            began_at_ms=began_at_ms, bar_at_ms=closed_at_ms, bars=bars + 1, wanted=wanted
+        )
         await self._desk.note_progress(follower.deployment.deployment_id, follower.progress)
 
     # --- the beginning ---
