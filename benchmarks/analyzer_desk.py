@@ -7,6 +7,7 @@ of a venue of our own that answers after a tenth of a second, with candles nobod
 
 import asyncio
 import contextlib
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ ROLES = ("web", "lab")
 VENUE_SECONDS = 0.1  # F116
 TEN = [f"V{number}USDT" for number in range(10)]
 ASKS_OF_TEN = 9
+VENUE_CANDLES = 1_000
+ANSWERS = len(TEN) * (ASKS_OF_TEN + 1) + ASKS_OF_TEN
 CEILING_STEP = 1.5
 ANSWER_SECONDS_MAX = 30.0
 START_SECONDS_MAX = 60.0
@@ -38,18 +41,16 @@ class SlowVenue:
     """Answers after a tenth of a second; every question's candles are other ones."""
 
     def __init__(self):
-        self._candles = simulated(20_000, seed=9)
-        self._asked = 0
+        # Written before: what this side computes would count as the other's time.
+        candles = simulated(20_000, seed=9)
+        self._bodies = [_body(candles.part(at, at + VENUE_CANDLES)) for at in range(1, ANSWERS + 1)]
         self.url = f"http://127.0.0.1:{find_free_port()}"
 
     async def klines(self, request):
-        self._asked += 1
-        part = self._candles.part(self._asked, self._asked + int(request.query["limit"]))
-        columns = (part.opened_at_ms, part.open, part.high, part.low, part.close)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        body = [[at, *map(repr, told), "1", at + 3_599_999] for at, *told in rows]
+        assert int(request.query["limit"]) == VENUE_CANDLES
+        body = self._bodies.pop()
         await asyncio.sleep(VENUE_SECONDS)
-        return web.json_response(body)
+        return web.Response(body=body, content_type="application/json")
 
     @contextlib.asynccontextmanager
     async def serving(self):
@@ -62,6 +63,12 @@ class SlowVenue:
             yield
         finally:
             await runner.cleanup()
+
+
+def _body(part):
+    columns = (part.opened_at_ms, part.open, part.high, part.low, part.close)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return json.dumps([[at, *map(repr, told), "1", at + 3_599_999] for at, *told in rows]).encode()
 
 
 class Asking:

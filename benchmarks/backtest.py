@@ -32,6 +32,7 @@ from pregao.research.timeframe import read_timeframe
 PEERS = Path(__file__).parents[1] / ".peers" / "backtest" / "bin" / "python"
 SMA = STRATEGIES["sma_cross"]
 VALUES = SMA.filled({"fast": 10, "slow": 30, "shorts": 0, "stop_pct": 2.5, "target_pct": 5})
+F112_CANDLES = 10_000  # ten times the event-driven engine's speed is promised there
 LONG_SERIES = 50_000  # candles from which no fee is taken: it would leave nothing of the account to compare
 
 
@@ -210,6 +211,10 @@ def measure(options, folder):
                 peer="plain",
             )
         )
+    candles = simulated(F112_CANDLES)
+    ours = one_run(candles, terms_of("vectorbt", F112_CANDLES), repeats=25)
+    theirs = plain_run(candles, terms_of("vectorbt", F112_CANDLES))
+    lines.append(row("one run (F112: 10 times)", F112_CANDLES, ours, theirs, peer="plain"))
     # Of the long series every fifth pair: vectorbt takes half a minute and gigabytes for them all.
     for bars, pairs in ((5_000, PAIRS),) if options.quick else ((5_000, PAIRS), (100_000, PAIRS[::5])):
         candles = simulated(bars)

@@ -18,6 +18,7 @@ from benchmarks.report import machine, show, show_json
 from pregao.research.analysis import voters
 from pregao.research.indicators import batch, incremental
 from pregao.research.indicators.cached import IndicatorCache, cached_indicator
+from pregao.research.models import features
 from pregao.research.ticks import CandleMaker
 from pregao.research.timeframe import read_timeframe
 
@@ -121,7 +122,9 @@ def cache_table():
         "macd": lambda candles: batch.macd(candles.close),
         "bollinger": lambda candles: batch.bollinger(candles.close),
         "atr": batch.atr,
+        # The two that are cached:
         "eight voters": voters.decide.__wrapped__,
+        "a model's figures": features.figures.__wrapped__,
     }
     lines = []
     for bars in (500, 10_000, 100_000):
@@ -130,7 +133,10 @@ def cache_table():
         for name, function in functions.items():
             kept = cached_indicator(IndicatorCache(monotonic=time.monotonic))(function)
             look = best(lambda k=kept, c=candles: k(c), repeats=50)
-            compute = best(lambda f=function, c=candles: f(c), repeats=3 if name == "eight voters" else 20)
+            compute = best(
+                lambda f=function, c=candles: f(c),
+                repeats=20 if name in ("rsi", "macd", "bollinger", "atr") else 3,
+            )
             lines.append(
                 {
                     "function": name,

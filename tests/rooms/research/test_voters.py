@@ -107,6 +107,17 @@ class TestVoters:
         )  # some patterns are 80 sure
         assert 0.02 < (voter.votes != 0).mean() < 0.5
 
+    def test_patterns_are_as_strong_as_the_three_surest_of_a_side(self):
+        marks = np.random.default_rng(53).choice([-200, -100, -80, 0, 0, 0, 80, 100, 200], (7, 500))
+
+        counts, means = compiled.surest(marks)
+
+        for at, column in enumerate(marks.T.tolist()):
+            for side, of_side in enumerate(([m for m in column if m > 0], [-m for m in column if m < 0])):
+                surest = sorted((min(mark, 100) for mark in of_side), reverse=True)[:3]
+                assert counts[side, at] == len(of_side)
+                assert means[side, at] == (sum(surest) / len(surest) if surest else 0)
+
     def test_levels_break_and_hold(self):
         base = np.concatenate(
             [np.linspace(100, 110, 12), np.linspace(110, 102, 12), np.linspace(102, 109, 9)]

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from pregao.research.candles import COLUMNS, SIMULATED, Candles, Columns, make_c
 from pregao.research.timeframe import read_timeframe
 
 ABOUT: Final = "pregao.candles"
+LAST_KEPT: Final = 100  # of those who ask for the last candles: a hundred kilobytes each
 ROWS_PER_GROUP: Final = 131_072  # a part of a year is read without the rest of it
 
 
@@ -76,12 +78,16 @@ class CandleFolder:
 
     def get_last(self, name: str, *, rows: int) -> Candles:
         """
-        Give the last candles of a name; the rest of the file is not read.
+        Give the last candles of a name; the rest of the file is not read, and nothing is while it is the same file.
 
         :raises CandlesMissingError: when there are none of that name.
         """
         path = self._path(name)
-        return read_parquet(path, rows_last=rows) if path.exists() else self.get(name)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return self.get(name)
+        return _last(path, rows, found.st_ino, found.st_mtime_ns)
 
     def keep(self, candles: Candles, *, replaces: bool = False) -> Candles:
         """
@@ -176,6 +182,11 @@ def read_parquet(path: Path, *, rows_last: int | None = None) -> Candles:
         is_simulated=about["is_simulated"],
         columns={name: frame[name].to_numpy() for name in COLUMNS},
     )
+
+
+@lru_cache(maxsize=LAST_KEPT)
+def _last(path: Path, rows: int, _number: int, _written_ns: int) -> Candles:
+    return read_parquet(path, rows_last=rows)
 
 
 def write_parquet(candles: Candles, path: Path) -> None:

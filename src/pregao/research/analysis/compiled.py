@@ -14,6 +14,43 @@ TURNS = 12
 NEAR = 0.5  # of the ATR: closer than this is the same level
 FORMATION_BARS = 5  # a formation that was completed counts for so long
 HEIGHT_MIN = 2.0  # of the ATR: lower than this is noise
+SUREST = 3  # patterns of a side that are counted for its strength
+SURE_MAX = 100  # a pattern that was confirmed counts no more than one that is sure
+
+
+@compiled
+def surest(marks):
+    """
+    Give for every candle how many patterns buy and sell, and the mean of each side's surest.
+
+    One row for each pattern: what it marks is above 0 where it buys, below where it sells.
+    """
+    rows, bars = marks.shape
+    counts = np.zeros((2, bars), dtype=np.int64)
+    best = np.zeros((2, SUREST, bars))
+    for row in range(rows):
+        for at in range(bars):
+            mark = marks[row, at]
+            if mark == 0:
+                continue
+            side = 0 if mark > 0 else 1
+            sure = min(abs(mark), SURE_MAX)
+            counts[side, at] += 1
+            for place in range(SUREST):
+                if sure > best[side, place, at]:
+                    for behind in range(SUREST - 1, place, -1):
+                        best[side, behind, at] = best[side, behind - 1, at]
+                    best[side, place, at] = sure
+                    break
+    means = np.zeros((2, bars))
+    for side in range(2):
+        for at in range(bars):
+            if counts[side, at]:
+                total = 0.0
+                for place in range(SUREST):
+                    total += best[side, place, at]
+                means[side, at] = total / min(counts[side, at], SUREST)
+    return counts, means
 
 
 @compiled

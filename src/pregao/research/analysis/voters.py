@@ -186,12 +186,12 @@ def _stochastic(candles: Candles) -> Voter:
 def _patterns(candles: Candles) -> Voter:
     """Two candlestick patterns of a side, and more of it than of the other; the mean of the three surest, times 0.8."""
     prices = (candles.open, candles.high, candles.low, candles.close)
-    found = np.array([getattr(talib, name)(*prices) for name in PATTERNS]).clip(-100, 100)
-    buys, sells = (found > 0).sum(axis=0), (found < 0).sum(axis=0)
+    found = np.array([getattr(talib, name)(*prices) for name in PATTERNS])
+    (buys, sells), (buying, selling) = compiled.surest(found)
     return _voter(
         buys=(buys >= PATTERNS_MIN) & (buys > sells),
         sells=(sells >= PATTERNS_MIN) & (sells > buys),
-        strengths=np.where(buys > sells, _top(found, of=3), _top(-found, of=3)) * 0.8,
+        strengths=np.where(buys > sells, buying, selling) * 0.8,
     )
 
 
