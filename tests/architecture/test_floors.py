@@ -121,7 +121,7 @@ print([name for name in lab if name in sys.modules])
             env={"PYTHONPATH": str(SOURCE.parent), "PATH": "", "HOME": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
