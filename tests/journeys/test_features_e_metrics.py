@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pregao.bootstrap.analyzer import serve_analyzer
 from pregao.bootstrap.jobs import serve_jobs
+from pregao.bootstrap.lab import serve_lab
 from pregao.domain.figures import FIGURES, Kind, Told
 from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.processes.logs import counted
@@ -133,9 +134,7 @@ class TestMetrics:
         kept = desk.settings.state_dir / "candles"
         kept.mkdir()
         write_parquet(walk(400, seed=1), kept / "TESTUSDT_1h.parquet")
-        await desk.ask(
-            "POST", "/api/backtest/TESTUSDT/start", json={"timeframe": "1h"}
-        )  # jobs starts the lab
+        await desk.ask("POST", "/api/backtest/TESTUSDT/start", json={"timeframe": "1h"})
         bot, [follower] = await bot_with(desk, **FAR)
         await say(desk, bot, "buy")
         await set_price(desk, "ETHUSDT", "3010")
@@ -153,7 +152,7 @@ class TestMetrics:
 
         wanted = {name for name, figure in FIGURES.items() if figure.told is not Told.NOBODY} - TROUBLE_ONLY
         missing, price = wanted - moved(traded), 3010
-        async with beside(serve_analyzer, desk):
+        async with beside(serve_analyzer, desk), beside(serve_lab, desk):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SOON):
                     while missing:
