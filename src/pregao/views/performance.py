@@ -313,6 +313,14 @@ class Performances(Protocol):
         """Give what is chosen: everything is zero where there is nothing like that."""
         ...
 
+    async def days(self, chosen: Chosen, *, first_day: date, last_day: date) -> Period:
+        """Give the days alone of what is chosen: no symbols, and no single position's best or worst."""
+        ...
+
+    async def bots(self, chosen: Chosen, *, first_day: date, last_day: date) -> Sequence[BotResults]:
+        """Give what each bot came to, those that earned most first."""
+        ...
+
     async def results(
         self, chosen: Chosen, *, first_day: date, last_day: date, after: ResultLine | None, limit: int
     ) -> Sequence[ResultLine]:
@@ -321,19 +329,19 @@ class Performances(Protocol):
 
 
 def to_period(
-    rows: Sequence[tuple[date, str, Results]],
     *,
+    days: Iterable[tuple[date, Results]],
+    symbols: Iterable[tuple[str, Results]],
     before: Results,
     first_day: date,
     last_day: date,
     best_pnl_usd: Decimal | None,
     worst_pnl_usd: Decimal | None,
 ) -> Period:
-    """Put together what each day and symbol gave; ``before`` is the sum over all days before the first."""
-    by_day = _grouped((day, results) for day, _, results in rows)
-    by_symbol = _grouped((symbol, results) for _, symbol, results in rows)
-    days = [first_day + timedelta(number) for number in range((last_day - first_day).days + 1)]
-    daily = [by_day.get(day, Results()) for day in days]
+    """Put together what each day and each symbol gave; ``before`` is the sum over all days before the first."""
+    by_day, by_symbol = _grouped(days), _grouped(symbols)
+    every_day = [first_day + timedelta(number) for number in range((last_day - first_day).days + 1)]
+    daily = [by_day.get(day, Results()) for day in every_day]
     cumulative = list(accumulate(daily, initial=before))
     return Period(
         first_day=first_day,
@@ -343,7 +351,7 @@ def to_period(
         all_time=cumulative[-1],
         daily=tuple(
             DailyLine(day=day, results=one, cumulative=so_far)
-            for day, one, so_far in zip(days, daily, cumulative[1:], strict=True)
+            for day, one, so_far in zip(every_day, daily, cumulative[1:], strict=True)
         ),
         symbols=tuple(SymbolLine(symbol=symbol, results=by_symbol[symbol]) for symbol in sorted(by_symbol)),
         best_pnl_usd=best_pnl_usd,

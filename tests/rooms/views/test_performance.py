@@ -33,7 +33,8 @@ def results(pnl: str | Decimal, *, fees: str = "0", notional: str = "100") -> Re
 
 def period(*rows, days: int = 5, before: Results | None = None):
     return to_period(
-        rows,
+        days=[(on, one) for on, _, one in rows],
+        symbols=[(symbol, one) for _, symbol, one in rows],
         before=before or Results(),
         first_day=MONDAY,
         last_day=MONDAY + timedelta(days=days - 1),

@@ -65,17 +65,19 @@ AND ($4::bigint IS NULL OR d.account_id = $4) AND ($5::text IS NULL OR d.symbol 
 """
 IN_THESE_DAYS = f"{CHOSEN} AND d.day BETWEEN $6 AND $7"
 
+# By day, where the symbol is null, and by symbol: both of all rows, not one of each pair.
 DAILY = f"""
-SELECT d.day, d.symbol, {SUMS} FROM daily_results AS d WHERE {IN_THESE_DAYS} GROUP BY d.day, d.symbol
+SELECT d.day, d.symbol, {SUMS} FROM daily_results AS d WHERE {IN_THESE_DAYS} GROUP BY GROUPING SETS ((d.day), (d.symbol))
 """
+DAYS = f"SELECT d.day, {SUMS} FROM daily_results AS d WHERE {IN_THESE_DAYS} GROUP BY d.day"
 BEFORE = f"SELECT {SUMS} FROM daily_results AS d WHERE {CHOSEN} AND d.day < $6"
 
-# Positions of the subscriptions that have results in these days: found by the index of what closed.
+# Each subscription's positions of these days once, by the index of what closed; asked by its symbols, they would be read for each.
 EXTREMES = f"""
 SELECT max(p.realized_pnl) AS best, min(p.realized_pnl) AS worst
-FROM (SELECT DISTINCT d.subscription_id, d.symbol FROM daily_results AS d WHERE {IN_THESE_DAYS}) AS d
-JOIN positions AS p USING (subscription_id, symbol)
-WHERE p.status = 'closed' AND p.closed_at >= $8 AND p.closed_at < $9
+FROM (SELECT DISTINCT d.subscription_id FROM daily_results AS d WHERE {IN_THESE_DAYS}) AS d
+JOIN positions AS p USING (subscription_id)
+WHERE p.status = 'closed' AND p.closed_at >= $8 AND p.closed_at < $9 AND ($5::text IS NULL OR p.symbol = $5)
 """
 
 BY_BOT = f"""
@@ -227,10 +229,7 @@ class PostgresPerformances:
             accounts = await connection.fetch(BY_ACCOUNT, *given)
         return Performance(
             period=period,
-            bots=tuple(
-                BotResults(bot_id=row["bot_id"], bot_name=row["bot_name"], results=to_value(row, Results))
-                for row in bots
-            ),
+            bots=_by_bot(bots),
             accounts=tuple(
                 AccountResults(
                     account_id=row["account_id"],
@@ -241,6 +240,27 @@ class PostgresPerformances:
             ),
         )
 
+    async def days(self, chosen: Chosen, *, first_day: date, last_day: date) -> Period:
+        given = astuple(chosen)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            rows = await connection.fetch(DAYS, *given, first_day, last_day)
+            before = await connection.fetchrow(BEFORE, *given, first_day)
+        return to_period(
+            days=[(row["day"], to_value(row, Results)) for row in rows],
+            symbols=(),
+            before=to_value(before, Results),
+            first_day=first_day,
+            last_day=last_day,
+            best_pnl_usd=None,
+            worst_pnl_usd=None,
+        )
+
+    async def bots(self, chosen: Chosen, *, first_day: date, last_day: date) -> Sequence[BotResults]:
+        return _by_bot(await self._pool.fetch(BY_BOT, *astuple(chosen), first_day, last_day))
+
     async def results(
         self, chosen: Chosen, *, first_day: date, last_day: date, after: ResultLine | None, limit: int
     ) -> Sequence[ResultLine]:
@@ -249,14 +269,23 @@ class PostgresPerformances:
         return to_values(rows, ResultLine)
 
 
+def _by_bot(rows: Sequence[Any]) -> tuple[BotResults, ...]:
+    return tuple(
+        BotResults(bot_id=row["bot_id"], bot_name=row["bot_name"], results=to_value(row, Results))
+        for row in rows
+    )
+
+
 async def _period(connection: Any, chosen: Chosen, *, first_day: date, last_day: date) -> Period:
     given = astuple(chosen)
     rows: Sequence[Any] = await connection.fetch(DAILY, *given, first_day, last_day)
     before = await connection.fetchrow(BEFORE, *given, first_day)
     instants = _instants(first_day=first_day, last_day=last_day)
     extremes = await connection.fetchrow(EXTREMES, *given, first_day, last_day, *instants)
+    told = [(row, to_value(row, Results)) for row in rows]
     return to_period(
-        [(row["day"], row["symbol"], to_value(row, Results)) for row in rows],
+        days=[(row["day"], one) for row, one in told if row["symbol"] is None],
+        symbols=[(row["symbol"], one) for row, one in told if row["symbol"] is not None],
         before=to_value(before, Results),
         first_day=first_day,
         last_day=last_day,

@@ -1,13 +1,12 @@
 """The console's languages: what is said in them, and how numbers and moments are written there."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from markupsafe import Markup
@@ -19,6 +18,7 @@ NO_FIGURE = "–"
 THOUSANDTHS_MAX = 8  # decimals shown of a price or quantity; all of them stand in its title
 CENT = Decimal("0.01")
 MINUTE_MS = 60_000
+WRITTEN_MAX = 8_192  # figures: a list that is asked for again says mostly the same, and writing one takes a tenth of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Language:
         """Write a figure with the decimals it has, at most eight; more precisely in its title."""
         if value is None:
             return NO_FIGURE
-        shown = format_decimal(value, "#,##0." + "#" * THOUSANDTHS_MAX, locale=self.locale)
+        shown = _written(value, "#,##0." + "#" * THOUSANDTHS_MAX, self.locale)
         exact = f"{value:f}" if isinstance(value, Decimal) else str(value)
         return Markup('<data value="{0}" title="{0}">{1}</data>').format(exact, shown)
 
@@ -46,19 +46,19 @@ class Language:
         """Write an amount in cents; exactly in its title."""
         if value is None:
             return NO_FIGURE
-        shown = format_decimal(value.quantize(CENT), "#,##0.00", locale=self.locale)
+        shown = _written(value.quantize(CENT), "#,##0.00", self.locale)
         return Markup('<data value="{0}" title="{0}">{1}</data>').format(f"{value:f}", shown)
 
     def plain(self, value: Decimal) -> str:
         """Write an amount in cents where no markup may stand."""
-        return format_decimal(value.quantize(CENT), "#,##0.00", locale=self.locale)
+        return _written(value.quantize(CENT), "#,##0.00", self.locale)
 
     def result(self, value: Decimal | None) -> str | Markup:
         """Write what was earned or lost: with its sign, and told apart by more than a color."""
         if value is None:
             return NO_FIGURE
         kind = "gain" if value > 0 else "loss" if value < 0 else "even"
-        shown = format_decimal(value.quantize(CENT), "+#,##0.00;-#,##0.00", locale=self.locale)
+        shown = _written(value.quantize(CENT), "+#,##0.00;-#,##0.00", self.locale)
         return Markup('<data class="{2}" value="{0}" title="{0}">{1}</data>').format(
             f"{value:f}", shown if value else shown.lstrip("+-"), kind
         )
@@ -67,7 +67,7 @@ class Language:
         """Write a moment in UTC; the page turns it into how long ago that is, and keeps this as its title."""
         if at is None:
             return NO_FIGURE
-        shown = format_datetime(at, "yyyy-MM-dd HH:mm:ss", locale=self.locale)
+        shown = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")  # the same in every language
         return Markup('<time datetime="{0}" title="{1} UTC">{1}</time>').format(at.isoformat(), shown)
 
     def milliseconds(self, value: int | None) -> str:
@@ -91,6 +91,11 @@ class Language:
         if days:
             return f"{days} d {hours} h"
         return f"{hours} h {rest:02d} min" if hours else f"{rest} min {int(whole // 1_000) % 60:02d} s"
+
+
+@lru_cache(maxsize=WRITTEN_MAX)
+def _written(value: Decimal | int, pattern: str, locale: Locale) -> str:
+    return format_decimal(value, pattern, locale=locale)
 
 
 @cache

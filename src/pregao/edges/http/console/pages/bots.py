@@ -86,10 +86,10 @@ async def show_bot(bot_id: UUID, request: Request, desk: DeskGiven, who: Seen) -
 
 async def _earned(desk: Desk, who: Principal) -> dict[UUID, Results]:
     today = desk.clock().date()
-    found = await desk.performances.performance(
+    found = await desk.performances.bots(
         Chosen(owner=who.owner), first_day=today - timedelta(days=DAYS - 1), last_day=today
     )
-    return {one.bot_id: one.results for one in found.bots}
+    return {one.bot_id: one.results for one in found}
 
 
 async def _signals(bot_id: UUID, status: str, desk: Desk) -> list[SignalLine]:

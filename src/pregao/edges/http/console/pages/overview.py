@@ -14,7 +14,6 @@ from pregao.accounts.principal import Principal
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import ROWS
 from pregao.edges.http.console.pages.drawing import curve_of, share_of
 from pregao.edges.http.console.rendering import render
 from pregao.edges.http.console.showing import health_of, names_for, show_page
@@ -25,6 +24,7 @@ from pregao.views.performance import Chosen
 CURVE_DAYS = 30
 EXPOSED = 8  # symbols and accounts shown; the API gives all
 ALERTS = 5
+SIGNALS, POSITIONS = 10, 15  # the latest; their own pages have all
 OUTCOMES = (
     ("executed", "good"),
     ("partly_executed", "warn"),
@@ -52,28 +52,14 @@ class Share:
 @routes.get("/admin")
 async def show_overview(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show the desk at a glance: all of it to those who look after it, what is his own to anybody else."""
-    signals, positions = await asyncio.gather(
-        desk.activity.signals(owner=who.owner, bot_id=None, status=None, before=None, limit=10),
-        desk.activity.positions(
-            owner=who.owner,
-            account_id=None,
-            bot_id=None,
-            status=None,
-            live_only=True,
-            before=None,
-            limit=ROWS,
-        ),
+    parts = await asyncio.gather(
+        _lately(desk, who),
+        _earned(desk, who),
+        _at_stake(desk, who),
+        _to_know(desk, who),
+        names_for(desk, who),
     )
-    values = {
-        "stats": await desk.overview.stats(now=desk.clock()) if who.role.is_staff else None,
-        "signals": signals,
-        "positions": positions,
-        "guards": await desk.guarded.guarded([one.position_id for one in positions]),
-        **await _earned(desk, who),
-        **await _at_stake(desk, who),
-        **await _to_know(desk, who),
-        **await names_for(desk, who),
-    }
+    values = {name: value for part in parts for name, value in part.items()}
     return await show_page(request, "overview/overview.html", values, desk=desk, who=who)
 
 
@@ -83,15 +69,30 @@ async def show_health(request: Request, desk: DeskGiven, who: Seen) -> Response:
     return render(request, "overview/health.html", {"health": await health_of(desk, who)}, who=who)
 
 
+async def _lately(desk: Desk, who: Principal) -> dict[str, Any]:
+    signals, positions = await asyncio.gather(
+        desk.activity.signals(owner=who.owner, bot_id=None, status=None, before=None, limit=SIGNALS),
+        desk.activity.positions(
+            owner=who.owner,
+            account_id=None,
+            bot_id=None,
+            status=None,
+            live_only=True,
+            before=None,
+            limit=POSITIONS,
+        ),
+    )
+    guards = await desk.guarded.guarded([one.position_id for one in positions])
+    return {"signals": signals, "positions": positions, "guards": guards}
+
+
 async def _earned(desk: Desk, who: Principal) -> dict[str, Any]:
     last_day = desk.clock().astimezone(UTC).date()
     first_day = last_day - timedelta(days=CURVE_DAYS - 1)
-    found = await desk.performances.performance(
-        Chosen(owner=who.owner), first_day=first_day, last_day=last_day
-    )
-    cumulative = [line.cumulative.pnl_usd for line in found.period.daily]
-    is_flat = not found.period.all_time.closed
-    return {"period": found.period, "curve": None if is_flat else curve_of(cumulative)}
+    period = await desk.performances.days(Chosen(owner=who.owner), first_day=first_day, last_day=last_day)
+    cumulative = [line.cumulative.pnl_usd for line in period.daily]
+    is_flat = not period.all_time.closed
+    return {"period": period, "curve": None if is_flat else curve_of(cumulative)}
 
 
 async def _at_stake(desk: Desk, who: Principal) -> dict[str, Any]:
@@ -110,6 +111,7 @@ async def _at_stake(desk: Desk, who: Principal) -> dict[str, Any]:
 
 async def _to_know(desk: Desk, who: Principal) -> dict[str, Any]:
     return {
+        "stats": await desk.overview.stats(now=desk.clock()) if who.role.is_staff else None,
         "weights": await desk.weights.weights() if who.role.is_staff else (),
         "alerts": await desk.alerts.alerts(
             owner=who.owner, level=None, kind=None, is_acknowledged=False, before=None, limit=ALERTS
