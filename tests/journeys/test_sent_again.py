@@ -129,6 +129,37 @@ class TestRetry:
         assert await refusal(desk, f"/api/v1/signals/{nobody}/retry") == (404, "SIGNAL_UNKNOWN")
 
 
+class TestTimeline:
+    async def test_tells_a_signal_from_its_bytes_to_the_exit_over_all_accounts(self, desk):
+        bot, of = await followed(desk, "ana", "bruno", "clara")
+        await set_status(desk, of["clara"], "paused")
+        first = await sent(desk, bot)
+        closed = await sent(desk, bot, CLOSE)
+
+        told = await desk.ask("GET", f"/api/v1/signals/{first['signal_id']}/timeline")
+        times = {one["stage"]: one["times"] for one in told["stages"]}
+        close = await desk.ask("GET", f"/api/v1/signals/{closed['signal_id']}/timeline")
+
+        both = (
+            "planned",
+            "sent",
+            "acknowledged",
+            "filled",
+            "booked",
+            "armed",
+            "exit sent",
+            "exit filled",
+            "closed",
+        )
+        assert {stage: times.get(stage) for stage in both} == dict.fromkeys(both, 2)
+        once = ("received", "read", "decided", "denied")
+        assert {stage: times.get(stage) for stage in once} == dict.fromkeys(once, 1)
+        assert all(one["first_at"] <= one["median_at"] <= one["last_at"] for one in told["stages"])
+        assert {one["stage"]: one["times"] for one in close["stages"]} == {
+            "received": 1, "read": 1, "decided": 1, "planned": 2, "denied": 1, "sent": 2, "acknowledged": 2, "filled": 2, "booked": 2,
+        }  # fmt: skip
+
+
 class TestReplay:
     async def test_trades_on_paper_alone_and_leaves_the_bot_where_it_was(self, desk, database):
         """The bot waits between two entries: one on paper is none of these, and no real account hears of it."""
