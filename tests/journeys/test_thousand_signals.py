@@ -1,4 +1,4 @@
-"""A thousand random signals over fifty accounts at a venue that misbehaves: afterwards all books agree (F055)."""
+"""A thousand random signals over thirty accounts at a venue that misbehaves: afterwards all books agree (F055)."""
 
 import asyncio
 import os
@@ -24,9 +24,9 @@ from tests.journeys.conftest import now
 from tests.recomputed import Sums, daily_sums, round_trips, summed
 
 SIGNALS = 1_000
-ACCOUNTS = 50
+ACCOUNTS = 30
 BOTS = 10
-FOLLOWERS = 8  # accounts per bot; each account follows one or two bots
+FOLLOWERS = 4  # accounts per bot, more than are planned at once; each account follows one or two bots
 SYMBOLS = {"BTCUSDT": "95200.0", "ETHUSDT": "3000.0", "SOLUSDT": "150.0", "LTCUSDT": "80.0"}
 SEED = int(os.environ.get("PREGAO_TEST_SEED", "20261121"))
 
@@ -75,7 +75,7 @@ def desk_of(chance: random.Random) -> tuple[list[Bot], list[Subscription]]:
     bots = [bot(bot_id=UUID(int=1_000 + number), webhook_path=f"bot-{number}") for number in range(BOTS)]
     subscriptions = []
     for number, one in enumerate(bots):
-        followers = [(number * 5 + place) % ACCOUNTS + 1 for place in range(FOLLOWERS)]
+        followers = [(number * 3 + place) % ACCOUNTS + 1 for place in range(FOLLOWERS)]
         subscriptions += [
             subscription(
                 account_id,
@@ -191,7 +191,7 @@ class TestThousandSignals:
     async def _come_to_rest(self, desk, trader) -> None:
         """What was lost is only believed lost when its window has closed; the clock is helped along."""
         try:
-            await asyncio.wait_for(self._settle_all(desk), timeout=40)
+            await asyncio.wait_for(self._settle_all(desk), timeout=300)
         except TimeoutError:
             stuck = await desk.rows(
                 "SELECT * FROM orders WHERE status = ANY($1)", [one.value for one in LIVE]
@@ -202,6 +202,7 @@ class TestThousandSignals:
 
     async def _settle_all(self, desk) -> None:
         while await desk.journal.pool.fetchval("SELECT count(*) FROM signals WHERE settled_at IS NULL"):
+            await self._let_orders_leave(desk)
             desk.exchange.clock.forward(1)
             await desk.rows(
                 """
@@ -211,6 +212,13 @@ class TestThousandSignals:
                 """
             )
             await asyncio.sleep(0.3)
+
+    async def _let_orders_leave(self, desk) -> None:
+        """On a slow machine an attempt's window must not close before it was sent, or none ever is."""
+        for _ in range(20):
+            if not await desk.journal.pool.fetchval("SELECT count(*) FROM orders WHERE status = 'planned'"):
+                return
+            await asyncio.sleep(0.05)
 
     async def _counters_agree(self, desk, signals, followers) -> None:
         rows = await desk.rows(
