@@ -18,7 +18,7 @@ from pregao.domain.facts import (
     HistoryImported, LabRunAsked, LabRunEnded, MetricsReset, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
     OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
-    ProtectionUnresolved, RetentionSet, ScreenerPaused, SellListConfigured, SignalAccepted, SignalPlanned,
+    ProtectionUnresolved, RetentionSet, ScreenerPaused, SecondFactorDemanded, SellListConfigured, SignalAccepted, SignalPlanned,
     SignalReceived, SignalRefused,
     SignalRepeated, StopArmed, StopChanged, StopDisarmed, StopRaised, StopTriggered, StopUnusable, StrategyConfigured,
     StrategyDeployed, StrategyForgotten, SubscriptionConfigured, TickersListed, TradingStateSet, UserConfigured,
@@ -58,6 +58,7 @@ ENTRANCES: Facts = (
     SellListConfigured,                                        # or how long the list of what can be sold keeps
     TickersListed, BuyReprocessed,                             # its list changes, and what was declined is tried again
     RetentionSet, PastForgotten, HealthAlarmed,                # what is over is forgotten; the desk is not well
+    SecondFactorDemanded,                                      # somebody says who must have a second factor
     HistoryImported,                                           # what was elsewhere is shown, and never trades
     ForwardLimitSet, MetricsReset,                             # somebody sets how many forwards leave, or counters to zero
     LabRunAsked, LabRunEnded,                                  # somebody asks the lab, and it answers

@@ -37,7 +37,7 @@ NOT_FOLDED = {
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
     "PositionGuarded",
     "StrategyConfigured", "StrategyDeployed", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",
-    "RetentionSet", "PastForgotten", "HealthAlarmed", "MetricsReset", "DatabaseCleared", "BookedByHand", "SellListConfigured",
+    "RetentionSet", "SecondFactorDemanded", "PastForgotten", "HealthAlarmed", "MetricsReset", "DatabaseCleared", "BookedByHand", "SellListConfigured",
     "LabRunAsked", "LabRunEnded",
     "AlertRaised", "AlertAcknowledged", "AlertsMuted", "AlertsUnmuted", "ChannelConfigured", "ChannelForgotten", "AlertLevelSet",
 }  # fmt: skip

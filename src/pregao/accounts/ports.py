@@ -10,7 +10,15 @@ from uuid import UUID
 
 from pregao.accounts.principal import Principal
 from pregao.accounts.sealing import Credentials, SealedCredentials
-from pregao.accounts.sessions import ApiToken, HalfLogin, Login, SecondFactor, Session, Ticket
+from pregao.accounts.sessions import (
+    ApiToken,
+    HalfLogin,
+    Login,
+    SecondFactor,
+    SecondFactorRule,
+    Session,
+    Ticket,
+)
 from pregao.domain.account import Account
 from pregao.domain.clearing import Forgotten, Standing
 from pregao.domain.facts import Fact
@@ -18,7 +26,7 @@ from pregao.domain.instrument import Instrument
 from pregao.domain.order import PositionMode
 from pregao.domain.preflight import AccountRules, ClockReading, Funds, KeyRights, LeverageBracket, SymbolRules
 from pregao.domain.trading_state import Scope, ScopeState
-from pregao.domain.user import User
+from pregao.domain.user import Role, User
 from pregao.domain.venue import MarginMode
 
 RegisterPaperAccount: TypeAlias = Callable[[Credentials, Decimal, PositionMode], Awaitable[None]]
@@ -334,6 +342,18 @@ class Logins(Protocol):
 
     async def revoke_token(self, token_id: UUID, *, user_id: UUID, now: datetime) -> ApiToken | None:
         """Revoke one API token of the user; None when he has none such. Twice is once."""
+        ...
+
+
+class SecondFactorRules(Protocol):
+    """Who must have a second factor."""
+
+    async def rule(self) -> SecondFactorRule:
+        """Give what was said last; nobody must where nobody has said anything."""
+        ...
+
+    async def set_rule(self, role: Role | None, *, set_by: str, reason: str, now: datetime) -> None:
+        """Say whose logins need one: those of this role and larger ones, or (None) nobody's."""
         ...
 
 

@@ -14,6 +14,7 @@ class Principal:
     label: str  # "admin token", "session", "token NAME"
     user_id: UUID | None = None  # None: the admin token, which is nobody's
     session_id: UUID | None = None
+    lacks_second_factor: bool = False  # one is demanded of the role, and the user has none
 
     @property
     def owner(self) -> UUID | None:

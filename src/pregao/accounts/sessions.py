@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pregao.domain.user import User
+from pregao.domain.user import Role, User
 
 SESSION_LASTS = timedelta(hours=12)  # a working day: whoever leaves a screen behind is out by tomorrow
 
@@ -52,6 +52,15 @@ class SecondFactor:
     secret: str = field(repr=False)  # base32
     begun_at: datetime
     last_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactorRule:
+    """Who must have a second factor: whoever has this role or a larger one."""
+
+    role: Role | None  # None: nobody must
+    set_by: str
+    set_at: datetime | None  # None: nobody has said anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ from pregao.edges.postgres.preflights import BELL as PREFLIGHT
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import BELL as SCREENER
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
-from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.second_factors import PostgresSecondFactorRules, PostgresSecondFactors
 from pregao.edges.postgres.setting_books import PostgresSettingBooks
 from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
@@ -128,6 +128,7 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(),
         second_factors=PostgresSecondFactors(journal.pool, vault=vault),
+        second_factor_rules=PostgresSecondFactorRules(journal),
         people=PostgresPeople(journal.pool),
         actions=actions,
         record_action=actions.record,

@@ -8,6 +8,7 @@ from typing import Protocol
 SETTINGS = {
     "ForwardLimitSet": "forward_limit",  # forwards to each destination in a minute
     "RetentionSet": "retention",  # for how many days what is over is remembered
+    "SecondFactorDemanded": "second_factor",  # who must have one
     "AlertLevelSet": "alert_level",  # the least level that is told
     "SellListConfigured": "sell_list",  # how long what was entered by hand stays on the list
     "ScreenerPaused": "screener_pause",

@@ -40,7 +40,7 @@ from pregao.domain.facts.screener import (
 )  # fmt: skip
 from pregao.domain.facts.deployments import StrategyDeployed
 from pregao.domain.facts.destinations import ForwardLimitSet
-from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet
+from pregao.domain.facts.upkeep import HealthAlarmed, PastForgotten, RetentionSet, SecondFactorDemanded
 from pregao.domain.facts.figures import MetricsReset
 from pregao.domain.facts.lab import LabRunAsked, LabRunEnded
 from pregao.domain.facts.alerts import (
@@ -63,7 +63,7 @@ FACTS: dict[str, type[Fact]] = {
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,
         GuardrailBlocked, ExecutionMoved, StopDisarmed, PositionLeft, PositionUnguarded, PositionGuarded,
         StrategyConfigured, StrategyForgotten, ScreenerPaused, TickersListed, BuyReprocessed,
-        RetentionSet, PastForgotten, HealthAlarmed,
+        RetentionSet, SecondFactorDemanded, PastForgotten, HealthAlarmed,
         HistoryImported,
         ForwardLimitSet, MetricsReset,
         LabRunAsked, LabRunEnded,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pregao.domain.facts.fact import Fact
 from pregao.domain.upkeep import AlarmName, Retention, Severity
+from pregao.domain.user import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,15 @@ class RetentionSet(Fact):
     """Somebody said how long the state remembers what is over."""
 
     retention: Retention
+    set_by: str
+    reason: str = ""  # empty where nobody gave one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactorDemanded(Fact):
+    """Somebody said who must have a second factor: whoever has this role or a larger one; None is nobody."""
+
+    role: Role | None
     set_by: str
     reason: str = ""  # empty where nobody gave one
 

@@ -38,6 +38,16 @@ AT_SOURCE = ("/admin/", "/finviz/")  # system A's paths: their token may stand i
 CLOSED = ("/api/", *AT_SOURCE)
 STRATEGIES = "/admin/finviz/strategies"
 OPEN_PATHS = frozenset({"/api/v1/bots/health", "/api/v1/auth/login"})
+SETTING_UP = frozenset(
+    {
+        "/api/v1/auth/me",
+        "/api/v1/auth/logout",
+        "/api/v1/auth/password",
+        "/api/v1/auth/second-factor",
+        "/api/v1/auth/second-factor/confirm",
+    }
+)
+"""All that is left to whoever must have a second factor and has none."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 and its registry: what a websocket is closed with
 USER_AGENT_CHARACTERS_MAX = 200
@@ -48,6 +58,10 @@ FILE_PATHS = frozenset({"/admin/import-csv", "/admin/database/import", "/api/v1/
 HOW_TO_COME_IN = (
     "Send the admin token, an API token or that of a session as `Authorization: Bearer …`. "
     "`POST /api/v1/auth/login` begins a session."
+)
+SECOND_FACTOR_DEMANDED = (
+    "Your role needs a second factor, and you have none. Log in and turn it on: `POST /api/v1/auth/second-factor`, or on the "
+    "console's page. Your programs' tokens count again then."
 )
 SESSION_COOKIE = (
     "pregao_session"  # the console's; what a browser sends by itself counts for our own pages only
@@ -69,8 +83,16 @@ class FindPrincipal(Protocol):
 class Tokens:
     """Says whose a token is."""
 
-    def __init__(self, *, admin_token: str, find_principal: FindPrincipal, clock: Clock) -> None:
-        """An empty admin token is nobody's."""
+    def __init__(
+        self,
+        *,
+        admin_token: str,
+        find_principal: FindPrincipal,
+        clock: Clock,
+        knows_lacking: bool = False,
+    ) -> None:
+        """An empty admin token is nobody's; who lacks a second factor is nobody, unless he is to be told."""
+        self._knows_lacking = knows_lacking
         self._admin_sha256 = hashlib.sha256(admin_token.encode()).digest() if admin_token else b""
         self._find_principal = find_principal
         self._clock = clock
@@ -84,7 +106,8 @@ class Tokens:
 
     async def owner_of_kept(self, token_sha256: str) -> Principal | None:
         """Give whose the token with this SHA-256 is."""
-        return await self._find_principal(token_sha256, now=self._clock())
+        found = await self._find_principal(token_sha256, now=self._clock())
+        return None if found is not None and found.lacks_second_factor and not self._knows_lacking else found
 
     def is_admins(self, token: bytes) -> bool:
         """Say whether it is the admin token."""
@@ -107,7 +130,9 @@ class Admission:
         """An empty admin token admits nobody; ``public_url`` is where browsers think they are, behind a proxy."""
         self._app = app
         self._public_origin = origin_of(public_url)
-        self._tokens = Tokens(admin_token=admin_token, find_principal=find_principal, clock=clock)
+        self._tokens = Tokens(
+            admin_token=admin_token, find_principal=find_principal, clock=clock, knows_lacking=True
+        )
         self._trusted = to_networks(trusted_proxies)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -138,6 +163,10 @@ class Admission:
                 await _turn_away(scope, send, 403 if is_forbidden else 401, told, BEARER)
                 return
             scope["principal"] = principal
+            if principal.lacks_second_factor and scope["path"] not in SETTING_UP:
+                told = error_body("SECOND_FACTOR_DEMANDED", SECOND_FACTOR_DEMANDED)
+                await _turn_away(scope, send, 403, told)
+                return
         length, bytes_max = headers.get(b"content-length", b"0"), _bytes_max(scope)
         if not length.isdigit() or int(length) > bytes_max:
             body = error_body("BODY_TOO_LARGE", TOO_LARGE, {"bytes_max": bytes_max})
@@ -257,14 +286,14 @@ async def _turn_away(
     send: Send,
     status: int,
     body: dict[str, Any],
-    header: tuple[bytes, bytes],
+    *headers: tuple[bytes, bytes],
 ) -> None:
     if scope["type"] == "websocket":
         await send(
-            {"type": "websocket.close", "code": POLICY_VIOLATION if status == 401 else TRY_AGAIN_LATER}
+            {"type": "websocket.close", "code": POLICY_VIOLATION if status in (401, 403) else TRY_AGAIN_LATER}
         )
         return
-    await _refuse(send, status, body, header)
+    await _refuse(send, status, body, *headers)
 
 
 async def _refuse(send: Send, status: int, body: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:

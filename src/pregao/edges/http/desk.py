@@ -12,6 +12,7 @@ from pregao.accounts.ports import (
     Logins,
     Passwords,
     RegisterPaperAccount,
+    SecondFactorRules,
     SecondFactors,
     Tickets,
     TradingStateBooks,
@@ -89,6 +90,7 @@ class Desk:
     logins: Logins
     passwords: Passwords
     second_factors: SecondFactors
+    second_factor_rules: SecondFactorRules
     people: People
     actions: Actions
     setting_changes: SettingChanges

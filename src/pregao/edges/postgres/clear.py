@@ -37,6 +37,7 @@ KEPT_TABLES = frozenset(
         "screener_tickers",
         "forward_limits",
         "retentions",
+        "second_factor_rules",
         "sell_list_rules",
         "alert_channels",
         "alert_mutes",

@@ -19,12 +19,17 @@ from pregao.edges.postgres.rows import to_value, to_values
 USE_NOTED_AFTER = timedelta(minutes=1)  # a request a second must not be a write a second
 ENDED_KEPT = timedelta(days=30)  # an address somebody logged in from is his for so long
 
-FIND_PRINCIPAL = """
-SELECT u.user_id, u.role, s.session_id, NULL::uuid AS token_id, '' AS name, s.last_used_at
+RANKS = "ARRAY[" + ", ".join(f"'{role}'" for role in Role) + "]"
+LACKS = f"""
+EXISTS (SELECT FROM second_factor_rules AS r WHERE array_position({RANKS}, u.role) >= array_position({RANKS}, r.role))
+    AND NOT EXISTS (SELECT FROM passwords AS p WHERE p.user_id = u.user_id AND p.second_factor_since IS NOT NULL)
+"""
+FIND_PRINCIPAL = f"""
+SELECT u.user_id, u.role, s.session_id, NULL::uuid AS token_id, '' AS name, s.last_used_at, {LACKS} AS lacks_second_factor
 FROM sessions AS s JOIN users AS u USING (user_id)
 WHERE s.token_sha256 = $1 AND s.expires_at > $2 AND u.is_active
 UNION ALL
-SELECT u.user_id, u.role, NULL, t.token_id, t.name, t.last_used_at
+SELECT u.user_id, u.role, NULL, t.token_id, t.name, t.last_used_at, {LACKS}
 FROM api_tokens AS t JOIN users AS u USING (user_id)
 WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.is_active
 """
@@ -92,6 +97,7 @@ class PostgresLogins:
             label="session" if row["session_id"] is not None else f"token {row['name']}",
             user_id=row["user_id"],
             session_id=row["session_id"],
+            lacks_second_factor=row["lacks_second_factor"],
         )
 
     async def find_login(self, email: str) -> Login | None:

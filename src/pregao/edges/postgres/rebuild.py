@@ -46,6 +46,7 @@ STATE_TABLES = {
     "screener_tickers": (),
     "screener_reprocessed": (),
     "retentions": (),
+    "second_factor_rules": (),
     "health_alarms": (),
     "forward_limits": (),
     "imported_events": (),

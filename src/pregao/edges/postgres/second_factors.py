@@ -13,9 +13,11 @@ import asyncpg
 
 from pregao.accounts.sealing import Credentials, SealedCredentials, Vault
 from pregao.accounts.second_factor import WRONG_CODES_MAX, WRONG_CODES_WINDOW
-from pregao.accounts.sessions import HalfLogin, SecondFactor
+from pregao.accounts.sessions import HalfLogin, SecondFactor, SecondFactorRule
+from pregao.domain.facts import SecondFactorDemanded
+from pregao.domain.user import Role
 from pregao.edges.postgres.credentials import keep
-from pregao.edges.postgres.journal import Connection
+from pregao.edges.postgres.journal import Connection, Journal
 from pregao.edges.postgres.rows import to_value
 
 FIND = """
@@ -164,3 +166,24 @@ class PostgresSecondFactors:
 async def _keep_codes(connection: Connection, user_id: UUID, codes_sha256: Collection[str]) -> None:
     await connection.execute(FORGET_CODES, user_id)
     await connection.execute(KEEP_CODES, user_id, list(codes_sha256))
+
+
+class PostgresSecondFactorRules:
+    """The port `accounts.ports.SecondFactorRules`."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Write through ``journal``."""
+        self._journal = journal
+
+    async def rule(self) -> SecondFactorRule:
+        row = await self._journal.pool.fetchrow("SELECT role, set_by, set_at FROM second_factor_rules")
+        if row is None:
+            return SecondFactorRule(role=None, set_by="", set_at=None)
+        role = None if row["role"] is None else Role(row["role"])
+        return SecondFactorRule(role=role, set_by=row["set_by"], set_at=row["set_at"])
+
+    async def set_rule(self, role: Role | None, *, set_by: str, reason: str, now: datetime) -> None:
+        async with self._journal.transaction() as transaction:
+            await transaction.append(
+                [SecondFactorDemanded(happened_at=now, role=role, set_by=set_by, reason=reason)]
+            )

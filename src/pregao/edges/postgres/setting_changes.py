@@ -59,4 +59,7 @@ def _values(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield from _values(value)
         else:
-            yield name, str(value).lower() if isinstance(value, bool) else str(value)
+            yield (
+                name,
+                "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value),
+            )

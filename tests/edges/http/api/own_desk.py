@@ -57,7 +57,7 @@ from pregao.edges.postgres.people import PostgresPeople
 from pregao.edges.postgres.performance import PostgresPerformances
 from pregao.edges.postgres.preflights import PostgresPreflights
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks
-from pregao.edges.postgres.second_factors import PostgresSecondFactors
+from pregao.edges.postgres.second_factors import PostgresSecondFactorRules, PostgresSecondFactors
 from pregao.edges.postgres.setting_books import PostgresSettingBooks
 from pregao.edges.postgres.setting_changes import PostgresSettingChanges
 from pregao.edges.postgres.stop_books import PostgresHandBooks
@@ -259,6 +259,7 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         logins=PostgresLogins(journal.pool),
         passwords=Argon2Passwords(QUICK),
         second_factors=PostgresSecondFactors(journal.pool, vault=vault),
+        second_factor_rules=PostgresSecondFactorRules(journal),
         people=PostgresPeople(journal.pool),
         actions=PostgresActions(journal),
         record_action=PostgresActions(journal).record,

@@ -1,5 +1,6 @@
 """Coming in to the console and going out: a cookie no script can read, and no page for strangers."""
 
+import pyotp
 import pytest
 
 from pregao.edges.http.admission import SESSION_COOKIE
@@ -184,3 +185,30 @@ class TestSignOut:
         await client.post("/console/sign-out", headers={"Origin": "https://evil.test"})
 
         assert (await client.get("/admin")).status_code == 200
+
+
+class TestSecondFactorDemanded:
+    async def test_leads_to_setting_one_up_and_back_to_the_page(self, desk, browser, admin):
+        await desk.client.put("/api/v1/admin/second-factor-rule", json={"role": "admin"})
+
+        page = await admin.get("/console/orders?status=filled")
+        steps = await admin.get(page.headers["location"])
+        part = await admin.get("/console/orders", headers={"HX-Request": "true"})
+        begun = await admin.post("/api/v1/auth/second-factor", json={"password": PASSWORD})
+        code = pyotp.HOTP(begun.json()["secret"]).at(int(desk.now.timestamp()) // 30)
+        confirmed = await admin.post("/api/v1/auth/second-factor/confirm", json={"code": code})
+        back = await admin.get(page.headers["location"])
+
+        assert page.headers["location"] == "/console/second-factor?next=/console/orders%3Fstatus%3Dfilled"
+        assert 'data-api="POST /api/v1/auth/second-factor"' in steps.text
+        assert 'href="/console/orders?status=filled"' in steps.text
+        assert part.headers["hx-refresh"] == "true"
+        assert confirmed.status_code == 200, confirmed.text
+        assert (back.status_code, back.headers["location"]) == (303, "/console/orders?status=filled")
+
+    async def test_lets_him_go_out_again(self, desk, admin):
+        await desk.client.put("/api/v1/admin/second-factor-rule", json={"role": "admin"})
+
+        out = await admin.post("/console/sign-out")
+
+        assert (out.status_code, out.headers["location"]) == (303, "/console/sign-in")

@@ -78,6 +78,7 @@ ROUTERS = (
     auth.routes,
     second_factor.routes,
     second_factor.admin_routes,
+    second_factor.rule_routes,
     users.routes,
     actions.routes,
     setting_changes.routes,
@@ -162,6 +163,7 @@ def create_api(desk: Desk, *, other_paths: dict[str, Any] | None = None) -> Fast
     for kind, answer in list(app.exception_handlers.items()):
         app.add_exception_handler(kind, showing.or_page(answer))
     app.add_exception_handler(entrance.SignInNeeded, entrance.show_door)
+    app.add_exception_handler(entrance.SecondFactorNeeded, entrance.show_second_factor)
     app.add_exception_handler(showing.Forbidden, showing.show_forbidden)
     app.add_middleware(
         Admission,

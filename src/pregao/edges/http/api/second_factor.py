@@ -12,10 +12,22 @@ from fastapi import APIRouter, Request
 from pregao.accounts.principal import Principal
 from pregao.accounts.second_factor import address_of, plain, step_of
 from pregao.accounts.sessions import Login
+from pregao.domain.user import Role
+from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.auth import LIMITED, Code, GivenPassword, user_id_of
 from pregao.edges.http.api.proving import begin, code_wrong, forgive, prove_code
-from pregao.edges.http.api.roles import ADMIN, Viewer, name_of
-from pregao.edges.http.api.shapes import CONFLICT, ERRORS, TOKEN, UNKNOWN, UNREADABLE, Asked, DeskGiven, Shown
+from pregao.edges.http.api.roles import ADMIN, Admin, Viewer, name_of
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    PAGE_ITEMS_MAX,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    Asked,
+    DeskGiven,
+    Shown,
+)
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.http.tokens import new_app_secret, new_recovery_codes, sha256_of
@@ -25,6 +37,11 @@ PATH = "/api/v1/auth/second-factor"
 routes = APIRouter(prefix=PATH, tags=["people"], dependencies=[TOKEN], responses=ERRORS)
 admin_routes = APIRouter(
     prefix="/api/v1/admin/users", tags=["people"], dependencies=[TOKEN, ADMIN], responses=ERRORS
+)
+
+
+rule_routes = APIRouter(
+    prefix="/api/v1/admin/second-factor-rule", tags=["people"], dependencies=[TOKEN, ADMIN], responses=ERRORS
 )
 
 
@@ -61,6 +78,22 @@ class SecondFactorBegun(Shown):
     secret: str
     address: str
     picture: str
+
+
+class RuleAsked(Asked):
+    """Who must have one: whoever has this role or a larger one; null is nobody."""
+
+    role: Role | None
+    reason: Reason = ""
+
+
+class RuleShown(Shown):
+    """Who must have one, and how many of them have none yet."""
+
+    role: Role | None
+    set_by: str
+    set_at: datetime | None
+    lacking: int
 
 
 class RecoveryCodes(Shown):
@@ -135,9 +168,41 @@ async def post_recovery_codes(
 @routes.post("/off", responses={**CONFLICT, **LIMITED, **UNREADABLE})
 async def post_off(body: BothGiven, desk: DeskGiven, who: Viewer, request: Request) -> SecondFactorShown:
     """Turn it off; the password alone lets in from now on."""
+    rule = await desk.second_factor_rules.rule()
+    if rule.role is not None and who.role.includes(rule.role):
+        raise ApiError(
+            409,
+            "SECOND_FACTOR_DEMANDED",
+            f"role={who.role} demanded={rule.role}. Your role needs one. To take another app, have an admin turn this one off.",
+        )
     login = await _prove_both(who, body, desk=desk, request=request)
     await desk.second_factors.forget(login.user.user_id)
     return await get_second_factor(desk, who)
+
+
+@rule_routes.get("")
+async def get_second_factor_rule(desk: DeskGiven) -> RuleShown:
+    """Say who must have a second factor."""
+    return await _rule_shown(desk)
+
+
+@rule_routes.put("", responses={**CONFLICT, **UNREADABLE})
+async def put_second_factor_rule(body: RuleAsked, desk: DeskGiven, who: Admin) -> RuleShown:
+    """
+    Say who must have a second factor. Who has none can do nothing with his next request but set one up.
+
+    Whoever demands it of himself must have one: so it is known that setting it up works here.
+    """
+    if body.role is not None and who.user_id is not None:
+        line = await desk.people.find_user(who.user_id)
+        if line is not None and line.second_factor_since is None:
+            raise ApiError(
+                409, "SECOND_FACTOR_OFF", "Turn your own second factor on before you demand it of others."
+            )
+    await desk.second_factor_rules.set_rule(
+        body.role, set_by=await name_of(who, desk=desk), reason=body.reason, now=desk.clock()
+    )
+    return await _rule_shown(desk)
 
 
 @admin_routes.delete("/{user_id:uuid}/second-factor", responses={**UNKNOWN, **CONFLICT})
@@ -154,6 +219,22 @@ async def delete_second_factor(
     # For whoever reads the audit log, alerts among them: ids alone name nobody.
     request.scope["action_targets"] = {"email": line.user.email, "reset_by": await name_of(who, desk=desk)}
     return SecondFactorShown(is_on=False, since=None, recovery_codes_left=0)
+
+
+async def _rule_shown(desk: Desk) -> RuleShown:
+    rule = await desk.second_factor_rules.rule()
+    lacking = 0 if rule.role is None else await _count_lacking(rule.role, desk=desk)
+    return RuleShown(role=rule.role, set_by=rule.set_by, set_at=rule.set_at, lacking=lacking)
+
+
+async def _count_lacking(demanded: Role, *, desk: Desk) -> int:
+    lacking, after = 0, None
+    while True:
+        lines = await desk.people.users(role=None, is_active=True, after=after, limit=PAGE_ITEMS_MAX)
+        lacking += sum(one.second_factor_since is None and one.user.role.includes(demanded) for one in lines)
+        if len(lines) < PAGE_ITEMS_MAX:
+            return lacking
+        after = lines[-1].user.user_id
 
 
 async def _prove_again(who: Principal, password: str, *, desk: Desk, request: Request) -> Login:

@@ -20,7 +20,7 @@ from pregao.edges.http.api.shapes import (
 
 routes = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[TOKEN, ADMIN], responses=ERRORS)
 
-Setting = Literal["forward_limit", "retention", "alert_level", "sell_list", "screener_pause"]
+Setting = Literal["forward_limit", "retention", "alert_level", "sell_list", "screener_pause", "second_factor"]
 
 
 class ValueChangedShown(Shown):

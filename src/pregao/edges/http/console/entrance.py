@@ -35,6 +35,7 @@ from pregao.edges.ids import uuid7
 
 SIGN_IN = "/console/sign-in"
 CODE = "/console/sign-in/code"
+SECOND_FACTOR = "/console/second-factor"
 HALF_LOGIN_COOKIE = "pregao_half_login"  # a password that was right, for the page that asks for the code
 FORM_BYTES_MAX = 8 * 1024
 YEAR_SECONDS = 365 * 24 * 60 * 60
@@ -50,8 +51,12 @@ class SignInNeeded(Exception):  # no error: whoever comes is shown the door
     """Nobody the desk knows asked for a page."""
 
 
-async def seen(request: Request, desk: DeskGiven) -> Principal:
-    """Give who looks at a page."""
+class SecondFactorNeeded(Exception):  # no error: he is led to set one up
+    """Somebody whose role needs a second factor has none."""
+
+
+async def known(request: Request, desk: DeskGiven) -> Principal:
+    """Give who asks, though he may have to set up a second factor first."""
     token = session_of(request.scope, dict(request.scope["headers"]))
     principal = None
     if token is not None:
@@ -62,17 +67,48 @@ async def seen(request: Request, desk: DeskGiven) -> Principal:
     return principal
 
 
+Known = Annotated[Principal, Depends(known)]
+
+
+async def seen(who: Known) -> Principal:
+    """Give who looks at a page."""
+    if who.lacks_second_factor:
+        raise SecondFactorNeeded
+    return who
+
+
 Seen = Annotated[Principal, Depends(seen)]
 
 
 def show_door(request: Request, _needed: Exception) -> Response:
     """Lead to the sign-in, and from there back to the page."""
+    return _lead(request, to=SIGN_IN)
+
+
+def show_second_factor(request: Request, _needed: Exception) -> Response:
+    """Lead to where a second factor is set up, and from there back to the page."""
+    return _lead(request, to=SECOND_FACTOR)
+
+
+def _lead(request: Request, *, to: str) -> Response:
     if (
         "hx-request" in request.headers
     ):  # a part of a page whose session has ended: the whole page goes to the door
         return Response(status_code=204, headers={"HX-Refresh": "true"})
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"{SIGN_IN}?next={quote(request.url.path + query)}", 303)
+    return RedirectResponse(f"{to}?next={quote(request.url.path + query)}", 303)
+
+
+@routes.get(SECOND_FACTOR)
+async def get_second_factor_demanded(
+    request: Request,
+    who: Known,
+    next: str = "/admin",  # noqa: A002  # the query's
+) -> Response:
+    """Have somebody set up the second factor that his role needs; who has one goes on."""
+    if not who.lacks_second_factor:
+        return RedirectResponse(_own(next), 303)
+    return render(request, "entrance/second_factor.html", {"next": _own(next), "mistake": ""}, who=None)
 
 
 @routes.get(SIGN_IN)
@@ -166,7 +202,7 @@ async def post_first_run(request: Request, desk: DeskGiven) -> Response:
 
 
 @routes.post("/console/sign-out")
-async def post_sign_out(request: Request, desk: DeskGiven, who: Seen) -> Response:
+async def post_sign_out(request: Request, desk: DeskGiven, who: Known) -> Response:
     """End the session."""
     if who.session_id is not None and who.user_id is not None:
         await desk.logins.end_session(who.session_id, user_id=who.user_id, now=desk.clock())

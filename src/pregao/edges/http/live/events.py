@@ -211,6 +211,7 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.AlertLevelSet:    _event("channel", "settings", STAFF, "level set_by", what="level_set"),
     facts.PastForgotten:    _event("upkeep", "health", STAFF, what="past_forgotten"),
     facts.RetentionSet:     _event("upkeep", "settings", STAFF, "set_by", what="retention_set"),
+    facts.SecondFactorDemanded: _event("upkeep", "settings", STAFF, "role set_by", what="second_factor_demanded"),
     facts.ScreenerPaused:   _event("screener", "screener", STAFF, "is_paused set_by", what="paused"),
     facts.TickersListed:    _event("screener", "screener", STAFF, "strategy_id strategy tickers entered left is_baseline",
                                    what="listed"),

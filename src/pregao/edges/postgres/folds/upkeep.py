@@ -32,6 +32,22 @@ async def _(connection: Any, group: Sequence[facts.RetentionSet]) -> None:
     )
 
 
+@folds(facts.SecondFactorDemanded)
+async def _(connection: Any, group: Sequence[facts.SecondFactorDemanded]) -> None:
+    """Keep what was said last."""
+    last = group[-1]
+    await connection.execute(
+        """
+        INSERT INTO second_factor_rules (role, set_by, set_at) VALUES ($1, $2, $3)
+        ON CONFLICT (only_one) DO UPDATE
+        SET role = excluded.role, set_by = excluded.set_by, set_at = excluded.set_at
+        """,
+        last.role,
+        last.set_by,
+        last.happened_at,
+    )
+
+
 @folds(facts.PastForgotten)
 async def _(connection: Any, group: Sequence[facts.PastForgotten]) -> None:
     for fact in group:

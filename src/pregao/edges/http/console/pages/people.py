@@ -35,11 +35,13 @@ async def show_me(request: Request, desk: DeskGiven, who: Seen) -> Response:
     line = await desk.people.find_user(user_id)
     if line is None:
         return await show_missing(request, desk=desk, who=who)
+    rule = await desk.second_factor_rules.rule()
     values = {
         "line": line,
         "sessions": await desk.logins.sessions(user_id, now=now),
         "tokens": await desk.logins.tokens(user_id),
         "codes_left": await desk.second_factors.recovery_codes_left(user_id),
+        "is_demanded": rule.role is not None and who.role.includes(rule.role),
         "browser_of": browser_of,
         "now": now,
     }
@@ -153,6 +155,8 @@ async def show_settings(
         "following": str(lines[ROWS - 1].change_id) if len(lines) > ROWS else None,
         "retention": (await desk.upkeep.retention()).retention,
         "forwards": (await desk.forward_limits.limit()).limit,
+        "demanded": (await desk.second_factor_rules.rule()).role,
+        "roles": list(Role),
         "level": await desk.alerts.level(),
         "levels": list(AlertLevel),
         "sell_list": await desk.sell_list.rule() or desk.sell_list_rule,
