@@ -32,11 +32,12 @@ class LabStatus(StrEnum):
 
 
 class Topic(StrEnum):
-    """What can be asked about the last candles of a symbol, and is answered at once."""
+    """What can be asked about candles of a symbol, and is answered at once."""
 
     INDICATORS = "indicators"
     SIGNALS = "signals"
     PATTERNS = "patterns"
+    SCOREBOARD = "scoreboard"  # what the entries that a model filtered would have come to
 
 
 class LabSizing(StrEnum):

@@ -21,6 +21,14 @@ class WhenUnknown(StrEnum):
     DENY = "deny"
 
 
+ERRORS_MIN = 2  # standard errors that a model's gain over the base rate must be above 0
+
+
+def is_better_than_chance(gain: float, *, gain_error: float | None) -> bool:
+    """Say whether a gain is more than chance would explain; one whose error nobody can tell is not."""
+    return gain_error is not None and gain > ERRORS_MIN * gain_error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFilter:
     """An entry passes when this model foretells its side, and is at least so sure."""

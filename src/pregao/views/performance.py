@@ -17,7 +17,7 @@ from uuid import UUID
 
 from pregao.domain.money import AMOUNT_STEP, ZERO
 from pregao.domain.risk_rules import RiskRecord, RiskRules
-from pregao.views.predictions import ModelBoard
+from pregao.views.predictions import FilteredEntry, ModelBoard
 
 Key = TypeVar("Key", date, str)
 
@@ -307,6 +307,10 @@ class Performances(Protocol):
 
     async def find_model_board(self, bot_id: UUID, *, since: datetime) -> ModelBoard | None:
         """Give what a bot's model says and what became of its entries; None when there is no such bot."""
+        ...
+
+    async def filtered_entries(self, bot_id: UUID, *, since: datetime) -> Sequence[FilteredEntry]:
+        """Give a bot's entries that only its model's filter stood before, oldest first."""
         ...
 
     async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:

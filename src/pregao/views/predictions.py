@@ -1,6 +1,7 @@
 """What models say of the symbols a bot trades, and what became of the entries they filtered."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,6 +15,18 @@ class FateLine:
     fate: str  # passed, unfiltered (the model said nothing fresh) or denied
     entries: int
     earned_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteredEntry:
+    """One entry that met a model: what became of it, whether the model had said anything, and what its positions earned."""
+
+    decided_at: datetime
+    symbol: str
+    side: str
+    has_passed: bool
+    is_known: bool
+    earned: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

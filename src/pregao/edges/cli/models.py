@@ -33,9 +33,10 @@ from pregao.edges.cli.shown import show_fields, show_rows
 if TYPE_CHECKING:
     from pregao.edges.model_files.foretell import Said
     from pregao.edges.model_files.store import ModelFolder
-    from pregao.edges.postgres.predictions import FilteredEntry, FilteringBot
+    from pregao.edges.postgres.predictions import FilteringBot
     from pregao.research.models.manifest import Manifest
     from pregao.research.models.scores import Score, Traded
+    from pregao.views.predictions import FilteredEntry
 
 app = typer.Typer(help="Models that say how likely a move is.", no_args_is_help=True)
 

@@ -72,6 +72,9 @@ class Answering:
 
     async def _look(self, topic: Topic, question: Mapping[str, Any], symbol: str) -> dict[str, Any]:
         timeframe = str(question["timeframe"])
+        if topic is Topic.SCOREBOARD:
+            board: dict[str, Any] = await self._counting(topics.scoreboard, self._candle_folder, question)
+            return board
         read = await self._candles(symbol, timeframe, venue=question.get("venue"))
         if topic is Topic.SIGNALS:
             return await self._signal(Question(symbol=symbol, timeframe=timeframe, read=read))

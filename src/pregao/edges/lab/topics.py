@@ -5,7 +5,7 @@ All of it computes, and reads its candles itself: it runs in processes of its ow
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from pregao.research.analysis import compiled, voters
 from pregao.research.candles import COLUMNS, Candles, Columns, Prices, make_candles
 from pregao.research.indicators import batch
 from pregao.research.indicators.cached import LAB_CACHE
+from pregao.research.models.scoreboard import Entry, Fate, board
 from pregao.research.timeframe import read_timeframe
 
 CANDLES_READ: Final = 2_000  # the last ones: every indicator has settled by then
@@ -74,6 +75,25 @@ def told_of(topic: Topic, read: Callable[[], Candles], limit: int) -> dict[str, 
     """Answer about one symbol what the voters have no part in."""
     candles = read()
     return finite({"candles": candles.described, **ANSWERS[topic](candles, limit)})  # type: ignore[no-any-return]
+
+
+def scoreboard(folder: Path, question: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Try each entry that met a model's filter as the same trade, and give what each kind came to, and all together.
+
+    :raises CandlesMissingError: when the lab has no candles of what the model is of.
+    """
+    name = candles_name(str(question["symbol"]), str(question["timeframe"]))
+    candles = CandleFolder(folder).get(name)
+    lines = board(
+        [Entry(**{**one, "fate": Fate(one["fate"])}) for one in question["entries"]],
+        candles,
+        stop=float(question["stop"]),
+        target=float(question["target"]),
+        bars=int(question["bars"]),
+        fee_bps=float(question["fee_bps"]),
+    )
+    return finite({"candles": candles.described, "lines": [asdict(line) for line in lines]})  # type: ignore[no-any-return]
 
 
 def _indicators(candles: Candles, limit: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import asyncpg
 
 from pregao.domain.risk_rules import RiskRules
 from pregao.edges.postgres.books import LIVE, LOST_IN_PART
-from pregao.edges.postgres.predictions import find_board
+from pregao.edges.postgres.predictions import entries_filtered, find_board
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.views.performance import (
@@ -31,7 +31,7 @@ from pregao.views.performance import (
     SubscriptionPerformance,
     to_period,
 )
-from pregao.views.predictions import ModelBoard
+from pregao.views.predictions import FilteredEntry, ModelBoard
 
 TOP_SUBSCRIBERS = 10
 ONE_DAY = timedelta(days=1)
@@ -217,6 +217,10 @@ class PostgresPerformances:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await find_board(connection, bot_id, since=since)
+
+    async def filtered_entries(self, bot_id: UUID, *, since: datetime) -> Sequence[FilteredEntry]:
+        async with self._pool.acquire() as connection:
+            return await entries_filtered(connection, bot_id, since=since)
 
     async def performance(self, chosen: Chosen, *, first_day: date, last_day: date) -> Performance:
         async with (

@@ -10,7 +10,7 @@ import asyncpg
 from pregao.domain.bot import Bot
 from pregao.domain.prediction import Foretold
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.views.predictions import FateLine, ModelBoard
+from pregao.views.predictions import FateLine, FilteredEntry, ModelBoard
 
 # A process that was held up does not put an older candle's word in the place of a newer one's.
 KEEP = """
@@ -59,18 +59,6 @@ class FilteringBot:
     name: str
     default_stop_loss_pct: Decimal
     default_take_profit_pct: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilteredEntry:
-    """One entry that met a model: what became of it, whether the model had said anything, and what its positions earned."""
-
-    decided_at: datetime
-    symbol: str
-    side: str
-    has_passed: bool
-    is_known: bool
-    earned: Decimal
 
 
 async def find_foretold(
@@ -130,7 +118,7 @@ async def find_board(
 
 
 async def entries_filtered(
-    connection: asyncpg.Connection, bot_id: UUID, *, since: datetime
+    connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy, bot_id: UUID, *, since: datetime
 ) -> list[FilteredEntry]:
     """Give a bot's entries that only the filter stood before, oldest first, with what their positions came to."""
     return to_values(await connection.fetch(FILTERED, bot_id, since), FilteredEntry)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pregao.domain.prediction import is_better_than_chance
 from pregao.research.backtests import compiled
 from pregao.research.backtests.figures import figures_of
 from pregao.research.backtests.terms import Terms
@@ -28,7 +29,6 @@ from pregao.research.strategies.strategy import FLAT, LONG, SHORT, Plan
 LEAST_PROBABILITY: Final = 1e-6  # what was held for impossible and happened would cost infinitely much
 ANSWERS: Final = ("down", "neither", "up")  # by the places of CLASSES
 BINS: Final = 10
-ERRORS_MIN: Final = 2.0  # standard errors that the gain over the base rate must be above 0
 BLOCKS_MIN: Final = 10  # fewer independent stretches say nothing
 
 OnDone = Callable[[int], None]
@@ -70,7 +70,7 @@ class Score:
     @property
     def is_better(self) -> bool:
         """Whether it is better than the base rate by more than chance would explain."""
-        return self.gain_error is not None and self.gain > ERRORS_MIN * self.gain_error
+        return is_better_than_chance(self.gain, gain_error=self.gain_error)
 
     @property
     def verdict(self) -> str:

@@ -16,6 +16,7 @@ PAGES = (
     "/console/stops",
     "/console/performance",
     "/console/lab",
+    "/console/models",
     "/console/sell-all",
     "/console/bots",
     "/console/subscriptions",

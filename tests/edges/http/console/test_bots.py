@@ -4,7 +4,14 @@ import re
 from html.parser import HTMLParser
 
 from pregao.edges.http.api.bots import BotChanges
-from pregao.edges.http.api.rules import GuardAsked, HoursAsked, RiskAsked, SymbolAsked, TargetAsked
+from pregao.edges.http.api.rules import (
+    GuardAsked,
+    HoursAsked,
+    ModelFilterAsked,
+    RiskAsked,
+    SymbolAsked,
+    TargetAsked,
+)
 from pregao.signals.messages import MESSAGES, SECRET
 from tests.edges.http.api.own_desk import BOTS
 from tests.edges.http.console.signed_in import signed_in
@@ -12,7 +19,6 @@ from tests.edges.http.console.signed_in import signed_in
 NOT_IN_THE_FORM = {
     "status",  # has buttons of its own
     "market_type",  # there is one
-    "model_filter",  # `pregao bot change` and the API
 }
 WHOLE = {
     "name": "EMA cross",
@@ -42,7 +48,7 @@ class Names(HTMLParser):
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
         if tag == "form":
-            self.is_within = "data-changes" in given
+            self.is_within = "data-check" in given
         if tag == "div" and self.is_within:
             self.depth += 1 if self.row else 0
             if "data-row" in given:
@@ -71,8 +77,18 @@ class TestBot:
         bot = await desk.make_bot(**WHOLE)
         names = names_on((await admin.get(f"/console/bots/{bot['bot_id']}")).text)
 
+        self.has_all(names)
+
+    async def test_every_rule_has_its_field_before_the_bot_is_made(self, admin):
+        page = (await admin.get("/console/bots/new")).text
+
+        assert 'data-api="POST /api/v1/bots" data-check="POST /api/v1/bots/check"' in page
+        self.has_all(names_on(page))
+
+    def has_all(self, names):
         flat = set(BotChanges.model_fields) - NOT_IN_THE_FORM - {"guard", "risk"}
         assert flat <= names
+        assert {f"model_filter.{name}" for name in ModelFilterAsked.model_fields} <= names
         assert {f"guard.{name}" for name in GuardAsked.model_fields} <= names
         assert {f"risk.{name}" for name in RiskAsked.model_fields} <= names
         for rows, kind in (

@@ -2,9 +2,12 @@
 
 import re
 
+from pregao.edges.http.api.rules import GuardAsked, RiskAsked
+from pregao.edges.http.api.subscriptions import SubscriptionChanges
 from tests.edges.http.api.own_desk import ACCOUNTS, SUBSCRIPTIONS
 from tests.edges.http.api.test_receipts import approved, denied
 from tests.edges.http.console.signed_in import signed_in
+from tests.edges.http.console.test_bots import names_on
 
 LIST = "/console/subscriptions"
 
@@ -75,3 +78,40 @@ class TestSubscription:
         await desk.client.delete(path)
 
         assert f"PATCH {path}" not in await page_of(admin, f"{LIST}/{made['subscription_id']}")
+
+
+class TestChange:
+    async def test_every_value_that_can_be_its_own_has_its_field(self, admin, desk):
+        """One that is added to the API and not here fails: it could be set by programs only."""
+        bot, account = await desk.make_bot("EMA cross"), await desk.make_account("Ana")
+        made = await desk.made(SUBSCRIPTIONS, bot_id=bot["bot_id"], account_id=account["account_id"])
+
+        page = await page_of(admin, f"{LIST}/{made['subscription_id']}")
+        names = names_on(page[page.index('id="change"') : page.index('id="symbol"')])
+
+        flat = set(SubscriptionChanges.model_fields) - {
+            "status",
+            "symbols",
+        }  # these have dialogs of their own
+        assert flat <= names
+        assert {f"custom_guard.{name}" for name in GuardAsked.model_fields} <= names
+        assert {f"custom_risk.{name}" for name in RiskAsked.model_fields} <= names
+
+    async def test_shows_what_is_its_own(self, admin, desk):
+        bot, account = await desk.make_bot("EMA cross"), await desk.make_account("Ana")
+        made = await desk.made(
+            SUBSCRIPTIONS,
+            bot_id=bot["bot_id"],
+            account_id=account["account_id"],
+            custom_risk={"capital_usd": "1000", "daily_loss_pct_max": "5"},
+            custom_guard={"trailing": "hand_span"},
+        )
+
+        page = await page_of(admin, f"{LIST}/{made['subscription_id']}")
+
+        assert '<option value="hand_span" selected>' in page
+        assert (
+            'name="custom_risk.daily_loss_pct_max" inputmode="decimal" autocomplete="off" data-empty value="5"'
+            in page
+        )
+        assert "Risk, in shares of its capital 1 rules own" in read(page)

@@ -125,7 +125,7 @@ async def get_signals_of_several(
         symbol: _missing(symbol, timeframe, known=known) for symbol in named if symbol not in there
     }
     if there:
-        told |= (await _ask(desk, Topic.SIGNALS, _question(timeframe, venue, symbols=there)))["symbols"]
+        told |= (await ask_lab(desk, Topic.SIGNALS, _question(timeframe, venue, symbols=there)))["symbols"]
     return AnswersShown(timeframe=timeframe, symbols={symbol: told[symbol] for symbol in named})
 
 
@@ -238,11 +238,16 @@ async def _about(
     symbol = symbol.upper()
     if venue is None:
         require_candles(symbol, timeframe, known=await candle_names(desk))
-    told = await _ask(desk, topic, _question(timeframe, venue, symbol=symbol, limit=limit))
+    told = await ask_lab(desk, topic, _question(timeframe, venue, symbol=symbol, limit=limit))
     return AnswerShown(symbol=symbol, timeframe=timeframe, answer=told)
 
 
-async def _ask(desk: Desk, topic: Topic, question: dict[str, Any]) -> dict[str, Any]:
+async def ask_lab(desk: Desk, topic: Topic, question: dict[str, Any]) -> dict[str, Any]:
+    """
+    Ask the lab, and wait.
+
+    :raises ApiError: when it is silent, or cannot answer.
+    """
     told = await desk.lab_runs.answer(topic, question, seconds=desk.lab_answer_seconds_max)
     if told is None:
         raise ApiError(

@@ -74,6 +74,7 @@ PLACES = (
     Place("/console/accounts", "Accounts", "c", "Who trades"),
     Place("/console/screener", "Screener", "n", "Who trades", Role.OPERATOR),
     Place("/console/lab", "Lab", "r", "Who trades"),
+    Place("/console/models", "Models", "k", "Who trades", Role.OPERATOR),
     Place("/console/alerts", "Alerts", "l", "The desk"),
     Place("/console/operations", "Operations", "w", "The desk", Role.OPERATOR),
     Place("/console/people", "People", "u", "The desk", Role.ADMIN),

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pregao.accounts.principal import Principal
-from pregao.domain.bot import BotStatus
+from pregao.domain.bot import Bot, BotStatus
 from pregao.domain.candle import Timeframe
 from pregao.domain.user import Role
 from pregao.edges.http.api.bots import shown_bot
 from pregao.edges.http.api.listing import BOTS
+from pregao.edges.http.api.models import models_of
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.lists import asked_of, page_of
@@ -27,6 +28,7 @@ from pregao.views.sorting import BOT_FIELDS, Shape
 
 DAYS = 30  # that results are shown of
 TURNED_DOWN = 10
+TIMEFRAMES = [(str(one), str(one)) for one in Timeframe]
 
 routes = APIRouter(include_in_schema=False)
 
@@ -58,6 +60,17 @@ async def show_bots(request: Request, desk: DeskGiven, who: Seen) -> Response:
     return await show_page(request, "bots/bots.html", values, desk=desk, who=who)
 
 
+@routes.get("/console/bots/new")
+async def show_new_bot(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show all rules of a bot that is not made yet, as they are where nobody says anything."""
+    needs(Role.OPERATOR, who)
+    values = {
+        "bot": Bot(bot_id=UUID(int=0), name="", webhook_path="", secret_sha256=""),
+        **await _choices(desk),
+    }
+    return await show_page(request, "bots/new.html", values, desk=desk, who=who)
+
+
 @routes.get("/console/bots/{bot_id:uuid}")
 async def show_bot(bot_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show one bot: its rules to change, what TradingView needs, and which signals it did not trade and why."""
@@ -79,9 +92,14 @@ async def show_bot(bot_id: UUID, request: Request, desk: DeskGiven, who: Seen) -
         "turned_down": sorted([*refused, *declined], key=lambda one: one.received_at, reverse=True)[
             :TURNED_DOWN
         ],
-        "timeframes": [(str(one), str(one)) for one in Timeframe],
+        **await _choices(desk),
     }
     return await show_page(request, "bots/bot.html", values, desk=desk, who=who)
+
+
+async def _choices(desk: Desk) -> dict[str, object]:
+    models = [one.name for one in await models_of(desk) if one.code is None]
+    return {"timeframes": TIMEFRAMES, "models": models}
 
 
 async def _earned(desk: Desk, who: Principal) -> dict[UUID, Results]:

@@ -1,6 +1,7 @@
 """The lab: what was tried, how far it is, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,15 @@ from pregao.domain.strategy import DESCRIPTIONS
 from pregao.domain.user import Role
 from pregao.edges.http.api.lab import FILES, candle_names
 from pregao.edges.http.api.listing import LAB_RUNS
+from pregao.edges.http.api.model_filters import scoreboard_of
+from pregao.edges.http.api.models import ModelShown, models_of
+from pregao.edges.http.api.performance import DAYS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import asked_of, page_of
-from pregao.edges.http.console.showing import show_missing, show_page
+from pregao.edges.http.console.lists import arrange, asked_of, page_of
+from pregao.edges.http.console.showing import needs, show_missing, show_page
+from pregao.edges.http.errors import ApiError
+from pregao.lab.refusals import LabError
 from pregao.views.lab import LabLine
 from pregao.views.sorting import LAB_FIELDS, Shape
 
@@ -25,6 +31,15 @@ FILES_OF = {
     LabKind.RUN: ("report", "trades"),
     LabKind.COMPARE: ("trials",),
     LabKind.SWEEP: ("report", "sweep"),
+}
+
+MODELS_BY: dict[str, Callable[[ModelShown], Any]] = {
+    "name": lambda one: one.name,
+    "symbol": lambda one: one.symbol,
+    "gain": lambda one: one.gain,
+    "accuracy": lambda one: one.accuracy,
+    "return_pct": lambda one: one.return_pct,
+    "made_at": lambda one: one.made_at,
 }
 
 routes = APIRouter(include_in_schema=False)
@@ -48,6 +63,40 @@ async def show_lab(request: Request, desk: DeskGiven, who: Seen) -> Response:
         "can_act": who.role.includes(Role.TRADER),
     }
     return await show_page(request, "lab/runs.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/models")
+async def show_models(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show the lab's models, what each is worth, and whose entries it filters."""
+    needs(Role.OPERATOR, who)
+    asked = asked_of(request, sorts=MODELS_BY, usual_sort="name")
+    lines = arrange(await models_of(desk), asked, by=MODELS_BY)
+    values = {"asked": asked, "lines": lines, "number": _rounded}
+    return await show_page(request, "lab/models.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/models/scoreboard/{bot_id:uuid}")
+async def show_scoreboard(bot_id: UUID, request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show what a bot's model was worth, against no filter; the lab reckons it, where it can."""
+    needs(Role.OPERATOR, who)
+    line = await desk.configured.find_bot(bot_id)
+    found = await desk.performances.find_model_board(bot_id, since=desk.clock() - timedelta(days=DAYS))
+    if line is None or found is None:
+        return await show_missing(request, desk=desk, who=who)
+    scoreboard = mistake = None
+    try:
+        scoreboard = await scoreboard_of(bot_id, desk=desk)
+    except (ApiError, LabError) as refused:
+        mistake = refused
+    values = {
+        "bot": line.bot,
+        "days": DAYS,
+        "fates": found.fates,
+        "scoreboard": scoreboard,
+        "mistake": mistake,
+        "number": _rounded,
+    }
+    return await show_page(request, "lab/scoreboard.html", values, desk=desk, who=who)
 
 
 @routes.get("/console/lab/{run_id:uuid}")
@@ -78,6 +127,10 @@ def _number(value: object) -> Decimal | None:
     except ArithmeticError:
         return None
     return number.quantize(Decimal("0.01")) if number.is_finite() else None
+
+
+def _rounded(value: float | None, digits: int = 2) -> Decimal | None:
+    return None if value is None else Decimal(f"{value:.{digits}f}")
 
 
 def _curve(result: Mapping[str, Any], name: str, *, less: float = 0, sign: int = 1) -> list[dict[str, Any]]:

@@ -15,10 +15,11 @@ from pregao.domain.bot import SubscriptionStatus
 from pregao.domain.order import OrderStatus
 from pregao.domain.user import Role
 from pregao.edges.http.api.listing import SUBSCRIPTIONS
-from pregao.edges.http.api.rules import effective_by_symbol, effective_on
+from pregao.edges.http.api.rules import RiskShown, effective_by_symbol, effective_on
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.lists import ROWS, UUID_OR_NONE, asked_of, page_of
+from pregao.edges.http.console.pages.bots import TIMEFRAMES
 from pregao.edges.http.console.showing import CHOICES_MAX, names_for, show_missing, show_page
 from pregao.edges.http.desk import Desk
 from pregao.views.activity import OrderLine
@@ -90,13 +91,16 @@ async def show_subscription(subscription_id: UUID, request: Request, desk: DeskG
         desk.configured.used([subscription_id], day=desk.clock().date()),
         desk.configured.find_account(account_id, owner=who.owner),
     )
+    effective = effective_on(None, bot=line.bot, subscription=line.subscription)
     values = {
         "line": line,
         "account": account,
         "used": used[subscription_id],
-        "effective": effective_on(None, bot=line.bot, subscription=line.subscription),
+        "effective": effective,
         "by_symbol": effective_by_symbol(line.bot, line.subscription),
         "own_symbols": {row.symbol: row for row in line.subscription.symbols},
+        "timeframes": TIMEFRAMES,
+        "risk_rules": _rules_in(effective.risk),
         "latest": latest,
         "skipped": sorted([*denied, *rejected], key=lambda one: one.planned_at, reverse=True)[:ROWS],
         "exchanges": EXCHANGES,
@@ -104,6 +108,11 @@ async def show_subscription(subscription_id: UUID, request: Request, desk: DeskG
         and line.subscription.status is not SubscriptionStatus.CANCELED,
     }
     return await show_page(request, "subscriptions/subscription.html", values, desk=desk, who=who)
+
+
+def _rules_in(risk: RiskShown) -> int:
+    told = risk.model_dump(exclude={"capital_usd", "since"})
+    return sum(value is not None for value in told.values())
 
 
 async def _orders(
