@@ -100,6 +100,7 @@ async def show_operations(request: Request, desk: DeskGiven, who: Seen) -> Respo
         "backups": {"folder": desk.backups.folder, "lines": await desk.backups.backups()}
         if who.role.includes(Role.ADMIN)
         else None,
+        "standing": await desk.clear_books.standing() if who.role.includes(Role.ADMIN) else None,
         "trading": await desk.trading_states.now(owner=who.owner),
     }
     return await show_page(request, "operations/operations.html", values, desk=desk, who=who)
