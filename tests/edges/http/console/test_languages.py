@@ -30,9 +30,10 @@ def said_on_pages() -> set[str]:
     said |= {text for one in MESSAGES for text in (one.name, one.says)}
     for page in TEMPLATES:
         with page.open("rb") as file:
-            said |= {
-                text for _, _, text, _ in babel_extract(file, ["_", "said"], [], {}) if isinstance(text, str)
-            }
+            for _, _, told, _ in babel_extract(file, ["_", "said"], [], {}):
+                # One with values is told with their places beside it.
+                text = told[0] if isinstance(told, tuple) else told
+                said |= {text} if isinstance(text, str) else set()
         said |= set(re.findall(r'data-done="([^"]+)"', page.read_text(encoding="utf-8")))
     return said
 
