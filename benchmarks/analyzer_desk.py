@@ -32,6 +32,7 @@ ASKS_OF_TEN = 9
 VENUE_CANDLES = 1_000
 ANSWERS = len(TEN) * (ASKS_OF_TEN + 1) + ASKS_OF_TEN
 CEILING_STEP = 1.5
+WARM_SECONDS = 6.0
 ANSWER_SECONDS_MAX = 30.0
 START_SECONDS_MAX = 60.0
 SUSTAINED_P99_MS = 1_000.0
@@ -155,7 +156,9 @@ async def measure(*, rate, seconds, with_ceiling):
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
                 asking = Asking(session, url=f"http://127.0.0.1:{desk.web_port}", token=desk.admin_token)
                 await asking.until_answered()
-                await asking.at_rate(20, seconds=3)  # warm
+                await asking.at_rate(
+                    rate, seconds=WARM_SECONDS
+                )  # the second computing process comes with the load
                 await asking.ten()
                 ten = [await asking.ten() for _ in range(ASKS_OF_TEN)]
                 runs = [await asking.at_rate(rate, seconds=seconds)]
