@@ -42,6 +42,7 @@ PROMISED = {
     102,
     107,
     *range(112, 115),  # backtests of two engines, their figures, ranked comparisons
+    115,  # the figures at /metrics
     *range(116, 120),  # many symbols at once, the voters, a model beside them, breakers
     131,  # no candles are made up
     *range(120, 125),  # alerts, and what opens one
