@@ -19,7 +19,7 @@ from pregao.edges.postgres.rebuild import compare_with_journal
 from tests.builders import told
 from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.test_features_a_forwarding import ORDER_OF_STATUS, events, forwarding_bot, position
-from tests.journeys.whole_desk import TOKEN, WholeDesk, free_port
+from tests.journeys.whole_desk import START_SECONDS_MAX, TOKEN, WholeDesk, free_port
 
 ENDED_SECONDS_MAX = 60.0
 SETTLED_SECONDS_MAX = 60.0
@@ -96,7 +96,7 @@ async def desk(database, tmp_path):
     headers = {"Authorization": f"Bearer {TOKEN}"}
     base_url = f"http://127.0.0.1:{settings.server_port}"
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=20, verify=False) as client:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_SECONDS_MAX):
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get("/openapi.json")).status_code == 200:

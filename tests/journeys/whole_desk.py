@@ -20,7 +20,7 @@ from tests.builders import told
 
 TOKEN = "admin-token-for-tests"
 DEMO_SECRET = "demo-secret-for-tests"
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 90.0  # on a machine that does much else
 TICKS = Path(__file__).parents[3] / "shared" / "data" / "ticks"
 LTC_TAPE = TICKS / "binance_LTCUSDT_trades_20250621_part1.csv.gz"
 
