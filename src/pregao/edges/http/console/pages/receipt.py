@@ -18,7 +18,6 @@ from pregao.domain.clock import to_ms
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import ROWS
 from pregao.edges.http.console.pages.drawing import WIDTH, columns_of, share_of
 from pregao.edges.http.console.showing import show_missing, show_page
 from pregao.edges.http.desk import Desk
@@ -28,8 +27,9 @@ from pregao.orders.chances import Candidate, Chance
 from pregao.views.receipts import Receipt, ReceiptRow
 from pregao.views.timeline import Stage
 
-SPREAD_MIN, SPREAD_MAX = 2, 60  # bars; one is no spread, and more than these nobody tells apart
-STORY_ROWS = 50  # facts on one page
+SPREAD_MIN, SPREAD_MAX = 2, 30  # bars; one is no spread, and more than these nobody tells apart
+ROWS = 12  # accounts on one page: a row says much, and a thousand rows weigh a megabyte
+STORY_ROWS = 12  # facts on one page
 NAMED = 12  # accounts of one group in a preview; the API names all
 
 routes = APIRouter(include_in_schema=False)
