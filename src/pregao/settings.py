@@ -119,6 +119,13 @@ class Settings(MasterKeySettings):
     paper_tape_speed: float = setting(
         1.0, "PREGAO_PAPER_TAPE_SPEED", "How many times faster than recorded the tape runs.", gt=0
     )
+    paper_tape_align_seconds: int = setting(
+        1,
+        "PREGAO_PAPER_TAPE_ALIGN_SECONDS",
+        "Begin the tape so that candles of so many seconds are whole candles of it; 0 begins at once.",
+        ge=0,
+        le=3_600,
+    )
     paper_seed: int = setting(7, "PREGAO_PAPER_SEED", "Seed of the simulated market when there is no tape.")
     venue_timeout_seconds: float = setting(
         10.0,

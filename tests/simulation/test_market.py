@@ -1,5 +1,7 @@
 """Where prices come from, what they leave behind, and the limits and faults around them."""
 
+import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,11 +15,16 @@ from pregao.simulation.market import RecordedTape, SimulatedMarket, Tick, quote_
 from pregao.simulation.refusals import ExchangeError
 
 START_MS = 1_790_000_000_000
+TAPE_MS = 1_750_507_467_356
 TAPE = """ts_ms,trade_id,price,qty,side
 1000,1,83.29,0.107,buy
 1500,2,0.0,0.0,sell
 2000,3,83.27,1.5,sell
 """
+
+
+def tick():
+    return Tick(symbol="LTCUSDT", price=Decimal("83.29"), quantity=Decimal(1), taker=Side.BUY, at_ms=0)
 
 
 def walked(seed, *, calls):
@@ -52,15 +59,38 @@ class TestRecordedTape:
         ]
 
     @pytest.mark.parametrize(
-        ("speed", "after_ms", "played"), [(1.0, 999, 1), (1.0, 1_000, 2), (10.0, 100, 2)]
+        ("speed", "asked_ms", "played"), [(1.0, 999, [0]), (1.0, 1_040, [0, 1_000]), (10.0, 190, [0, 100])]
     )
-    def test_plays_at_its_speed_with_the_time_of_now(self, speed, after_ms, played):
+    def test_plays_at_its_speed_with_the_time_of_each_trade(self, speed, asked_ms, played):
         tape = RecordedTape(list(read_tape(TAPE.splitlines(), symbol="LTCUSDT")), speed=speed)
         tape.opening(START_MS)
 
-        ticks = tape.advance(START_MS + after_ms)
+        ticks = tape.advance(START_MS + asked_ms)
 
-        assert [tick.at_ms for tick in ticks] == [START_MS + after_ms] * played
+        assert [tick.at_ms - START_MS for tick in ticks] == played
+
+    @pytest.mark.parametrize(
+        ("speed", "align_ms"), [(60.0, 1_000), (7.0, 1_000), (600.0, 5_000), (1.0, 60_000)]
+    )
+    def test_aligned_its_candles_are_whole_candles_of_the_clock(self, speed, align_ms):
+        """However seldom it is asked, and whenever it is opened."""
+        chance = random.Random(17)
+        ticks = [replace(tick(), at_ms=TAPE_MS + chance.randrange(40 * 60_000 * 60)) for _ in range(2_000)]
+        ticks.sort(key=lambda one: one.at_ms)
+        tape = RecordedTape(ticks, speed=speed, align_ms=align_ms)
+        opened_ms = START_MS + 377
+        tape.opening(opened_ms)
+
+        played, at_ms = [], opened_ms
+        while len(played) < len(ticks):
+            at_ms += chance.randrange(1, 900_000)
+            played += tape.advance(at_ms)
+            assert played[-1].at_ms <= at_ms
+
+        candles = [one.at_ms // int(align_ms * speed) for one in ticks]
+        seconds = [one.at_ms // align_ms for one in played]
+        assert opened_ms <= played[0].at_ms
+        assert [one - seconds[0] for one in seconds] == [one - candles[0] for one in candles]
 
     def test_ends_with_the_last_price_unless_it_loops(self):
         ticks = list(read_tape(TAPE.splitlines(), symbol="LTCUSDT"))

@@ -17,6 +17,7 @@ async def serve_paper(settings: Settings) -> None:
         PaperSettings(
             tape=settings.paper_tape,
             speed=settings.paper_tape_speed,
+            align_seconds=settings.paper_tape_align_seconds,
             simulate_seed=settings.paper_seed,
             state_dir=settings.state_dir / "paper",
             log=log.info,

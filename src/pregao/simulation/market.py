@@ -6,8 +6,9 @@ Each gives ticks in order of time, and is asked with a time; none reads a clock 
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import ceil, floor
 from typing import Final, Protocol
 
 from pregao.domain.money import ZERO, floor_to_step, is_on_step
@@ -108,41 +109,52 @@ class RecordedTape:
     """
     One or more symbols' recorded trades, played at ``speed`` times their pace from the moment it opens.
 
+    Each has the time at which it is played, whenever it is asked for. With ``align_ms`` the tape begins so much later that its
+    candles of ``align_ms`` times the speed are whole candles of ``align_ms`` here: a minute at speed 60 is a second of the clock.
     When it ends the last price stays, unless it loops.
     """
 
     label = "TAPE"
     has_spread = False
 
-    def __init__(self, ticks: Sequence[Tick], *, speed: float = 1.0, loops: bool = False) -> None:
+    def __init__(
+        self, ticks: Sequence[Tick], *, speed: float = 1.0, loops: bool = False, align_ms: int = 1
+    ) -> None:
         """Play these ticks, which are in order of time."""
+        assert align_ms >= 1
         self._ticks = ticks
         self._speed = speed
         self._loops = loops
+        self._align_ms = align_ms
         self._next = 0
-        self._opened_ms = 0
+        self._begin(0)
 
     def opening(self, at_ms: int) -> Sequence[Tick]:
         """Give the first tick of every symbol, at the time the tape starts."""
-        self._opened_ms, self._next = at_ms, 0
+        self._begin(at_ms)
         first: dict[str, Tick] = {}
         for tick in self._ticks:
             first.setdefault(tick.symbol, tick)
-        return [_moved(tick, at_ms) for tick in first.values()]
+        return [replace(tick, at_ms=at_ms) for tick in first.values()]
 
     def advance(self, at_ms: int) -> Sequence[Tick]:
-        """Give what has been played since the last call, with the time of now."""
-        if not self._ticks:
-            return ()
-        begin = self._ticks[0].at_ms
-        reached = begin + (at_ms - self._opened_ms) * self._speed
+        """Give what has been played since the last call."""
         start = self._next
-        while self._next < len(self._ticks) and self._ticks[self._next].at_ms <= reached:
+        while self._next < len(self._ticks) and self._played_ms(self._ticks[self._next]) <= at_ms:
             self._next += 1
-        played = [_moved(tick, at_ms) for tick in self._ticks[start : self._next]]
-        if self._next == len(self._ticks) and self._loops:
-            self._opened_ms, self._next = at_ms, 0
+        played = [replace(tick, at_ms=self._played_ms(tick)) for tick in self._ticks[start : self._next]]
+        if played and self._next == len(self._ticks) and self._loops:
+            self._begin(at_ms)
         return played
+
+    def _begin(self, at_ms: int) -> None:
+        """Say by how much the tape's time, divided by its speed, is behind the clock."""
+        self._next = 0
+        first = self._ticks[0].at_ms / self._speed if self._ticks else 0.0
+        self._behind_ms = ceil((at_ms - first) / self._align_ms) * self._align_ms
+
+    def _played_ms(self, tick: Tick) -> int:
+        return floor(self._behind_ms + tick.at_ms / self._speed)
 
 
 def read_tape(lines: Iterable[str], *, symbol: str) -> Iterator[Tick]:
@@ -240,7 +252,3 @@ class _Walk:
             taker=Side.BUY if self._chance.random() < 0.5 else Side.SELL,
             at_ms=at_ms,
         )
-
-
-def _moved(tick: Tick, at_ms: int) -> Tick:
-    return Tick(symbol=tick.symbol, price=tick.price, quantity=tick.quantity, taker=tick.taker, at_ms=at_ms)

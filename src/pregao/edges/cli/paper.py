@@ -22,6 +22,12 @@ def serve(
     tape: Annotated[str | None, typer.Option(help="Recorded trades to replay: FILE, or SYMBOL=FILE.")] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than recorded.")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the tape again when it ends.")] = False,
+    align: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Begin so that candles of so many seconds here are whole candles of the tape."
+        ),
+    ] = 1,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="A simulated market; this is the default.")
     ] = False,
@@ -61,6 +67,7 @@ def serve(
         tape=tape,
         speed=speed,
         loop=loop,
+        align_seconds=align,
         simulate_seed=seed,
         still=still,
         faults=tuple(faults or ()),

@@ -47,6 +47,7 @@ class PaperSettings:
     tape: str | Path | None = None  # a file of data like binance_LTCUSDT_trades_...csv.gz, or SYMBOL=path
     speed: float = 1.0  # of the tape
     loop: bool = False  # play the tape again when it ends; else the last price stays
+    align_seconds: int = 0  # begin the tape so that candles of this length are whole ones of it; 0: at once
     simulate_seed: int = 7  # of the simulated market, its past and the faults' dice
     still: bool = False  # prices stand until POST /paper/prices sets them
     faults: tuple[str, ...] = ()  # e.g. "lose:probability=0.05,endpoint=POST /fapi/v1/order"
@@ -173,7 +174,12 @@ async def serve(settings: PaperSettings, *, bound_socket: socket.socket | None =
 def _market(settings: PaperSettings) -> Market:
     listings = read_listings(settings.listings).values()
     if settings.tape is not None:
-        return RecordedTape(load_tape(settings.tape), speed=settings.speed, loops=settings.loop)
+        return RecordedTape(
+            load_tape(settings.tape),
+            speed=settings.speed,
+            loops=settings.loop,
+            align_ms=max(settings.align_seconds * 1_000, 1),
+        )
     if settings.still:
         return StillMarket(listings)
     return SimulatedMarket(listings, seed=settings.simulate_seed)
