@@ -28,11 +28,12 @@ def read(result):
 def test_a_model_from_its_training_to_its_end(typed):
     trained = read(
         typed(
-            "train", "btc_5m", "--data", PERP, "--until", "2023-02-04", "--rounds", "2", "--folds", "2",
+            "train", "btc_5m", "--data", PERP, "--symbol", "BINANCE:BTCUSDT.P", "--until", "2023-02-04", "--rounds", "2", "--folds", "2",
             "--barrier", "3", "--seed", "7", "--json",
         )
     )  # fmt: skip
     assert trained["recipe"]["seed"] == 7
+    assert trained["symbol"] == "BTCUSDT"  # as the venue spells it, and as bots' signals name it
     assert "base rate" in trained["score"]["verdict"]
 
     [listed] = read(typed("list", "--json"))
@@ -42,10 +43,10 @@ def test_a_model_from_its_training_to_its_end(typed):
     assert trained["score"]["verdict"] in shown
     assert "3 ATR up or down within 24 candles" in shown
 
-    judged = read(typed("evaluate", "btc_5m", "--data", PERP, "--json"))
+    judged = read(typed("evaluate", "btc_5m", "--data", PERP, "--symbol", "BTC/USDT:USDT", "--json"))
     assert judged["score"]["rows"] > 1_000
 
-    said = read(typed("predict", "btc_5m", "--data", PERP, "--json"))
+    said = read(typed("predict", "btc_5m", "--data", PERP, "--symbol", "btcusdt", "--json"))
     assert said["model"] == trained["model"]
     assert said["signal"] in {"buy", "sell", "neutral"}
 
@@ -59,9 +60,11 @@ def test_a_model_from_its_training_to_its_end(typed):
         (("show", "none"), "MODEL_MISSING"),
         (("remove", "none"), "MODEL_MISSING"),
         (("train", "Upper Case", "--data", PERP), "MODEL_NAME_UNUSABLE"),
+        (("train", "a", "--data", PERP), "MODEL_SYMBOL_UNUSABLE"),
+        (("train", "a", "--data", PERP, "--symbol", "BTC"), "MODEL_SYMBOL_UNUSABLE"),
         (("train", "a", "--data", PERP, "--horizon", "0"), "LABELS_OUT_OF_RANGE"),
         (("train", "a", "--data", PERP, "--calibration", "none"), "RECIPE_OUT_OF_RANGE"),
-        (("train", "a", "--data", PERP, "--since", "2023-02-07"), "LESSONS_TOO_FEW"),
+        (("train", "a", "--data", PERP, "--since", "2023-02-07", "--symbol", "BTCUSDT"), "LESSONS_TOO_FEW"),
         (("train", "a", "--data", "none_1h"), "CANDLES_MISSING"),
     ],
 )

@@ -5,7 +5,7 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pregao.edges.model_files.foretell import Said
     from pregao.edges.model_files.store import ModelFolder
     from pregao.edges.postgres.predictions import FilteringBot
+    from pregao.research.candles import Candles
     from pregao.research.models.manifest import Manifest
     from pregao.research.models.scores import Score, Traded
     from pregao.views.predictions import FilteredEntry
@@ -114,7 +115,7 @@ def train(
             question=Question(horizon=horizon, barrier=barrier), seed=seed, rounds=rounds, method=calibration
         )
         terms = Terms(fee_bps=fee_bps, slippage_bps=slippage_bps)
-        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        candles = _own_candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         with _bar(folds + 1, shown=not as_json) as advance:
             trained = train_model(
                 candles, recipe, folds=folds, confidence_min=confidence, terms=terms, on_done=advance
@@ -143,7 +144,7 @@ def evaluate(
         from pregao.research.models.trained import evaluate as evaluate_model
 
         terms = Terms(fee_bps=fee_bps, slippage_bps=slippage_bps)
-        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        candles = _own_candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         read = _folder().get(name)
         score, traded = evaluate_model(candles, read, confidence_min=confidence, terms=terms)
     if as_json:
@@ -215,7 +216,7 @@ def predict(
 ) -> None:
     """Say what a model makes of the last of some candles."""
     with _told_apart():
-        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
+        candles = _own_candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         said = _folder().get(name).predict(candles)
     told = {**asdict(said), "signal": said.signal.value, "confidence_pct": said.confidence_pct}
     if as_json:
@@ -298,7 +299,7 @@ def scoreboard(
     with _told_apart():
         from pregao.research.models.scoreboard import Entry, Fate, board
 
-        candles = _candles(data, symbol=symbol, timeframe=timeframe, since=None, until=None)
+        candles = _own_candles(data, symbol=symbol, timeframe=timeframe, since=None, until=None)
         since = datetime.now(UTC) - timedelta(days=days)
         found = asyncio.run(_filtered(bot, since=since))
         if found is None:
@@ -361,6 +362,24 @@ def _say(said: "Said", *, as_json: bool) -> None:
         typer.echo(
             f"{foretold.bar_at:%Y-%m-%d %H:%M} {foretold.symbol} {foretold.timeframe} {foretold.model_id} "
             f"{foretold.direction} {foretold.confidence}"
+        )
+
+
+def _own_candles(
+    name: str, *, symbol: str | None, timeframe: str | None, since: str | None, until: str | None
+) -> "Candles":
+    """Give candles under the venue's spelling of their symbol: by it a model is found, and its candles are asked for."""
+    from pregao.signals.symbols import to_symbol
+    from pregao.signals.unreadable import Unreadable
+
+    candles = _candles(name, symbol=symbol, timeframe=timeframe, since=since, until=until)
+    told = symbol or candles.symbol
+    try:
+        return replace(candles, symbol=to_symbol(told, field="symbol"))
+    except Unreadable:
+        _fail(
+            f"MODEL_SYMBOL_UNUSABLE: symbol={told}. A model is found by the venue's own symbol, and this names none for certain; "
+            "say which with --symbol, such as --symbol BTCUSDT."
         )
 
 
