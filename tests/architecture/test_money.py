@@ -43,6 +43,7 @@ PAGES_WITHOUT_MONEY = {
     "domain/strategy.py": "what strategies are set to: figures about candles, not one of them money",
     "domain/deployment.py": "the same, as it was set",
     "edges/http/api/strategies.py": "the same, as it is told",
+    "edges/http/api/comparison.py": "what the lab computed of trades that are in the books already, for people; nothing is booked by it",
     "domain/figures.py": "bounds of its histograms",
     "views/figures.py": "its samples, and seconds",
     "views/dashboards.py": "the same bounds, written for people",

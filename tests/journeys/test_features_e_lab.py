@@ -8,11 +8,14 @@ import signal
 import sys
 
 import httpx
+import numpy as np
 import pytest
 
+from pregao.edges.candle_files.rates import FundingFolder
 from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.paper.serve import PaperSettings
 from pregao.research.analysis.voters import analyze
+from pregao.research.backtests.funding import funding_by_candle, one_rate
 from pregao.research.backtests.terms import Terms
 from pregao.research.backtests.trial import try_out
 from pregao.research.indicators import batch
@@ -29,6 +32,8 @@ ONE = {
     "timeframe": "1h",
     "contenders": [{"strategy": "ema_cross", "values": {"fast": 5}}],
 }
+DUE_AT_MS = CANDLES.opened_at_ms[::8]
+RATES = np.tile([0.0001, 0.0003, -0.0002], len(DUE_AT_MS) // 3 + 1)[: len(DUE_AT_MS)]
 SWEEP = {
     **ONE, "kind": "sweep", "contenders": [{"strategy": "rsi_reversal"}], "folds": 2,
     "ranges": {"period": list(range(5, 35)), "stop_pct": [1, 2, 3]},
@@ -42,6 +47,7 @@ async def desk(database_server, database_template, tmp_path_factory):
     state_dir = tmp_path_factory.mktemp("state")
     (state_dir / "candles").mkdir()
     write_parquet(CANDLES, state_dir / "candles" / "TESTUSDT_1h.parquet")
+    FundingFolder(state_dir / "candles").keep("TESTUSDT", due_at_ms=DUE_AT_MS, rates=RATES)
     paper = PaperSettings(port=0, state_dir=state_dir / "paper", still=True)
     async with (
         fresh_database(database_server, database_template) as database,
@@ -132,6 +138,35 @@ class TestLab:
         assert trades.content.startswith(b"PAR1")
         assert (none.status_code, none.json()["error"]["code"]) == (404, "LAB_FILE_UNKNOWN")
 
+    async def test_funding_is_paid_as_it_was_recorded_or_at_one_rate(self, desk):
+        recorded = await asked(desk, {**ONE, "has_funding": True})
+        source = await desk.ask(
+            "POST", "/api/backtest/testusdt/start",
+            json={"timeframe": "1h", "values": {"fast": 5}, "terms": {"funding_bps": 2}},
+        )  # fmt: skip
+        swept = await asked(desk, {**SWEEP, "folds": 0, "ranges": {"period": [14]}, "has_funding": True})
+        both = await desk.client.post(RUNS, json={**ONE, "has_funding": True, "terms": {"funding_bps": 2}})
+        missing = await desk.client.post(RUNS, json={**ONE, "symbol": "ELSEUSDT", "has_funding": True})
+
+        told = {
+            "recorded": funding_by_candle(CANDLES, due_at_ms=DUE_AT_MS, rates=RATES),
+            "one": one_rate(CANDLES, rate=0.0002, every_ms=8 * 3_600_000),
+        }
+        paid = {
+            name: try_out(CANDLES, get_strategy("ema_cross"), {"fast": 5}, Terms(fee_bps=5.0), funding=rates)[
+                0
+            ].figures.funding
+            for name, rates in told.items()
+        }
+        assert len({0.0, *paid.values()}) == 3
+        result = await result_of(desk, recorded)
+        assert result["best"]["figures"]["funding"] == paid["recorded"]
+        one = await ended(desk, source["task_id"])
+        assert float(one["figures"]["funding"]) == pytest.approx(paid["one"], rel=1e-5)
+        assert (await result_of(desk, swept))["best"]["figures"]["funding"] != 0
+        assert (both.status_code, both.json()["error"]["code"]) == (422, "LAB_FUNDING")
+        assert missing.json()["error"]["code"] == "CANDLES_MISSING"
+
     async def test_f114_a_comparison_is_ranked(self, desk):
         known = [one["name"] for one in (await desk.ask("GET", "/api/v1/lab/strategies"))["strategies"]][:4]
         contenders = [{"strategy": name} for name in known]
@@ -213,6 +248,7 @@ class TestLab:
 
         assert f'href="/console/lab/{run_id}"' in listed.text
         assert "called off" in listed.text
+        assert "Pay recorded funding rates (TESTUSDT)" in listed.text
         assert len(re.findall(r"data-chart=", run.text)) == 2
         assert "Months, %" in run.text
         assert "Best Sharpe ratio by stop_pct and period" in sweep.text

@@ -12,6 +12,8 @@ FOLDS_MAX = 20
 WAITING_MAX = 20  # of the desk
 OWN_WAITING_MAX = 5  # of one person
 QUESTION_SYMBOLS_MAX = 20
+FUNDING_FOLDER = "funding"  # beside the candles: one file of rates for each symbol
+FUNDING_HOURS = 8  # between two times that one rate for all falls due
 
 
 class LabKind(StrEnum):
@@ -32,12 +34,13 @@ class LabStatus(StrEnum):
 
 
 class Topic(StrEnum):
-    """What can be asked about candles of a symbol, and is answered at once."""
+    """What can be asked and is answered at once: about candles of a symbol, or about what was traded on them."""
 
     INDICATORS = "indicators"
     SIGNALS = "signals"
     PATTERNS = "patterns"
     SCOREBOARD = "scoreboard"  # what the entries that a model filtered would have come to
+    DEPLOYMENT = "deployment"  # what its signals came to, beside its backtest
 
 
 class LabSizing(StrEnum):
@@ -58,6 +61,9 @@ class LabTerms:
     leverage: Decimal = Decimal(1)
     fee_bps: Decimal = Decimal(5)  # a taker's on most futures venues: without fees everything flatters
     slippage_bps: Decimal = Decimal(0)
+    funding_bps: Decimal = Decimal(
+        0
+    )  # what longs pay shorts of the position, every eight hours; below 0 shorts pay
     quantity_step: Decimal = Decimal(0)
 
 
@@ -77,6 +83,7 @@ class LabRequest:
     ranges: dict[str, tuple[Decimal, ...]] = field(default_factory=dict)  # of a sweep
     folds: int = 0  # of a sweep: so often it is chosen on a stretch and traded on the next
     terms: LabTerms = LabTerms()
+    has_funding: bool = False  # the rates that were recorded are paid, in place of one for ever
     since: datetime | None = None
     until: datetime | None = None
 

@@ -35,6 +35,7 @@ async def ask_run(
     symbol: str,
     timeframe: str,
     known_candles: Collection[str],
+    known_funding: Collection[str],
     user_id: UUID | None,
     asked_by: str,
     book: LabBook,
@@ -49,6 +50,8 @@ async def ask_run(
     """
     check_request(kind, request)
     require_candles(symbol, timeframe, known=known_candles)
+    if request.has_funding:
+        require_funding(symbol, known=known_funding)
     waiting, own = await book.waiting(user_id=user_id)
     for count, maximum, whose in ((waiting, WAITING_MAX, "desk"), (own, OWN_WAITING_MAX, "you")):
         if count >= maximum:
@@ -113,6 +116,22 @@ def require_candles(symbol: str, timeframe: str, *, known: Collection[str]) -> N
         )
 
 
+def require_funding(symbol: str, *, known: Collection[str]) -> None:
+    """
+    See that funding rates were recorded: they are not made up either.
+
+    :raises UnknownError: when none were.
+    """
+    if symbol not in known:
+        shown = ", ".join(sorted(known)) or "none"
+        raise UnknownError(
+            "FUNDING_MISSING",
+            f"symbol={symbol} known={shown}. Bring the rates in with `pregao data funding`, or give one for all in terms.funding_bps.",
+            symbol=symbol,
+            known=sorted(known),
+        )
+
+
 def check_request(kind: LabKind, request: LabRequest) -> None:
     """
     See that a request can be computed, and is not too much.
@@ -132,6 +151,11 @@ def check_request(kind: LabKind, request: LabRequest) -> None:
         raise SettingUnusableError("LAB_FOLDS", f"folds={request.folds} minimum=0 maximum={FOLDS_MAX}.")
     if kind is LabKind.SWEEP:
         _check_ranges(request)
+    if request.has_funding and request.terms.funding_bps:
+        raise SettingUnusableError(
+            "LAB_FUNDING",
+            f"funding_bps={request.terms.funding_bps} has_funding=true. Name one rate for all, or have the recorded ones paid.",
+        )
     if request.since is not None and request.until is not None and request.since >= request.until:
         raise SettingUnusableError("LAB_SPAN", "since is not before until. Name an earlier one.")
 

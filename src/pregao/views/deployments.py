@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from pregao.domain.deployment import Deployment
+from pregao.domain.traded import DeploymentTraded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,4 +37,14 @@ class Deployments(Protocol):
 
     async def find_deployment(self, deployment_id: UUID) -> DeploymentLine | None:
         """Give one, a removed one too."""
+        ...
+
+    async def traded(
+        self, deployment_id: UUID, *, owner: UUID | None, since: datetime | None, limit: int
+    ) -> DeploymentTraded | None:
+        """
+        Give what its signals came to on the owner's accounts (None: everybody's), for the newest ``limit`` of them.
+
+        None before it has judged its first candle.
+        """
         ...

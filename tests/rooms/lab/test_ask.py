@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.facts import LabRunAsked, LabRunEnded
-from pregao.domain.lab import Contender, LabKind, LabRequest, LabRun, LabStatus
+from pregao.domain.lab import Contender, LabKind, LabRequest, LabRun, LabStatus, LabTerms
 from pregao.lab.ask import ask_run, cancel_run
 from pregao.lab.refusals import ConflictError, LabError, SettingUnusableError, UnknownError
 from tests.builders import NOON
@@ -33,9 +33,11 @@ class Book:
         return self.run
 
 
-async def asked(request=ONE, *, kind=LabKind.RUN, symbol="BTCUSDT", known=("BTCUSDT_1h",), book=None):
+async def asked(
+    request=ONE, *, kind=LabKind.RUN, symbol="BTCUSDT", known=("BTCUSDT_1h",), funding=(), book=None
+):
     return await ask_run(
-        RUN_ID, kind, request, symbol=symbol, timeframe="1h", known_candles=known, user_id=ANA, asked_by="ana",
+        RUN_ID, kind, request, symbol=symbol, timeframe="1h", known_candles=known, known_funding=funding, user_id=ANA, asked_by="ana",
         book=book or Book(), now=NOON,
     )  # fmt: skip
 
@@ -55,9 +57,17 @@ class TestAskRun:
 
         assert "pregao data import" in told.value.message
 
+    async def test_pays_no_funding_that_nobody_recorded(self):
+        with pytest.raises(UnknownError, match="FUNDING_MISSING: symbol=BTCUSDT known=ETHUSDT"):
+            await asked(replace(ONE, has_funding=True), funding=("ETHUSDT",))
+        [fact] = await asked(replace(ONE, has_funding=True), funding=("BTCUSDT",))
+
+        assert fact.request.has_funding
+
     @pytest.mark.parametrize(
         ("kind", "request_", "code"),
         [
+            (LabKind.RUN, replace(ONE, has_funding=True, terms=LabTerms(funding_bps=Decimal(1))), "LAB_FUNDING"),
             (LabKind.RUN, LabRequest(contenders=()), "LAB_CONTENDERS"),
             (LabKind.RUN, LabRequest(contenders=(CROSS, CROSS)), "LAB_CONTENDERS"),
             (LabKind.COMPARE, LabRequest(contenders=(CROSS,) * 21), "LAB_CONTENDERS"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pregao.research.backtests.terms import Terms
     from pregao.research.backtests.trial import Trial
     from pregao.research.candles import Candles, Prices
+    from pregao.research.strategies.strategy import Plan
 
 app = typer.Typer(help="What a strategy would have done.", no_args_is_help=True)
 
@@ -146,6 +147,13 @@ def run(
     slippage_bps: SlippageBps = 0.0,
     quantity_step: QuantityStep = 0.0,
     funding: Funding = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="A name of `pregao model list`: where it is sure it has the word before technical_analysis.",
+        ),
+    ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Compute candle by candle, without the compiler; slow.")
     ] = False,
@@ -178,7 +186,12 @@ def run(
         candles = _candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
         filled = chosen.filled(_values(values or []))
         replay = by_candle.replay if plain else compiled.replay
-        outcome = replay(candles, chosen.plan_of(candles, filled), terms, funding=_funding(candles, funding))
+        plan = (
+            chosen.plan_of(candles, filled)
+            if model is None
+            else _with_model(model, strategy, candles, filled)
+        )
+        outcome = replay(candles, plan, terms, funding=_funding(candles, funding))
         figures = figures_of_outcome(outcome)
         if trades is not None:
             write_rows(trade_rows(outcome), trades)
@@ -445,6 +458,24 @@ def _funding(candles: "Candles", path: Path | None) -> "Prices | None":
         return None
     due_at_ms, rates = read_funding(path)
     return funding_by_candle(candles, due_at_ms=due_at_ms, rates=rates)
+
+
+def _with_model(name: str, strategy: str, candles: "Candles", filled: dict[str, float]) -> "Plan":
+    from pregao.edges.model_files.store import ModelFolder, ModelMissingError
+    from pregao.research.analyzer.plan import plan_with_model
+    from pregao.research.models.predictor import ModelUnusableError, PredictionImpossibleError
+    from pregao.settings import MODELS_FOLDER
+
+    if strategy != "technical_analysis":
+        _fail(
+            f"MODEL_UNUSABLE_HERE: strategy={strategy}. A model speaks beside technical_analysis only.",
+            code=2,
+        )
+    try:
+        read = ModelFolder(_settings().state_dir / MODELS_FOLDER).get(name)
+        return plan_with_model(candles, filled, read)
+    except (ModelMissingError, ModelUnusableError, PredictionImpossibleError) as wrong:
+        _fail(str(wrong))
 
 
 def _values(written: list[str]) -> dict[str, float]:

@@ -224,6 +224,30 @@ def check(
 
 
 @app.command()
+def funding(
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV (plain or .gz) or Parquet of times and rates."),
+    ],
+    *,
+    symbol: Annotated[str, typer.Option(help="What they are of, as the candles have it.")],
+    as_json: Json = False,
+) -> None:
+    """Bring in recorded funding rates, for backtests that the desk is asked for."""
+    with _told_apart():
+        from pregao.edges.candle_files.rates import FundingFolder
+        from pregao.edges.candle_files.shapes import read_funding
+
+        due_at_ms, rates = read_funding(file)
+        name = symbol.upper()
+        kept = FundingFolder(_settings().state_dir / "candles").keep(name, due_at_ms=due_at_ms, rates=rates)
+    if as_json:
+        typer.echo(json.dumps({"symbol": name, "brought": len(rates), "kept": kept}))
+        return
+    typer.echo(f"{name}: {len(rates)} rates brought in, {kept} there now.")
+
+
+@app.command()
 def export(
     name: Annotated[str, typer.Argument(help="A name of `pregao data list`.")],
     file: Annotated[Path, typer.Argument(help="Where to; .csv, .csv.gz or .parquet.")],

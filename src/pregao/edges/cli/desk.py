@@ -21,6 +21,7 @@ Csv = Annotated[
     bool,
     typer.Option("--csv", help="Print all that is meant as CSV for spreadsheets; --limit does not count."),
 ]
+Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id, or BOT/SYMBOL.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=PAGE_ITEMS, help="How many, the latest first.")]
 
 
@@ -164,6 +165,18 @@ def find_bot_id(words: str) -> str:
         bot for bot in bots if bot["name"] == words and bot["status"] != "archived"
     ]
     return str(_only(found, words, kind="bot")["bot_id"])
+
+
+def find_deployment_id(words: str) -> str:
+    """Give the id of the deployment with this id, or of the one that feeds a bot's symbol."""
+    bot, _, symbol = words.rpartition("/")
+    if not bot:
+        return words
+    found = call_all("/strategies/deployments", bot_id=find_bot_id(bot))
+    ours = [one["deployment_id"] for one in found if one["symbol"] == symbol.upper()]
+    if len(ours) != 1:
+        fail(f"DEPLOYMENT_UNCERTAIN: deployment={words} found={len(ours)}. See `pregao strategy list`.")
+    return str(ours[0])
 
 
 def find_account_id(words: str) -> int:

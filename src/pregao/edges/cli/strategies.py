@@ -4,14 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, call, call_all, fail, find_bot_id
+from pregao.edges.cli.comparison import compare
+from pregao.edges.cli.desk import Deployment, Json, call, call_all, fail, find_bot_id, find_deployment_id
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(
     help="Strategies: what comes with the desk, and those that feed bots.", no_args_is_help=True
 )
-
-Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id, or BOT/SYMBOL.")]
 
 COLUMNS = {
     "bot_name": "bot",
@@ -114,16 +113,7 @@ def remove(deployment: Deployment, *, as_json: Json = False) -> None:
     _say(call("DELETE", f"/strategies/deployments/{find_deployment_id(deployment)}"), as_json=as_json)
 
 
-def find_deployment_id(words: str) -> str:
-    """Give the id of the deployment with this id, or of the one that feeds a bot's symbol."""
-    bot, _, symbol = words.rpartition("/")
-    if not bot:
-        return words
-    found = call_all("/strategies/deployments", bot_id=find_bot_id(bot))
-    ours = [one["deployment_id"] for one in found if one["symbol"] == symbol.upper()]
-    if len(ours) != 1:
-        fail(f"DEPLOYMENT_UNCERTAIN: deployment={words} found={len(ours)}. See `pregao strategy list`.")
-    return str(ours[0])
+app.command()(compare)
 
 
 def _parameter(text: str) -> tuple[str, float]:

@@ -1,5 +1,5 @@
 """
-Answers what is asked about the last candles of a symbol, or of several at once, each by itself.
+Answers what is asked about the last candles of a symbol, or of several at once, each by itself; or about a deployment.
 
 Candles are the lab's own or a venue's, where the question names one. What waits is here; what computes is not (`topics.py`).
 """
@@ -16,6 +16,7 @@ from pregao import tally
 from pregao.domain.breaker import Breaker
 from pregao.domain.lab import Topic
 from pregao.edges.lab import topics
+from pregao.edges.lab.beside import compare_deployment
 from pregao.edges.lab.carry_out import finite
 from pregao.research.analyzer.combine import NOTHING
 from pregao.research.analyzer.judge import Compute, FindPredictors, Judging, Question
@@ -53,11 +54,16 @@ class Answering:
 
     async def answer(self, topic: Topic, question: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Answer a question about one symbol, or about several: then each has its answer or its error.
+        Answer a question about one symbol, or about several: then each has its answer or its error; or about a deployment.
 
         :raises LookupError: when there are no candles of a symbol that is asked about alone.
         :raises PastUnavailableError: when the venue does not give them.
         """
+        if topic is Topic.DEPLOYMENT:
+            compared: dict[str, Any] = await self._compute(
+                compare_deployment, question, self._candle_folder, self._model_folder
+            )
+            return compared
         named = question["symbols"] if "symbols" in question else (question["symbol"],)
         symbols = [str(one) for one in named]
         look = partial(self._look, topic, question)

@@ -13,15 +13,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from pregao.domain.lab import Contender, LabKind, LabRun, LabTerms, candles_name
+from pregao.domain.lab import FUNDING_HOURS, Contender, LabKind, LabRun, LabTerms, candles_name
 from pregao.edges.candle_files.page import page_of_run, page_of_sweep
+from pregao.edges.candle_files.rates import FundingFolder, FundingMissingError
 from pregao.edges.candle_files.results import rows_of, trade_rows, write_rows, write_sweep
 from pregao.edges.candle_files.store import CandleFolder, CandlesMissingError
 from pregao.research.backtests.figures import Figures, deflated_sharpe, drawdowns, expected_best, ranked
+from pregao.research.backtests.funding import funding_by_candle, one_rate
 from pregao.research.backtests.months import months_of
 from pregao.research.backtests.outcome import Outcome
 from pregao.research.backtests.sweep import Swept, require_candles, sweep
-from pregao.research.backtests.terms import Sizing, Terms
+from pregao.research.backtests.terms import BASIS_POINTS, Sizing, Terms
 from pregao.research.backtests.trial import Trial, try_only, try_out
 from pregao.research.backtests.walk_forward import WalkForward, walk_forward
 from pregao.research.candles import Candles, Prices
@@ -31,6 +33,7 @@ POINTS: Final = 500  # of a curve
 TRADES_KEPT: Final = 500  # the last ones; all are in the file
 BEST_KEPT: Final = 50
 HEAT_SIDE_MAX: Final = 60
+HOUR_MS: Final = 3_600_000
 
 OnStep = Callable[[int, int], None]
 
@@ -49,6 +52,15 @@ class CannotError(Exception):
         self.message = message
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Market:
+    """What is traded, and on which terms; ``funding`` is what falls due while each candle runs."""
+
+    candles: Candles
+    terms: Terms
+    funding: Prices | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedOut:
     """What came of a run: the best one's figures as text, and everything a page shows."""
@@ -65,15 +77,19 @@ def carry_out(run: LabRun, *, candle_folder: Path, run_folder: Path, on_step: On
     """
     try:
         candles = _candles(run, candle_folder)
-        terms = terms_of(run.request.terms)
+        market = Market(
+            candles=candles,
+            terms=terms_of(run.request.terms),
+            funding=_funding(run, candles, candle_folder),
+        )
         run_folder.mkdir(parents=True, exist_ok=True)
         if run.kind is LabKind.RUN:
-            told = _run(run, candles, terms, run_folder, on_step)
+            told = _run(run, market, run_folder, on_step)
         elif run.kind is LabKind.COMPARE:
-            told = _compare(run, candles, terms, run_folder, on_step)
+            told = _compare(run, market, run_folder, on_step)
         else:
-            told = _sweep(run, candles, terms, run_folder, on_step)
-    except (CandlesMissingError, ValueError) as problem:
+            told = _sweep(run, market, run_folder, on_step)
+    except (CandlesMissingError, FundingMissingError, ValueError) as problem:
         code, _, message = str(problem).partition(": ")
         if not message or not code.replace("_", "").isupper():
             raise
@@ -119,6 +135,23 @@ def _candles(run: LabRun, folder: Path) -> Candles:
     return kept
 
 
+def _funding(run: LabRun, candles: Candles, folder: Path) -> Prices | None:
+    """Give what falls due while each candle runs; None where nothing is paid."""
+    request = run.request
+    if request.has_funding:
+        due_at_ms, rates = FundingFolder(folder).get(run.symbol)
+        until_ms = int(candles.opened_at_ms[-1]) + candles.timeframe.ms
+        if not ((due_at_ms >= candles.opened_at_ms[0]) & (due_at_ms < until_ms)).any():
+            raise FundingMissingError(
+                f"FUNDING_MISSING: symbol={run.symbol} rates={len(due_at_ms)}. None of them falls due while these candles run."
+            )
+        return funding_by_candle(candles, due_at_ms=due_at_ms, rates=rates)
+    if request.terms.funding_bps:
+        rate = float(request.terms.funding_bps) / BASIS_POINTS
+        return one_rate(candles, rate=rate, every_ms=FUNDING_HOURS * HOUR_MS)
+    return None
+
+
 def _ms(instant: datetime) -> int:
     return int(instant.astimezone(UTC).timestamp() * 1_000)
 
@@ -127,10 +160,13 @@ def _values(contender: Contender) -> dict[str, float]:
     return {name: float(value) for name, value in contender.values.items()}
 
 
-def _run(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: OnStep) -> CarriedOut:
+def _run(run: LabRun, market: Market, folder: Path, on_step: OnStep) -> CarriedOut:
+    candles, terms, funding = market.candles, market.terms, market.funding
     on_step(0, 1)
     contender = run.request.contenders[0]
-    trial, outcome = try_out(candles, get_strategy(contender.strategy), _values(contender), terms)
+    trial, outcome = try_out(
+        candles, get_strategy(contender.strategy), _values(contender), terms, funding=funding
+    )
     (folder / "report.html").write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
     trades = trade_rows(outcome)
     write_rows(trades, folder / "trades.parquet")
@@ -138,20 +174,24 @@ def _run(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: OnS
     return _told(candles, terms, best=trial, trials=[trial], **_curves(outcome), trades=trades[-TRADES_KEPT:])
 
 
-def _compare(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: OnStep) -> CarriedOut:
+def _compare(run: LabRun, market: Market, folder: Path, on_step: OnStep) -> CarriedOut:
+    candles, terms, funding = market.candles, market.terms, market.funding
     contenders = run.request.contenders
     trials = []
     for number, contender in enumerate(contenders):
         on_step(number, len(contenders))
         strategy = get_strategy(contender.strategy)
-        trials.append(try_only(candles, strategy, strategy.filled(_values(contender)), terms))
+        trials.append(
+            try_only(candles, strategy, strategy.filled(_values(contender)), terms, funding=funding)
+        )
     best_first = ranked(trials, sharpe_of=lambda trial: trial.figures.sharpe)
     write_rows(rows_of(best_first), folder / "trials.parquet")
     on_step(len(contenders), len(contenders))
     return _told(candles, terms, best=best_first[0], trials=best_first)
 
 
-def _sweep(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: OnStep) -> CarriedOut:
+def _sweep(run: LabRun, market: Market, folder: Path, on_step: OnStep) -> CarriedOut:
+    candles, terms, funding = market.candles, market.terms, market.funding
     contender, folds = run.request.contenders[0], run.request.folds
     strategy = get_strategy(contender.strategy)
     ranges = {name: [float(value)] for name, value in contender.values.items()}
@@ -168,9 +208,11 @@ def _sweep(run: LabRun, candles: Candles, terms: Terms, folder: Path, on_step: O
         on_step(done, total)
 
     on_step(0, total)
-    swept = sweep(candles, strategy, combinations, terms, on_done=advance)
+    swept = sweep(candles, strategy, combinations, terms, funding=funding, on_done=advance)
     forward = (
-        walk_forward(candles, strategy, combinations, terms, folds=folds, on_done=advance) if folds else None
+        walk_forward(candles, strategy, combinations, terms, folds=folds, funding=funding, on_done=advance)
+        if folds
+        else None
     )
     sharpes = swept.table["sharpe"].tolist()
     best = swept.best(BEST_KEPT)

@@ -10,6 +10,14 @@ import asyncpg
 
 from pregao.domain.bot import Bot
 from pregao.domain.deployment import Deployment
+from pregao.domain.traded import (
+    DeploymentTraded,
+    HeardSignal,
+    SignalOrder,
+    SignalPosition,
+    Standing,
+    TradingAccount,
+)
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.views.deployments import DeploymentLine
 
@@ -20,6 +28,34 @@ SELECT d.*, coalesce(b.name, '') AS bot_name, k.bar_at, coalesce(k.bars, 0) AS b
         WHERE s.bot_id = d.bot_id AND s.source = 'strategy' AND s.source_address = d.deployment_id::text) AS signals
 FROM deployments AS d LEFT JOIN bots AS b USING (bot_id) LEFT JOIN deployment_bars AS k USING (deployment_id)
 """
+
+# The body is as the desk itself wrote it (`signals/own.py`); timenow is the close of the candle.
+SIGNALS = """
+SELECT s.signal_id, convert_from(s.body, 'UTF8')::jsonb->>'action' AS action, told.closed_at, s.received_at, s.status, s.code,
+       s.reason
+FROM signals AS s,
+     LATERAL (SELECT (convert_from(s.body, 'UTF8')::jsonb->>'timenow')::timestamptz AS closed_at) AS told
+WHERE s.bot_id = $1 AND s.source = 'strategy' AND s.source_address = $2::uuid::text AND told.closed_at >= $3
+ORDER BY told.closed_at DESC, s.signal_id DESC LIMIT $4
+"""
+ORDERS = """
+SELECT o.* FROM orders AS o JOIN accounts AS a USING (account_id)
+WHERE o.signal_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR a.user_id = $2) ORDER BY o.planned_at, o.order_id
+"""
+POSITIONS = """
+SELECT p.*, s.initial_stop, coalesce(s.stop_price IS DISTINCT FROM s.initial_stop, false) AS is_stop_moved
+FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN stops AS s USING (position_id)
+WHERE p.signal_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR a.user_id = $2) AND p.opened_at IS NOT NULL
+ORDER BY p.opened_at, p.position_id
+"""
+# The journal tells it, too, and is long; every change is asked of the API.
+STANDINGS = """
+SELECT happened_at AS at, CASE WHEN method = 'DELETE' THEN 'removed' WHEN path LIKE '%/pause' THEN 'paused' ELSE 'active' END
+       AS status
+FROM admin_actions
+WHERE path IN ($1::text, $1 || '/pause', $1 || '/resume') AND status < 400 ORDER BY action_id
+"""
+DEPLOYMENT_PATH = "/api/v1/strategies/deployments/{0}"
 
 
 class PostgresDeployments:
@@ -49,6 +85,39 @@ class PostgresDeployments:
     async def find_deployment(self, deployment_id: UUID) -> DeploymentLine | None:
         row = await self._pool.fetchrow(f"{LINES} WHERE d.deployment_id = $1", deployment_id)
         return None if row is None else _line(row)
+
+    async def traded(
+        self, deployment_id: UUID, *, owner: UUID | None, since: datetime | None, limit: int
+    ) -> DeploymentTraded | None:
+        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            line = await connection.fetchrow(
+                f"SELECT l.*, k.began_at FROM ({LINES}) AS l JOIN deployment_bars AS k USING (deployment_id) "
+                "WHERE l.deployment_id = $1",
+                deployment_id,
+            )
+            if line is None or line["began_at"] is None:
+                return None
+            signals_since = line["began_at"] if since is None else since
+            signals = await connection.fetch(SIGNALS, line["bot_id"], deployment_id, signals_since, limit)
+            signal_ids = [row["signal_id"] for row in signals]
+            orders = await connection.fetch(ORDERS, signal_ids, owner)
+            positions = await connection.fetch(POSITIONS, signal_ids, owner)
+            accounts = await connection.fetch(
+                "SELECT account_id, name FROM accounts WHERE account_id = ANY($1::bigint[]) ORDER BY account_id",
+                sorted({row["account_id"] for row in orders}),
+            )
+            standings = await connection.fetch(STANDINGS, DEPLOYMENT_PATH.format(deployment_id))
+        return DeploymentTraded(
+            deployment=to_value(line, Deployment),
+            began_at=line["began_at"],
+            bar_at=line["bar_at"],
+            bars=line["bars"],
+            standings=tuple(to_values(standings, Standing)),
+            accounts=tuple(to_values(accounts, TradingAccount)),
+            signals=tuple(to_values(signals[::-1], HeardSignal)),
+            orders=tuple(to_values(orders, SignalOrder)),
+            positions=tuple(to_values(positions, SignalPosition)),
+        )
 
 
 def _line(row: Any) -> DeploymentLine:

@@ -40,7 +40,7 @@ def combine(
 
     There is no weighing, and nobody asks whether the two agree. A model that failed is no reason to say nothing.
     """
-    if prediction is not None and round(prediction.confidence_pct, _DIGITS) >= SURE_PCT:
+    if prediction is not None and is_sure(prediction):
         return Combined(
             final_signal=prediction.signal,
             final_confidence=prediction.confidence_pct,
@@ -57,6 +57,11 @@ def combine(
         ml_prediction=prediction,
         warning=model_failure or "",
     )
+
+
+def is_sure(prediction: Prediction) -> bool:
+    """Say whether a model has the word."""
+    return round(prediction.confidence_pct, _DIGITS) >= SURE_PCT
 
 
 NOTHING: Final = Combined(

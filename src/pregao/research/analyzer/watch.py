@@ -192,8 +192,11 @@ class Watch:
         """End candles of which no later trade comes, until canceled; then all rows."""
         try:
             while True:
+                asleep = self._monotonic()
                 await asyncio.sleep(LOOK_SECONDS)
                 self._tell_figures()
+                if self._monotonic() - asleep > LOOK_SECONDS + GRACE_MS / 2_000:
+                    continue  # we were away ourselves: trades that came meanwhile are read first
                 for row in self._rows.values():
                     until_ms = self._venue_now_ms(row.series.venue) - GRACE_MS
                     candle = row.maker.end(until_ms=until_ms)
@@ -358,6 +361,8 @@ class Watch:
         follower.progress = progress
         follower.before = await self._catch_up(follower, known)
         for candle in history[len(known) :]:
+            if self._past.has(row.series):  # else they are from where they would be kept
+                await self._past.keep(row.series, candle)
             await self._judge(row, follower, candle, at=None)
         follower.is_begun = True
         log.info(

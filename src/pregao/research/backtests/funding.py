@@ -5,6 +5,14 @@ import numpy as np
 from pregao.research.candles import Candles, Prices, Times
 
 
+def one_rate(candles: Candles, *, rate: float, every_ms: int) -> Prices:
+    """Give for each candle what falls due while it runs when it is the same at every full ``every_ms`` of the clock."""
+    opened = candles.opened_at_ms
+    first = -(-int(opened[0]) // every_ms) * every_ms
+    due = np.arange(first, int(opened[-1]) + candles.timeframe.ms, every_ms, dtype=np.int64)
+    return funding_by_candle(candles, due_at_ms=due, rates=np.full(len(due), rate))
+
+
 def funding_by_candle(candles: Candles, *, due_at_ms: Times, rates: Prices) -> Prices:
     """Give for each candle the rates that fall due while it runs, added; where no candle runs, the next one takes them."""
     opened = candles.opened_at_ms

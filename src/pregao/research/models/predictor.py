@@ -1,5 +1,6 @@
 """What a model says of candles, and that as the opinion of a trader."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -70,6 +71,14 @@ class Predictor(Protocol):
         Say what comes after the last candle, which must be closed.
 
         :raises PredictionImpossibleError: when the candles are another symbol's or timeframe's, or too few.
+        """
+        ...
+
+    def predict_each(self, candles: Candles, *, first: int) -> Iterator[tuple[int, Prediction]]:
+        """
+        Say it after each candle from number ``first`` on that enough candles lie before, as `predict` would have said it there.
+
+        :raises PredictionImpossibleError: when the candles are another symbol's or timeframe's.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Make a model of candles, and ask it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,17 +101,33 @@ class TrainedPredictor:
                 f"PREDICTION_IMPOSSIBLE: model={self.model} candles={len(candles)} minimum={self.bars_min}. "
                 "Its figures look back so far."
             )
-        seen = figures(candles.part(len(candles) - BARS_SEEN, len(candles)))[-1:]
-        given = probabilities(self.classifier, seen)[0]
-        place = int(given.argmax())
-        return Prediction(
-            direction=DIRECTIONS[CLASSES[place]],
-            confidence=min(float(given[place]), 1.0),
-            model=self.model,
-            symbol=candles.symbol,
-            timeframe=candles.timeframe.name,
-            bar_opened_at_ms=int(candles.opened_at_ms[-1]),
-        )
+        (said,) = self.predict_each(candles, first=len(candles) - 1)
+        return said[1]
+
+    def predict_each(self, candles: Candles, *, first: int) -> Iterator[tuple[int, Prediction]]:
+        """
+        Say it after each candle from number ``first`` on that enough candles lie before, as `predict` would have said it there.
+
+        :raises PredictionImpossibleError: when the candles are another symbol's or timeframe's.
+        """
+        self.require_own(candles)
+        rows = range(max(first, self.bars_min - 1), len(candles))
+        if not rows:
+            return
+        seen = [figures(candles.part(at + 1 - BARS_SEEN, at + 1))[-1] for at in rows]
+        for at, given in zip(rows, probabilities(self.classifier, np.array(seen)), strict=True):
+            place = int(given.argmax())
+            yield (
+                at,
+                Prediction(
+                    direction=DIRECTIONS[CLASSES[place]],
+                    confidence=min(float(given[place]), 1.0),
+                    model=self.model,
+                    symbol=candles.symbol,
+                    timeframe=candles.timeframe.name,
+                    bar_opened_at_ms=int(candles.opened_at_ms[at]),
+                ),
+            )
 
     def require_own(self, candles: Candles) -> None:
         """

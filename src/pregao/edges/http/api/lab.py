@@ -18,6 +18,7 @@ from pregao.domain.lab import (
     COMBINATIONS_MAX,
     CONTENDERS_MAX,
     FOLDS_MAX,
+    FUNDING_FOLDER,
     Contender,
     LabKind,
     LabRequest,
@@ -55,6 +56,7 @@ from pregao.views.lab import LabLine
 from pregao.views.sorting import Shape
 
 NUMBER_MAX = 10**12
+FUNDING_BPS_MAX = 1_000  # venues cap at some 300
 FILES = {
     "report": "report.html",
     "trades": "trades.parquet",
@@ -81,6 +83,14 @@ Ranges = Annotated[
 ]
 
 
+Funding = Annotated[
+    bool,
+    Field(
+        description="Pay the rates that `pregao data funding` brought in for the symbol, in place of terms.funding_bps."
+    ),
+]
+
+
 class TermsAsked(Asked):
     """On which terms it trades; the ranges are checked when it is computed."""
 
@@ -96,6 +106,16 @@ class TermsAsked(Asked):
     slippage_bps: Annotated[Decimal, NUMBER, Field(ge=0, le=5_000, decimal_places=15)] = default_of(
         LabTerms, "slippage_bps"
     )
+    funding_bps: Annotated[
+        Decimal,
+        NUMBER,
+        Field(
+            ge=-FUNDING_BPS_MAX,
+            le=FUNDING_BPS_MAX,
+            decimal_places=15,
+            description="What longs pay shorts of a position every eight hours; below 0 shorts pay.",
+        ),
+    ] = default_of(LabTerms, "funding_bps")
     quantity_step: Annotated[Decimal, NUMBER, Field(ge=0, le=NUMBER_MAX, decimal_places=15)] = default_of(
         LabTerms, "quantity_step"
     )
@@ -126,6 +146,7 @@ class RunAsked(Asked):
         ),
     ] = 0
     terms: TermsAsked = TermsAsked()
+    has_funding: Funding = False
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
 
@@ -164,6 +185,7 @@ class StrategiesShown(Shown):
 
     strategies: list[StrategyShown]
     candles: list[str]
+    funding: Annotated[list[str], Field(description="Symbols with recorded funding rates.")]
 
 
 @routes.get("/strategies")
@@ -172,6 +194,7 @@ async def list_lab_strategies(desk: DeskGiven, _who: Viewer) -> StrategiesShown:
     return StrategiesShown(
         strategies=[StrategyShown.model_validate(one) for one in DESCRIPTIONS.values()],
         candles=await candle_names(desk),
+        funding=await funding_names(desk),
     )
 
 
@@ -261,7 +284,7 @@ async def ask(body: RunAsked, *, desk: Desk, who: Principal) -> RunShown:
     """Ask for a run, and give it as it waits."""
     run_id = uuid7(desk.clock())
     asked_by = await name_of(who, desk=desk)
-    known = await candle_names(desk)
+    known, known_funding = await candle_names(desk), await funding_names(desk)
     async with desk.lab_books.open(owner=who.owner) as book:
         facts = await ask_run(
             run_id,
@@ -270,6 +293,7 @@ async def ask(body: RunAsked, *, desk: Desk, who: Principal) -> RunShown:
             symbol=body.symbol.upper(),
             timeframe=body.timeframe,
             known_candles=known,
+            known_funding=known_funding,
             user_id=who.user_id,
             asked_by=asked_by,
             book=book,
@@ -286,6 +310,7 @@ def request_of(body: RunAsked) -> LabRequest:
         ranges={name: tuple(values) for name, values in body.ranges.items()},
         folds=body.folds,
         terms=LabTerms(**body.terms.model_dump()),
+        has_funding=body.has_funding,
         since=body.since,
         until=body.until,
     )
@@ -320,9 +345,10 @@ def shown_run(line: LabLine) -> RunShown:
             "contenders": [
                 {"strategy": one.strategy, "values": _numbers(one.values)} for one in request.contenders
             ],
-            "ranges": {name: [float(value) for value in values] for name, values in request.ranges.items()},
+            "ranges": _ranges(request.ranges),
             "folds": request.folds,
             "terms": TermsAsked(**_fields_of(request.terms)).model_dump(mode="json"),
+            "has_funding": request.has_funding,
             "since": request.since,
             "until": request.until,
         },
@@ -341,12 +367,21 @@ async def candle_names(desk: Desk) -> list[str]:
     return await asyncio.to_thread(_names_in, desk.state_dir / "candles")
 
 
+async def funding_names(desk: Desk) -> list[str]:
+    """Give the symbols whose funding rates were recorded."""
+    return await asyncio.to_thread(_names_in, desk.state_dir / "candles" / FUNDING_FOLDER)
+
+
 def _names_in(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.parquet"))
 
 
 def _numbers(values: Mapping[str, Decimal]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
+
+
+def _ranges(ranges: Mapping[str, Sequence[Decimal]]) -> dict[str, list[float]]:
+    return {name: [float(value) for value in values] for name, values in ranges.items()}
 
 
 def _fields_of(terms: LabTerms) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pregao.domain.account import Venue
 from pregao.domain.lab import QUESTION_SYMBOLS_MAX, LabKind, LabStatus, LabTerms, Topic, candles_name
 from pregao.edges.http.api.lab import (
     ContenderAsked,
+    Funding,
     LabTimeframe,
     Name,
     Positive,
@@ -23,6 +24,7 @@ from pregao.edges.http.api.lab import (
     line_of,
     shown_run,
 )
+from pregao.edges.http.api.lab_questions import BUSY, ask_lab
 from pregao.edges.http.api.roles import Trader, Viewer
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -36,14 +38,12 @@ from pregao.edges.http.api.shapes import (
     default_of,
 )
 from pregao.edges.http.desk import Desk
-from pregao.edges.http.errors import ApiError, ErrorBody, error_body
+from pregao.edges.http.errors import ApiError, error_body
 from pregao.lab.ask import require_candles
 from pregao.lab.refusals import UnknownError
 
 LOOK_SECONDS = 0.1
 BACKTEST_SECONDS, BACKTEST_SECONDS_MAX = 20.0, 25.0
-RETRY_SECONDS = 5
-STATUSES = {"CANDLES_MISSING": 404, "CANDLES_UNAVAILABLE": 503}
 
 routes = APIRouter(prefix="/api", tags=["lab"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -62,10 +62,6 @@ VenueQuery = Annotated[
     Query(description="Whose last 1,000 candles; none: those of `pregao data`."),
 ]
 LastQuery = Annotated[int, Query(ge=1, le=500, description="Of how many of the last candles.")]
-
-BUSY: dict[int | str, dict[str, Any]] = {
-    503: {"model": ErrorBody, "description": "DATABASE_AWAY, LAB_BUSY, CANDLES_UNAVAILABLE"}
-}
 
 
 class AnswerShown(Shown):
@@ -93,6 +89,7 @@ class BacktestAsked(Asked):
     terms: TermsAsked | None = Field(
         default=None, description="In place of initial_balance and the standard ones."
     )
+    has_funding: Funding = False
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
 
@@ -210,6 +207,7 @@ def _asked(symbol: str, body: BacktestAsked) -> RunAsked:
         timeframe=body.timeframe,
         contenders=[ContenderAsked(strategy=body.strategy, values=body.values)],
         terms=body.terms or TermsAsked(start=body.initial_balance),
+        has_funding=body.has_funding,
         since=body.since,
         until=body.until,
     )
@@ -240,22 +238,3 @@ async def _about(
         require_candles(symbol, timeframe, known=await candle_names(desk))
     told = await ask_lab(desk, topic, _question(timeframe, venue, symbol=symbol, limit=limit))
     return AnswerShown(symbol=symbol, timeframe=timeframe, answer=told)
-
-
-async def ask_lab(desk: Desk, topic: Topic, question: dict[str, Any]) -> dict[str, Any]:
-    """
-    Ask the lab, and wait.
-
-    :raises ApiError: when it is silent, or cannot answer.
-    """
-    told = await desk.lab_runs.answer(topic, question, seconds=desk.lab_answer_seconds_max)
-    if told is None:
-        raise ApiError(
-            503,
-            "LAB_BUSY",
-            f"seconds={desk.lab_answer_seconds_max:g}. The lab has not answered in time; ask again. Its log says what it does.",
-            retry_seconds=RETRY_SECONDS,
-        )
-    if told.code is not None:
-        raise ApiError(STATUSES.get(told.code, 422), told.code, told.reason or "")
-    return dict(told.answer)

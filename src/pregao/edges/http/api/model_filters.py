@@ -10,7 +10,7 @@ from pregao.domain.clock import to_ms
 from pregao.domain.lab import Topic
 from pregao.domain.prediction import Direction
 from pregao.edges.http.api.lab import candle_names
-from pregao.edges.http.api.lab_at_source import BUSY, ask_lab
+from pregao.edges.http.api.lab_questions import BUSY, ask_lab
 from pregao.edges.http.api.models import models_of
 from pregao.edges.http.api.performance import DAYS, Days
 from pregao.edges.http.api.roles import OPERATOR

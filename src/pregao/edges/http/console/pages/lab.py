@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pregao.domain.lab import LabKind, LabStatus
 from pregao.domain.strategy import DESCRIPTIONS
 from pregao.domain.user import Role
-from pregao.edges.http.api.lab import FILES, candle_names
+from pregao.edges.http.api.lab import FILES, candle_names, funding_names
 from pregao.edges.http.api.listing import LAB_RUNS
 from pregao.edges.http.api.model_filters import scoreboard_of
 from pregao.edges.http.api.models import ModelShown, models_of
@@ -60,6 +60,7 @@ async def show_lab(request: Request, desk: DeskGiven, who: Seen) -> Response:
         "strategies": list(DESCRIPTIONS.values()),
         "symbols": sorted({name.rpartition("_")[0] for name in candles}),
         "timeframes": sorted({name.rpartition("_")[2] for name in candles}),
+        "funding": await funding_names(desk),
         "can_act": who.role.includes(Role.TRADER),
     }
     return await show_page(request, "lab/runs.html", values, desk=desk, who=who)
