@@ -130,6 +130,10 @@ class TestCompareExits:
     def test_finds_a_position_that_nothing_claimed(self):
         assert figures(own(claims=[], told=Counter()), venue()) == [MISSING]
 
+    def test_asks_no_claim_of_what_a_later_signal_closed(self):
+        closed = own(claims=[], told=Counter(), closed_by_signals=frozenset({5}))
+        assert figures(closed, venue()) == []
+
     def test_takes_what_the_venues_line_closed_unheard(self):
         by_line = venue(
             fills=[fill(IN, "buy", at_ms=0), fill(LINE, "sell", at_ms=60_100, number="2")],

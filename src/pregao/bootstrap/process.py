@@ -16,11 +16,13 @@ import structlog
 from pregao import rehearsal
 from pregao.edges.postgres.high_water import DatabaseRestoredError
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.ending import end_soon
 from pregao.edges.processes.roles import WHEN_TOLD
 from pregao.trading.trouble import AWAY
 
 AWAY_SECONDS = 1.0
 MISTAKE_SECONDS = 5.0
+LOST_SECONDS = 3.0  # until a process without its lease has ended: nothing that it begins is written any more
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a look through everything stops the process for up to 50 ms
 
 log = structlog.get_logger()
@@ -61,6 +63,7 @@ async def until_lost(workers: Workers, lease: Lease) -> None:
     :raises LeaseLostError: then.
     """
     await workers.renew_until_lost(lease)
+    end_soon(seconds=LOST_SECONDS)  # what it leaves half done is found again; nothing may hold it up
     raise LeaseLostError(f"LEASE_LOST: worker={lease.worker_id}. It was away too long; starting anew.")
 
 

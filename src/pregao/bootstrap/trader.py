@@ -222,8 +222,12 @@ class Follower:
     async def _stop(self, venue: Venue) -> None:
         self._trader.give_up(venue)
         self._preflight.leave(venue)
-        for task in self._running.pop(venue, []):
+        running = self._running.pop(venue, [])
+        for task in running:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if running:
+            await asyncio.wait(running)  # not one by one: a cancellation of ours would be taken for theirs
+        for task in running:
+            if not task.cancelled():
+                task.result()
         self._followed.pop(venue, None)

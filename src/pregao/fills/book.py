@@ -15,8 +15,17 @@ from pregao.domain.order import order_of
 from pregao.domain.protection import protection_of
 from pregao.fills.ports import FillKey, Ledger, OpenPosition, OwnOrder
 
+UNWRITTEN_SECONDS = 10.0  # so long an exit that left without the database may take to be written down
+
 Rates = Mapping[tuple[str, str], Decimal]
 """Units of the second asset for one of the first, at the venue, about the time of the fill."""
+
+
+class OrderUnwrittenError(Exception):
+    """A fill of an order that bears our name and that nobody has written down yet: it is booked a moment later."""
+
+    def __init__(self, client_order_id: str) -> None:
+        super().__init__(f"ORDER_UNWRITTEN: client_order_id={client_order_id}")
 
 
 def key_of(report: FillReported) -> FillKey:
@@ -34,6 +43,8 @@ async def book_fill(
     A fill of no order of ours that reduces a position of ours belongs to that position: it was closed outside. So does
     that of an order of ours that a restored database has forgotten; it keeps the order's id.
 
+    :raises OrderUnwrittenError: when the order bears our name and is not in the books, and the trade is so fresh that the
+        order may have left without the database: whoever sent it will write it down.
     :raises LookupError: when a commission's asset has no rate; the fill is told again and booked then.
     """
     told = {key_of(report): report for report in reversed(reports)}
@@ -58,6 +69,8 @@ async def book_fill(
             position_id, taken = _taken_from(held, report, reduced=reduced)
         else:
             position_id, taken = await _reduced_position(report, ledger=ledger, reduced=reduced)
+            if position_id is not None and _may_be_unwritten(report, now=now):
+                raise OrderUnwrittenError(report.trade.client_order_id)
         margin_asset = margin_assets[report.account_id]
         rate = _rate(
             report.trade.commission_asset,
@@ -85,6 +98,13 @@ async def book_fill(
         if order is not None:
             orders[order.order_id] = _after(order, quantity=report.trade.quantity)
     return facts
+
+
+def _may_be_unwritten(report: FillReported, *, now: datetime) -> bool:
+    return (
+        _order_id(report) is not None
+        and abs((now - report.trade.traded_at).total_seconds()) < UNWRITTEN_SECONDS
+    )
 
 
 def _order_id(report: FillReported) -> str | None:

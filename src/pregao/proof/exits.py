@@ -83,6 +83,9 @@ class OwnGuards:
     positions: list[OwnPosition] = field(default_factory=list)
     exits: list[OwnExit] = field(default_factory=list)
     entries: frozenset[str] = frozenset()  # orders that enter
+    closed_by_signals: frozenset[int] = (
+        frozenset()
+    )  # positions that a later signal closed before a level was reached
     fills: dict[tuple[int, str, str], int] = field(default_factory=dict)  # account, symbol, trade → position
     standing: list[str] = field(default_factory=list)  # protective orders that may still trade
     moves: int = 0  # of stops that followed the price
@@ -192,7 +195,8 @@ def _filled(own: OwnGuards, venue: VenueGuards) -> Iterable[Difference]:
         executed = [one for one in claims[number] if one.status == "executed"]
         traded = [*by_line[number], *(name for one in claims[number] for name in by_claim[one.key])]
         # What the venue's line closed unheard, and was told with its trades, leaves nothing to claim.
-        if position.status == "closed" and not executed and not by_line[number]:
+        is_claimed = executed or by_line[number] or number in own.closed_by_signals
+        if position.status == "closed" and not is_claimed:
             yield Difference(MISSING, f"position={number} was closed and nothing claimed it")
         if executed and not traded:
             yield Difference(

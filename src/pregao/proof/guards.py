@@ -35,6 +35,10 @@ SELECT o.order_id, a.client_order_id, o.execution ->> 'token' AS token, o.execut
        coalesce(lead(a.planned_at) OVER (PARTITION BY o.order_id ORDER BY a.attempt), o.updated_at) AS known_at
 FROM orders AS o JOIN attempts AS a USING (order_id) WHERE o.execution IS NOT NULL
 """
+# A position that filled after its round's prices had moved may see the next round's opposite signal first.
+CLOSED_BY_SIGNALS = """
+SELECT DISTINCT position_id FROM orders WHERE leg = 'exit' AND execution IS NULL AND status = 'filled'
+"""
 ENTRIES = "SELECT order_id FROM orders WHERE leg = 'entry'"
 FILLS = "SELECT account_id, symbol, trade_id, position_id FROM fills WHERE position_id IS NOT NULL"
 MOVES = "SELECT count(*) FROM stop_moves"
@@ -89,6 +93,7 @@ async def read_guards(connection: asyncpg.Connection, *, true_ms: Clock) -> OwnG
             for row in await connection.fetch(EXITS)
         ],
         entries=frozenset(row["order_id"] for row in await connection.fetch(ENTRIES)),
+        closed_by_signals=frozenset(row["position_id"] for row in await connection.fetch(CLOSED_BY_SIGNALS)),
         fills={tuple(row)[:3]: row["position_id"] for row in await connection.fetch(FILLS)},
         standing=[row["protection_id"] for row in await connection.fetch(STANDING, sorted(MAY_TRADE))],
         moves=await connection.fetchval(MOVES),

@@ -11,7 +11,7 @@ from pregao.proof.unguarded import UNGUARDED as TOO_LONG
 UNGUARDED = "measured by --stops"
 GUARD_FIGURES = (DOUBLED, MISSING, OPEN, WAITING, TOO_LONG)
 """The figures of a proof of the stops that must be 0, too."""
-DIFFERENCES_SHOWN = 50
+DIFFERENCES_SHOWN = 20  # of each figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,15 @@ class Report:
     def figure(self, name: str) -> int:
         """Give one of the figures that must be 0."""
         return sum(difference.figure == name for difference in self.differences)
+
+    @property
+    def shown(self) -> list[Difference]:
+        """Give the first differences of each figure."""
+        return [
+            difference
+            for name in self.figures
+            for difference in [one for one in self.differences if one.figure == name][:DIFFERENCES_SHOWN]
+        ]
 
     @property
     def never_hit(self) -> list[str]:
@@ -134,9 +143,7 @@ class Report:
             "points": self.points,
             "alerts_forgotten": self.forgotten and self.forgotten[0],
             "orders_forgotten": self.forgotten and self.forgotten[1],
-            "differences": [
-                {"figure": one.figure, "text": one.text} for one in self.differences[:DIFFERENCES_SHOWN]
-            ],
+            "differences": [{"figure": one.figure, "text": one.text} for one in self.shown],
         }
 
 

@@ -1,5 +1,6 @@
 """What the user streams tell: fills are booked in the order they were told, ends and gaps are looked into."""
 
+import asyncio
 from collections.abc import Awaitable
 
 import structlog
@@ -9,11 +10,14 @@ from pregao.domain.facts import FillReported, ProtectionReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.protection import ProtectionReport, protection_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
+from pregao.fills.book import OrderUnwrittenError
 from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
 from pregao.trading.lines import Lines
 from pregao.trading.questions import Questions
 from pregao.trading.trouble import AWAY
+
+UNWRITTEN_AGAIN_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -81,7 +85,7 @@ class Told:
     async def _see_booked(self, fill: FillReported, booked: Awaitable[None]) -> None:
         """Wait until what a stream told is booked; what cannot be booked now is asked for again."""
         try:
-            await booked
+            await self._book_when_written(fill, booked)
         except (*AWAY, VenueError) as trouble:
             log.warning(
                 "fills.book.put_off",
@@ -93,6 +97,17 @@ class Told:
         except Exception:
             log.exception("fills.book.failed", account_id=fill.account_id, trade_id=fill.trade.trade_id)
             self._floor.doubts.ask_later(fill.account_id)
+
+    async def _book_when_written(self, fill: FillReported, booked: Awaitable[None]) -> None:
+        """Wait for the order of a fill that left while the database was away: whoever sent it writes it down now."""
+        while True:
+            try:
+                await booked
+            except OrderUnwrittenError:
+                await asyncio.sleep(UNWRITTEN_AGAIN_SECONDS)
+                booked = self._floor.record([fill])
+            else:
+                return
 
     async def _book_with_rate(self, fill: FillReported) -> None:
         accounts = await self._floor.store.books().accounts([fill.account_id])

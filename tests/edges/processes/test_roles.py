@@ -77,6 +77,22 @@ class TestRunRole:
         assert process.wait(10) == 1
         assert events(state_dir)[-1]["event"] in ("processes.role.hung", "processes.role.stopped")
 
+    def test_that_has_lost_its_lease_is_cut_off_when_something_holds_it_up(self, state_dir):
+        body = """
+    from pregao.edges.processes.ending import end_soon
+    end_soon()
+    while True:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            pass
+    """
+        process = start(state_dir, body)
+
+        assert process.wait(20) == 1
+        [hung] = [one for one in events(state_dir) if one["event"] == "processes.role.hung"]
+        assert any("sleep" in one for one in hung["tasks"])  # what it waited for
+
 
 HANGS = """
     import asyncpg

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pregao.domain.facts import FillBooked
 from pregao.domain.order import Side, client_order_id
-from pregao.fills.book import book_fill
+from pregao.fills.book import UNWRITTEN_SECONDS, OrderUnwrittenError, book_fill
 from pregao.fills.ports import OwnOrder
 from tests.builders import NOON, held, reported
 from tests.properties import quick
@@ -36,8 +36,8 @@ def fill(trade_id: str = "1", **changes):
     return reported(trade_id, client_order_id=CLIENT_ID, **changes)
 
 
-async def booked(reports, *, on, rates=None):
-    facts = await book_fill(reports, ledger=on, rates=rates or {}, desk_id=DESK, now=NOON)
+async def booked(reports, *, on, rates=None, now=NOON):
+    facts = await book_fill(reports, ledger=on, rates=rates or {}, desk_id=DESK, now=now)
     on.keep(facts)
     return facts
 
@@ -130,11 +130,20 @@ class TestBookFill:
         forgotten = "p" + "f" * 26
 
         [fact] = await booked(
-            [reported("1", side=Side.SELL, client_order_id=f"{forgotten}1")], on=books().take(held())
+            [reported("1", side=Side.SELL, client_order_id=f"{forgotten}1")],
+            on=books().take(held()),
+            now=NOON + timedelta(seconds=UNWRITTEN_SECONDS),
         )
 
         assert (fact.order_id, fact.signal_id, fact.position_id) == (forgotten, None, 1)
         assert not fact.order_is_filled
+
+    async def test_waits_for_an_exit_that_left_while_the_database_was_away_to_be_written_down(self):
+        """Booked before, its fill would close the position with nobody's claim; whoever sent it has it in a file."""
+        unwritten = reported("1", side=Side.SELL, client_order_id="p" + "f" * 26 + "1")
+
+        with pytest.raises(OrderUnwrittenError, match="ORDER_UNWRITTEN: client_order_id=pfff"):
+            await booked([unwritten], on=books().take(held()))
 
     async def test_takes_a_client_id_that_only_looks_like_ours_for_foreign(self):
         stranger = reported("1", client_order_id="p" + "z" * 26 + "1")

@@ -13,6 +13,7 @@ import msgspec
 
 from pregao.domain.facts import FACTS, Fact
 from pregao.edges.postgres.folds import fold
+from pregao.edges.postgres.pool import create_pool
 from pregao.edges.postgres.rows import encode_json, to_json
 from pregao.edges.postgres.seen import Seen
 
@@ -211,7 +212,7 @@ async def open_journal(
     if connections_ready:
         settings["plan_cache_mode"] = "force_generic_plan"
     for_good: dict[str, Any] = {"max_cached_statement_lifetime": 0, "max_inactive_connection_lifetime": 0}
-    pool = await asyncpg.create_pool(
+    pool = await create_pool(
         dsn,
         min_size=max(1, connections_ready),
         max_size=connections_max,

@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from threading import Timer
 
 import structlog
 
 from pregao import rehearsal
 from pregao.edges.processes import logs
+from pregao.edges.processes.ending import SECONDS_MAX, Ending, end_soon, watch_over
 from pregao.edges.processes.sockets import listening_socket
 from pregao.settings import PAPER_PORT_PREFERRED, Settings
 
@@ -32,7 +32,6 @@ TELL_SECONDS_MAX = (
 )
 WHEN_TOLD: list[Callable[[], Awaitable[None]]] = []
 """What this process does at once when it is told to stop, beside stopping."""
-STOP_SECONDS = 9.0  # just before the supervisor's kill, so that the log says what hung
 
 Main = Callable[[Settings], Awaitable[None]]
 
@@ -40,7 +39,7 @@ log = structlog.get_logger()
 
 
 def run_role(
-    role: str, settings: Settings, *, main: Main | None = None, stop_seconds: float = STOP_SECONDS
+    role: str, settings: Settings, *, main: Main | None = None, stop_seconds: float = SECONDS_MAX
 ) -> int:
     """
     Run a role until it ends or is told to; give the exit code. One that hangs while stopping is cut off.
@@ -78,6 +77,7 @@ def _named(target: str) -> Main:
 
 async def _serve(role: str, settings: Settings, main: Main, *, stop_seconds: float) -> int:
     loop = asyncio.get_running_loop()
+    watch_over(Ending(loop, seconds=stop_seconds))
     task = asyncio.ensure_future(main(settings))
     stopping = asyncio.Event()
     noting: list[asyncio.Task[None]] = []
@@ -87,9 +87,7 @@ async def _serve(role: str, settings: Settings, main: Main, *, stop_seconds: flo
             stopping.set()
             noting.extend(loop.create_task(_note_told(note)) for note in WHEN_TOLD)
             task.cancel()
-            hung = Timer(stop_seconds, _cut_off)
-            hung.daemon = True
-            hung.start()
+            end_soon()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -140,9 +138,3 @@ async def _note_told(note: Callable[[], Awaitable[None]]) -> None:
         await note()
     except Exception as unnoted:  # whoever cannot write it can give no lease up either
         log.info("processes.stopping.unnoted", error=type(unnoted).__name__)
-
-
-def _cut_off() -> None:
-    # Without a supervisor nobody would kill it, and it would hold the port for ever.
-    log.error("processes.role.hung")
-    os._exit(1)
