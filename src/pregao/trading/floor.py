@@ -48,6 +48,7 @@ from pregao.domain.forward import FORWARD_CODES
 from pregao.domain.position import PositionStatus
 from pregao.domain.protection import Protections
 from pregao.domain.venue import VenueError
+from pregao.domain.weight import Importance, asking_for
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.intake import AWAY as DATABASE_AWAY
 from pregao.market.live import LiveMarket
@@ -326,7 +327,8 @@ class Floor:
         self, pairs: set[tuple[Venue, str]], *, measures: Iterable[Measure] | None = None
     ) -> None:
         """Know fresh prices, and the ranges that stops are measured by; of these measures, or of all there are."""
-        await asyncio.gather(self.read_prices(pairs), self.read_ranges(pairs, measures=measures))
+        with asking_for(Importance.BOOKS):
+            await asyncio.gather(self.read_prices(pairs), self.read_ranges(pairs, measures=measures))
 
     async def read_ranges(
         self, pairs: set[tuple[Venue, str]], *, measures: Iterable[Measure] | None = None

@@ -70,8 +70,9 @@ POSITION_MODE = Call(
 BALANCE = Call(method="GET", path="/fapi/v3/balance", weight=5)
 FACTS = Call(method="GET", path="/fapi/v1/exchangeInfo", weight=1, tells_limits=True)
 DAY = Call(method="GET", path="/fapi/v1/ticker/24hr", weight=40)  # of all symbols at once
-BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, **AN_ENTRYS)
-LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, **AN_ENTRYS)
+A_PRICE: dict[str, Any] = {"importance": Importance.EXITS, "is_on_an_orders_way": True}
+BOOK_TICKER = Call(method="GET", path="/fapi/v1/ticker/bookTicker", weight=2, **A_PRICE)
+LAST_PRICE = Call(method="GET", path="/fapi/v2/ticker/price", weight=1, **A_PRICE)
 
 NO_SUCH_ORDER = "-2013"
 POSITION_SIDE_MISMATCH = "-4061"
