@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
+from pregao.domain.breaker import Breakers
 from pregao.domain.desk import Desk
 from pregao.domain.facts import Fact
 from pregao.domain.protection import Protections
@@ -50,6 +51,7 @@ class RunningDesk:
         self.journal = journal
         self.exchange = exchange
         self.dsn = dsn
+        self.breakers: Breakers | None = None
         self.protections: dict[Venue, Protections] = {}  # no venue keeps lines unless a story says so
         self.traders: list[Trader] = []
         self._tasks: list[asyncio.Task] = []
@@ -78,6 +80,7 @@ class RunningDesk:
             orders_in_flight_max=orders_in_flight_max,
             first_part=FIRST_PART,
             protections=self.protections,
+            breakers=self.breakers,
         )
         trader.join(Flattening(self.journal, trader.floor, trader.comparison, desk=desk).follow)
         self.exchange.tell = trader.take

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pregao.domain.breaker import VENUE, Breakers, BreakerState, Outcome
 from pregao.domain.venue import OperatorNeeded, TradeReport
 from pregao.edges.postgres.journal import open_journal
 from pregao.trading.questions import FORGOTTEN_FOR_EVER_SECONDS, REFUSED_SECONDS_MAX
@@ -107,6 +108,27 @@ class TestQuestion:
         desk.exchange.refusal = None
         for doorbell in desk._doorbells:
             doorbell.ring("accounts")
+
+        await desk.until("SELECT status = 'filled' FROM orders", seconds_max=5)
+
+    async def test_in_doubt_are_asked_at_once_when_the_venue_is_back(self, desk):
+        """What filled before it went stands open until somebody knows: it does not wait for its turn."""
+        passed = [0.0]
+        desk.breakers = Breakers(monotonic=lambda: passed[0], clock=desk.exchange.clock)
+        breaker = desk.breakers.get("paper", VENUE)
+        await desk.start_trader()
+        desk.exchange.refusal = OperatorNeeded("-2015", "Invalid API-key.")
+        await unheard_of(desk)
+        desk.exchange.clock.forward(100_000)
+        await asked_again(desk)
+        desk.exchange.clock.forward(-100_000)
+
+        desk.exchange.refusal = None
+        while breaker.state is not BreakerState.OPEN:
+            breaker.end(breaker.begin(), Outcome.FAILURE)
+        passed[0] = 3_600.0
+        while breaker.state is not BreakerState.CLOSED:
+            breaker.end(breaker.begin(), Outcome.SUCCESS)
 
         await desk.until("SELECT status = 'filled' FROM orders", seconds_max=5)
 

@@ -70,7 +70,11 @@ async def prove_stops(plan: StopsPlan, *, is_quick: bool, keep: bool, tell: Tell
         finally:
             await sender.close()
         naked = find_naked(
-            own, venue, watched=list(witness.watched.values()), outages=traps.outages, now_ms=now_ms()
+            own,
+            venue,
+            watched=list(witness.watched.values()),
+            outages=[*traps.outages, *faults.outages],
+            now_ms=now_ms(),
         )
         return Report(
             seed=plan.seed,

@@ -62,6 +62,7 @@ class Faults:
     def __init__(self, desk: ProofDesk, *, is_quick: bool, kinds: Mapping[str, Trouble] = FAULTS) -> None:
         """Nothing goes wrong yet."""
         self.hits: Counter[str] = Counter()
+        self.outages: list[tuple[int, int]] = []  # of the exchange: began and ended, in milliseconds
         self.clocks = Clocks()
         self._kinds = kinds
         self._desk = desk
@@ -97,6 +98,7 @@ class Faults:
         page = await ask(client, "GET", "/paper/faults")
         for fault in page["faults"]:
             self.hits[fault["kind"]] += fault["hits"]
+        self.outages = [(began_ms, ended_ms) for began_ms, ended_ms in page["outages_ms"]]
 
     def _step_clock(self, *, is_wanted: bool) -> None:
         seconds = 0.0

@@ -48,9 +48,7 @@ class Naked:
     position_id: int | None
     held: Span
     span: Span
-    excused_ms: (
-        int  # of it, the database was away, or an exit had to be proven dead before another might leave
-    )
+    excused_ms: int  # of it, the database was away, the exchange answered nobody, or an exit had to be proven dead first
 
     @property
     def seconds(self) -> float:

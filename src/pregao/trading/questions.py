@@ -8,6 +8,7 @@ import structlog
 
 from pregao import rehearsal
 from pregao.domain.account import EXCHANGES
+from pregao.domain.breaker import Breaker, Breakers, BreakerScope, BreakerState
 from pregao.domain.facts import EntryRequested, Fact, FillReported, OrderEnded
 from pregao.domain.order import OrderStatus
 from pregao.domain.venue import OperatorNeeded, Refused, VenueError
@@ -33,11 +34,14 @@ log = structlog.get_logger()
 class Questions:
     """The loop that asks about orders."""
 
-    def __init__(self, floor: Floor) -> None:
-        """Ask about one order once at a time."""
+    def __init__(self, floor: Floor, *, breakers: Breakers | None = None) -> None:
+        """Ask about one order once at a time; where there are ``breakers``, at once when a venue is back."""
         self._floor = floor
         self._asking: dict[str, asyncio.Future[Sequence[Fact]] | None] = {}
         self._has_news = False
+        self._is_back = False
+        if breakers is not None:
+            breakers.listen(self._hear_breaker)
         floor.listen_to_ends(self.drop)
         floor.doorbell.listen("accounts", self._hear_news)
 
@@ -51,12 +55,18 @@ class Questions:
         """A key may be another now: what was refused before may be answered."""
         self._has_news = True
 
+    def _hear_breaker(self, breaker: Breaker, _before: BreakerState, after: BreakerState) -> None:
+        """A venue that is back knows what became of what was in doubt meanwhile; some of that may stand open."""
+        if breaker.scope is BreakerScope.SERVICE and after is BreakerState.CLOSED:
+            self._is_back = True
+
     async def ask_about_unknowns(self) -> None:
         """Ask about the orders that are due, some in parallel."""
         await asyncio.sleep(RESOLVE_SECONDS)
-        if self._has_news:
-            self._has_news = False
-            await self._floor.store.ask_soon()
+        if self._is_back or self._has_news:
+            put_off_seconds = 0.0 if self._is_back else ASK_AGAIN_SECONDS[-1]
+            self._is_back = self._has_news = False
+            await self._floor.store.ask_soon(put_off_seconds=put_off_seconds)
         async with self._floor.store.transaction() as transaction:
             due = await self._floor.store.claim_due_orders(transaction, limit=QUESTIONS_PER_BATCH)
         for order in due:

@@ -114,8 +114,8 @@ class Store(Protocol[Tx]):
         """Ask about an order no sooner than in so many seconds; None: until somebody says that things have changed."""
         ...
 
-    async def ask_soon(self) -> None:
-        """Ask about the orders now whose questions were put off for longer than usual."""
+    async def ask_soon(self, *, put_off_seconds: float) -> None:
+        """Ask about the orders now whose next question is further away than so many seconds."""
         ...
 
     async def live_orders_of_account(self, account_id: int) -> Sequence[LiveOrder]:

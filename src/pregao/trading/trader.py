@@ -75,7 +75,7 @@ class Trader:
         self.halts = Halts(self.floor, desk=desk)
         self.arrivals = Arrivals(self.floor)
         self.turns = Turns(self.floor)
-        self.questions = Questions(self.floor)
+        self.questions = Questions(self.floor, breakers=breakers)
         self.gaps = Gaps(self.floor, self.questions)
         self.comparison = Comparison(self.floor)
         self.lines = Lines(self.floor)

@@ -151,7 +151,7 @@ def _before(request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamRes
     if kind is FaultKind.VANISH:
         return _hang_up(request)
     if kind is FaultKind.DOWN:
-        venue.down_until_ms = max(venue.down_until_ms, venue.now_ms() + int(fault.seconds * 1_000))
+        venue.go_down(seconds=fault.seconds)
         return _response(503, DOWN_TEXT.encode(), {})
     if kind is FaultKind.UNCERTAIN:
         return _response(503, msgspec.json.encode({"code": -1000, "msg": UNKNOWN_TEXT}), {})

@@ -147,7 +147,10 @@ class Control:
         }
 
     def _show_faults(self, _: dict[str, Any]) -> Answer:
-        return 200, {"faults": [fault.to_dict() for fault in self._venue.faults.active]}
+        return 200, {
+            "faults": [fault.to_dict() for fault in self._venue.faults.active],
+            "outages_ms": [list(one) for one in self._venue.outages],
+        }
 
     def _set_faults(self, asked: dict[str, Any]) -> Answer:
         wanted = asked.get("faults", [])
@@ -159,7 +162,7 @@ class Control:
                 for fault in wanted
             ]
         self._venue.faults.replace(faults)
-        self._venue.down_until_ms = 0
+        self._venue.come_back()
         return self._show_faults(asked)
 
 

@@ -73,11 +73,24 @@ class Venue:
         self.address_limits: dict[str, AddressLimit] = {}
         self.listen_keys: dict[str, str] = {}
         self.down_until_ms = 0
+        self.outages: list[tuple[int, int]] = []  # when it was down, in milliseconds
         self.weight_max = weight_max
         self._unwritten: dict[str, Quote] = {}
         for account in self.books.accounts.values():
             if account.listen_key:
                 self.listen_keys[account.listen_key] = account.key
+
+    def go_down(self, *, seconds: float) -> None:
+        """Answer nobody for so long, from now on."""
+        now_ms = self.now_ms()
+        self.down_until_ms = max(self.down_until_ms, now_ms + int(seconds * 1_000))
+        self.outages.append((now_ms, self.down_until_ms))
+
+    def come_back(self) -> None:
+        """Answer again, whatever was said before."""
+        now_ms = self.now_ms()
+        self.down_until_ms = 0
+        self.outages = [(began, min(ended, now_ms)) for began, ended in self.outages]
 
     @overload
     def execute(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> Order: ...

@@ -84,8 +84,8 @@ class PostgresStore:
     async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
         await work.put_off_question(self._pool, order, seconds=seconds)
 
-    async def ask_soon(self) -> None:
-        await work.ask_soon(self._pool)
+    async def ask_soon(self, *, put_off_seconds: float) -> None:
+        await work.ask_soon(self._pool, put_off_seconds=put_off_seconds)
 
     async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
         return await work.live_orders_of_account(self._pool, account_id)

@@ -423,15 +423,15 @@ async def put_off_question(connection: Connection, order: LiveOrder, *, seconds:
     )
 
 
-async def ask_soon(connection: Connection) -> None:
-    """Ask about the orders now whose questions were put off for longer than usual."""
+async def ask_soon(connection: Connection, *, put_off_seconds: float) -> None:
+    """Ask about the orders now whose next question is further away than so many seconds."""
     await connection.execute(
         """
         UPDATE orders SET check_at = clock_timestamp()
         WHERE status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
           AND (check_at IS NULL OR check_at > clock_timestamp() + $1::interval) AND NOT is_dead
         """,
-        timedelta(seconds=ASK_AGAIN_SECONDS[-1]),
+        timedelta(seconds=put_off_seconds),
     )
 
 

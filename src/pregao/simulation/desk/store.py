@@ -244,10 +244,10 @@ class MemoryStore:
                 again_at = now + timedelta(seconds=seconds)
                 claims[key] = replace(row, claimed=replace(row.claimed, again_at=again_at))
 
-    async def ask_soon(self) -> None:
+    async def ask_soon(self, *, put_off_seconds: float) -> None:
         async with self._journal.transaction() as transaction:
             now, orders = self._clock(), transaction.state.orders
-            longest = now + timedelta(seconds=ASK_AGAIN_SECONDS[-1])
+            longest = now + timedelta(seconds=put_off_seconds)
             for row in list(orders.values()):
                 is_put_off = row.check_at is None or row.check_at > longest
                 if row.status in ON_ITS_WAY and is_put_off and not row.is_dead:
