@@ -523,6 +523,7 @@ function followCandles(box) {
 if (window.LightweightCharts) drawCharts();
 if (window.LightweightCharts) document.querySelectorAll("[data-candles]").forEach(followCandles);
 showTimes(document.body);
+showForms(); // now, not with the first part that moves: what was typed before that would be taken for how the form came
 reachWide();
 setInterval(() => showTimes(document.body), 1000);
 if (document.body.dataset.live) follow(document.body.dataset.live);
