@@ -3,9 +3,10 @@
 import asyncpg
 
 from pregao.domain.mistakes import MISTAKES
+from pregao.edges.postgres import pool
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
-"""What a database that is away raises; the internal one where a connection ends while it is being used."""
+AWAY = pool.AWAY
+"""What a database that is away raises."""
 DATA_MISTAKES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
 """What a database says to a row that cannot be: of many written together one, and the others are whole."""
 OUR_MISTAKES = (*MISTAKES, *DATA_MISTAKES)

@@ -13,7 +13,7 @@ from pregao.domain.venue import (
     RetryLater,
     VenuePosition,
 )
-from pregao.domain.weight import Drawn
+from pregao.domain.weight import Drawn, Importance, asking_for
 from pregao.edges.exchanges.binance import BinanceExchange, VenueAddresses
 from pregao.edges.exchanges.binance.venue_clock import SAMPLES
 from pregao.edges.exchanges.wire import Wire, WireLimits
@@ -365,6 +365,20 @@ class TestQueries:
         ]  # fmt: skip
 
         assert await exchange.balance(account_id=1) == Decimal("122607.35137903")
+
+    async def test_still_asks_for_a_price_that_an_exit_waits_for_when_entries_ask_no_more(
+        self, exchange, venue
+    ):
+        venue.answers["GET", "/fapi/v3/balance"] = http(200, [], headers=["x-mbx-used-weight-1m: 2100"])
+        venue.answers[BOOK] = {"bidPrice": "99.9", "askPrice": "100.1"}
+        venue.answers[LAST] = {"price": "100.0"}
+        await exchange.balance(account_id=1)
+
+        await exchange.quote("BTCUSDT")
+        with asking_for(Importance.BOOKS), pytest.raises(RetryLater) as shed:
+            await exchange.quote("BTCUSDT")
+
+        assert shed.value.code == "WEIGHT_NEARLY_USED"
 
     async def test_sheds_reads_before_the_weight_is_used_up(self, exchange, venue):
         venue.answers["GET", "/fapi/v3/balance"] = http(200, [], headers=["x-mbx-used-weight-1m: 1990"])

@@ -15,12 +15,12 @@ import asyncpg
 import structlog
 
 from pregao.domain.breaker import Breaker, Breakers, BreakerScope, BreakerState, BreakerStatus
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.rows import to_values
 from pregao.views.breakers import BreakerLine
 
 BELL = "breakers"
 LOOK_SECONDS = 1.0
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Key: TypeAlias = tuple[str, str]
 Counts: TypeAlias = tuple[int, int, int]

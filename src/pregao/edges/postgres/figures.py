@@ -15,6 +15,7 @@ import structlog
 from pregao.domain.clock import Clock
 from pregao.domain.facts import MetricsReset
 from pregao.edges.postgres.journal import Journal
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.rows import encode_json, to_values
 from pregao.tally import OWN, Key, Tally
 from pregao.views.figures import COUNTERS, MetricLine, Reading
@@ -24,7 +25,6 @@ ROLL_SECONDS = 5.0
 FACTS_PER_ROLL = 5_000
 ROLLS_PER_SCRAPE = 10
 GAUGE_SECONDS_MAX = 15.0  # a process that says no more of a gauge has none
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 RATES = {"deriv_bot_ticks_processed_total": "deriv_bot_ticks_per_second"}
 """Gauges of how fast a counter of this process grows."""
 

@@ -16,13 +16,8 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
 QUERIES_MAX = 50_000  # of one connection; then another takes its place
-TROUBLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a database that is away raises; the internal one where a connection ends while it is being used."""
 
 log = structlog.get_logger()
 
@@ -38,7 +33,7 @@ class CalmTransaction(Transaction):
     ) -> None:
         try:
             await super().__aexit__(kind, reason, trace)
-        except TROUBLE as trouble:
+        except AWAY as trouble:
             if kind is None:
                 raise
             log.debug("postgres.rollback.failed", error=type(trouble).__name__)
@@ -61,7 +56,7 @@ class CalmPool(asyncpg.Pool):
         """Take a connection back; whatever happens to it is not its last user's trouble."""
         try:
             await super().release(connection, timeout=timeout)
-        except TROUBLE as trouble:
+        except AWAY as trouble:
             log.debug("postgres.release.failed", error=type(trouble).__name__)
 
 

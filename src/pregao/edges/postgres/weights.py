@@ -12,12 +12,12 @@ import asyncpg
 import structlog
 
 from pregao.domain.weight import Drawn
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.rows import to_values
 from pregao.views.weights import WeightLine
 
 BELL = "weights"
 LOOK_SECONDS = 1.0
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger()
 

@@ -42,6 +42,7 @@ from pregao.domain.order import order_of
 from pregao.domain.protection import position_of
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.orders.resolve import ASK_AGAIN_SECONDS, EXIT_ASK_AGAIN_SECONDS
@@ -141,13 +142,7 @@ class Workers:
         """Keep renewing; returns when the lease is lost."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            with contextlib.suppress(
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                TimeoutError,
-            ):
+            with contextlib.suppress(*AWAY):
                 if not await self.renew(lease):
                     log.error("postgres.lease.lost", worker_id=lease.worker_id)
                     return
