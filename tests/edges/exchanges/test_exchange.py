@@ -376,7 +376,7 @@ class TestQueries:
 
         await exchange.quote("BTCUSDT")
         with asking_for(Importance.BOOKS), pytest.raises(RetryLater) as shed:
-            await exchange.quote("BTCUSDT")
+            await exchange.quote("ETHUSDT")
 
         assert shed.value.code == "WEIGHT_NEARLY_USED"
 
