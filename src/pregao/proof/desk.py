@@ -24,6 +24,7 @@ import httpx
 
 from pregao import rehearsal
 from pregao.domain.venue import RECV_WINDOW_MS
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.processes.child import die_with_parent
 from pregao.edges.processes.postgres import USER
 from pregao.edges.processes.sockets import find_free_port
@@ -42,7 +43,6 @@ LOSS_USD_MAX = 100_000  # limits are another proof's business
 BACKOFF_SECONDS = [0.2, 0.5, 1.0]
 TRADERS = ("trader", "trader-2")
 MONITORS = ("monitor", "monitor-2")
-DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 FIRST_PART = 3  # accounts: small, so that a short proof plans in parts, too
 
 
@@ -169,7 +169,7 @@ class ProofDesk:
                 )
             finally:
                 await connection.close()
-        except DATABASE_AWAY:
+        except AWAY:
             return False
         return any(row["worker_id"].rpartition("-")[2] in pids for row in owners)
 
@@ -437,7 +437,7 @@ async def _until_up(client: httpx.AsyncClient, path: str, *, is_up: Any = _alway
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
             while True:
-                with contextlib.suppress(httpx.HTTPError, ValueError, *DATABASE_AWAY):
+                with contextlib.suppress(httpx.HTTPError, ValueError, *AWAY):
                     answer = await client.get(path, timeout=3)
                     if answer.is_success and await is_up(answer):
                         return

@@ -10,7 +10,8 @@ import asyncpg
 
 from pregao.domain.clock import to_ms
 from pregao.domain.protection import MAY_TRADE
-from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask, speaking_to
+from pregao.edges.postgres.pool import AWAY
+from pregao.proof.desk import ProofDesk, ask, speaking_to
 from pregao.proof.exits import OwnClaim, OwnExit, OwnGuards, OwnPosition, VenueGuards, to_venue_guards
 from pregao.proof.unguarded import Watched
 
@@ -125,7 +126,7 @@ class Witness:
                     connection = await self._desk.connect()
                 async with asyncio.timeout(1.0):
                     self._see(await connection.fetch(WATCHES))
-            except (*DATABASE_AWAY, TimeoutError):
+            except AWAY:
                 if connection is not None:
                     connection.terminate()
                 connection = None

@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-import asyncpg
 import httpx
 
 from pregao import rehearsal
+from pregao.edges.postgres.pool import AWAY
 from pregao.proof.books import compare_journal, is_quiet, read_finished, read_own, read_venue
 from pregao.proof.compare import (
     DUPLICATED,
@@ -37,15 +37,7 @@ LOOK_SECONDS = 0.5
 FOR_EVER_SECONDS = 20.0  # what differs for so long while nothing is on its way will differ for ever
 CALM_LOOKS = 2  # a figure that was 0 once may have been so by chance
 
-AWAY = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    httpx.HTTPError,
-    TimeoutError,
-    ProofFailedError,
-)
+UNREACHABLE = (*AWAY, httpx.HTTPError, ProofFailedError)
 
 Tell = Callable[[str, int, int], None]
 """Hears how far the proof has come: what it does, how much of it is done, of how much."""
@@ -182,7 +174,7 @@ async def settle(
         is_late = time.monotonic() >= deadline
         try:
             seen = await _look(desk, made, sender, is_last=is_late)
-        except AWAY:
+        except UNREACHABLE:
             if time.monotonic() >= deadline + seconds_max:
                 raise
             seen = None

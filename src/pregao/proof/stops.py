@@ -18,7 +18,7 @@ from pregao.proof.desk import Configured, ProofDesk, ask, configure, running_des
 from pregao.proof.exits import OwnGuards, VenueGuards, compare_exits, count_exits
 from pregao.proof.guards import ARMED, UNDER_WAY, Witness, read_guards, read_venue_guards
 from pregao.proof.plan import Act, Chapter
-from pregao.proof.prove import AWAY, WEIGHT_MAX, Tell, kept, settle, title_of
+from pregao.proof.prove import UNREACHABLE, WEIGHT_MAX, Tell, kept, settle, title_of
 from pregao.proof.report import Guarded, Report
 from pregao.proof.signals import Sender
 from pregao.proof.stops_plan import LEGS, ONCE_OPEN, STOP_FAULTS, Scenario, StopsPlan
@@ -135,7 +135,7 @@ class Prices:
             while True:
                 for symbol, price in list(self._now.items()):
                     if symbol not in self._moving:
-                        with contextlib.suppress(*AWAY):
+                        with contextlib.suppress(*UNREACHABLE):
                             await self._tell(client, symbol, price)
                 await asyncio.sleep(BEAT_SECONDS)
 
@@ -152,7 +152,7 @@ class Prices:
                         at_bps += step
                         price = start * (1 + Decimal(at_bps) / 10_000)
                         self._now[symbol] = price.quantize(LISTINGS[symbol].instrument.price_tick)
-                        with contextlib.suppress(*AWAY):
+                        with contextlib.suppress(*UNREACHABLE):
                             await self._tell(client, symbol, self._now[symbol])
                         await asyncio.sleep(STEP_SECONDS)
         finally:
@@ -253,7 +253,7 @@ class _Proof:
                     return {row["symbol"] for row in await connection.fetch(UNDER_WAY)}
             finally:
                 connection.terminate()
-        except AWAY:
+        except UNREACHABLE:
             return None
 
     async def _count_armed(self, symbols: Sequence[str]) -> int:
@@ -265,7 +265,7 @@ class _Proof:
                     return count
             finally:
                 connection.terminate()
-        except AWAY:
+        except UNREACHABLE:
             return 0
 
 
@@ -282,7 +282,7 @@ async def _compare_until_calm(
             finally:
                 await connection.close()
             venue = await read_venue_guards(desk, keys=made.keys)
-        except AWAY:
+        except UNREACHABLE:
             if time.monotonic() >= deadline + END_SECONDS_MAX:
                 raise
             await asyncio.sleep(LOOK_SECONDS)

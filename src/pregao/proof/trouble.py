@@ -12,8 +12,9 @@ from decimal import Decimal
 import httpx
 
 from pregao import rehearsal
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.work import RENEW_SECONDS
-from pregao.proof.desk import DATABASE_AWAY, ProofDesk, ask, speaking_to
+from pregao.proof.desk import ProofDesk, ask, speaking_to
 from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial, Trouble
 from pregao.simulation.instruments import LISTINGS
 from pregao.views.health import LEASE_SECONDS
@@ -204,7 +205,7 @@ class Traps:
         """Note for how long PostgreSQL was away, once it answers again."""
         await asyncio.sleep(DATABASE_DOWN_SECONDS / 2)
         while True:
-            with contextlib.suppress(*DATABASE_AWAY):
+            with contextlib.suppress(*AWAY):
                 await (await self._desk.connect()).close()
                 self.outages.append((began_ms, now_ms()))
                 return

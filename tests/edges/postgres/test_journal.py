@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from pregao.edges.postgres.journal import Cursor, open_journal
+from pregao.edges.postgres.pool import AWAY
 from tests.builders import BOT_ID, NOON, arrival, configured, instruction
 
 
@@ -156,7 +157,7 @@ class TestIdle:
                 await transaction.connection.execute("SELECT 1")
 
         try:
-            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            with pytest.raises(AWAY):
                 await freeze()
             assert await frozen.pool.fetchval("SELECT 1") == 1
         finally:

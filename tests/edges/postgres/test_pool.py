@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from pregao.edges.postgres.pool import create_pool
+from pregao.edges.postgres.pool import AWAY, create_pool
 
 PATIENCE = 0.3  # of a statement, and of its being called off
 SOON = 15.0
@@ -43,7 +43,7 @@ async def ask(pool: asyncpg.Pool, told: asyncio.Future[int]) -> None:
                 if not told.done():
                     told.set_result(await connection.fetchval("SELECT pg_backend_pid()"))
                 await connection.execute("SELECT pg_sleep(0.1)")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except AWAY:
             await asyncio.sleep(0)
 
 
@@ -83,11 +83,11 @@ class TestPool:
             async with pool.acquire() as connection, connection.transaction():
                 await end_server(connection)
 
-        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+        with pytest.raises(AWAY):
             await write()
 
     async def test_goes_on_with_another_connection(self, pool):
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*AWAY):
             async with pool.acquire() as connection:
                 await end_server(connection)
                 await connection.execute("SELECT 1")

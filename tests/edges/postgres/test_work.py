@@ -14,6 +14,7 @@ from pregao.domain.order import Leg
 from pregao.domain.signal import Action
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.work import (
     Workers,
     claim_due_orders,
@@ -153,7 +154,7 @@ class TestClaimWaitingSignals:
                 )
                 await dying.connection.execute("SELECT 1")
 
-        with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+        with pytest.raises(AWAY):
             await claim_and_die()
 
         async with journal.transaction() as transaction:

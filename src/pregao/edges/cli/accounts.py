@@ -228,9 +228,8 @@ def rotate_master_key(
 
 
 async def _rotate(**options: bool) -> dict[str, Any]:
-    import asyncpg
-
     from pregao.edges.postgres.journal import open_journal
+    from pregao.edges.postgres.pool import AWAY
     from pregao.edges.vault.rotation import RotationError, rotate_master_key
     from pregao.environment import SettingError
     from pregao.settings import load_settings
@@ -244,7 +243,7 @@ async def _rotate(**options: bool) -> dict[str, Any]:
             journal.pool.terminate()
     except (SettingError, RotationError) as error:
         fail(str(error))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AWAY as error:
         fail(
             f"ROTATION_STOPPED: reason={type(error).__name__}. The database or the state folder was away; both keys "
             "stay in the file, nothing is lost. Run it again."

@@ -255,14 +255,13 @@ def watch(
 async def _watch(url: str | None, *, interval: float, once: bool, as_json: bool) -> int:
     import time
 
-    import asyncpg
     import httpx
 
     from pregao.edges.exchanges.binance.addresses import LIVE
     from pregao.edges.model_files.foretell import Foretelling
+    from pregao.edges.postgres.pool import AWAY
 
     models = importlib.import_module("pregao.bootstrap.models")  # an upper floor, named as the roles are
-    away = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
     with httpx.Client(base_url=url or _settings().model_candles_url or LIVE.rest) as client:
         foretelling = Foretelling(
             folder=_folder(), client=client, sleep=time.sleep, now=lambda: datetime.now(UTC)
@@ -273,7 +272,7 @@ async def _watch(url: str | None, *, interval: float, once: bool, as_json: bool)
                     foretelling, database_url=_database_url(), heard=partial(_say, as_json=as_json)
                 )
                 troubles = sum(not said.foretold for said in told)
-            except away as error:
+            except AWAY as error:
                 troubles = 1
                 typer.echo(f"DATABASE_AWAY: problem={type(error).__name__}. Asking again.", err=True)
             if once:

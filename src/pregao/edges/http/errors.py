@@ -56,6 +56,7 @@ STATUSES: dict[type[Exception], int] = {
 DATABASE_AWAY_ERRORS: tuple[type[Exception], ...] = (
     OSError,  # refused, reset, unreachable, and every timeout
     asyncpg.InterfaceError,  # the pool is closed, the connection was lost under a statement
+    asyncpg.InternalClientError,  # the connection was lost as a statement began
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it is shutting down, it is starting, it crashed
     asyncpg.InsufficientResourcesError,  # too many connections, disk full

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from pregao.domain.bot import Bot, BotStatus
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.rows import to_value
 from pregao.signals.ports import StoreAway
 
@@ -101,7 +102,7 @@ class PostgresBotBook:
         since = None if whole or self._latest is None else self._latest - OVERLAP
         try:
             rows = await self._pool.fetch(CHANGED, since)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
+        except AWAY as away:
             log.warning("postgres.bot_book.away", error=type(away).__name__)
             raise StoreAway("DATABASE_AWAY") from away
         if whole:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
+from pregao.edges.postgres.pool import AWAY
+
 Listener = Callable[[str], None]
 
 PAYLOAD_BYTES_MAX = 7_000  # PostgreSQL takes 8,000
 RECONNECT_SECONDS = 1.0
-BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger()
 
@@ -67,7 +68,7 @@ class Doorbell:
                     await self._ring_on(connection)
                 finally:
                     connection.terminate()
-            except BROKEN as broken:
+            except AWAY as broken:
                 log.warning("postgres.doorbell.broken", error=type(broken).__name__)
                 ready.set()
                 await asyncio.sleep(RECONNECT_SECONDS)

@@ -15,11 +15,10 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from pregao.accounts.sealing import SealError
 from pregao.edges.postgres.credentials import PostgresCredentials
 from pregao.edges.postgres.journal import Journal, desk_id
+from pregao.edges.postgres.pool import AWAY
 from pregao.edges.processes.state import write_settings
 from pregao.edges.vault.envelope import KEY_BYTES, EnvelopeVault, MasterKeys, master_key_name
 from pregao.edges.vault.key_file import keys_of
@@ -140,7 +139,7 @@ async def _alone(journal: Journal) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*AWAY):
                 await connection.execute("SELECT pg_advisory_unlock(7234005)")
 
 
