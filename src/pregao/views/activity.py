@@ -52,6 +52,7 @@ class OrderLine:
     venue: str | None
     leg: str
     position_id: int | None
+    position_status: str | None  # as it stands now
     symbol: str
     side: str | None
     position_side: str | None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from pregao.domain.sell_list import SellListRule
@@ -10,7 +11,7 @@ from pregao.domain.sell_list import SellListRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SellListLine:
-    """A position on the list: open or closing."""
+    """A position on the list: open or closing; and how far its exit is, the last of several."""
 
     position_id: int
     ticker: str
@@ -18,6 +19,10 @@ class SellListLine:
     account_id: int
     venue: str
     opened_at: datetime
+    quantity: Decimal
+    exit_status: str | None
+    exit_code: str | None
+    exit_filled: Decimal | None
 
 
 class SellList(Protocol):

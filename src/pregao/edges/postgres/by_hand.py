@@ -164,8 +164,14 @@ class PostgresSellList:
     async def lines(self) -> Sequence[SellListLine]:
         rows = await self._pool.fetch(
             f"""
-            SELECT p.position_id, p.symbol AS ticker, p.status, p.account_id, a.venue, p.opened_at
-            FROM positions AS p JOIN accounts AS a USING (account_id) WHERE {LISTED} ORDER BY p.symbol, p.position_id
+            SELECT p.position_id, p.symbol AS ticker, p.status, p.account_id, a.venue, p.opened_at,
+                   p.entered_quantity - p.exited_quantity AS quantity, x.exit_status, x.exit_code, x.exit_filled
+            FROM positions AS p JOIN accounts AS a USING (account_id)
+            LEFT JOIN LATERAL (
+                SELECT o.status AS exit_status, o.code AS exit_code, o.filled_quantity AS exit_filled FROM orders AS o
+                WHERE o.position_id = p.position_id AND o.leg = 'exit' ORDER BY o.planned_at DESC, o.order_id LIMIT 1
+            ) AS x ON true
+            WHERE {LISTED} ORDER BY p.symbol, p.position_id
             """
         )
         return to_values(rows, SellListLine)

@@ -114,6 +114,7 @@ WHERE ($2::uuid IS NULL OR s.bot_id = $2) AND ($3::text IS NULL OR {STATUS} = $3
 
 ORDER_LINE = f"""
 {ORDER}, o.signal_id, o.bot_id, o.venue, o.position_id, o.position_side, o.checks AS questions,
+(SELECT p.status FROM positions AS p WHERE p.position_id = o.position_id) AS position_status,
 CASE WHEN o.status IN ({LIVE_STATUSES}) THEN o.check_at END AS next_question_at
 """
 ORDERS = """

@@ -205,6 +205,7 @@ class OrderShown(Shown):
     venue: str | None
     leg: str
     position_id: int | None
+    position_status: Annotated[str | None, Field(description="What has become of its position by now.")]
     symbol: str
     side: str | None
     position_side: str | None

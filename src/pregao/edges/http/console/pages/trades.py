@@ -1,7 +1,8 @@
 """Orders, positions with what guards them, and selling out."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from fastapi.responses import Response
 
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import PositionStatus
-from pregao.domain.trading_state import DESK, scope_of_user
+from pregao.domain.trading_state import DESK, Scope, scope_of_user
 from pregao.domain.user import Role
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.api.sorting import (
@@ -28,6 +29,7 @@ from pregao.edges.http.console.lists import ROWS, arrange, asked_of
 from pregao.edges.http.console.showing import JOBS, names_for, needs, show_missing, show_page
 from pregao.views.activity import ORDER_PHASES
 from pregao.views.flatten import StandingPosition
+from pregao.views.sell_list import SellListLine
 from pregao.views.sorting import ORDER_FIELDS, POSITION_FIELDS
 
 STANDING_BY: dict[str, Callable[[StandingPosition], Any]] = {
@@ -78,6 +80,7 @@ async def show_orders(
         "following": None if last is None else cursor_after(last, shape, ids=order_ids(last)),
         "file": asked.file("/api/v1/orders", account_id=account, status=status, phase=phase),
         "statuses": [one.value for one in OrderStatus],
+        "can_close": who.role.is_staff,
         **await names_for(desk, who),
     }
     return await show_page(request, "trades/orders.html", values, desk=desk, who=who)
@@ -137,11 +140,16 @@ async def show_sell_all(request: Request, desk: DeskGiven, who: Seen) -> Respons
     asked = asked_of(request, sorts=STANDING_BY, usual_sort="account_name")
     # Nothing is searched for here: the button closes all of it.
     standing = await desk.flattens.standing(scope, owner=who.owner)
+    # The list is system A's: what the bot behind `/webhook/in` holds, whoever's account that is on.
+    listed: Sequence[SellListLine] | None = await desk.sell_list.lines() if who.role.is_staff else None
     values = {
         "asked": asked,
         "scope": scope,
         "standing": arrange(standing, replace(asked, search=""), by=STANDING_BY),
         "jobs": await desk.flattens.list_flattens(owner=who.owner, limit=JOBS),
+        "listed": listed,
+        "rule": await desk.sell_list.rule() or desk.sell_list_rule,
+        **await names_for(desk, who),
     }
     return await show_page(request, "trades/sell_all.html", values, desk=desk, who=who)
 
@@ -152,5 +160,15 @@ async def show_flatten(flatten_id: UUID, request: Request, desk: DeskGiven, who:
     job = await desk.flattens.find_flatten(flatten_id, owner=who.owner)
     if job is None:
         return await show_missing(request, desk=desk, who=who)
-    values = {"job": job, "legs": await desk.flattens.accounts_of(flatten_id)}
+    standing: defaultdict[int, list[StandingPosition]] = defaultdict(list)
+    if job.status == "running":
+        scope = Scope(level=job.level, subject=job.subject)
+        for one in await desk.flattens.standing(scope, owner=who.owner):
+            standing[one.account_id].append(one)
+    values = {
+        "job": job,
+        "legs": await desk.flattens.accounts_of(flatten_id),
+        "standing": standing,
+        "can_stop": job.status == "running" and who.role.includes(Role.TRADER),
+    }
     return await show_page(request, "trades/flatten.html", values, desk=desk, who=who)
