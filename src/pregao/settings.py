@@ -270,7 +270,7 @@ class Settings(MasterKeySettings):
     lab_cache_url: Secret = setting(
         Secret(""),
         "PREGAO_LAB_CACHE_URL",
-        "Redis that shares what the research lab computed; empty uses none.",
+        "Redis by which the processes of the research lab and `pregao` share what they computed; empty uses none.",
     )
     model_candles_url: str = setting(
         "",

@@ -20,6 +20,7 @@ from pregao.research.backtests.terms import Terms
 from pregao.research.backtests.trial import try_out
 from pregao.research.indicators import batch
 from pregao.research.strategies.shipped import get_strategy
+from tests.fake_redis import serving
 from tests.fresh_database import fresh_database
 from tests.journeys.test_console import FORM
 from tests.journeys.whole_desk import running_desk
@@ -57,7 +58,14 @@ async def desk(database_server, database_template, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-async def history(desk):
+def redis():
+    """What the lab shares its cache with."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def history(desk, redis):
     """What happened before: a run called off, and a sweep whose lab was killed. The lab that begins it again stays."""
     off = await asked(desk, SWEEP)
     canceled = await desk.ask("POST", f"{RUNS}/{off}/cancel")
@@ -68,7 +76,7 @@ async def history(desk):
         first.kill()
         await first.wait()
     killed = await desk.ask("GET", f"{RUNS}/{swept}")
-    async with lab(desk):
+    async with lab(desk, PREGAO_LAB_CACHE_URL=redis.address):
         yield {"off": off, "canceled": canceled, "twice": twice, "swept": swept, "killed": killed}
 
 
@@ -204,6 +212,16 @@ class TestLab:
         for answer in missing:
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "CANDLES_MISSING")
             assert "pregao data import" in answer.json()["error"]["message"]
+
+    async def test_f110_what_it_computed_lies_where_others_find_it(self, desk, redis):
+        voters = {**ONE, "contenders": [{"strategy": "technical_analysis"}]}
+        await ended(desk, await asked(desk, voters))
+        by_runs = set(redis.kept)
+        redis.kept.clear()
+        await desk.ask("GET", "/api/signals/TESTUSDT", params={"timeframe": "1h"})
+
+        assert {key.split(b":")[1] for key in by_runs} == {b"decide"}
+        assert redis.kept, "what answers questions computes in processes of its own, which share it, too"
 
     async def test_a_sweep_whose_lab_was_killed_is_begun_again_and_gives_the_same(self, desk, history):
         again, run = await result_of(desk, history["swept"]), await ended(desk, history["swept"])

@@ -57,7 +57,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
     async with (
         open_sender(settings, role=ROLE, clock=clock) as sender,
         _open_intake(sender) as intake,
-        computing() as compute,
+        computing(cache_url=settings.lab_cache_url) as compute,
     ):
         await sender.doorbell.start()
         work = PostgresDeploymentWork(sender.journal.pool)

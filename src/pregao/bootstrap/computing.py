@@ -15,8 +15,11 @@ from typing import Any, TypeAlias
 import structlog
 
 from pregao.edges.processes.child import tie_to
+from pregao.edges.redis_store import ClientMissingError, share_what_is_computed
+from pregao.environment import Secret
 
 PROCESSES_MAX = 2  # what computes is given of the machine
+NO_CACHE = Secret("")
 
 Compute: TypeAlias = Callable[..., Any]
 
@@ -24,15 +27,18 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def computing() -> AsyncIterator[Compute]:
-    """Give what runs a function with its arguments in another process."""
+async def computing(*, cache_url: Secret = NO_CACHE) -> AsyncIterator[Compute]:
+    """Give what runs a function with its arguments in another process; ``cache_url`` is the Redis they share, if any."""
     pool: ProcessPoolExecutor | None = None
 
     async def compute(function: Callable[..., Any], *asked: Any) -> Any:
         nonlocal pool
         if pool is None:
             pool = ProcessPoolExecutor(
-                PROCESSES_MAX, mp_context=get_context("spawn"), initializer=_end_with_whoever_asked
+                PROCESSES_MAX,
+                mp_context=get_context("spawn"),
+                initializer=_begin,
+                initargs=(cache_url.reveal(),),
             )
         mine = pool
         try:
@@ -54,6 +60,19 @@ async def computing() -> AsyncIterator[Compute]:
 def find_predictors(folder: Path) -> Any:
     """Give the models of a folder; called in the process that asks them, where their libraries are loaded."""
     return importlib.import_module("pregao.edges.model_files.store").ModelFolder(folder)
+
+
+def share_computed(cache_url: str) -> None:
+    """Share what this process computes; one that cannot computes for itself, and its log says why."""
+    try:
+        share_what_is_computed(cache_url)
+    except ClientMissingError as missing:
+        log.warning("lab.cache.unusable", problem=str(missing))
+
+
+def _begin(cache_url: str) -> None:
+    _end_with_whoever_asked()
+    share_computed(cache_url)
 
 
 def _end_with_whoever_asked() -> None:

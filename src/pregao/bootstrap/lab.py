@@ -17,7 +17,7 @@ from uuid import UUID
 
 import structlog
 
-from pregao.bootstrap.computing import computing, find_predictors
+from pregao.bootstrap.computing import computing, find_predictors, share_computed
 from pregao.bootstrap.keyless import KeylessVenues
 from pregao.bootstrap.process import close_pool, now_utc, until_lost, worker_name
 from pregao.domain.account import Venue
@@ -64,6 +64,7 @@ class Progress:
 
 async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Carry out what is asked, until the lease is lost or canceled."""
+    share_computed(settings.lab_cache_url.reveal())
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
     lease = await workers.enter(worker_id=worker_name("lab"), role="lab")
@@ -74,7 +75,7 @@ async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
         settings, pool=journal.pool, ring_weights=partial(doorbell.ring, WEIGHTS_BELL), clock=clock
     )
     try:
-        async with computing() as compute, asyncio.TaskGroup() as tasks:
+        async with computing(cache_url=settings.lab_cache_url) as compute, asyncio.TaskGroup() as tasks:
             lab = Lab(
                 work,
                 answering=Answering(

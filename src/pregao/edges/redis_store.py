@@ -75,3 +75,15 @@ class RedisStore:
         except self._errors:
             self._away_until = self._monotonic() + REST_SECONDS
             return None
+
+
+def share_what_is_computed(address: str) -> None:
+    """
+    Have this process share its lab's cache with all that name the same Redis; with nobody where the address is empty.
+
+    :raises ClientMissingError: when the client is missing or the address cannot be read.
+    """
+    if not address:
+        return
+    cached = import_module("pregao.research.indicators.cached")  # it loads numpy, which not every process has
+    cached.LAB_CACHE.share(RedisStore(address))

@@ -521,14 +521,10 @@ def _told_apart() -> Iterator[None]:
 
 
 def _share_what_is_computed() -> None:
-    address = _settings().lab_cache_url.reveal()
-    if not address:
-        return
-    from pregao.edges.redis_store import ClientMissingError, RedisStore
-    from pregao.research.indicators.cached import LAB_CACHE
+    from pregao.edges.redis_store import ClientMissingError, share_what_is_computed
 
     try:
-        LAB_CACHE.share(RedisStore(address))
+        share_what_is_computed(_settings().lab_cache_url.reveal())
     except ClientMissingError as missing:
         _fail(str(missing))
 
