@@ -704,6 +704,12 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         for one in range(30)
         for order in range(6)
     ]
+    subscriptions = {subscription_of(bot_id, number) for bot_id in BOTS for number in ACCOUNTS}
+    subscribed = [
+        one
+        for one in (await books.lock_positions(POSITIONS)).values()
+        if one.subscription_id in subscriptions
+    ]
     given: dict[str, Any] = {
         "states": sorted(await books.trading_states(), key=lambda one: one.level),
         "on the way": await books.on_the_way(POSITIONS),
@@ -721,17 +727,15 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         "lines": await books.lines(
             [f"s-{number}-{version}" for number in POSITIONS for version in (1, 2, 3)]
         ),
-        "guards": await books.guards(
-            [
-                one
-                for one in (await books.lock_positions(POSITIONS)).values()
-                if one.subscription_id
-                in {subscription_of(bot_id, number) for bot_id in BOTS for number in ACCOUNTS}
-            ]
-        ),
+        "guards": await books.guards(subscribed),
     }
     for since in (now - timedelta(hours=1), now - timedelta(days=30)):
-        given[f"executions {since}"] = await books.executions((*ACCOUNTS, 99), since=since)
+        scene = await books.exit_scene(subscribed, since=since)
+        states = sorted(scene.states, key=lambda one: one.level)
+        given[f"scene {since}"] = {
+            **{one.name: getattr(scene, one.name) for one in fields(scene)},
+            "states": states,
+        }
     for signal_id in SIGNALS:
         given[f"progress {signal_id}"] = await books.progress(signal_id)
     for symbol in SYMBOLS:

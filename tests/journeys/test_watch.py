@@ -451,7 +451,7 @@ class TestReadiness:
             [reached(row["position_id"], source=Source.STREAM, now=now)], still_ours=watches.still_ours
         )
 
-        assert len(before) >= 15
+        assert len(before) >= 12
         assert await after - before == set()
         await guarded.closed()
         await floor.close()

@@ -187,16 +187,14 @@ async def _look(
 ) -> tuple[list[_Case], _Scene]:
     positions = await exits.lock_positions(sorted(position_ids))
     held = [one for one in positions.values() if one.status in HELD and one.quantity > ZERO]
-    guards = await exits.guards(held)
-    accounts = await exits.accounts(sorted({one.account_id for one in held}))
-    planned = await exits.executions(sorted(accounts), since=now - HOUR)
+    found = await exits.exit_scene(held, since=now - HOUR)
     scene = _Scene(
         market=market,
-        states=await exits.trading_states(),
-        executions={_tenant(one): list(planned.get(one.account_id, ())) for one in accounts.values()},
-        limits=await exits.tenant_limits(
-            {one.user_id for one in accounts.values() if one.user_id is not None}
-        ),
+        states=found.states,
+        executions={
+            _tenant(one): list(found.executions.get(one.account_id, ())) for one in found.accounts.values()
+        },
+        limits=found.limits,
         now=now,
     )
     cases = [
@@ -205,10 +203,10 @@ async def _look(
             stop=guard.armed.stop,
             guard=guard,
             position=one,
-            account=accounts[one.account_id],
+            account=found.accounts[one.account_id],
         )
         for one in held
-        if (guard := guards.get(one.position_id)) is not None and guard.armed is not None
+        if (guard := found.guards.get(one.position_id)) is not None and guard.armed is not None
         for claimed in guard.claims
     ]
     # Stops before targets: where there is room for one only, it is for what loses.

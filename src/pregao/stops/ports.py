@@ -175,6 +175,18 @@ class DueExit:
     symbol: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitScene:
+    """All that is looked at before exits of some positions leave."""
+
+    guards: Mapping[int, Guard]  # by position; what was never armed is left out
+    accounts: Mapping[int, Account]  # by id
+    states: TradingStates
+    executions: Mapping[int, Sequence[datetime]]
+    """By account: when exits of claims were planned for its tenant (its user's accounts, or itself), oldest first."""
+    limits: Mapping[UUID, TenantLimits]  # by user
+
+
 class Exits(Guards, Protocol):
     """What is looked at before a claimed exit leaves, under the transaction's locks."""
 
@@ -182,24 +194,10 @@ class Exits(Guards, Protocol):
         """Lock and give positions by id, in the order of their ids."""
         ...
 
-    async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
-        """Give accounts by id."""
-        ...
-
-    async def trading_states(self) -> TradingStates:
-        """Give all states that are not active, and keep others from changing one until the transaction ends."""
-        ...
-
-    async def executions(
-        self, account_ids: Collection[int], *, since: datetime
-    ) -> Mapping[int, Sequence[datetime]]:
+    async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
         """
-        Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first.
+        Give what exits of these locked positions are judged by, with the executions since an instant.
 
-        A tenant is a user with all his accounts, or an account that is no user's.
+        Nobody changes a trading state until the transaction ends.
         """
-        ...
-
-    async def tenant_limits(self, users: Collection[UUID]) -> Mapping[UUID, TenantLimits]:
-        """Give what the exits of these tenants are held to."""
         ...

@@ -14,7 +14,7 @@ from pregao.domain.stop import ExecutionStatus, Source, StopChange, StopStatus, 
 from pregao.domain.trading_state import TradingState, TradingStates
 from pregao.stops.exit import judge_again
 from pregao.stops.limits import limits_of
-from pregao.stops.ports import ArmedStop, Claimed, Guard
+from pregao.stops.ports import ArmedStop, Claimed, ExitScene, Guard
 from tests.builders import NOON, account, armed, held, scope_state, user
 from tests.rooms.fakes import market
 from tests.rooms.stops.test_follow import ASKED, claimed, line
@@ -40,21 +40,16 @@ class FakeExits:
     async def lock_positions(self, position_ids):
         return {1: self.position} if 1 in position_ids else {}
 
-    async def guards(self, positions):
+    async def exit_scene(self, positions, *, since):
         guard = Guard(armed=self.armed, asked=ASKED, venue=Venue.PAPER, lines=self.lines, claims=self.claims)
-        return {one.position_id: guard for one in positions}
-
-    async def accounts(self, account_ids):
-        return {self.account.account_id: self.account}
-
-    async def trading_states(self):
-        return self.states
-
-    async def executions(self, account_ids, *, since):
-        return {number: [at for at in self.planned if at >= since] for number in account_ids}
-
-    async def tenant_limits(self, users):
-        return {one: self.limits[one] for one in users if one in self.limits}
+        number = self.account.account_id
+        return ExitScene(
+            guards={one.position_id: guard for one in positions},
+            accounts={number: self.account},
+            states=self.states,
+            executions={number: [at for at in self.planned if at >= since]},
+            limits=self.limits,
+        )
 
 
 def due(**changes) -> Claimed:

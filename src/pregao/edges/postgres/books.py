@@ -26,6 +26,7 @@ from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import exits, guards, predictions, screener
 from pregao.edges.postgres.drawdowns import over_limit
 from pregao.edges.postgres.journal import Connection, Transaction, decode
+from pregao.edges.postgres.on_the_way import read_on_the_way
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.seen import Seen
@@ -45,7 +46,7 @@ from pregao.orders.ports import (
 )
 from pregao.positions.ports import WaitingExit
 from pregao.stops.limits import TenantLimits
-from pregao.stops.ports import ArmedStop, Guard, Line
+from pregao.stops.ports import ArmedStop, ExitScene, Guard, Line
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
 
@@ -151,34 +152,6 @@ UNION ALL
 (SELECT account_id, NULL, NULL, subscription_id, code, reason, false, false, NULL FROM grounded
  WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
 """
-
-# Only where the database was ever put back has a position a past that its orders do not tell.
-ON_THE_WAY = """
-WITH ahead AS (
-    SELECT position_id, bool_or(leg = 'entry' AND status <> 'deferred') AS is_entering,
-           bool_or(leg = 'exit') AS is_leaving,
-           CASE WHEN NOT coalesce(bool_or(leg = 'exit' AND status = 'deferred' AND share IS NULL), false)
-                THEN coalesce(sum(quantity - filled_quantity) FILTER (WHERE leg = 'exit' AND status <> 'deferred'), 0)
-           END AS leaving,
-           true AS has_orders
-    FROM orders
-    WHERE position_id = ANY($1::bigint[])
-      AND status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled')
-    GROUP BY position_id
-), past AS (
-    SELECT p.position_id, c.is_unsure, array(
-               SELECT DISTINCT f.order_id FROM fills AS f
-               WHERE f.position_id = p.position_id AND f.order_id IS NOT NULL AND NOT EXISTS (
-                   SELECT FROM orders AS o WHERE o.order_id = f.order_id AND o.attempt > 0)) AS forgotten_exits
-    FROM account_checks AS c JOIN positions AS p USING (account_id)
-    WHERE c.restored_at IS NOT NULL AND p.position_id = ANY($1::bigint[])
-)
-SELECT position_id, coalesce(is_entering, false) AS is_entering, coalesce(is_leaving, false) AS is_leaving,
-       CASE WHEN has_orders THEN leaving ELSE 0 END AS leaving, coalesce(has_orders, false) AS has_orders,
-       coalesce(is_unsure, false) AS is_unsure, coalesce(forgotten_exits, '{}') AS forgotten_exits
-FROM ahead FULL JOIN past USING (position_id)
-"""
-WAY_COLUMNS = ("is_entering", "is_leaving", "leaving", "has_orders", "is_unsure")
 
 WAITING_ENTRIES = """
 SELECT order_id, signal_id, bot_id, subscription_id, account_id, symbol, side, position_id, send_before
@@ -554,13 +527,10 @@ class PostgresBooks:
 
     async def on_the_way(self, position_ids: Sequence[int]) -> dict[int, OnTheWay]:
         """Give what is on its way of each position that has something; their rows must be locked."""
-        rows = await self._connection.fetch(ON_THE_WAY, position_ids)
-        return {
-            row["position_id"]: OnTheWay(
-                **{name: row[name] for name in WAY_COLUMNS}, forgotten_exits=frozenset(row["forgotten_exits"])
-            )
-            for row in rows
-        }
+        known = self._seen.ways
+        if all(number in known for number in position_ids):
+            return {number: way for number in position_ids if (way := known[number]) is not None}
+        return await read_on_the_way(self._connection, position_ids)
 
     async def new_position_ids(self, count: int) -> list[int]:
         """Give so many fresh position ids."""
@@ -627,9 +597,14 @@ class PostgresBooks:
         )
         return held
 
-    async def executions(self, account_ids: Collection[int], *, since: datetime) -> dict[int, list[datetime]]:
-        """Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first."""
-        return await exits.executions(self._connection, account_ids, since=since)
+    async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
+        """Give what exits of these locked positions are judged by; what they are planned by is read with it."""
+        scene, ways = await exits.read_exit_scene(self._connection, positions, since=since)
+        seen = self._seen
+        seen.accounts.update(scene.accounts)
+        seen.ways.update(ways)
+        seen.states = scene.states
+        return scene
 
     async def tenant_limits(self, users: Collection[UUID]) -> dict[UUID, TenantLimits]:
         """Give what the exits of these tenants are held to."""

@@ -1,28 +1,46 @@
 """What is due of claimed exits, and what the guardrails ask for beside the books."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from pregao.domain.user import User
-from pregao.edges.postgres.journal import Connection
-from pregao.edges.postgres.rows import to_value, to_values
-from pregao.stops.limits import TenantLimits, limits_of
-from pregao.stops.ports import DueExit
+import msgspec
 
-# A tenant is a user with all his accounts, or an account that is no user's. The accounts asked for come as rows without
-# an instant.
-EXECUTIONS = """
-WITH asked AS MATERIALIZED (SELECT account_id, user_id FROM accounts WHERE account_id = ANY($1::bigint[]))
-SELECT account_id, user_id, NULL::timestamptz AS planned_at FROM asked
+from pregao.domain.account import Account
+from pregao.domain.position import Position
+from pregao.domain.trading_state import ScopeState, TradingStates
+from pregao.domain.user import User
+from pregao.edges.postgres.guards import GUARDS, STANDING, Found
+from pregao.edges.postgres.journal import Connection
+from pregao.edges.postgres.on_the_way import ON_THE_WAY, to_way
+from pregao.edges.postgres.rows import to_value, to_values
+from pregao.orders.ports import OnTheWay
+from pregao.stops.limits import TenantLimits, limits_of
+from pregao.stops.ports import DueExit, ExitScene
+
+# All that an exit of a position is judged and planned by, in one round trip: the position waits at its level meanwhile. A tenant
+# is a user with all his accounts, or an account that is no user's.
+SCENE = f"""
+{GUARDS}
 UNION ALL
-(SELECT a.account_id, a.user_id, o.planned_at FROM accounts AS a JOIN orders AS o USING (account_id)
- WHERE (a.account_id IN (SELECT account_id FROM asked WHERE user_id IS NULL)
-        OR a.user_id IN (SELECT user_id FROM asked WHERE user_id IS NOT NULL))
-   AND o.execution IS NOT NULL AND o.planned_at >= $2
- ORDER BY o.planned_at)
+SELECT 'way', position_id, to_jsonb(way) FROM ({ON_THE_WAY}) AS way
+UNION ALL
+SELECT 'account', NULL, to_jsonb(a) FROM accounts AS a WHERE account_id = ANY($3::bigint[])
+UNION ALL
+SELECT 'user', NULL, to_jsonb(u) FROM users AS u
+WHERE user_id IN (SELECT user_id FROM accounts WHERE account_id = ANY($3::bigint[]))
+UNION ALL
+SELECT 'state', NULL, to_jsonb(s) FROM lock_trading_states() AS s
+UNION ALL
+SELECT 'execution', NULL, jsonb_build_object(
+           'account_id', a.account_id, 'user_id', a.user_id, 'planned_at', o.planned_at)
+FROM accounts AS a JOIN orders AS o USING (account_id)
+WHERE o.execution IS NOT NULL AND o.planned_at >= $4 AND (
+    a.account_id = ANY($3::bigint[])
+    OR a.user_id IN (SELECT user_id FROM accounts WHERE account_id = ANY($3::bigint[]) AND user_id IS NOT NULL))
 """
 
 # What somebody has said of the tenant since then stands: a pause, or that he may go on.
@@ -61,19 +79,55 @@ async def slipped_since(connection: Connection, *, since: datetime) -> list[Slip
     return to_values(await connection.fetch(SLIPPED, since), Slipped)
 
 
-async def executions(
-    connection: Connection, account_ids: Collection[int], *, since: datetime
-) -> dict[int, list[datetime]]:
-    """Give when exits of claims were planned for the tenants of these accounts since an instant, oldest first."""
-    asked: dict[int, UUID | int] = {}
-    planned: dict[UUID | int, list[datetime]] = {}
-    for row in await connection.fetch(EXECUTIONS, list(account_ids), since):
-        tenant = row["user_id"] or row["account_id"]
-        if row["planned_at"] is None:
-            asked[row["account_id"]] = tenant
-        else:
-            planned.setdefault(tenant, []).append(row["planned_at"])
-    return {account_id: planned[tenant] for account_id, tenant in asked.items() if tenant in planned}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Execution:
+    """An exit of a claim, and whose account it was planned for."""
+
+    account_id: int
+    user_id: UUID | None
+    planned_at: datetime
+
+    @property
+    def tenant(self) -> UUID | int:
+        return self.user_id or self.account_id
+
+
+_account = msgspec.json.Decoder(Account).decode
+_user = msgspec.json.Decoder(User).decode
+_state = msgspec.json.Decoder(ScopeState).decode
+_execution = msgspec.json.Decoder(_Execution).decode
+
+
+async def read_exit_scene(
+    connection: Connection, positions: Sequence[Position], *, since: datetime
+) -> tuple[ExitScene, dict[int, OnTheWay | None]]:
+    """Give what exits of these positions are judged by, and what is on its way of each; their rows must be locked."""
+    ids = sorted({one.position_id for one in positions})
+    told: defaultdict[str, list[str]] = defaultdict(list)
+    found = {number: Found() for number in ids}
+    ways: dict[int, OnTheWay | None] = dict.fromkeys(ids)
+    for row in await connection.fetch(
+        SCENE, ids, STANDING, sorted({one.account_id for one in positions}), since
+    ):
+        match row["kind"]:
+            case "way":
+                ways[row["position_id"]] = to_way(row["told"])
+            case "account" | "user" | "state" | "execution" as kind:
+                told[kind].append(row["told"])
+            case kind:
+                found[row["position_id"]].add(kind, row["told"])
+    accounts = {one.account_id: one for one in map(_account, told["account"])}
+    planned: defaultdict[UUID | int, list[datetime]] = defaultdict(list)
+    for one in sorted(map(_execution, told["execution"]), key=lambda one: one.planned_at):
+        planned[one.tenant].append(one.planned_at)
+    scene = ExitScene(
+        guards={number: guard for number, one in found.items() if (guard := one.armed_guard()) is not None},
+        accounts=accounts,
+        states=TradingStates(map(_state, told["state"])),
+        executions={number: planned[one.user_id or number] for number, one in accounts.items()},
+        limits={one.user_id: limits_of(one) for one in map(_user, told["user"])},
+    )
+    return scene, ways
 
 
 async def tenant_limits(connection: Connection, users: Collection[UUID]) -> dict[UUID, TenantLimits]:

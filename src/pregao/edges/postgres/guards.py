@@ -51,7 +51,7 @@ _claim = msgspec.json.Decoder(Claimed)
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """What of the books guards one position."""
 
     armed: ArmedStop | None = None
@@ -61,6 +61,7 @@ class _Found:
     is_entering: bool = False
 
     def add(self, kind: str, told: str) -> None:
+        """Take one row of ``GUARDS``."""
         match kind:
             case "armed":
                 self.armed = _armed.decode(told)
@@ -73,6 +74,20 @@ class _Found:
             case _:
                 self.is_entering = True
 
+    def armed_guard(self) -> Guard | None:
+        """Give the guard of a position that has been armed; None for another."""
+        if self.armed is None:
+            return None
+        return Guard(
+            armed=self.armed,
+            asked=Asked(rule=self.armed.stop.rule, is_required=self.armed.is_required),
+            venue=self.armed.venue,
+            lines=tuple(sorted(self.lines, key=lambda line: line.version)),
+            lines_made=self.lines_made,
+            claims=tuple(sorted(self.claims, key=lambda one: (one.seen_at, one.token, one.kind, one.number))),
+            is_entering=self.is_entering,
+        )
+
 
 async def read_guards(
     connection: Connection,
@@ -82,7 +97,7 @@ async def read_guards(
     bot_of: Callable[[UUID], Awaitable[Bot]],
 ) -> dict[int, Guard]:
     """Give what guards each of the positions, by id; the settings are read for those that are not armed yet."""
-    found = {position.position_id: _Found() for position in positions}
+    found = {position.position_id: Found() for position in positions}
     for row in await connection.fetch(GUARDS, sorted(found), STANDING):
         found[row["position_id"]].add(row["kind"], row["told"])
     bare = [one for one in positions if found[one.position_id].armed is None]
@@ -92,29 +107,17 @@ async def read_guards(
     levels = await _levels(connection, bare, bots=bots)
     guards = {}
     for one in positions:
-        known = found[one.position_id]
-        if known.armed is not None:
-            asked = Asked(rule=known.armed.stop.rule, is_required=known.armed.is_required)
-            venue = known.armed.venue
-        else:
+        guard = found[one.position_id].armed_guard()
+        if guard is None:
             member, risk = members[one.subscription_id], risks.get(one.signal_id)
             asked = asked_of(bots[one.bot_id], member.subscription, symbol=one.symbol)
             asked = asked if risk is None else said_by_hand(asked, risk)
             if one.signal_id in levels:
                 asked = said_by_strategy(asked, **levels[one.signal_id])
-            venue = member.account.venue
-            known = _Found(is_entering=known.is_entering)  # nothing else is there before a stop is
-        guards[one.position_id] = Guard(
-            armed=known.armed,
-            asked=asked,
-            venue=venue,
-            lines=tuple(sorted(known.lines, key=lambda line: line.version)),
-            lines_made=known.lines_made,
-            claims=tuple(
-                sorted(known.claims, key=lambda one: (one.seen_at, one.token, one.kind, one.number))
-            ),
-            is_entering=known.is_entering,
-        )
+            # Nothing else is there before a stop is.
+            is_entering = found[one.position_id].is_entering
+            guard = Guard(armed=None, asked=asked, venue=member.account.venue, is_entering=is_entering)
+        guards[one.position_id] = guard
     return guards
 
 

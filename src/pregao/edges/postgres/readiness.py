@@ -5,7 +5,6 @@ Stops fire seldom. A statement that is new to its connection costs as much again
 """
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import asyncpg
 
@@ -16,7 +15,7 @@ from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND
 from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
 
-NOBODY, NOTHING = 0, UUID(int=0)
+NOBODY = 0
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -28,12 +27,8 @@ async def get_ready(connection: asyncpg.Connection) -> None:
         await connection.fetch(ARMED_OF, [])
         books = PostgresBooks(connection)
         await books.lock_positions([NOBODY])
-        await books.accounts([NOBODY])
-        await books.executions([NOBODY], since=LONG_AGO)
-        await books.tenant_limits([NOTHING])
+        await books.exit_scene([], since=LONG_AGO)
         await books.open_attempts([""])
-        await books.on_the_way([NOBODY])
-        await books.trading_states()
         await connection.execute(CLAIM, "[]", "[]")
         await connection.execute(WRITE_STOPS, "[]")
         await connection.execute(CLOSE_FOR_CLAIMS, "[]")

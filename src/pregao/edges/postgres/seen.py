@@ -20,6 +20,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.position import Position
 from pregao.domain.trading_state import TradingStates
+from pregao.orders.ports import OnTheWay
 
 # Their folds write stops and claims, or nothing. Between the claim of a level and its exit nothing else is written.
 LEAVES_IT = frozenset({StopTriggered, StopRaised, GuardrailBlocked, ExitRequested})
@@ -30,13 +31,14 @@ CONFIGURES = frozenset({BotConfigured, BotForgotten, TradingStateSet, DatabaseCl
 @dataclass(slots=True, eq=False)
 class Seen:
     """
-    Positions and bots whose rows are locked, accounts, and the trading states, which are locked too.
+    Positions and bots whose rows are locked, with what is on its way of them; accounts; trading states, which are locked too.
 
     Each kind costs an exit or a signal a round trip where it is read again.
     """
 
     locked: dict[int, Position] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
+    ways: dict[int, OnTheWay | None] = field(default_factory=dict)  # None: nothing is on its way
     bots: dict[UUID, Bot] = field(default_factory=dict)
     states: TradingStates | None = None
     unplanned: set[UUID] = field(
@@ -51,6 +53,7 @@ class Seen:
                 continue
             self.locked.clear()
             self.accounts.clear()
+            self.ways.clear()
             if isinstance(fact, SignalPlanned):
                 self.unplanned.discard(fact.signal_id)
             elif kind in CONFIGURES:
@@ -60,6 +63,7 @@ class Seen:
         """Read everything anew."""
         self.locked.clear()
         self.accounts.clear()
+        self.ways.clear()
         self.bots.clear()
         self.unplanned.clear()
         self.states = None

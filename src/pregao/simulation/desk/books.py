@@ -44,8 +44,8 @@ from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.months import months_over
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
 from pregao.stops.asked import asked_of, said_by_strategy
-from pregao.stops.limits import TenantLimits, limits_of
-from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
+from pregao.stops.limits import limits_of
+from pregao.stops.ports import ArmedStop, Asked, Claimed, ExitScene, Guard, Line
 
 TRADED = ("approved", "planned", "settled")
 
@@ -592,28 +592,34 @@ class MemoryBooks:
                 )
         return sorted(found, key=lambda one: (one.seen_at, one.token, one.kind, one.number))
 
-    async def executions(self, account_ids: Collection[int], *, since: datetime) -> dict[int, list[datetime]]:
-        accounts = self._state.accounts
-        exits = sorted(
-            (row.planned_at, row.account_id)
-            for row in self._state.orders.values()
-            if row.execution is not None and row.planned_at >= since
+    async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
+        state = self._state
+        accounts = {number: state.accounts[number] for number in {one.account_id for one in positions}}
+        users = {one.user_id for one in accounts.values() if one.user_id is not None}
+        return ExitScene(
+            guards={
+                one.position_id: self._guard(one)
+                for one in positions
+                if state.stops.get(one.position_id) is not None
+            },
+            accounts=accounts,
+            states=standing_states(state),
+            executions={number: self._executions(one, since=since) for number, one in accounts.items()},
+            limits={one: limits_of(state.users[one]) for one in users if one in state.users},
         )
-        planned: dict[int, list[datetime]] = {}
-        for asked in account_ids:
-            if asked not in accounts:
-                continue
-            user_id = accounts[asked].user_id
-            own = {asked} | {
-                number for number, one in accounts.items() if user_id is not None and one.user_id == user_id
-            }
-            if at := [at for at, account_id in exits if account_id in own]:
-                planned[asked] = at
-        return planned
 
-    async def tenant_limits(self, users: Collection[UUID]) -> dict[UUID, TenantLimits]:
-        known = self._state.users
-        return {one: limits_of(known[one]) for one in users if one in known}
+    def _executions(self, account: Account, *, since: datetime) -> list[datetime]:
+        user_id = account.user_id
+        own = {account.account_id} | {
+            number
+            for number, one in self._state.accounts.items()
+            if user_id is not None and one.user_id == user_id
+        }
+        return sorted(
+            row.planned_at
+            for row in self._state.orders.values()
+            if row.execution is not None and row.planned_at >= since and row.account_id in own
+        )
 
     async def lines(self, protection_ids: Sequence[str]) -> dict[str, tuple[Line, ArmedStop]]:
         rows = [self._state.protections[one] for one in protection_ids if one in self._state.protections]
