@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from pregao.domain.breaker import VENUE, Breakers, BreakerState, Outcome
+from pregao.domain.clock import to_ms
 from pregao.domain.venue import OperatorNeeded, TradeReport
 from pregao.edges.postgres.journal import open_journal
 from pregao.trading.questions import FORGOTTEN_FOR_EVER_SECONDS, REFUSED_SECONDS_MAX
 from tests.builders import configured, instruction
 from tests.fake_exchange import FakeExchange
 from tests.journeys.conftest import Clock, RunningDesk, now
+from tests.rooms.orders.test_send import order as planned
 
 SECONDS_TO_NEXT = "SELECT extract(epoch FROM check_at - clock_timestamp())::float8 FROM orders"
 
@@ -154,3 +159,23 @@ class TestQuestion:
         assert 900 < hourly < 1_100
         assert never is None
         assert await desk.facts("OrderEnded", "OrderRejected", "FillBooked") == []
+
+
+async def test_an_order_is_asked_about_as_soon_as_the_database_is_back_that_did_not_take_its_outcome(desk):
+    """It was to be asked about when the venue must have answered; it has, and what filled stands unguarded."""
+    trader, _ = await desk.make_trader()
+    desk.exchange.stream_is_down = True
+    order = planned(signed_at_ms=to_ms(now()), send_before=None)
+    await desk.put([replace(order, happened_at=now() + timedelta(hours=1))])
+    await desk.rows("ALTER TABLE journal RENAME TO journal_away")
+
+    with capture_logs() as logs:
+        await trader.floor.send(order)
+        async with asyncio.timeout(20):
+            while not any(line["event"] == "orders.outcome.unwritten" for line in logs):
+                await asyncio.sleep(0.01)
+    await desk.rows("ALTER TABLE journal_away RENAME TO journal")
+
+    await desk.until("SELECT check_at <= clock_timestamp() AND status = 'planned' FROM orders")
+    assert len(desk.exchange.orders) == 1
+    await trader.floor.close()

@@ -35,7 +35,7 @@ from pregao.edges.postgres.work import Lease, Workers
 from pregao.settings import Settings
 
 LEASE_CONNECTIONS = 2
-IDLE_SECONDS_MAX = 3.0  # a process that froze with a position's lock keeps nobody from guarding it
+IDLE_SECONDS_MAX = 2.0  # a process that froze with a position's lock keeps nobody from guarding it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

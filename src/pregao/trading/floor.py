@@ -65,6 +65,9 @@ from pregao.trading.steps import bind_steps
 from pregao.trading.store import Bell, Store
 from pregao.trading.trouble import AWAY
 
+UNWRITTEN_SECONDS = (
+    0.25  # between two tries to have an order asked about whose outcome the database did not take
+)
 LOOK_SECONDS = 1.0  # a ring may be lost: this long at most until somebody looks anyway
 BURST_ORDERS = 16  # so many at once are prepared while they are committed
 STOPS_BELL = "stops"  # tells the positions whose stops have changed
@@ -115,6 +118,7 @@ class Floor:
         self.forwards = forwards
         self.in_hand: set[str] = set()
         """Client order ids of what is to be posted to a webhook, until it is written what became of it."""
+        self._unwritten: set[str] = set()  # orders whose outcome is known here and nowhere else
         self._limiter = limiter
         self._is_closing = asyncio.Event()
         self._rates: dict[tuple[str, str], Decimal] = {}
@@ -264,7 +268,27 @@ class Floor:
 
     def _written(self, written: asyncio.Future[None], *, order: OrderPlanned) -> None:
         self.in_hand.discard(order.client_order_id)
-        _note_unwritten(written, order_id=order.order_id)
+        if written.cancelled() or (trouble := written.exception()) is None:
+            return
+        log.error("orders.outcome.unwritten", order_id=order.order_id, error=type(trouble).__name__)
+        if order.venue in EXCHANGES:
+            if not self._unwritten:
+                self.spawn(self._ask_about_unwritten())
+            self._unwritten.add(order.order_id)
+
+    async def _ask_about_unwritten(self) -> None:
+        """
+        Let orders be asked about as soon as the database is back: what has filled stands open until somebody knows.
+
+        They are due later, when a venue must have answered; these it has answered.
+        """
+        while self._unwritten and not self._is_closing.is_set():
+            await asyncio.sleep(UNWRITTEN_SECONDS)
+            orders = sorted(self._unwritten)
+            with contextlib.suppress(*AWAY):
+                await self.store.ask_now(orders)
+                self._unwritten.difference_update(orders)
+        self._unwritten.clear()
 
     async def _turn_has_come(self, order: OrderPlanned) -> bool:
         """Wait for the order's turn where its destination has a limit; False when the floor closes first."""
@@ -432,12 +456,6 @@ def _left_holding(done: Sequence[Fact]) -> set[int]:
         and fact.position.position_id in ended
         and fact.position.status is PositionStatus.OPEN
     }
-
-
-def _note_unwritten(written: asyncio.Future[None], *, order_id: str) -> None:
-    """Say that an outcome could not be committed; the order is asked about."""
-    if not written.cancelled() and (trouble := written.exception()) is not None:
-        log.error("orders.outcome.unwritten", order_id=order_id, error=type(trouble).__name__)
 
 
 def _may_settle(done: Sequence[Fact]) -> set[UUID]:

@@ -118,6 +118,10 @@ class Store(Protocol[Tx]):
         """Ask about the orders now whose next question is further away than so many seconds."""
         ...
 
+    async def ask_now(self, order_ids: Sequence[str]) -> None:
+        """Ask about these orders now, where they may still have traded unheard."""
+        ...
+
     async def live_orders_of_account(self, account_id: int) -> Sequence[LiveOrder]:
         """Give the account's orders that may have traded unseen, oldest first."""
         ...

@@ -486,8 +486,9 @@ class PostgresBooks:
             },
             leaving={
                 (row["account_id"], PositionSide(row["position_side"])): row["leaving"]
-                for row in rows
-                if row["leaving"] is not None
+                for row in sorted(
+                    (one for one in rows if one["leaving"] is not None), key=itemgetter("leaving")
+                )
             },
         )
 

@@ -87,6 +87,9 @@ class PostgresStore:
     async def ask_soon(self, *, put_off_seconds: float) -> None:
         await work.ask_soon(self._pool, put_off_seconds=put_off_seconds)
 
+    async def ask_now(self, order_ids: Sequence[str]) -> None:
+        await work.ask_now(self._pool, order_ids)
+
     async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
         return await work.live_orders_of_account(self._pool, account_id)
 

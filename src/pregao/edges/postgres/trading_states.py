@@ -20,7 +20,7 @@ PLANNERS_SECONDS_MAX = (
 )
 
 IDLE_SECONDS_MAX = (
-    5.0  # a process that froze with the lock must not keep everybody from planning, exits above all
+    2.0  # a process that froze with the lock must not keep everybody from planning, exits above all
 )
 
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7234007)"

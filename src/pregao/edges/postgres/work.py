@@ -430,6 +430,18 @@ async def ask_soon(connection: Connection, *, put_off_seconds: float) -> None:
     )
 
 
+async def ask_now(connection: Connection, order_ids: Sequence[str]) -> None:
+    """Ask about these orders now, where they may still have traded unheard."""
+    await connection.execute(
+        """
+        UPDATE orders SET check_at = clock_timestamp()
+        WHERE order_id = ANY($1::text[]) AND status IN ('planned', 'unresolved') AND check_at > clock_timestamp()
+          AND NOT is_dead
+        """,
+        order_ids,
+    )
+
+
 async def live_orders_of_account(connection: Connection, account_id: int) -> list[LiveOrder]:
     """Give the account's orders that may have traded unseen, oldest first."""
     rows = await connection.fetch(

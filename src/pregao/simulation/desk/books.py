@@ -374,7 +374,7 @@ class MemoryBooks:
             },
             leaving={
                 (row.armed.account_id, row.armed.position_side): number
-                for number, row in self._state.stops.items()
+                for number, row in sorted(self._state.stops.items())
                 if row.armed.account_id in wanted
                 and row.armed.symbol == symbol
                 and row.armed.left_at is None

@@ -28,7 +28,7 @@ from pregao.simulation.desk.state import (
 )
 
 ANSWER_AFTER = timedelta(seconds=7)  # an attempt that is not answered by then is asked about
-FILL_AFTER = timedelta(seconds=2)  # a fill that is not told by then was missed
+FILL_AFTER = timedelta(seconds=1.5)  # a fill that is not told by then was missed
 
 WITHOUT_ANSWER = (OrderStatus.PLANNED, OrderStatus.UNRESOLVED)
 NOT_SENT_FOR_GOOD = (OrderStatus.DEFERRED, *WITHOUT_ANSWER)

@@ -253,6 +253,14 @@ class MemoryStore:
                 if row.status in ON_ITS_WAY and is_put_off and not row.is_dead:
                     orders[row.order_id] = replace(row, check_at=now)
 
+    async def ask_now(self, order_ids: Sequence[str]) -> None:
+        async with self._journal.transaction() as transaction:
+            now, orders = self._clock(), transaction.state.orders
+            for row in [orders[one] for one in order_ids if one in orders]:
+                is_unheard = row.status in (OrderStatus.PLANNED, OrderStatus.UNRESOLVED) and not row.is_dead
+                if is_unheard and row.check_at is not None and row.check_at > now:
+                    orders[row.order_id] = replace(row, check_at=now)
+
     async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
         state = await self.read()
         rows = [

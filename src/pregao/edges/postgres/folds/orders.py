@@ -13,7 +13,7 @@ from pregao.edges.postgres.folds.stops import close_for_claims
 from pregao.edges.postgres.rows import encode_json
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
-FILL_SECONDS = 2  # a market order fills at once: a fill not told by then was missed by the stream
+FILL_SECONDS = 1.5  # a market order fills at once: a fill not told by then was missed by the stream
 
 Answer = TypeVar("Answer", facts.OrderAccepted, facts.OrderUnresolved)
 
