@@ -14,7 +14,7 @@ from pregao.domain.facts import (
     DailyLossForgiven, DatabaseCleared,
     DecisionApproved, DecisionDeclined, DecisionPending, DeliveryTurnedAway, DriftSettled, EntryRequested,
     ExecutionMoved, ExitRequested, Fact, FillBooked, FillReported, FlattenAccountSeen, FlattenEnded, FlattenStarted,
-    ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
+    ForeignCancelAsked, ForeignCancelTold, ForeignPositionSeen, ForwardAnswered, ForwardBegun, ForwardLimitSet, GuardrailBlocked, HealthAlarmed,
     HistoryImported, LabRunAsked, LabRunEnded, MetricsReset, OrderAccepted, OrderDeferred, OrderDenied, OrderEnded, OrderPlanned, OrderRejected,
     OrderUnresolved, PastForgotten, PositionChanged, PositionGuarded, PositionLeft, PositionUnguarded,
     ProtectionAccepted, ProtectionMoved, ProtectionPlanned, ProtectionRejected, ProtectionReported,
@@ -51,7 +51,8 @@ ENTRANCES: Facts = (
     ApprovalAnswered,                                          # a person answers, or the clock does
     ForwardBegun,                                              # an order is posted to somebody else's webhook
     FillReported, ForeignPositionSeen,                         # a venue tells of a trade, of what else is held
-    DriftSettled, BookedByHand,                                # an operator says what that is, or books by hand
+    DriftSettled, BookedByHand,                                # an operator says what that is, or books by hand,
+    ForeignCancelAsked, ForeignCancelTold,                     # or has an order taken back that is not ours
     StopRaised, StopChanged, StopTriggered,                    # a price goes with a position, or comes to its stop
     ProtectionReported, PositionUnguarded, PositionGuarded,    # a venue tells of its line, our watch of both
     StrategyConfigured, StrategyForgotten, ScreenerPaused,     # somebody sets up the screener

@@ -33,7 +33,7 @@ BATCHES = 200
 COMPARED_EVERY = 20
 FORGOTTEN_AFTER, KNOWN_AFTER = 90, 150
 NOT_FOLDED = {
-    "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "HistoryImported", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
+    "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "HistoryImported", "ForeignCancelAsked", "ForeignCancelTold", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
     "PositionGuarded",
     "StrategyConfigured", "StrategyDeployed", "StrategyForgotten", "ScreenerPaused", "BuyReprocessed",

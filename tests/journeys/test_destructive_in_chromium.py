@@ -5,11 +5,14 @@ from decimal import Decimal
 from playwright.async_api import Page, expect
 
 from pregao.bootstrap.process import close_pool
+from pregao.domain.account import Venue
 from pregao.domain.facts import ForeignPositionSeen
 from pregao.domain.order import PositionSide
 from pregao.edges.paper.serve import PaperSettings
+from pregao.edges.postgres import foreign
 from pregao.edges.postgres.journal import open_journal
 from tests.builders import NOON
+from tests.edges.http.api.test_foreign_orders import resting
 from tests.journeys.test_console_in_chromium import browsing, come_in, pytestmark
 from tests.journeys.whole_desk import WholeDesk, running_desk
 
@@ -44,6 +47,17 @@ async def seen_at_the_venue(database: str, account_id: int, quantity: str) -> No
                 quantity=Decimal(quantity),
             )  # fmt: skip
             await transaction.append([seen])
+    finally:
+        await close_pool(journal.pool)
+
+
+async def order_seen(database: str, account_id: int) -> None:
+    """Have an order that is not ours rest at the venue."""
+    journal = await open_journal(database, connections_max=1)
+    try:
+        asked_at = await foreign.PostgresForeign(journal.pool, ring=lambda: None).ask(account_id)
+        due = foreign.DueLook(account_id=account_id, venue=Venue.PAPER, asked_at=asked_at)
+        await foreign.keep_look(journal.pool, due, [resting()], seconds=60)
     finally:
         await close_pool(journal.pool)
 
@@ -104,6 +118,16 @@ class TestDestructive:
             await press(page, asked, opens="Write off", word="WRITE OFF", does=write_off, tells=told, **why)
             assert await in_the_books(desk) == []
             await expect(page.locator("#list")).to_contain_text("The books and the venues agree.")
+
+            await order_seen(database, account_id)
+            await page.goto("/console/operations")
+            why, told = {"Reason": "left from May"}, "buy 0.01 BTCUSDT · Ana, paper · 8389700001"
+            await press(
+                page, asked, opens="Take back", word="TAKE BACK", does="Take it back", tells=told, **why
+            )
+            [cancel] = (await desk.ask("GET", f"{DRIFT}/cancels"))["items"]
+            assert (cancel["reason"], cancel["exchange_order_id"]) == ("left from May", "8389700001")
+            await expect(page.locator("#list")).to_contain_text("is being taken back")
 
             await page.goto(f"/console/subscriptions/{joined['subscription_id']}")
             told = "closed at the market now (0 positions)"

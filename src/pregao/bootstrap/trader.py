@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -19,6 +20,7 @@ from pregao.edges.destinations import CheckedDestinations
 from pregao.edges.exchanges.binance.accounts import BinanceAccounts
 from pregao.edges.exchanges.binance.candles import BinanceCandles
 from pregao.edges.exchanges.binance.exchange import BinanceExchange
+from pregao.edges.exchanges.binance.foreign import BinanceForeignOrders
 from pregao.edges.exchanges.binance.prices import MarketStream
 from pregao.edges.exchanges.binance.protections import BinanceProtections
 from pregao.edges.exchanges.binance.streams import Sink, UserStreams
@@ -32,6 +34,7 @@ from pregao.settings import Settings
 from pregao.trading.destinations import DestinationPreflight
 from pregao.trading.drawdown import DrawdownWatch
 from pregao.trading.flattening import Flattening
+from pregao.trading.foreign import ForeignWork
 from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
 from pregao.trading.trouble import AWAY
@@ -49,6 +52,18 @@ class VenueLine:
     exchange: BinanceExchange
     streams: UserStreams
     prices: MarketStream
+
+
+class Round(Protocol):
+    """Work that is done on the accounts of a venue by whoever follows them."""
+
+    def go_round(self, venue: Venue) -> None:
+        """Do it there from now on."""
+        ...
+
+    def leave(self, venue: Venue) -> None:
+        """Leave it to another trader."""
+        ...
 
 
 async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
@@ -86,6 +101,13 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         preflight = Preflight(sender.journal, trader.floor, accounts)
         trader.join(preflight.answer_asked)
         trader.join(preflight.look_in_turn)
+        foreign = ForeignWork(
+            sender.journal,
+            trader.floor,
+            {venue: BinanceForeignOrders(exchange) for venue, exchange in exchanges.items()},
+        )
+        trader.join(foreign.answer_asked)
+        trader.join(foreign.look_in_turn)
         looks = DestinationPreflight(
             sender.journal, sender.doorbell, url_of=sender.keys.secret_of, destinations=destinations
         )
@@ -94,7 +116,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         follower = Follower(
             sender,
             trader=trader,
-            preflight=preflight,
+            rounds=(preflight, foreign),
             lines=_lines(exchanges, accounts, sink=partial(_take, trader, preflight), clock=clock),
         )
         await sender.doorbell.start()
@@ -155,13 +177,13 @@ class Follower:
         sender: Sender,
         *,
         trader: Trader,
-        preflight: Preflight,
+        rounds: Sequence[Round],
         lines: Mapping[Venue, VenueLine],
     ) -> None:
         """Follow nothing yet; a ring of ``accounts`` says that there may be somebody new."""
         self._journal = sender.journal
         self._trader = trader
-        self._preflight = preflight
+        self._rounds = rounds
         self._workers = sender.workers
         self._lease = sender.lease
         self._lines = lines
@@ -211,7 +233,8 @@ class Follower:
             return
         line = self._lines[venue]
         await self._trader.take_over(venue)
-        self._preflight.go_round(venue)
+        for one in self._rounds:
+            one.go_round(venue)
         await line.exchange.start()
         self._followed[venue] = set()
         self._running[venue] = [
@@ -221,7 +244,8 @@ class Follower:
 
     async def _stop(self, venue: Venue) -> None:
         self._trader.give_up(venue)
-        self._preflight.leave(venue)
+        for one in self._rounds:
+            one.leave(venue)
         running = self._running.pop(venue, [])
         for task in running:
             task.cancel()

@@ -53,6 +53,8 @@ from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures, PostgresTally
 from pregao.edges.postgres.flattens import BELL as FLATTENS
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.foreign import BELL as FOREIGN
+from pregao.edges.postgres.foreign import PostgresForeign, PostgresForeignBooks
 from pregao.edges.postgres.glance import PostgresGlance
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.edges.postgres.guard_story import PostgresGuardStories
@@ -170,6 +172,8 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=clock),
+        foreign=PostgresForeign(journal.pool, ring=partial(doorbell.ring, FOREIGN)),
+        foreign_books=PostgresForeignBooks(journal, ring=partial(doorbell.ring, FOREIGN)),
         position_books=PostgresPositionBooks(
             journal, clock=clock, ring_signals=partial(doorbell.ring, "signals")
         ),

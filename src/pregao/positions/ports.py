@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pregao.domain.account import Venue
 from pregao.domain.facts import BookedByHand, DriftSettled, Fact
+from pregao.domain.foreign import CancelStatus, ForeignOrder
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
@@ -71,6 +72,45 @@ class DriftBooks(Protocol):
     """Opens drift books."""
 
     def open(self) -> AbstractAsyncContextManager[DriftBook]:
+        """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntoldCancel:
+    """A foreign order that somebody wants taken back, and how far that is."""
+
+    cancel_id: UUID
+    account_id: int
+    order: ForeignOrder
+    status: CancelStatus
+    code: str | None
+
+
+class ForeignBook(Protocol):
+    """Orders that are not ours, as the last look saw them, in one open transaction."""
+
+    async def lock_seen(self, *, account_id: int, symbol: str, exchange_order_id: str) -> ForeignOrder | None:
+        """Lock and give one; None where none such was seen."""
+        ...
+
+    async def is_ours(self, account_id: int, order: ForeignOrder) -> bool:
+        """Say whether the desk has sent it."""
+        ...
+
+    async def find_untold(self, account_id: int, order: ForeignOrder) -> UUID | None:
+        """Give what takes it back already."""
+        ...
+
+    async def append(self, facts: Iterable[Fact]) -> None:
+        """Journal facts as they stand."""
+        ...
+
+
+class ForeignBooks(Protocol):
+    """Opens such books."""
+
+    def open(self) -> AbstractAsyncContextManager[ForeignBook]:
         """Open a transaction; it commits when the block ends, and leaves no trace when the block fails."""
         ...
 

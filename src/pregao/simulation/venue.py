@@ -1,7 +1,7 @@
 """
 The paper exchange as the desk's rooms see a venue, without a wire: late, silent, refusing, lagging when its faults say so.
 
-Takes what `orders.ports.Exchange` and `domain.protection.Protections` ask. Whatever happens, the engine's books are the truth.
+Takes what `orders.ports.Exchange`, `domain.protection.Protections` and `domain.foreign.ForeignOrders` ask. Whatever happens, the engine's books are the truth.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from pregao.domain.clock import Clock, from_ms, to_ms
+from pregao.domain.foreign import ForeignOrder
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
@@ -43,6 +44,7 @@ from pregao.simulation.books import OrderKind, TriggerFate
 from pregao.simulation.commands import (
     CancelAlgo,
     CancelAllAlgos,
+    CancelOrder,
     MovePrice,
     OpenAccount,
     PassTime,
@@ -153,6 +155,26 @@ class SimulatedVenue:
         except ExchangeError:
             return False
         return True
+
+    def rest_by_hand(
+        self, account_id: int, *, symbol: str, side: Side, price: Decimal, quantity: Decimal
+    ) -> str:
+        """Let the account's owner place an order past the desk that waits for its price; give the venue's number of it."""
+        self.hits["hand"] = self.hits.get("hand", 0) + 1
+        placed = self.engine.execute(
+            PlaceOrder(
+                at_ms=self.venue_now_ms(),
+                key=str(account_id),
+                symbol=symbol,
+                side=side,
+                kind=OrderKind.LIMIT,
+                limit_price=price,
+                time_in_force="GTC",
+                quantity=quantity,
+                client_order_id=f"web_{self.hits['hand']}",
+            )
+        )
+        return str(placed.order_id)
 
     def move_price(self, symbol: str, price: Decimal) -> None:
         """Let a symbol trade at a price."""
@@ -474,6 +496,58 @@ class SimulatedVenue:
 
     def _cancel_protections(self, account_id: int, symbol: str) -> None:
         self.engine.execute(CancelAllAlgos(at_ms=self.venue_now_ms(), key=str(account_id), symbol=symbol))
+
+    async def resting_orders(self, *, account_id: int) -> Sequence[ForeignOrder]:
+        until_ms = await self._ask()
+        account = self._account(account_id)
+        found = [
+            self._told_of(account, order, until_ms)
+            for order in account.orders.values()
+            if order.created_ms <= until_ms
+        ]
+        return [one for one in found if one.rests]
+
+    async def find_resting(
+        self, *, account_id: int, symbol: str, exchange_order_id: str
+    ) -> ForeignOrder | None:
+        until_ms = await self._ask()
+        account = self._account(account_id)
+        order = account.orders.get(int(exchange_order_id))
+        if order is None or order.symbol != symbol or order.created_ms > until_ms:
+            return None
+        return self._told_of(account, order, until_ms)
+
+    async def take_back(self, *, account_id: int, symbol: str, exchange_order_id: str) -> ForeignOrder | None:
+        return await self._sent(partial(self._take_back, account_id, symbol, int(exchange_order_id)))
+
+    def _take_back(self, account_id: int, symbol: str, order_id: int) -> ForeignOrder | None:
+        account, now_ms = self._account(account_id), self.venue_now_ms()
+        known = account.orders.get(order_id)
+        if known is None or known.symbol != symbol:
+            return None
+        try:
+            order = self.engine.execute(CancelOrder(at_ms=now_ms, key=str(account_id), order_id=order_id))
+        except ExchangeError:
+            return None  # there is one reason: it does not rest
+        return self._told_of(account, order, now_ms)
+
+    def _told_of(self, account: books.Account, order: books.Order, until_ms: int) -> ForeignOrder:
+        filled = sum((one.quantity for one in self._fills(account, order, until_ms)), ZERO)
+        open_status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
+        return ForeignOrder(
+            symbol=order.symbol,
+            exchange_order_id=str(order.order_id),
+            client_order_id=order.client_order_id,
+            side=order.side,
+            position_side=order.position_side,
+            kind=order.kind.value.lower(),
+            price=order.limit_price or None,
+            quantity=order.quantity,
+            filled_quantity=filled,
+            reduce_only=order.reduce_only,
+            status=order.status if order.updated_ms <= until_ms else open_status,
+            created_at=from_ms(order.created_ms),
+        )
 
     def venue_now_ms(self) -> int:
         return to_ms(self.clock())

@@ -1,5 +1,6 @@
 """`pregao drift`: what an account holds beside the books, seen and settled."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from pregao.domain.facts import ForeignPositionSeen
 from pregao.domain.order import PositionSide
 from pregao.edges.cli import drift
 from tests.builders import NOON
+from tests.edges.http.api.test_foreign_orders import foreign_seen, told_canceled
 
 WHY = ("--price", "60000", "--reason", "bought by hand")
 
@@ -52,6 +54,28 @@ class TestList:
         _, here = shell
 
         assert "Nothing differs." in (await here.run(drift.app, "list", "--only")).stdout
+
+
+class TestOrders:
+    async def test_lists_what_is_not_ours_and_has_it_taken_back(self, shell, main):
+        desk, here = shell
+        await foreign_seen(desk, main)
+
+        listed = await here.read(drift.app, "orders")
+        shown = await here.run(drift.app, "orders")
+        asked = asyncio.create_task(
+            here.read(drift.app, "cancel", "main", "btcusdt", "8389700001", "--reason", "left from May")
+        )
+        await told_canceled(desk)
+        cancel = await asked
+        again = await here.run(drift.app, "cancel", "main", "BTCUSDT", "8389700001", "--reason", "again")
+        cancels = await here.read(drift.app, "cancels")
+
+        assert [one["exchange_order_id"] for one in listed] == ["8389700001"]
+        assert "8389700001" in shown.stdout
+        assert (cancel["status"], cancel["reason"]) == ("canceled", "left from May")
+        assert "FOREIGN_ORDER_UNKNOWN" in again.stderr
+        assert [one["cancel_id"] for one in cancels] == [cancel["cancel_id"]]
 
 
 class TestSettle:

@@ -29,6 +29,7 @@ from pregao.domain.facts.forwards import ForwardAnswered, ForwardBegun
 from pregao.domain.facts.fills import (
     DailyLossForgiven, DriftSettled, FillBooked, FillReported, ForeignPositionSeen, PositionChanged,
 )  # fmt: skip
+from pregao.domain.facts.foreign import ForeignCancelAsked, ForeignCancelTold
 from pregao.domain.facts.by_hand import BookedByHand, SellListConfigured
 from pregao.domain.facts.stops import (
     ExecutionMoved, GuardrailBlocked, PositionGuarded, PositionLeft, PositionUnguarded, ProtectionAccepted,
@@ -57,7 +58,7 @@ FACTS: dict[str, type[Fact]] = {
         DecisionPending, ApprovalAnswered, DecisionApproved, DecisionDeclined,
         SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred, OrderAccepted, OrderRejected,
         OrderUnresolved, OrderEnded, ForwardBegun, ForwardAnswered,
-        FillReported, FillBooked, ForeignPositionSeen, DriftSettled, BookedByHand, PositionChanged,
+        FillReported, FillBooked, ForeignPositionSeen, ForeignCancelAsked, ForeignCancelTold, DriftSettled, BookedByHand, PositionChanged,
         DailyLossForgiven,
         StopArmed, StopUnusable, StopRaised, StopChanged, ProtectionPlanned, ProtectionAccepted,
         ProtectionRejected, ProtectionUnresolved, ProtectionReported, ProtectionMoved, StopTriggered,

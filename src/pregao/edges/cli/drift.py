@@ -1,5 +1,6 @@
-"""`pregao drift`: what accounts hold at their venue beside the books; adopt it, write it off."""
+"""`pregao drift`: what accounts hold at their venue beside the books, and orders there that are not ours."""
 
+import time
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,10 @@ import typer
 from pregao.edges.cli.desk import Json, call, call_all, find_account_id, find_subscription_id
 from pregao.edges.cli.shown import show_json, show_rows
 
-app = typer.Typer(help="What accounts hold beside the books: list, adopt, write off.", no_args_is_help=True)
+app = typer.Typer(
+    help="What accounts hold beside the books, and orders that are not ours: list, adopt, write off, cancel.",
+    no_args_is_help=True,
+)
 
 COLUMNS = {
     "account_id": "id",
@@ -18,6 +22,30 @@ COLUMNS = {
     "unreconciled_since": "in doubt since",
     "differs": "differs",
 }
+
+ORDER_COLUMNS = {
+    "account": "account",
+    "symbol": "symbol",
+    "side": "side",
+    "kind": "kind",
+    "price": "price",
+    "quantity": "quantity",
+    "filled_quantity": "filled",
+    "exchange_order_id": "number",
+    "seen_at": "seen",
+}
+CANCEL_COLUMNS = {
+    "asked_at": "asked",
+    "account": "account",
+    "symbol": "symbol",
+    "exchange_order_id": "number",
+    "status": "status",
+    "code": "code",
+    "asked_by": "by",
+    "reason": "why",
+}
+TOLD_SECONDS_MAX = 10.0
+TRY_SECONDS = 0.2
 
 NOT_HERE = "does not apply"  # a webhook cannot be asked what it holds
 
@@ -79,6 +107,57 @@ def write_off(
         verb="Wrote off",
         as_json=as_json,
     )
+
+
+@app.command()
+def orders(
+    *,
+    look: Annotated[str | None, typer.Option(help="Ask this account's venue first: id or name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List orders that rest at venues and are not ours."""
+    if look is not None:
+        seen = call("POST", f"/drift/{find_account_id(look)}/orders/look")
+        if not as_json and (seen["is_pending"] or seen["code"]):
+            print(f"Not looked at yet: {seen['code'] or 'the venue was asked'}.")
+    found = call_all("/drift/orders")
+    if as_json:
+        show_json(found)
+        return
+    show_rows(found, ORDER_COLUMNS, empty="None was seen.")
+
+
+@app.command()
+def cancel(
+    account: Account,
+    symbol: Symbol,
+    number: Annotated[str, typer.Argument(help="The number that the venue gave the order.")],
+    *,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Take back at its venue an order that is not ours."""
+    body = {"symbol": symbol.upper(), "exchange_order_id": number, "reason": reason}
+    told = call("POST", f"/drift/{find_account_id(account)}/orders/cancel", body=body)
+    until = time.monotonic() + TOLD_SECONDS_MAX
+    while told["status"] in ("asked", "unknown") and time.monotonic() < until:
+        time.sleep(TRY_SECONDS)
+        told = call("GET", f"/drift/cancels/{told['cancel_id']}")
+    if as_json:
+        show_json(told)
+        return
+    why = f" {told['code']}: {told['told_reason']}" if told["code"] else ""
+    print(f"Order {told['exchange_order_id']} of {told['symbol']}: {told['status']}.{why}")
+
+
+@app.command()
+def cancels(*, as_json: Json = False) -> None:
+    """List orders that were to be taken back, the latest first."""
+    found = call_all("/drift/cancels")
+    if as_json:
+        show_json(found)
+        return
+    show_rows(found, CANCEL_COLUMNS, empty="None was to be taken back.")
 
 
 def _asked(symbol: str, *, position_side: str, price: str, reason: str) -> dict[str, Any]:

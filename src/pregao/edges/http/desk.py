@@ -33,7 +33,7 @@ from pregao.lab.ports import LabBooks
 from pregao.market.ports import ScreenerBooks
 from pregao.market.strategies import ScreenerLimits
 from pregao.orders.ports import AgainBooks
-from pregao.positions.ports import DriftBooks, PositionBooks
+from pregao.positions.ports import DriftBooks, ForeignBooks, PositionBooks
 from pregao.stops.by_hand import HandBooks
 from pregao.views.actions import Actions
 from pregao.views.activity import Activity
@@ -48,6 +48,7 @@ from pregao.views.destinations import ForwardLimits
 from pregao.views.drift import Drifts
 from pregao.views.figures import CounterBooks, Figures
 from pregao.views.flatten import Flattens
+from pregao.views.foreign import ForeignViews
 from pregao.views.glance import Glance
 from pregao.views.guard_story import GuardStories
 from pregao.views.guarded import Guarded
@@ -130,6 +131,8 @@ class Desk:
     drifts: Drifts
     weights: Weights
     drift_books: DriftBooks
+    foreign: ForeignViews
+    foreign_books: ForeignBooks
     position_books: PositionBooks
     sell_list: SellList
     screener: ScreenerViews

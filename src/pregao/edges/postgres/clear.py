@@ -31,6 +31,7 @@ KEPT_TABLES = frozenset(
         "admin_actions",
         "trading_states",
         "foreign_positions",
+        "foreign_cancels",
         "screener_strategies",
         "screener_states",
         "screener_lists",
@@ -53,7 +54,7 @@ UNTOUCHED = frozenset(
         "preflight_checks", "grounded", "credentials", "retired_master_keys", "passwords", "sessions", "api_tokens",
         "signatures_taken", "screener_looks", "screener_requests", "forward_slots", "cache_entries", "live_tickets",
         "tally_cursors", "process_gauges", "predictions", "second_factors", "recovery_codes", "half_logins",
-        "lab_questions",
+        "lab_questions", "foreign_looks", "foreign_orders",
         "alert_cursor", "alert_conditions", "deployment_bars",
     }
 )  # fmt: skip

@@ -35,6 +35,7 @@ STATE_TABLES = {
     "forwards": (),
     "fills": (),
     "foreign_positions": (),
+    "foreign_cancels": (),
     "stops": ("line_at",),
     "stop_moves": (),
     "stop_claims": ("again_at",),

@@ -43,6 +43,7 @@ from pregao.edges.postgres.destinations import PostgresForwardLimits, PostgresLi
 from pregao.edges.postgres.drift import PostgresDriftBooks, PostgresDrifts
 from pregao.edges.postgres.figures import PostgresCounterBooks, PostgresFigures
 from pregao.edges.postgres.flattens import PostgresFlattenBooks, PostgresFlattens
+from pregao.edges.postgres.foreign import PostgresForeign, PostgresForeignBooks
 from pregao.edges.postgres.glance import PostgresGlance
 from pregao.edges.postgres.guard_story import PostgresGuardStories
 from pregao.edges.postgres.guarded import PostgresGuarded
@@ -303,6 +304,8 @@ async def _own_desk(dsn: str, folder: Path, changes: dict) -> AsyncIterator[OwnD
         drifts=PostgresDrifts(journal.pool),
         weights=PostgresWeights(journal.pool),
         drift_books=PostgresDriftBooks(journal, clock=lambda: desk.now),
+        foreign=PostgresForeign(journal.pool, ring=lambda: None),
+        foreign_books=PostgresForeignBooks(journal, ring=lambda: None),
         position_books=PostgresPositionBooks(
             journal, clock=lambda: desk.now, ring_signals=lambda: rings.append("signals")
         ),

@@ -13,6 +13,7 @@ from pregao.edges.http.api import create_api
 from pregao.edges.postgres import checks
 from tests.builders import NOON, listed
 from tests.edges.http.api.own_desk import app_client, code_of
+from tests.edges.http.api.test_foreign_orders import foreign_seen, told_canceled
 from tests.edges.http.console.signed_in import signed_in
 
 BACKUPS = "/api/v1/backups"
@@ -49,6 +50,35 @@ class TestDifferences:
             "fills": {"symbol": "BTCUSDT", "position_side": "both"},
         }
         assert 'data-word="ADOPT"' in page
+
+
+class TestForeignOrders:
+    async def test_are_taken_back_with_a_typed_word_and_tell_what_came_of_it(self, desk, admin):
+        account_id = (await desk.make_account("main"))["account_id"]
+        empty = (await admin.get("/console/operations")).text
+        await foreign_seen(desk, account_id)
+
+        page = (await admin.get("/console/operations")).text
+        [take_back] = openers(page, "take-back")
+        asked = await admin.post(
+            take_back["asks"].split()[1], json={**take_back["fills"], "reason": "from May"}
+        )
+        running = (await admin.get("/console/operations")).text
+        await told_canceled(desk)
+        told = (await admin.get("/console/operations")).text
+
+        assert "None was seen." in empty
+        assert take_back == {
+            "asks": f"POST /api/v1/drift/{account_id}/orders/cancel",
+            "fills": {"symbol": "BTCUSDT", "exchange_order_id": "8389700001"},
+        }
+        assert 'data-word="TAKE BACK"' in page
+        assert asked.status_code == 202, asked.text
+        assert (openers(running, "take-back"), "is being taken back" in running) == ([], True)
+        row = re.search(rf'<tr id="cancel-{asked.json()["cancel_id"]}">(.*?)</tr>', told, re.DOTALL)[1]
+        assert "taken back" in row
+        assert "from May" in row
+        assert 'value="0.004"' in row
 
 
 class TestQueues:

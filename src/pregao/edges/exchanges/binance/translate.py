@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pregao.domain.clock import from_ms
+from pregao.domain.foreign import ForeignOrder
 from pregao.domain.instrument import Instrument
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionSide, Side
@@ -94,6 +95,24 @@ def order_from(body: Json) -> VenueOrder:
         filled_quantity=Decimal(body["executedQty"]),
         created_at=from_ms(int(body.get("time") or body["updateTime"])),
         updated_at=from_ms(int(body["updateTime"])),
+    )
+
+
+def foreign_order_from(body: Json) -> ForeignOrder:
+    """Read a plain order as queries, lists and cancels answer it."""
+    return ForeignOrder(
+        symbol=str(body["symbol"]),
+        exchange_order_id=str(body["orderId"]),
+        client_order_id=str(body["clientOrderId"]),
+        side=Side(body["side"].lower()),
+        position_side=PositionSide(body["positionSide"].lower()),
+        kind=str(body["type"]).lower(),
+        price=Decimal(body["price"]) or None,
+        quantity=Decimal(body["origQty"]),
+        filled_quantity=Decimal(body["executedQty"]),
+        reduce_only=body["reduceOnly"] in (True, "true"),
+        status=STATUSES[body["status"]],
+        created_at=from_ms(int(body.get("time") or body["updateTime"])),
     )
 
 

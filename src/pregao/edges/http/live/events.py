@@ -164,6 +164,10 @@ EVENTS: dict[type[facts.Fact], Event] = {
     facts.BookedByHand:     _event("by_hand", "positions", OWNER, "account_id position.position_id position.symbol signal_id "
                                    "close_reason booked_by reason"),
     facts.ForeignPositionSeen: _event("drift", "positions alerts", OWNER, "account_id symbol position_side quantity"),
+    facts.ForeignCancelAsked: _event("drift", "positions", OWNER, "cancel_id account_id order.symbol order.exchange_order_id "
+                                     "asked_by reason", what="cancel_asked"),
+    facts.ForeignCancelTold: _event("drift", "positions", OWNER, "cancel_id account_id status code reason filled_quantity",
+                                    what="cancel_told"),
     facts.DailyLossForgiven: _event("loss_forgiven", "positions", STAFF, "subscription_id day symbol amount_usd reason"),
     # --- stops
     facts.StopArmed:        _event("stop", "stops", OWNER, STOP, what="armed"),

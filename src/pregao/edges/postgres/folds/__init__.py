@@ -17,6 +17,7 @@ from pregao.edges.postgres.folds import (  # noqa: F401  # they register themsel
     destinations,
     figures,
     flattens,
+    foreign,
     forwards,
     history,
     lab,

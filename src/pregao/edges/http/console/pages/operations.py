@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.domain.account import EXCHANGES
 from pregao.domain.alert import AlertKind, AlertLevel
 from pregao.domain.screener import Source
 from pregao.domain.user import Role
@@ -85,6 +86,7 @@ async def show_screener(request: Request, desk: DeskGiven, who: Seen) -> Respons
 async def show_operations(request: Request, desk: DeskGiven, who: Seen) -> Response:
     """Show workers, breakers, rate budgets, differences, and what may be traded."""
     needs(Role.OPERATOR, who)
+    accounts = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
     values = {
         "workers": await desk.health.workers(),
         "queues": await desk.health.queues(),
@@ -97,6 +99,9 @@ async def show_operations(request: Request, desk: DeskGiven, who: Seen) -> Respo
         "subscriptions": await desk.configured.subscriptions(
             owner=who.owner, bot_id=None, account_id=None, status=None, after=None, limit=CHOICES_MAX
         ),
+        "accounts": [one for one in accounts if one.account.venue in EXCHANGES],
+        "foreign": await desk.foreign.orders(owner=who.owner, account_id=None, after=None, limit=CHOICES_MAX),
+        "cancels": await desk.foreign.cancels(owner=who.owner, before=None, limit=JOBS),
         "backups": {"folder": desk.backups.folder, "lines": await desk.backups.backups()}
         if who.role.includes(Role.ADMIN)
         else None,

@@ -143,7 +143,9 @@ async function send(method, path, body) {
   throw mistake;
 }
 
-const ask = (form) => send(...form.dataset.api.split(" "), changesOf(form));
+// A path names in braces the fields that stand in it.
+const addressOf = (form) => form.dataset.api.replace(/\{(\w+)\}/g, (whole, name) => encodeURIComponent(form.elements[name].value));
+const ask = (form) => send(...addressOf(form).split(" "), changesOf(form));
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
