@@ -58,7 +58,6 @@ def _keep_decimal(text: str) -> Decimal:
 
 
 _decode = msgspec.json.Decoder(float_hook=_keep_decimal).decode
-_KEY = re.compile(rb'"[ \t\r\n]*:')
 
 
 def _parse(body: bytes) -> Parsed:
@@ -73,8 +72,8 @@ def _parse(body: bytes) -> Parsed:
         keys = _keys_of(document)
     except (ValueError, RecursionError) as error:
         raise _malformed(body, error) from error
-    # A repeated key would be lost without a word; counting keys costs a tenth of looking for them.
-    if len(_KEY.findall(body)) != keys:
+    # A repeated key would be lost without a word; counting what may be a key costs a tenth of looking for them.
+    if body.translate(None, b" \t\r\n").count(b'":') != keys:
         _refuse_repeated_keys(body)
     return Parsed(gather(document))
 

@@ -155,7 +155,7 @@ def gather(document: dict[str, object]) -> Found:
         if type(value) is dict:
             _gather_within(name, value, found=found, depth=1)
             continue
-        meaning = meaning_of(name)
+        meaning = _meaning_of(name) if len(name) <= NAME_CHARACTERS_MAX else None
         if meaning is not None:
             if meaning in found:
                 found[meaning].append((name, value))

@@ -20,10 +20,14 @@ class Application:
 
     came: list[tuple[str, bytes]] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    is_quick: bool = False
 
-    async def take(self, scope, body):
+    def begin(self, scope, body, sender):
         self.came.append(("short", body))
-        return await self._reply(scope, body)
+        if self.is_quick:
+            sender.reply(self._say(scope, body))
+        else:
+            sender.wait(self._reply(scope, body))
 
     async def __call__(self, scope, receive, send):
         body, message = b"", {"more_body": True}
@@ -34,19 +38,24 @@ class Application:
             body += message["body"]
         self.came.append(("long", body))
         status, text, headers = await self._reply(scope, body)
+        length = (b"content-length", b"%d" % len(text))
+        headers = ((b"content-type", b"application/json"), length, *headers)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": text})
 
     async def _reply(self, scope, body):
         if self.hold is not None:
             await self.hold.wait()
+        return self._say(scope, body)
+
+    def _say(self, scope, body):
         text = b"%b %b?%b %b" % (
             scope["method"].encode(),
             scope["path"].encode(),
             scope["query_string"],
             body,
         )
-        return 202, text, ((b"content-length", b"%d" % len(text)), (b"x-client", scope["client"][0].encode()))
+        return 202, text, ((b"x-client", scope["client"][0].encode()),)
 
 
 @asynccontextmanager

@@ -29,12 +29,13 @@ class Answer(Exception):
         self.retry_seconds = retry_seconds
         self.body = encode({"error": {"code": code, "message": message, "details": details}})
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        headers = [JSON_HEADER, (b"content-length", b"%d" % len(self.body))]
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Give the headers beside type and length."""
+        headers: tuple[tuple[bytes, bytes], ...] = ()
         if self.retry_seconds:
-            headers.append((b"retry-after", b"%d" % self.retry_seconds))
+            headers += ((b"retry-after", b"%d" % self.retry_seconds),)
         if self.status == 413:
-            headers.append((b"connection", b"close"))
+            headers += ((b"connection", b"close"),)
         return headers
 
 

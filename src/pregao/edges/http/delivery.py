@@ -44,6 +44,7 @@ class Delivery:
     content_type: str
     source: str
     address: str
+    is_master: bool  # else it came to the queue of the bot `default`
     now: datetime
     began: float  # the loop's clock
     wait_seconds: float

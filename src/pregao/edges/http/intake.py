@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
@@ -57,7 +58,7 @@ from pregao.edges.http.gate import (
     to_networks,
 )
 from pregao.edges.http.live.lines import MESSAGE_BYTES_MAX, PING_SECONDS, PONG_SECONDS, websocket_protocol
-from pregao.edges.http.posts import Reply, WebhookProtocol
+from pregao.edges.http.posts import Reply, Sender, WebhookProtocol
 from pregao.edges.http.waiting import Deadlines, Settlements
 from pregao.signals.formats import find_secret, parse, secrets_named
 from pregao.signals.ports import Arrival, Arrivals, BotBook, Record, Recorded, StoreAway
@@ -177,58 +178,70 @@ class Intake:
         except Gone:
             return
         except Answer as answer:
-            status, body, headers = answer.status, answer.body, answer.headers()
+            status, body, headers = _reply_of(answer)
+        headers = [JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     async def take(self, scope: Scope, body: bytes) -> Reply:
         """Answer a POST to one of the webhooks, whose body is whole; never raises."""
-        path: str = scope["path"]
-        webhook_path = None if path == QUEUE_PATH else path[len(MASTER_PATH) :]
+        began = self._elapsed()
+        webhook_path = _webhook_path(scope)
         try:
-            delivery = await self._let_in(scope, body, webhook_path=webhook_path)
-            status, text = await self._answer(delivery, is_master=webhook_path is not None)
+            bot = self._find_bot(webhook_path) or await self._look_for_bot(webhook_path)
+            return await self._take(self._read(scope, body, bot, began=began))
         except Exception as failure:
-            answer = _answer_of(failure)
-            return answer.status, answer.body, answer.headers()
-        return status, text, (JSON_HEADER, (b"content-length", b"%d" % len(text)))
+            return _reply_of(failure)
+
+    def begin(self, scope: Scope, body: bytes, sender: Sender) -> None:
+        """Do as ``take`` does; without a task, where nothing has to be waited for but the commit."""
+        began = self._elapsed()
+        try:
+            bot = self._find_bot(_webhook_path(scope))
+            if bot is None:
+                sender.wait(self.take(scope, body))
+                return
+            delivery = self._read(scope, body, bot, began=began)
+            waits = delivery.is_master and delivery.wait_seconds > 0
+            if waits or bot.status is BotStatus.ARCHIVED or not self._is_known(delivery):
+                sender.wait(_whole(self._take(delivery)))
+                return
+            arrival = self._arrive(delivery)
+            self._keep(arrival).add_done_callback(partial(self._kept, delivery, arrival, sender))
+        except Exception as failure:
+            sender.reply(_reply_of(failure))
+
+    async def _take(self, delivery: Delivery) -> Reply:
+        if not delivery.bot.is_open:
+            await self._authenticate(delivery)
+        return await self._answer(delivery)
 
     # The gate ----------------------------------------------------------------------------------------------
 
-    async def _let_in(self, scope: Scope, body: bytes, *, webhook_path: str | None) -> Delivery:
-        began = self._elapsed()
-        now = self._clock()
+    def _read(self, scope: Scope, body: bytes, bot: Bot, *, began: float) -> Delivery:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        bot = self._find_bot(webhook_path)
-        if bot is None:
-            bot = await self._look_for_bot(webhook_path)
+        is_master = scope["path"] != QUEUE_PATH
         address = address_of(scope, self._trusted)
         in_query, wait_seconds = asked_of(scope["query_string"])
         parsed = parse(body)
         given = (find_secret(parsed), in_query, header_secret(headers))
         secrets = tuple(dict.fromkeys(filter(None, given)))
-        delivery = Delivery(
+        return Delivery(
             bot=bot,
             body=body,
             parsed=parsed,
             secrets=secrets,
             signature=None if bot.is_open else read_signature(headers.get(b"x-pregao-signature")),
             content_type=headers.get(b"content-type", b"").decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX],
-            source=source_of(address, is_master=webhook_path is not None),
+            source=source_of(address, is_master=is_master),
             address=address,
-            now=now,
+            is_master=is_master,
+            now=self._clock(),
             began=began,
             wait_seconds=self._wait_seconds
             if wait_seconds is None
             else min(wait_seconds, self._wait_seconds),
         )
-        if not bot.is_open:
-            await self._authenticate(delivery)
-        taken = secrets_taken(delivery.bot, now=now)
-        if len(taken) > 1:
-            delivery.secrets += secrets_in(body, secrets_named(parsed), taken)
-        self._limit(delivery.bot, now=now)
-        return delivery
 
     def _find_bot(self, webhook_path: str | None) -> Bot | None:
         if webhook_path is None:
@@ -244,6 +257,21 @@ class Intake:
                 404, "PATH_UNKNOWN", "No bot has this path. The alert may use an old webhook address."
             )
         return bot
+
+    def _is_known(self, delivery: Delivery) -> bool:
+        """Say whether nothing more has to be looked at to let it in: the bot is open, or its secret or signature right."""
+        bot = delivery.bot
+        if bot.is_open:
+            return True
+        address, path = delivery.address, bot.webhook_path
+        if (
+            delivery.signature is not None
+            or self._failures.retry_seconds(address, path, now=delivery.now)
+            or not _is_proven(bot, delivery)
+        ):
+            return False
+        self._failures.proved(address, path)
+        return True
 
     async def _authenticate(self, delivery: Delivery) -> None:
         address, bot, now = delivery.address, delivery.bot, delivery.now
@@ -290,12 +318,56 @@ class Intake:
 
     # The signal --------------------------------------------------------------------------------------------
 
-    async def _answer(self, delivery: Delivery, *, is_master: bool) -> tuple[int, bytes]:
-        arrival = arrival_of(delivery, age_seconds_max=self._age_seconds_max)
+    def _arrive(self, delivery: Delivery) -> Arrival:
+        taken = secrets_taken(delivery.bot, now=delivery.now)
+        if len(taken) > 1:
+            delivery.secrets += secrets_in(delivery.body, secrets_named(delivery.parsed), taken)
+        self._limit(delivery.bot, now=delivery.now)
+        return arrival_of(delivery, age_seconds_max=self._age_seconds_max)
+
+    def _keep(self, arrival: Arrival) -> asyncio.Future[Recorded]:
+        rehearsal.reach("web.signal.received")
+        future = self._record(arrival)
+        self._deadlines.watch(future, since=self._elapsed())
+        return future
+
+    def _kept(
+        self, delivery: Delivery, arrival: Arrival, sender: Sender, future: asyncio.Future[Recorded]
+    ) -> None:
+        try:
+            failure = future.exception()
+            if failure is not None:
+                unfit = _unfit(arrival, failure)
+                self._keep(unfit).add_done_callback(partial(self._kept, delivery, unfit, sender))
+                return
+            recorded = future.result()
+            self._count(delivery, recorded)
+            if delivery.is_master and not recorded.is_first:
+                sender.wait(_whole(self._broadcast(delivery, recorded)))
+                return
+            if delivery.is_master:
+                reply = _reply(self._pending(delivery, recorded))
+            else:
+                reply = self._queued(arrival, recorded)
+        except Exception as failure:
+            reply = _reply_of(failure)
+        sender.reply(reply)
+
+    async def _answer(self, delivery: Delivery) -> Reply:
+        arrival = self._arrive(delivery)
         if delivery.bot.status is BotStatus.ARCHIVED:
             await self._let_close(arrival)
-        rehearsal.reach("web.signal.received")
-        recorded = await self._keep_arrival(arrival)
+        try:
+            recorded = await self._keep(arrival)
+        except Exception as failure:
+            arrival = _unfit(arrival, failure)
+            recorded = await self._keep(arrival)
+        self._count(delivery, recorded)
+        if delivery.is_master:
+            return await self._broadcast(delivery, recorded)
+        return self._queued(arrival, recorded)
+
+    def _count(self, delivery: Delivery, recorded: Recorded) -> None:
         rehearsal.reach("web.signal.committed")
         if recorded.code is not None:
             raise Answer(
@@ -308,13 +380,12 @@ class Intake:
         if recorded.is_first:
             self._accepted += 1
             self._ring()
-        if is_master:
-            return await self._broadcast(delivery, recorded)
+
+    def _queued(self, arrival: Arrival, recorded: Recorded) -> Reply:
         outcome = arrival.outcome
         ticker = outcome.instruction.symbol if isinstance(outcome, SignalAccepted) else None
-        return 202, encode(
-            Queued(queued=True, queue_size=self.queue_size, signal_id=recorded.signal_id, ticker=ticker)
-        )
+        queued = Queued(queued=True, queue_size=self.queue_size, signal_id=recorded.signal_id, ticker=ticker)
+        return 202, encode(queued), ()
 
     async def _let_close(self, arrival: Arrival) -> None:
         # Whoever archived it chose to keep what was open: its closes are still wanted, and entries that close.
@@ -325,34 +396,7 @@ class Intake:
                 400, "BOT_NOT_ACTIVE", "The bot is archived: it takes closes only, while it holds something."
             )
 
-    async def _keep_arrival(self, arrival: Arrival) -> Recorded:
-        try:
-            return await self._commit(arrival)
-        except StoreAway:
-            raise
-        except Exception as failure:
-            if isinstance(arrival.outcome, SignalRefused):
-                raise
-            # Something in the reading does not fit into a row: that is no order to carry out, but it is kept.
-            log.warning(
-                "intake.record.unfit", signal_id=str(arrival.received.signal_id), error=type(failure).__name__
-            )
-        received = arrival.received
-        refused = SignalRefused(
-            happened_at=received.happened_at,
-            signal_id=received.signal_id,
-            bot_id=received.bot_id,
-            code="VALUE_UNUSABLE",
-            reason="A value of the alert is too large or too long to be kept. Send plain numbers and names.",
-        )
-        return await self._commit(Arrival(received, refused, signature=arrival.signature))
-
-    def _commit(self, arrival: Arrival) -> asyncio.Future[Recorded]:
-        future = self._record(arrival)
-        self._deadlines.watch(future, since=self._elapsed())
-        return future
-
-    async def _broadcast(self, delivery: Delivery, recorded: Recorded) -> tuple[int, bytes]:
+    async def _broadcast(self, delivery: Delivery, recorded: Recorded) -> Reply:
         answer = None
         if not recorded.is_first:
             answer = await self._receipt(delivery, recorded)
@@ -361,18 +405,19 @@ class Intake:
             if left > 0:
                 await self._settlements.wait(recorded.signal_id, seconds=left)
                 answer = await self._receipt(delivery, recorded) or answer
-        if answer is None:
-            answer = Broadcast(
-                success=True,
-                bot_name=delivery.bot.name,
-                signal_id=recorded.signal_id,
-                status="pending",
-                repeated=not recorded.is_first,
-                broadcast_stats=BroadcastStats(duration_ms=int((self._elapsed() - delivery.began) * 1000)),
-                executions=(),
-                timestamp=delivery.now,
-            )
-        return 202 if answer.status == "pending" else 200, encode(answer)
+        return _reply(answer or self._pending(delivery, recorded))
+
+    def _pending(self, delivery: Delivery, recorded: Recorded) -> Broadcast:
+        return Broadcast(
+            success=True,
+            bot_name=delivery.bot.name,
+            signal_id=recorded.signal_id,
+            status="pending",
+            repeated=not recorded.is_first,
+            broadcast_stats=BroadcastStats(duration_ms=int((self._elapsed() - delivery.began) * 1000)),
+            executions=(),
+            timestamp=delivery.now,
+        )
 
     async def _receipt(self, delivery: Delivery, recorded: Recorded) -> Broadcast | None:
         try:
@@ -414,12 +459,49 @@ class Intake:
             await asyncio.sleep(COUNT_SECONDS)
 
 
+def _webhook_path(scope: Scope) -> str | None:
+    path: str = scope["path"]
+    return None if path == QUEUE_PATH else path[len(MASTER_PATH) :]
+
+
 def _is_proven(bot: Bot, delivery: Delivery) -> bool:
     # A signature that is sent must be right: beside a wrong one, the secret proves nothing about the body.
     taken = secrets_taken(bot, now=delivery.now)
     if delivery.signature is not None:
         return is_signature_right(taken, delivery.signature, delivery.body)
     return is_secret_right(taken, delivery.secrets)
+
+
+def _unfit(arrival: Arrival, failure: BaseException) -> Arrival:
+    # Something in the reading does not fit into a row: that is no order to carry out, but it is kept.
+    received = arrival.received
+    if isinstance(failure, StoreAway) or isinstance(arrival.outcome, SignalRefused):
+        raise failure
+    log.warning("intake.record.unfit", signal_id=str(received.signal_id), error=type(failure).__name__)
+    refused = SignalRefused(
+        happened_at=received.happened_at,
+        signal_id=received.signal_id,
+        bot_id=received.bot_id,
+        code="VALUE_UNUSABLE",
+        reason="A value of the alert is too large or too long to be kept. Send plain numbers and names.",
+    )
+    return Arrival(received, refused, signature=arrival.signature)
+
+
+def _reply(answer: Broadcast) -> Reply:
+    return 202 if answer.status == "pending" else 200, encode(answer), ()
+
+
+async def _whole(rest: Awaitable[Reply]) -> Reply:
+    try:
+        return await rest
+    except Exception as failure:
+        return _reply_of(failure)
+
+
+def _reply_of(failure: Exception) -> Reply:
+    answer = _answer_of(failure)
+    return answer.status, answer.body, answer.headers()
 
 
 def _answer_of(failure: Exception) -> Answer:

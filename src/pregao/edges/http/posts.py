@@ -2,13 +2,14 @@
 The short way of a webhook from the wire to the intake and back.
 
 Uvicorn's protocol, without ASGI's messages for a POST that comes whole and asks for nothing unusual: they cost more
-than reading the alert. Everything else takes the long way, through uvicorn as it is, and gets the same answers.
+than reading the alert, and a task for each as much as half of it. Everything else takes the long way, through uvicorn
+as it is, and gets the same answers.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -18,26 +19,45 @@ from pregao.edges.http.live.lines import DROP, drop_stream
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 Reply: TypeAlias = tuple[int, bytes, Headers]
-"""HTTP status, body, headers."""
+"""HTTP status, body of JSON, and the headers beside its type and its length."""
 
-Take: TypeAlias = Callable[[dict[str, Any], bytes], Awaitable[Reply]]
-"""Answers a POST to a webhook, given its ASGI scope and its whole body."""
+
+class Sender(Protocol):
+    """Who waits for the answer to one POST; exactly one of these is called, at once or later."""
+
+    def reply(self, reply: Reply) -> None:
+        """Answer."""
+        ...
+
+    def wait(self, rest: Coroutine[Any, Any, Reply]) -> None:
+        """Answer once that is done, in a task."""
+        ...
+
+
+Begin: TypeAlias = Callable[[dict[str, Any], bytes, Sender], None]
+"""Begins to answer a POST to a webhook, given its ASGI scope and its whole body; never raises."""
 
 CLOSE = (b"connection", b"close")
+HEAD = {
+    status: line + b"content-type: application/json\r\ncontent-length: "
+    for status, line in STATUS_LINE.items()
+}
 _PLAIN_WEBHOOK = re.compile(
     rb"(%b[A-Za-z0-9._~-]*|%b)(?:\?(.*))?" % (re.escape(MASTER_PATH.encode()), re.escape(QUEUE_PATH.encode()))
 )
 
 
 class WebhookProtocol(HttpToolsProtocol):
-    """One connection. An application that takes webhooks says so with a method ``take`` of the type ``Take``."""
+    """One connection. An application that takes webhooks says so with a method ``begin`` of the type ``Begin``."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._take: Take | None = getattr(self.config.app, "take", None)
+        self._begin: Begin | None = getattr(self.config.app, "begin", None)
 
     def on_headers_complete(self) -> None:
         """Begin a request, whichever way it takes."""
+        # One that comes in the same bytes as a request that was answered at once is not an idle connection's.
+        self._unset_keepalive_if_required()
         found = _PLAIN_WEBHOOK.fullmatch(self.url)
         if found is None or not self._is_usual():
             self.scope["extensions"] = {DROP: partial(drop_stream, self.transport)}  # type: ignore[dict-item]
@@ -51,9 +71,10 @@ class WebhookProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over, now that it is whole."""
-        if type(self.cycle) is _Post:
-            assert self._take is not None, "or it would have taken the long way"
-            self._start_asgi_task(self.cycle, self._take)  # type: ignore[arg-type]  # run by the cycle, as any application
+        post = self.cycle
+        if type(post) is _Post:
+            assert self._begin is not None, "or it would have taken the long way"
+            self._begin(post.scope, bytes(post.body), post)  # type: ignore[arg-type]
         else:
             super().on_message_complete()
 
@@ -61,7 +82,7 @@ class WebhookProtocol(HttpToolsProtocol):
         parser, before = self.parser, self.cycle
         length = next((value for name, value in self.headers if name == b"content-length"), b"")
         return (
-            self._take is not None
+            self._begin is not None
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and (before is None or before.response_complete)  # else it waits in uvicorn's pipeline
@@ -88,22 +109,42 @@ class _Post(RequestResponseCycle):
         self.response_complete = False
         self.disconnected = False
 
+    def reply(self, reply: Reply) -> None:
+        """Answer the request; where the sender does not read, once he does."""
+        if self.flow.write_paused and not self.disconnected:
+            self.wait(_known(reply))
+        else:
+            self._write(reply)
+
+    def wait(self, rest: Coroutine[Any, Any, Reply]) -> None:
+        """Answer the request once that is done."""
+        self.protocol._start_asgi_task(self, rest)  # type: ignore[arg-type]  # noqa: SLF001  # run as any application, by:
+
     async def run_asgi(self, app: Any) -> None:
-        """Answer the request; ``app`` is a ``Take``."""
-        status, body, headers = await app(self.scope, bytes(self.body))
+        """Wait for the answer, and for a sender who does not read."""
+        reply = await app
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
+        self._write(reply)
+
+    def _write(self, reply: Reply) -> None:
         self.response_complete = True
         if self.disconnected or self.transport.is_closing():
             return
-        lines = [b"%b: %b\r\n" % header for header in (*self.protocol.server_state.default_headers, *headers)]
-        is_told = CLOSE in headers
-        if not self.keep_alive and not is_told:
-            lines.append(b"%b: %b\r\n" % CLOSE)
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join(lines), body))
-        if is_told or not self.keep_alive:
+        status, body, headers = reply
+        more = [*self.protocol.server_state.default_headers, *headers]
+        closes = not self.keep_alive or CLOSE in headers
+        if closes and CLOSE not in headers:
+            more.append(CLOSE)
+        lines = b"".join([b"%b: %b\r\n" % header for header in more]) if more else b""
+        self.transport.write(b"%b%d\r\n%b\r\n%b" % (HEAD[status], len(body), lines, body))
+        if closes:
             self.transport.close()
         self.protocol.on_response_complete()
+
+
+async def _known(reply: Reply) -> Reply:
+    return reply
 
 
 class _NobodyWaits:
