@@ -31,7 +31,7 @@ class Intent(StrEnum):
     NOTHING = "none"  # information, nothing to trade
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that would be a sixth of what reading costs
 class AlertReading:
     """
     What one alert's body says, before anybody decides anything.

@@ -6,8 +6,10 @@ Takes SignalReceived. Gives SignalAccepted or SignalRefused.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pregao.domain.facts import Fact, SignalAccepted, SignalReceived, SignalRefused
+from pregao.domain.makers import maker_of
 from pregao.domain.money import ZERO
 from pregao.domain.order import Side
 from pregao.domain.signal import Action, AlertReading, Instruction, Intent
@@ -31,6 +33,9 @@ CLOSES = {
     Intent.REDUCE_SHORT: Side.BUY,
 }
 REDUCTIONS = frozenset({Intent.REDUCE_LONG, Intent.REDUCE_SHORT})
+
+_timedelta = lru_cache(maxsize=16)(timedelta)
+_accepted, _instruction = maker_of(SignalAccepted), maker_of(Instruction)
 
 
 def read_body(received: SignalReceived) -> AlertReading:
@@ -62,7 +67,7 @@ def accept_one(
             code=unreadable.code,
             reason=unreadable.reason,
         )
-    return SignalAccepted(
+    return _accepted(
         happened_at=now, signal_id=received.signal_id, bot_id=received.bot_id, instruction=instruction
     )
 
@@ -77,23 +82,23 @@ def instruction_of(
     """
     action, side = _action_of(reading)
     sent_at = reading.sent_at or received_at
-    age_seconds = (now - sent_at).total_seconds()
-    if action is Action.ENTER and age_seconds > age_seconds_max:
+    age, age_max = now - sent_at, _timedelta(0, age_seconds_max)
+    if age > age_max and action is Action.ENTER:
         raise Unreadable(
             "SIGNAL_STALE",
-            f"age_seconds={age_seconds:.0f} age_seconds_max={age_seconds_max}. "
+            f"age_seconds={age.total_seconds():.0f} age_seconds_max={age_seconds_max}. "
             "An entry this late would chase the price; closes are taken at any age.",
         )
     # An alert for one chart says its ticker in every message: whoever closes all means all.
     closes_all = action is Action.CLOSE_ALL
     passed_over = ("symbol",) if closes_all and reading.symbol is not None else ()
-    return Instruction(
+    return _instruction(
         action=action,
         symbol=None if closes_all else reading.symbol,
         side=side,
         share=reading.share if action is Action.CLOSE else None,
         price=reading.price,
-        send_before=min(sent_at, received_at) + timedelta(seconds=age_seconds_max),
+        send_before=min(sent_at, received_at) + age_max,
         not_used=(*reading.not_used, *passed_over),
     )
 

@@ -3,10 +3,11 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from pregao.domain.clock import EPOCH, from_ms
 from pregao.domain.money import ONE, ZERO
-from pregao.signals.fields import Found, plain
+from pregao.signals.fields import NAME_CHARACTERS_MAX, Found, plain
 from pregao.signals.unreadable import Unreadable, has_placeholder, shown, unfilled
 
 DIGITS_MAX = 28  # more than any venue books; sums of two stay exact
@@ -59,6 +60,8 @@ def to_number(value: object, *, field: str, code: str) -> Decimal:
     """
     if isinstance(value, str):
         text = value.strip()
+        if len(text) <= DIGITS_MAX and text.isascii() and text.replace(".", "", 1).isdigit():
+            return Decimal(text)  # as nearly all are written; it takes a third of the time
         written = _NUMBER.fullmatch(text)
         if written is not None:
             number = Decimal(text)
@@ -90,7 +93,7 @@ def read_quantity(found: Found) -> tuple[Decimal | None, str | None]:
     quantity, kind = _one_quantity(found)
     if quantity is None:
         quantity, kind = _percentage(found)
-    if quantity is not None and quantity > HUNDRED and kind is not None and kind.startswith("percent"):
+    if quantity is not None and kind is not None and kind.startswith("percent") and quantity > HUNDRED:
         raise Unreadable(
             "QUANTITY_UNREADABLE", f"percent={quantity} percent_max=100. Nothing has more than all of it."
         )
@@ -99,7 +102,7 @@ def read_quantity(found: Found) -> tuple[Decimal | None, str | None]:
 
 def _one_quantity(found: Found) -> tuple[Decimal | None, str | None]:
     read: dict[str | None, Decimal] = {}
-    said = _said_kind(found)
+    said = _said_kind(found) if "quantity_kind" in found else None
     for name, value in found.get("quantity", ()):
         if value is None or value == "":
             continue
@@ -126,7 +129,7 @@ def _one_quantity(found: Found) -> tuple[Decimal | None, str | None]:
 
 
 def _said_kind(found: Found) -> str | None:
-    for name, value in found.get("quantity_kind", ()):
+    for name, value in found["quantity_kind"]:
         if value in (None, ""):
             continue
         kind = KIND_WORDS.get(plain(value)) if isinstance(value, str) and len(value) <= 40 else None
@@ -139,7 +142,8 @@ def _said_kind(found: Found) -> str | None:
 
 
 def _quantity(value: object, *, name: str, said: str | None) -> tuple[Decimal, str | None]:
-    kind = KINDS.get(plain(name.rpartition(".")[2])) or said
+    last = name.rpartition(".")[2]
+    kind = (_kind_of(last) if len(last) <= NAME_CHARACTERS_MAX else None) or said
     if isinstance(value, str):
         text = value.strip()
         if text.endswith("%"):
@@ -150,6 +154,11 @@ def _quantity(value: object, *, name: str, said: str | None) -> tuple[Decimal, s
     if number <= ZERO:
         raise Unreadable("QUANTITY_UNREADABLE", f"field={shown(name)} value={number}. A quantity is above 0.")
     return number, kind
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(name: str) -> str | None:
+    return KINDS.get(plain(name))
 
 
 def _percent_kind(said: str | None, *, name: str) -> str:

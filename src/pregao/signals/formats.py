@@ -17,6 +17,7 @@ from pregao.signals.symbols import SYMBOL_CHARACTERS_MAX, names_base_of, to_symb
 from pregao.signals.texts import find_sentence, has_command
 from pregao.signals.unreadable import Unreadable, has_placeholder, shown, unfilled
 from pregao.signals.words import (
+    BOUGHT,
     CLOSE,
     CLOSE_ALL,
     CLOSE_LONG,
@@ -25,6 +26,7 @@ from pregao.signals.words import (
     REDUCES,
     REVERSE,
     SHORT,
+    SOLD,
     TARGET,
     Meaning,
     Word,
@@ -218,10 +220,14 @@ def _named_positions(found: Found, *, closes: bool) -> tuple[Word, ...]:
 
 def _noted(found: Found, meaning: Meaning) -> Meaning:
     # A comment or order id that is a closing word turns a plain buy or sell into the close it reports.
-    if meaning[0] not in (Intent.BUY, Intent.SELL) or "position_now" in found or "position_before" in found:
+    if meaning not in (BOUGHT, SOLD) or "position_now" in found or "position_before" in found:
         return meaning
-    notes = [*found.get("note", ()), *found.get("message", ()), *found.get("id", ())]
-    words = [word for _, value in notes if isinstance(value, str) and (word := find_word(value)) is not None]
+    words = []
+    for note in _NOTES:
+        if note in found:
+            words += [
+                word for _, value in found[note] if isinstance(value, str) and (word := find_word(value))
+            ]
     if not words or _CLOSING.isdisjoint(words):
         return meaning
     closing = {CLOSE if word == TARGET else word for word in words}
@@ -320,7 +326,9 @@ def _explicit_id(found: Found) -> str | None:
 def _not_used(found: Found, offsets: tuple[str, ...], *, sized: bool) -> tuple[str, ...]:
     if not sized and not offsets:
         return tuple(name for name, _ in found["not_used"]) if "not_used" in found else ()
-    names = [*offsets, *(name for name, _ in found.get("not_used", ()))]
+    names = list(offsets)
+    if "not_used" in found:
+        names += [name for name, _ in found["not_used"]]
     if sized:
         for meaning in _SIZES:
             if meaning in found:

@@ -15,7 +15,7 @@ class StoreAway(Exception):
     """Nothing can be stored at the moment; what was asked may or may not be there, and may be asked again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, nor is the next: they are made for every signal, at a third of the cost
 class Arrival:
     """An authenticated body and what its reading says; counts only if it turns out to be the first delivery."""
 
@@ -24,7 +24,7 @@ class Arrival:
     signature: str | None = None  # one that was here before is the same delivery, replayed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recorded:
     """
     What a delivery became, committed.

@@ -70,6 +70,8 @@ WORDS: dict[str, Word] = {
     spelling: word for word, spellings in _SPELLINGS.items() for spelling in spellings.split()
 }
 
+BOUGHT, SOLD = (Intent.BUY, Side.BUY), (Intent.SELL, Side.SELL)
+
 PAIRS: dict[frozenset[Word], Meaning] = {
     frozenset({BUY, LONG}): (Intent.OPEN_LONG, Side.BUY),
     frozenset({BUY, ENTER}): (Intent.OPEN_LONG, Side.BUY),
@@ -104,7 +106,10 @@ LEFT: dict[Side, Holding] = {Side.BUY: "short", Side.SELL: "long"}  # the positi
 
 def find_word(text: str) -> Word | None:
     """Give the word we know a text as, without regard to case, accents and separators."""
-    return WORDS.get(text) or (WORDS.get(plain(text)) if len(text) <= 40 else None)
+    # No word ends in two digits, as ids do: each of them would be looked at, and remembered, for nothing.
+    return WORDS.get(text) or (
+        WORDS.get(plain(text)) if len(text) <= 40 and not text[-2:].isdigit() else None
+    )
 
 
 def get_word(value: object, *, field: str) -> Word:
@@ -150,6 +155,10 @@ def settle(action: Word | None, side: Word | None, *, more: tuple[Word, ...] = (
 
 
 def _said_alone(word: Word) -> Meaning:
+    if word is BUY:
+        return BOUGHT
+    if word is SELL:
+        return SOLD
     if word == ENTER:
         return Intent.BUY, Side.BUY
     return _settled(word.act, word.side, word.position)
@@ -171,7 +180,7 @@ def _settled(act: Act | None, side: Side | None, position: Holding | None) -> Me
 
 def _entry(side: Side | None, position: Holding | None) -> Meaning:
     if position is None:
-        return (Intent.BUY, Side.BUY) if side is Side.BUY else (Intent.SELL, Side.SELL)
+        return BOUGHT if side is Side.BUY else SOLD
     if side is None or TAKEN[side] == position:
         return OPENS[position]
     raise contradiction("the side trades against the named position without saying close")

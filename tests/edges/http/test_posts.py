@@ -20,7 +20,7 @@ class Application:
 
     came: list[tuple[str, bytes]] = field(default_factory=list)
     hold: asyncio.Event | None = None
-    is_quick: bool = False
+    is_quick: bool = False  # answers before it returns, without a task
 
     def begin(self, scope, body, sender):
         self.came.append(("short", body))
@@ -59,8 +59,8 @@ class Application:
 
 
 @asynccontextmanager
-async def opened():
-    application = Application()
+async def opened(*, is_quick: bool = False):
+    application = Application(is_quick=is_quick)
     config = uvicorn.Config(
         application, host="127.0.0.1", port=0, log_level="error", lifespan="off", **UVICORN_OPTIONS
     )
@@ -95,9 +95,13 @@ async def answer(reader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(int(length.partition(b":")[2]))
 
 
+QUICK = pytest.mark.parametrize("is_quick", [False, True])
+
+
 class TestWebhookProtocol:
-    async def test_answers_a_whole_post_like_the_long_way(self):
-        async with opened() as (application, _, reader, writer):
+    @QUICK
+    async def test_answers_a_whole_post_like_the_long_way(self, is_quick):
+        async with opened(is_quick=is_quick) as (application, _, reader, writer):
             writer.write(post(b"{1}"))
             short = await answer(reader)
             writer.write(chunked(b"{1}"))
@@ -128,8 +132,9 @@ class TestWebhookProtocol:
 
         assert application.came == [("short", b"0123456789")]
 
-    async def test_answers_in_order_what_comes_at_once(self):
-        async with opened() as (application, _, reader, writer):
+    @QUICK
+    async def test_answers_in_order_what_comes_at_once(self, is_quick):
+        async with opened(is_quick=is_quick) as (application, _, reader, writer):
             writer.write(b"".join(post(b"%d" % number) for number in range(5)))
             bodies = [(await answer(reader))[1] for _ in range(5)]
 
@@ -157,9 +162,10 @@ class TestWebhookProtocol:
         assert head.startswith(b"HTTP/1.1 202 ")
         assert [way for way, _ in application.came] == ["long"]
 
+    @QUICK
     @pytest.mark.parametrize("how", [{"headers": ("Connection: close",)}, {"version": "1.0"}])
-    async def test_closes_the_connection_when_the_sender_wants_no_more(self, how):
-        async with opened() as (application, _, reader, writer):
+    async def test_closes_the_connection_when_the_sender_wants_no_more(self, how, is_quick):
+        async with opened(is_quick=is_quick) as (application, _, reader, writer):
             writer.write(post(**how))
             head, _ = await answer(reader)
 
@@ -201,8 +207,9 @@ class TestWebhookProtocol:
             assert b"\r\nconnection: close\r\n" in head
             assert await reader.read() == b""
 
-    async def test_closes_a_connection_that_is_silent_after_its_answer(self):
-        async with opened() as (_, server, _, _):
+    @QUICK
+    async def test_closes_a_connection_that_is_silent_after_its_answer(self, is_quick):
+        async with opened(is_quick=is_quick) as (_, server, _, _):
             server.config.timeout_keep_alive = 1
             other, writing = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
             writing.write(post())
@@ -210,3 +217,47 @@ class TestWebhookProtocol:
 
             assert await other.read() == b""
             writing.close()
+
+    async def test_counts_silence_from_the_last_answer_on(self):
+        async with opened(is_quick=True) as (application, server, _, _):
+            server.config.timeout_keep_alive = 1
+            other, writing = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+            loop = asyncio.get_running_loop()
+            writing.write(post())
+            await answer(other)
+            await asyncio.sleep(0.5)
+            writing.write(post())
+            await answer(other)
+            answered_at = loop.time()
+
+            assert await other.read() == b""
+            assert loop.time() - answered_at > 0.9  # the first answer's second was over before
+            assert len(application.came) == 2
+            writing.close()
+
+    @QUICK
+    async def test_keeps_a_connection_whose_request_takes_longer_than_it_may_be_silent(self, is_quick):
+        async with opened(is_quick=is_quick) as (application, server, _, _):
+            server.config.timeout_keep_alive = 1
+            other, writing = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+            writing.write(post(b"first"))
+            await answer(other)
+            application.is_quick, application.hold = False, asyncio.Event()
+            writing.write(post(b"second"))
+            await asyncio.sleep(1.5)
+            application.hold.set()
+            _, body = await answer(other)
+
+            assert body.endswith(b"second")
+            writing.close()
+
+    async def test_waits_for_a_sender_who_does_not_read(self):
+        posts, before = 200, -1  # of 60 KB: more than both ends of a connection hold
+        async with opened(is_quick=True) as (application, _, reader, writer):
+            writer.write(b"".join(post(b"%05d" % number * 12_000) for number in range(posts)))
+            while before < len(application.came):
+                before = len(application.came)
+                await asyncio.sleep(0.2)
+            bodies = [(await answer(reader))[1] for _ in range(posts)]
+
+        assert [body[-5:] for body in bodies] == [b"%05d" % number for number in range(posts)]

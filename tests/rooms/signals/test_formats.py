@@ -249,6 +249,23 @@ class TestReadWords:
         assert read_alert(b'{"ticker":"BTCUSDT","action":"buy","action":"buy"}').side is Side.BUY
 
     @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"ticker":"BTCUSDT","action" :"buy","action" :"sell"}',
+            b'{"ticker":"BTCUSDT","action"\t:"buy",\n"action"\r\n:"sell"}',
+            b'{"ticker":"BTCUSDT","action":"buy","note":"he said \\"sell\\":","action" : "sell"}',
+            b'{"ticker":"BTCUSDT","strategy":{"action":"buy","action" :"sell"}}',
+        ],
+    )
+    def test_finds_a_repeated_field_however_it_is_spaced(self, body: bytes) -> None:
+        assert refusal_of(body).code == "FIELD_REPEATED"
+
+    def test_takes_colons_within_texts_for_no_fields(self) -> None:
+        body = b'{"ticker":"BTCUSDT","action" : "buy","note":"\\"a\\":1, \\"a\\" :2"}'
+
+        assert read_alert(body).side is Side.BUY
+
+    @pytest.mark.parametrize(
         ("action", "now", "before", "intent"),
         [
             ("buy", "long", "flat", "open_long"),

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from pregao.domain.bot import Bot
 from pregao.domain.clock import from_ms
 from pregao.domain.facts import SignalReceived
+from pregao.domain.makers import maker_of
 from pregao.domain.signal import AlertReading
 from pregao.edges.http.answers import Answer
 from pregao.edges.http.gate import Signature, masked, masked_text
@@ -25,7 +26,10 @@ Receive: TypeAlias = Callable[[], Awaitable[Any]]
 BODY_BYTES_MAX = 65_536
 DRAIN_BYTES_MAX = 1_048_576  # of a body too large: read, so that its sender can read why it was refused
 DRAIN_SECONDS = 0.3
+CONTENT_TYPE_CHARACTERS_MAX = 100
 TRADINGVIEW = frozenset({"52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7"})
+
+_received = maker_of(SignalReceived)
 
 
 class Gone(Exception):
@@ -66,7 +70,7 @@ def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
         explicit_id = None
     stored = _stored(delivery)
     bot_id = delivery.bot.bot_id
-    received = SignalReceived(
+    received = _received(
         happened_at=delivery.now,
         signal_id=uuid7(delivery.now),
         bot_id=bot_id,
@@ -93,6 +97,12 @@ def header_secret(headers: dict[bytes, bytes]) -> str | None:
     """Give what `X-Pregao-Secret` says."""
     value = headers.get(b"x-pregao-secret")
     return None if value is None else value.decode(errors="replace")
+
+
+@lru_cache(maxsize=256)
+def content_type_of(header: bytes) -> str:
+    """Give what the sender says his body is, cut where it says too much."""
+    return header.decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX]
 
 
 def source_of(address: str, *, is_master: bool) -> str:

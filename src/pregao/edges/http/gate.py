@@ -112,7 +112,7 @@ def masked(body: bytes, secrets: Iterable[str]) -> bytes:
     for secret in secrets:
         mask = MASK_OF_DIGITS if secret.isdigit() else MASK
         body = body.replace(secret.encode(errors="surrogatepass"), mask)
-        if b"\\" in body or b"%" in body or b"+" in body:
+        if body.find(b"\\") >= 0 or body.find(b"%") >= 0 or body.find(b"+") >= 0:  # "in" takes thrice as long
             body = _spellings(secret).sub(mask, body)
     return body
 

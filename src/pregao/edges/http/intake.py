@@ -43,6 +43,7 @@ from pregao.edges.http.delivery import (
     Gone,
     arrival_of,
     asked_of,
+    content_type_of,
     header_secret,
     read_body,
     source_of,
@@ -75,7 +76,6 @@ AWAY_RETRY_SECONDS = 5  # when TradingView sends again
 TURNED_AWAY_MAX = 1_000  # knocks that wait to be written down; more are forgotten, none is waited for
 TURNED_AWAY_SECONDS = 0.2
 COUNT_SECONDS = 1.0
-CONTENT_TYPE_CHARACTERS_MAX = 100
 DEFAULT_BOT = "default"
 SIGNATURE_SECONDS_MAX = (
     300  # either way: what a sender's clock may be off; a replay within it is known as one
@@ -232,7 +232,7 @@ class Intake:
             parsed=parsed,
             secrets=secrets,
             signature=None if bot.is_open else read_signature(headers.get(b"x-pregao-signature")),
-            content_type=headers.get(b"content-type", b"").decode("latin-1")[:CONTENT_TYPE_CHARACTERS_MAX],
+            content_type=content_type_of(headers.get(b"content-type", b"")),
             source=source_of(address, is_master=is_master),
             address=address,
             is_master=is_master,

@@ -6,6 +6,7 @@ than reading the alert, and a task for each as much as half of it. Everything el
 as it is, and gets the same answers.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -53,6 +54,14 @@ class WebhookProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._begin: Begin | None = getattr(self.config.app, "begin", None)
+        self._silent_since: float | None = None  # by the loop's clock
+        self._silence: asyncio.TimerHandle | None = None
+
+    def on_message_begin(self) -> None:
+        """Prepare for a request; most of its scope is of use on the long way only."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """Begin a request, whichever way it takes."""
@@ -60,14 +69,26 @@ class WebhookProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         found = _PLAIN_WEBHOOK.fullmatch(self.url)
         if found is None or not self._is_usual():
-            self.scope["extensions"] = {DROP: partial(drop_stream, self.transport)}  # type: ignore[dict-item]
-            super().on_headers_complete()
+            self._take_long_way()
             return
         path, query = found.groups()
-        self.scope["method"] = "POST"
-        self.scope["path"] = path.decode()
-        self.scope["query_string"] = query or b""
+        self.scope = {  # type: ignore[typeddict-item]
+            "type": "http",
+            "method": "POST",
+            "path": path.decode(),
+            "query_string": query or b"",
+            "headers": self.headers,
+            "client": self.client,
+        }
         self.cycle = _Post(self)
+
+    def _take_long_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        self.scope["extensions"] = {DROP: partial(drop_stream, self.transport)}  # type: ignore[dict-item]
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Hand the request over, now that it is whole."""
@@ -77,6 +98,39 @@ class WebhookProtocol(HttpToolsProtocol):
             self._begin(post.scope, bytes(post.body), post)  # type: ignore[arg-type]
         else:
             super().on_message_complete()
+
+    def on_answered(self) -> None:
+        """Be ready for the next request, and end the connection if none comes: by one timer for many."""
+        if self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._silent_since = self.loop.time()
+        if self._silence is None:
+            self._silence = self.loop.call_later(self.timeout_keep_alive, self._end_silence)
+
+    def _end_silence(self) -> None:
+        self._silence = None
+        if self._silent_since is None:
+            return
+        left = self._silent_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self._silence = self.loop.call_later(left, self._end_silence)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._silent_since = None
+        if self.timeout_keep_alive_task is not None:
+            super()._unset_keepalive_if_required()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up."""
+        if self._silence is not None:
+            self._silence.cancel()
+        super().connection_lost(exc)
 
     def _is_usual(self) -> bool:
         parser, before = self.parser, self.cycle
@@ -140,7 +194,7 @@ class _Post(RequestResponseCycle):
         self.transport.write(b"%b%d\r\n%b\r\n%b" % (HEAD[status], len(body), lines, body))
         if closes:
             self.transport.close()
-        self.protocol.on_response_complete()
+        self.protocol.on_answered()
 
 
 async def _known(reply: Reply) -> Reply:
