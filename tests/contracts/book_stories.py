@@ -722,6 +722,7 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         "booked": await books.booked(keys),
         "last": await books.last_trades(POSITIONS),
         "traded": await books.traded_positions(POSITIONS),
+        "entering": [await books.is_entering(number) for number in POSITIONS],
         "waiting exits": await books.waiting_exits(POSITIONS),
         "guarded": await books.guarded_positions(POSITIONS),
         "lines": await books.lines(

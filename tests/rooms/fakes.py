@@ -411,6 +411,9 @@ class FakeBooks:
                 )
         return None
 
+    async def is_entering(self, position_id: int) -> bool:
+        return position_id in self.entering
+
     async def margin_assets(self, account_ids: Sequence[int]) -> Mapping[int, str]:
         return {one: self.accounts_by_id[one].margin_asset for one in account_ids}
 

@@ -16,16 +16,30 @@ from pregao.domain.protection import protection_of
 from pregao.fills.ports import FillKey, Ledger, OpenPosition, OwnOrder
 
 UNWRITTEN_SECONDS = 10.0  # so long an exit that left without the database may take to be written down
+UNKNOWN_SECONDS = (
+    120.0  # so long the fill of an entry may take to be known, where a close has told that there is one
+)
 
 Rates = Mapping[tuple[str, str], Decimal]
 """Units of the second asset for one of the first, at the venue, about the time of the fill."""
 
 
-class OrderUnwrittenError(Exception):
-    """A fill of an order that bears our name and that nobody has written down yet: it is booked a moment later."""
+class TooSoonError(Exception):
+    """A fill that is booked a moment later: what it belongs to is not in the books yet."""
+
+
+class OrderUnwrittenError(TooSoonError):
+    """A fill of an order that bears our name and that nobody has written down yet."""
 
     def __init__(self, client_order_id: str) -> None:
         super().__init__(f"ORDER_UNWRITTEN: client_order_id={client_order_id}")
+
+
+class EntryUnknownError(TooSoonError):
+    """A fill that closes more than a position holds, while nobody knows yet what an entry on its way has added to it."""
+
+    def __init__(self, position_id: int) -> None:
+        super().__init__(f"ENTRY_UNKNOWN: position_id={position_id}")
 
 
 def key_of(report: FillReported) -> FillKey:
@@ -45,6 +59,8 @@ async def book_fill(
 
     :raises OrderUnwrittenError: when the order bears our name and is not in the books, and the trade is so fresh that the
         order may have left without the database: whoever sent it will write it down.
+    :raises EntryUnknownError: when it closes more than the position holds and an entry of it is on its way: its fill is told
+        later, and what was closed of it is no stranger's.
     :raises LookupError: when a commission's asset has no rate; the fill is told again and booked then.
     """
     told = {key_of(report): report for report in reversed(reports)}
@@ -71,6 +87,12 @@ async def book_fill(
             position_id, taken = await _reduced_position(report, ledger=ledger, reduced=reduced)
             if position_id is not None and _may_be_unwritten(report, now=now):
                 raise OrderUnwrittenError(report.trade.client_order_id)
+        if (
+            order is None
+            and position_id is not None
+            and await _closes_an_entry(report, position_id, taken=taken, ledger=ledger, now=now)
+        ):
+            raise EntryUnknownError(position_id)
         margin_asset = margin_assets[report.account_id]
         rate = _rate(
             report.trade.commission_asset,
@@ -100,11 +122,21 @@ async def book_fill(
     return facts
 
 
+async def _closes_an_entry(
+    report: FillReported, position_id: int, *, taken: Decimal, ledger: Ledger, now: datetime
+) -> bool:
+    """Say whether what is closed beyond what the books hold may be an entry's whose fill they do not know."""
+    if taken == report.trade.quantity or _age_seconds(report, now=now) >= UNKNOWN_SECONDS:
+        return False
+    return await ledger.is_entering(position_id)
+
+
 def _may_be_unwritten(report: FillReported, *, now: datetime) -> bool:
-    return (
-        _order_id(report) is not None
-        and abs((now - report.trade.traded_at).total_seconds()) < UNWRITTEN_SECONDS
-    )
+    return _order_id(report) is not None and _age_seconds(report, now=now) < UNWRITTEN_SECONDS
+
+
+def _age_seconds(report: FillReported, *, now: datetime) -> float:
+    return abs((now - report.trade.traded_at).total_seconds())
 
 
 def _order_id(report: FillReported) -> str | None:

@@ -58,6 +58,10 @@ class Ledger(Protocol):
         """Lock and give positions that a protective order of ours guards or guarded, whether they are live or not."""
         ...
 
+    async def is_entering(self, position_id: int) -> bool:
+        """Say whether an order on its way may still enter the position, whose row is locked."""
+        ...
+
     async def margin_assets(self, account_ids: Sequence[int]) -> Mapping[int, str]:
         """Give the margin asset of each account."""
         ...

@@ -71,7 +71,7 @@ async def follow_report(
         if report.protection_id not in known:
             continue
         line, _ = known[report.protection_id]
-        if not _moves(statuses[line.protection_id], report.status):
+        if not _moves(statuses[line.protection_id], report):
             continue
         statuses[line.protection_id] = LineStatus(report.status.value)
         facts.append(_moved(line, stops[line.position_id], report, now=now))
@@ -82,7 +82,11 @@ async def follow_report(
     return facts
 
 
-def _moves(status: LineStatus, following: ProtectionStatus) -> bool:
+def _moves(status: LineStatus, report: ProtectionReport) -> bool:
+    following = report.status
+    if status is LineStatus.REJECTED and report.triggered_order_id is not None:
+        # Asked for a second time by a database that was put back, it was refused: the first one has triggered.
+        return following in (ProtectionStatus.TRIGGERED, ProtectionStatus.FINISHED)
     if following is ProtectionStatus.ACCEPTED or status not in MAY_TRADE:
         return False  # that it waits is said by the answer to it, or to a question
     return status in UNANSWERED or may_become(ProtectionStatus(status.value), following=following)

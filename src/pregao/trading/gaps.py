@@ -15,7 +15,7 @@ from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.protection import protection_of
 from pregao.domain.venue import RetryLater, VenueError, VenueTrade
 from pregao.domain.weight import Importance, asking_for
-from pregao.fills.book import OrderUnwrittenError
+from pregao.fills.book import TooSoonError
 from pregao.trading.floor import Floor
 from pregao.trading.questions import RESOLVE_SECONDS, Questions
 from pregao.trading.trouble import AWAY
@@ -72,7 +72,7 @@ class Gaps:
             # Where the minute's weight is used up, the next minute has some.
             log.warning("trader.catch_up.put_off", account_id=account_id, error=busy.code)
             is_known, wait = False, min(busy.retry_after_seconds, WAIT_SECONDS_MAX)
-        except (*AWAY, VenueError, OrderUnwrittenError) as trouble:
+        except (*AWAY, VenueError, TooSoonError) as trouble:
             log.warning("trader.catch_up.put_off", account_id=account_id, error=type(trouble).__name__)
             is_known = False
         except Exception:

@@ -10,7 +10,7 @@ from pregao.domain.facts import FillReported, ProtectionReported
 from pregao.domain.order import OrderStatus, order_of
 from pregao.domain.protection import ProtectionReport, protection_of
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport, VenueError
-from pregao.fills.book import OrderUnwrittenError
+from pregao.fills.book import TooSoonError
 from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
 from pregao.trading.lines import Lines
@@ -99,11 +99,11 @@ class Told:
             self._floor.doubts.ask_later(fill.account_id)
 
     async def _book_when_written(self, fill: FillReported, booked: Awaitable[None]) -> None:
-        """Wait for the order of a fill that left while the database was away: whoever sent it writes it down now."""
+        """Wait for what a fill belongs to: an exit that left without the database, an entry whose fill is not known yet."""
         while True:
             try:
                 await booked
-            except OrderUnwrittenError:
+            except TooSoonError:
                 await asyncio.sleep(UNWRITTEN_AGAIN_SECONDS)
                 booked = self._floor.record([fill])
             else:

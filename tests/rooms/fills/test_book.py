@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from pregao.domain.facts import FillBooked
 from pregao.domain.order import Side, client_order_id
-from pregao.fills.book import UNWRITTEN_SECONDS, OrderUnwrittenError, book_fill
+from pregao.fills.book import (
+    UNKNOWN_SECONDS,
+    UNWRITTEN_SECONDS,
+    EntryUnknownError,
+    OrderUnwrittenError,
+    book_fill,
+)
 from pregao.fills.ports import OwnOrder
 from tests.builders import NOON, held, reported
 from tests.properties import quick
@@ -144,6 +150,28 @@ class TestBookFill:
 
         with pytest.raises(OrderUnwrittenError, match="ORDER_UNWRITTEN: client_order_id=pfff"):
             await booked([unwritten], on=books().take(held()))
+
+    async def test_waits_for_an_entry_whose_fill_is_not_known_where_more_is_closed_than_is_held(self):
+        """Taken for a stranger's, it would leave an entry in the books for ever that its stop has closed long ago."""
+        sold = reported("1", side=Side.SELL, quantity="0.01")
+        desk = books().take(held())
+        desk.entering.add(1)
+
+        with pytest.raises(EntryUnknownError, match="ENTRY_UNKNOWN: position_id=1"):
+            await booked([sold], on=desk)
+        desk.entering.clear()
+        [fact] = await booked([sold], on=desk)
+
+        assert (fact.position_id, fact.foreign_quantity) == (1, Decimal("0.005"))
+
+    async def test_does_not_wait_for_ever_for_an_entry_of_which_nobody_says_anything(self):
+        desk = books().take(held())
+        desk.entering.add(1)
+        sold = reported("1", side=Side.SELL, quantity="0.01")
+
+        [fact] = await booked([sold], on=desk, now=NOON + timedelta(seconds=UNKNOWN_SECONDS))
+
+        assert (fact.position_id, fact.foreign_quantity) == (1, Decimal("0.005"))
 
     async def test_takes_a_client_id_that_only_looks_like_ours_for_foreign(self):
         stranger = reported("1", client_order_id="p" + "z" * 26 + "1")

@@ -449,6 +449,17 @@ class TestFollowReport:
 
         assert claim.again_at == NOON
 
+    async def test_claims_what_a_line_has_traded_that_was_refused_when_it_was_asked_for_again(self):
+        """A database that was put back asked for the line a second time; the first one closes the position meanwhile."""
+        refused = line(status=LineStatus.REJECTED)
+        told = report(ProtectionStatus.TRIGGERED, triggered_order_id="9")
+
+        [moved, claim] = await follow_report([told], guards=guarded(lines=[refused]), now=NOON)
+        late = await follow_report([report()], guards=guarded(lines=[refused]), now=NOON)
+
+        assert (moved.status, claim.source) == (ProtectionStatus.TRIGGERED, Source.VENUE)
+        assert late == []
+
     async def test_gives_no_second_claim_beside_ours(self):
         ours = replace(armed(), stop=replace(armed().stop, status=StopStatus.TRIGGERED))
 

@@ -690,6 +690,17 @@ class PostgresBooks:
             if number in stops
         }
 
+    async def is_entering(self, position_id: int) -> bool:
+        """Say whether an order on its way may still enter the position, whose row is locked."""
+        found: bool = await self._connection.fetchval(
+            """
+            SELECT exists(SELECT FROM orders WHERE position_id = $1 AND leg = 'entry'
+                          AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled'))
+            """,
+            position_id,
+        )
+        return found
+
     async def margin_assets(self, account_ids: Sequence[int]) -> dict[int, str]:
         """Give the margin asset of each account."""
         rows = await self._connection.fetch(

@@ -640,6 +640,12 @@ class MemoryBooks:
                 last[fact.position_id] = max(at, last.get(fact.position_id, at))
         return last
 
+    async def is_entering(self, position_id: int) -> bool:
+        return any(
+            row.position_id == position_id and row.leg is Leg.ENTRY and row.status in ON_ITS_WAY
+            for row in self._state.orders.values()
+        )
+
     async def traded_positions(self, position_ids: Sequence[int]) -> frozenset[int]:
         return frozenset(
             row.position_id

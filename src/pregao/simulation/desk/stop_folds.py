@@ -327,6 +327,11 @@ def _(state: State, fact: facts.ProtectionUnresolved) -> None:
         )
 
 
+def _had_triggered(before: LineStatus, after: LineStatus) -> bool:
+    """Say whether a line that was refused, asked for a second time, is the one that has triggered."""
+    return before is LineStatus.REJECTED and after in (LineStatus.TRIGGERED, LineStatus.FINISHED)
+
+
 @folds(facts.ProtectionMoved)
 def _(state: State, fact: facts.ProtectionMoved) -> None:
     is_end = fact.status in ENDS
@@ -334,7 +339,7 @@ def _(state: State, fact: facts.ProtectionMoved) -> None:
     if (stop := _stop_with_line(state, fact.protection_id)) is not None:
         _keep_stop(state, _without_line(stop) if is_end else replace(stop, line_status=status))
     row = state.protections.get(fact.protection_id)
-    if row is not None and row.line.status in MAY_TRADE:
+    if row is not None and (row.line.status in MAY_TRADE or _had_triggered(row.line.status, status)):
         state.protections[fact.protection_id] = replace(
             row,
             line=replace(row.line, status=status),

@@ -436,7 +436,8 @@ async def _(connection: Any, group: Sequence[facts.ProtectionMoved]) -> None:
         SET status = new.status, triggered_order_id = coalesce(new.triggered_order_id, p.triggered_order_id),
             reason = nullif(new.reason, ''), ended_at = CASE WHEN is_end THEN new.happened_at END,
             updated_at = new.happened_at, check_at = CASE WHEN NOT is_end THEN new.happened_at + $3::interval END
-        FROM new WHERE p.protection_id = new.protection_id AND p.status = ANY($4::text[])
+        FROM new WHERE p.protection_id = new.protection_id AND (
+            p.status = ANY($4::text[]) OR (p.status = 'rejected' AND new.status IN ('triggered', 'finished')))
         """,
         to_json(latest(group, "protection_id")),
         [status.value for status in sorted(ENDS)],
