@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from pregao.domain.breaker import VENUE, Breakers, BreakerState, Outcome
 from pregao.domain.clock import to_ms
-from pregao.domain.venue import OperatorNeeded, TradeReport
+from pregao.domain.order import OrderStatus
+from pregao.domain.venue import OperatorNeeded, OrderReport, TradeReport
 from pregao.edges.postgres.journal import open_journal
 from pregao.trading.questions import FORGOTTEN_FOR_EVER_SECONDS, REFUSED_SECONDS_MAX
 from tests.builders import configured, instruction
@@ -178,4 +179,33 @@ async def test_an_order_is_asked_about_as_soon_as_the_database_is_back_that_did_
 
     await desk.until("SELECT check_at <= clock_timestamp() AND status = 'planned' FROM orders")
     assert len(desk.exchange.orders) == 1
+    await trader.floor.close()
+
+
+async def test_a_stream_goes_on_that_tells_of_an_end_while_the_database_is_away(desk):
+    """Once its trader ended with it, and every account waited until another one had taken over."""
+    trader, _ = await desk.make_trader()
+    order = planned(signed_at_ms=to_ms(now()), send_before=None)
+    await desk.put([order])
+    await desk.rows("ALTER TABLE orders RENAME TO orders_away")
+
+    with capture_logs() as logs:
+        await trader.take(
+            OrderReport(
+                account_id=1,
+                client_order_id=order.client_order_id,
+                exchange_order_id="1",
+                symbol=order.symbol,
+                status=OrderStatus.EXPIRED,
+                reported_at=now(),
+            )
+        )
+        async with asyncio.timeout(20):
+            while not any(line["event"] == "trader.database.away" for line in logs):
+                await asyncio.sleep(0.01)
+    await desk.rows("ALTER TABLE orders_away RENAME TO orders")
+
+    assert trader.floor.doubts.take_gaps() == []
+    desk.exchange.clock.forward(10)
+    assert trader.floor.doubts.take_gaps() == [1]
     await trader.floor.close()

@@ -40,7 +40,7 @@ class Told:
                 rehearsal.reach("trader.fill.told")
                 self._take_trade(report)
             case OrderReport(status=OrderStatus.CANCELED | OrderStatus.EXPIRED | OrderStatus.REJECTED):
-                await self._take_end(report)
+                self._take_end(report)
             case OrderReport():
                 pass  # the answer to the order says the same, and when it was sent
             case ProtectionReport():
@@ -145,11 +145,18 @@ class Told:
             for one in live
         )
 
-    async def _take_end(self, report: OrderReport) -> None:
+    def _take_end(self, report: OrderReport) -> None:
         """An order ended at the venue: its fills, if it had any, are told before, or asked for now."""
         own = order_of(report.client_order_id)
-        if own is None:
+        if own is not None:
+            self._floor.spawn(self._ask_about(own[0], account_id=report.account_id))
+
+    async def _ask_about(self, order_id: str, *, account_id: int) -> None:
+        try:
+            order = await self._floor.store.find_live_order(order_id)
+        except AWAY as away:  # the stream goes on, and the account is asked what it did
+            log.warning("trader.database.away", error=type(away).__name__)
+            self._floor.doubts.ask_later(account_id)
             return
-        order = await self._floor.store.find_live_order(own[0])
         if order is not None:
-            self._floor.spawn(self._questions.ask(order))
+            await self._questions.ask(order)
