@@ -12,6 +12,7 @@ desk says it forwarded is what the destination took, each once by its Idempotenc
 
 import argparse
 import asyncio
+import contextlib
 import json
 import tempfile
 import time
@@ -229,10 +230,12 @@ async def _ceiling(sender: Sender, desk: FanoutDesk, *, above: float) -> list[Ru
 
 
 async def _settled(desk: FanoutDesk) -> None:
+    """Wait until nothing is on its way, or so long that it is told as it stands."""
     connection = await desk.connection()
-    async with asyncio.timeout(SETTLE_SECONDS_MAX):
-        while await connection.fetchval(UNSETTLED):  # noqa: ASYNC110  # the database tells nobody
-            await asyncio.sleep(0.1)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            while await connection.fetchval(UNSETTLED):  # noqa: ASYNC110  # the database tells nobody
+                await asyncio.sleep(0.1)
 
 
 async def _outcomes(desk: FanoutDesk, destination: Destination) -> dict[str, Any]:

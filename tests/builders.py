@@ -255,6 +255,11 @@ def held(quantity: str = "0.005", *, price: str = "95200", position_id: int = 1,
     return position(position_id, **{**given, **changes})
 
 
+def accepted(asked: Instruction, *, signal_id: UUID, bot_id: UUID = BOT_ID) -> SignalAccepted:
+    """Give a signal that was read and waits for its decision."""
+    return SignalAccepted(happened_at=NOON, signal_id=signal_id, bot_id=bot_id, instruction=asked)
+
+
 def closed(position: Position, *, at: datetime = NOON, pnl: str = "0", fees: str = "0") -> Position:
     """Give the position closed with such a result after fees."""
     earned = Decimal(pnl) + Decimal(fees)

@@ -29,8 +29,8 @@ class Append(Protocol):
 Tx = TypeVar("Tx", bound=Append)
 Bound = Callable[[Sequence[Fact], Tx], Awaitable[Sequence[Fact]]]
 """A dry step, bound: facts of one kind and the transaction they are in; gives the facts that follow."""
-BoundInTurns = Callable[[Fact, Tx], AsyncIterator[Sequence[Fact]]]
-"""A dry step that gives much: one fact, and what follows some at a time. It reads nothing after the first turn."""
+BoundInTurns = Callable[[Sequence[Fact], Tx], AsyncIterator[Sequence[Fact]]]
+"""A dry step that gives much: what follows comes some at a time. It reads nothing after the first turn."""
 
 
 def _nobody(_facts: Sequence[Fact]) -> None:
@@ -106,13 +106,9 @@ class Runner(Generic[Tx]):
         for kind, group in groupby(taken, key=type):
             batch = list(group)
             if kind in self._steps_in_turns:
-                given = [
-                    fact
-                    for one in batch
-                    for fact in await self._write_in_turns(
-                        transaction, self._steps_in_turns[kind](one, transaction)
-                    )
-                ]
+                given = await self._write_in_turns(
+                    transaction, self._steps_in_turns[kind](batch, transaction)
+                )
                 written.extend(given)
             else:
                 given = [*await self._steps[kind](batch, transaction)]

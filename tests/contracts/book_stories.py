@@ -773,7 +773,10 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         )
         given[f"named {bot_id}"] = await books.members_named([subscription_of(bot_id, 1), UUID(int=99)])
         given[f"waiting {bot_id}"] = await books.waiting_entries(bot_id, subscription_ids=followers)
-        given[f"live of {bot_id}"] = await books.live_positions_of_bot(bot_id, subscription_ids=followers)
+        for symbols in (None, (), SYMBOLS[:1], SYMBOLS):
+            given[f"live of {bot_id} on {symbols}"] = await books.live_positions_of_bot(
+                bot_id, subscription_ids=followers, symbols=symbols
+            )
         for symbol in SYMBOLS:
             for day in (now.date(), DAY):
                 given[f"usage {bot_id} {symbol} {day}"] = await books.usage(

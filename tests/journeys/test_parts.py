@@ -138,6 +138,33 @@ class TestParts:
             ("denied", "DESK_FAILED"): ACCOUNTS - FIRST_PART,
         }
 
+    @pytest.mark.parametrize("accounts", [1, FIRST_PART, ACCOUNTS])
+    async def test_closes_that_wait_together_close_each_symbol_once(self, desk, accounts):
+        """They are planned in one go where the bot has few accounts, else each in parts; buys between them stay buys."""
+        symbols = ["BTCUSDT", *(f"S{number}USDT" for number in range(5))]
+        for symbol in symbols[1:]:
+            desk.exchange.list_also(symbol, price="3000")
+        await desk.put(configured(accounts=accounts, now=now(), max_concurrent_positions=10))
+        await desk.start_trader("trader-1")
+        bought = [await desk.signal(instruction(now=now(), symbol=symbol)) for symbol in symbols[:5]]
+        await desk.settled(*bought)
+        await desk.stop()
+        asked = [
+            *(instruction(Action.CLOSE, symbol=symbol, now=now()) for symbol in symbols[:3]),
+            instruction(now=now(), symbol=symbols[5]),
+            *(instruction(Action.CLOSE, symbol=symbol, now=now()) for symbol in (*symbols[2:5], symbols[5])),
+        ]
+
+        sent = [await desk.signal(one) for one in asked]
+        await desk.start_trader("trader-2")
+        await desk.settled(*sent)
+
+        codes = [{row["code"] for row in await desk.orders(signal_id)} for signal_id in sent]
+        assert codes.pop(4) <= {"NOTHING_OPEN", "EXIT_IN_FLIGHT"}, "the symbol is being closed already"
+        assert codes == [{None}] * 7
+        for symbol in symbols:
+            assert {desk.exchange.quantity(number, symbol) for number in range(1, accounts + 1)} == {0}
+
     async def test_two_traders_plan_one_signal_once(self, desk):
         accounts = 2 * FIRST_PART * 32  # three parts
         await desk.put(configured(accounts=accounts, now=now()))

@@ -150,7 +150,7 @@ class FakeBooks:
         self.states_read += 1
         return self.states
 
-    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
         self.locked_bots.update(bot_ids)
 
     async def lock_bot(self, bot_id: UUID) -> Bot:
@@ -336,13 +336,14 @@ class FakeBooks:
         ]
 
     async def live_positions_of_bot(
-        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbols: Collection[str] | None
     ) -> list[Position]:
         return [
             one
             for one in self.positions_by_id.values()
             if one.bot_id == bot_id
             and one.subscription_id in subscription_ids
+            and (symbols is None or one.symbol in symbols)
             and one.status in LIVE_STATUSES
         ]
 

@@ -56,38 +56,43 @@ NOTHING_OPEN = Denial(code="NOTHING_OPEN", reason="This bot holds nothing here t
 
 
 async def plan_closes(
-    decision: DecisionApproved, members: Sequence[Member], *, books: Books, moment: Moment
+    decisions: Sequence[DecisionApproved], members: Sequence[Member], *, books: Books, moment: Moment
 ) -> AsyncIterator[list[Row]]:
     """
     Close what these members hold through the bot; each appears, with NOTHING_OPEN where it holds nothing.
 
-    An entry that still waits for its turn never comes: whoever closes wants to be out.
+    Several decisions are closes of one bot, each of another symbol: what they look at is read once for all. An entry that
+    still waits for its turn never comes: whoever closes wants to be out.
     """
-    asked = decision.instruction
+    asked = [decision.instruction for decision in decisions]
+    bot_id = decisions[0].bot_id
     subscription_ids = [member.subscription.subscription_id for member in members]
     accounts = {member.account.account_id: member.account for member in members}
     states = await books.trading_states()
-    keeping = await _keeping(decision, members=members, books=books)
-    positions = [
-        position
-        for position in await books.live_positions_of_bot(decision.bot_id, subscription_ids=subscription_ids)
+    keeping = await _keeping(decisions, members=members, books=books)
+    live = await books.live_positions_of_bot(
+        bot_id, subscription_ids=subscription_ids, symbols=_symbols(asked)
+    )
+    meant = [
+        (decision, position)
+        for decision in decisions
+        for position in live
         if _is_meant(
-            asked,
+            decision.instruction,
             symbol=position.symbol,
             entry_side=position.direction.entry_side,
             subscription_id=position.subscription_id,
         )
-        and _was_held(position, asked)
+        and _was_held(position, decision.instruction)
     ]
-    ids = [position.position_id for position in positions]
-    on_the_way = await books.on_the_way(ids)
+    on_the_way = await books.on_the_way([position.position_id for _, position in meant])
     waiting = (
         []
-        if asked.share is not None or asked.is_retry
-        else await books.waiting_entries(decision.bot_id, subscription_ids=subscription_ids)
+        if all(_leaves_waiting(one) for one in asked)
+        else await books.waiting_entries(bot_id, subscription_ids=subscription_ids)
     )
 
-    def close(position: Position) -> list[Row]:
+    def close(decision: DecisionApproved, position: Position) -> list[Row]:
         if position.subscription_id in keeping:
             return [
                 _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
@@ -96,7 +101,7 @@ async def plan_closes(
             plan_close(
                 position,
                 signal_id=decision.signal_id,
-                share=asked.share,
+                share=decision.instruction.share,
                 on_the_way=on_the_way.get(position.position_id, NOTHING_ON_THE_WAY),
                 account=accounts[position.account_id],
                 states=states,
@@ -104,12 +109,12 @@ async def plan_closes(
             )
         ]
 
-    for some in in_turns(positions):
+    for some in in_turns(meant):
         yield [
             row
-            for position in some
+            for decision, position in some
             for row in plan_alone(
-                partial(close, position),
+                partial(close, decision, position),
                 account_id=position.account_id,
                 failed=partial(
                     _deny_exit, position, denial=FAILED, signal_id=decision.signal_id, moment=moment
@@ -117,11 +122,12 @@ async def plan_closes(
                 moment=moment,
             )
         ]
-    holding = {position.account_id for position in positions}
+    holding = {(decision.signal_id, position.account_id) for decision, position in meant}
     yield [
         deny_member(member, NOTHING_OPEN, decision=decision, desk=moment.desk, now=moment.now)
+        for decision in decisions
         for member in members
-        if member.account.account_id not in holding
+        if (decision.signal_id, member.account.account_id) not in holding
         and member.subscription.status is not SubscriptionStatus.CANCELED
     ]
     yield [
@@ -131,16 +137,38 @@ async def plan_closes(
             reason=f"signal={decision.signal_id}. A close came while the entry waited; nothing was sent.",
             now=moment.now,
         )
+        for decision in decisions
+        if not _leaves_waiting(decision.instruction)
         for one in waiting
-        if _is_meant(asked, symbol=one.symbol, entry_side=one.side, subscription_id=one.subscription_id)
+        if _is_meant(
+            decision.instruction,
+            symbol=one.symbol,
+            entry_side=one.side,
+            subscription_id=one.subscription_id,
+        )
         and one.subscription_id not in keeping
     ]
 
 
-async def _keeping(decision: DecisionApproved, *, members: Sequence[Member], books: Books) -> set[UUID]:
+def _symbols(asked: Sequence[Instruction]) -> list[str] | None:
+    """Give the symbols that are closed; None is all."""
+    symbols = [one.symbol for one in asked if one.symbol is not None and one.action is not Action.CLOSE_ALL]
+    return symbols if len(symbols) == len(asked) else None
+
+
+def _leaves_waiting(asked: Instruction) -> bool:
+    """Say whether entries that wait for their turn still come: a share leaves the rest, a retry means nothing newer."""
+    return asked.share is not None or asked.is_retry
+
+
+async def _keeping(
+    decisions: Sequence[DecisionApproved], *, members: Sequence[Member], books: Books
+) -> set[UUID]:
     """Give the subscriptions that ignore the other side; a close that was one from the beginning knows no such rule."""
+    decision = decisions[0]
     if not decision.instruction.was_entry:
         return set()
+    assert len(decisions) == 1, "what was an entry is planned on its own"
     bot, symbol = await books.get_bot(decision.bot_id), decision.instruction.symbol
     return {
         one.subscription.subscription_id

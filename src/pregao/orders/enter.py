@@ -571,7 +571,7 @@ async def _plan_waited(requests: Sequence[EntryRequested], *, books: Books, mome
     [(bot_id, _)] = signals
     assert bot_id is not None, "who waited was planned for a bot"
     wanted = {request.order_id for request in requests}
-    await books.lock_bots([bot_id])
+    await books.lock_bots([bot_id], symbols=None)
     members = await books.members(bot_id)
     bot = await books.get_bot(bot_id)
     waiting = [

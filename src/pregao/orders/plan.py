@@ -8,6 +8,7 @@ while the others, which are large, are planned.
 Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -16,11 +17,11 @@ from pregao.domain.account import Venue
 from pregao.domain.desk import Desk
 from pregao.domain.facts import DecisionApproved, Fact, OrderDenied, OrderPlanned, SignalPlanned
 from pregao.domain.market import Market
-from pregao.domain.signal import Action
+from pregao.domain.signal import Action, Instruction
 from pregao.orders.close import plan_closes
 from pregao.orders.denial import Denial
 from pregao.orders.enter import plan_entries
-from pregao.orders.ports import Books, Member, Part
+from pregao.orders.ports import NOT_BEGUN, Books, Member, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
 LARGE = 32  # times the first part
@@ -32,8 +33,18 @@ def sizes_of_parts(first: int, *, in_flight_max: int) -> tuple[int, ...]:
     return first, max(first, in_flight_max), max(LARGE * first, in_flight_max)
 
 
+def goes_with_others(asked: Instruction) -> bool:
+    """Say whether a signal may be planned together with others of its bot: it closes one symbol, for all who follow."""
+    return (
+        asked.action is Action.CLOSE
+        and asked.symbol is not None
+        and asked.only is None
+        and not asked.was_entry
+    )
+
+
 async def plan_orders(
-    decision: DecisionApproved,
+    decisions: Sequence[DecisionApproved],
     *,
     books: Books,
     market: Market,
@@ -47,17 +58,22 @@ async def plan_orders(
 
     The parts have so many accounts, in their order; every other has as many as the last of ``part_sizes``.
 
+    Several decisions are planned together where all of them ``goes_with_others``, by one bot, each another symbol, none
+    begun. If that bot has more accounts than the first part nothing is given: each is then planned on its own, in parts.
+
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
     """
     moment = Moment(market=market, desk=desk, now=now, on_mistake=on_mistake)
-    plan = plan_entries if decision.instruction.action is Action.ENTER else plan_closes
+    if len(decisions) > 1:
+        async for facts in _plan_together(decisions, books=books, moment=moment, part_sizes=part_sizes):
+            yield facts
+        return
+    [decision] = decisions
     part = await _next_part(decision, books=books, part_sizes=part_sizes)
     kept_out = await _kept_out(decision, part.members, books=books)
     members = [one for one in part.members if one.subscription.subscription_id not in kept_out]
-    accounts: set[int] = set()
-    orders = 0
-    unsent: list[Row] = [
+    denied: list[Row] = [
         deny_member(
             one,
             kept_out[one.subscription.subscription_id],
@@ -68,17 +84,69 @@ async def plan_orders(
         for one in part.members
         if one.subscription.subscription_id in kept_out
     ]
-    accounts.update(row.account_id for row in unsent)
-    async for rows in plan(decision, members, books=books, moment=moment):
-        # The end of what it made useless, another signal's entry that still waited, is not the signal's own.
-        own = [row for row in rows if row.signal_id == decision.signal_id]
-        accounts.update([row.account_id for row in own])
-        orders += sum([not isinstance(row, OrderDenied) for row in own])
+    planned = (
+        plan_entries(decision, members, books=books, moment=moment)
+        if decision.instruction.action is Action.ENTER
+        else plan_closes(decisions, members, books=books, moment=moment)
+    )
+    async for rows in _counted(planned, decisions, part=part, denied=denied, now=now):
+        yield rows
+
+
+async def _plan_together(
+    decisions: Sequence[DecisionApproved], *, books: Books, moment: Moment, part_sizes: Sequence[int]
+) -> AsyncIterator[list[Fact]]:
+    """Plan closes of different symbols: what is held and what is on its way is read once for all of them."""
+    first = decisions[0]
+    symbols = {one.instruction.symbol for one in decisions if one.bot_id == first.bot_id}
+    assert len(symbols) == len(decisions), "each must see what the one before it has done to its symbol"
+    assert all(goes_with_others(one.instruction) for one in decisions), (
+        "the books are read once for all of them"
+    )
+    part = await books.next_part(
+        first.bot_id, after=NOT_BEGUN, start=first.signal_id.int % STARTS, limit=part_sizes[0]
+    )
+    if not part.is_last:
+        return
+    planned = plan_closes(decisions, part.members, books=books, moment=moment)
+    async for rows in _counted(planned, decisions, part=part, denied=[], now=moment.now):
+        yield rows
+
+
+async def _counted(
+    planned: AsyncIterator[list[Row]],
+    decisions: Sequence[DecisionApproved],
+    *,
+    part: Part,
+    denied: Sequence[Row],
+    now: datetime,
+) -> AsyncIterator[list[Fact]]:
+    """Give the orders as they come; last what waits, what is denied, and how many of each decision there are."""
+    accounts: defaultdict[UUID, set[int]] = defaultdict(set)
+    orders: Counter[UUID] = Counter()
+    unsent: list[Row] = [*denied]
+    for row in denied:
+        accounts[row.signal_id].add(row.account_id)
+    async for rows in planned:
+        for row in rows:
+            accounts[row.signal_id].add(row.account_id)
+            orders[row.signal_id] += not isinstance(row, OrderDenied)
         yield [row for row in rows if isinstance(row, OrderPlanned)]
         unsent.extend([row for row in rows if not isinstance(row, OrderPlanned)])
     # Facts of one kind that stand together are folded in one statement.
     unsent.sort(key=lambda row: isinstance(row, OrderDenied))
-    yield [*unsent, _to_planned(decision, part, accounts=len(accounts), orders=orders, now=now)]
+    # The end of what was made useless, another signal's entry that still waited, is counted as none of theirs.
+    ends = [
+        _to_planned(
+            decision,
+            part,
+            accounts=len(accounts[decision.signal_id]),
+            orders=orders[decision.signal_id],
+            now=now,
+        )
+        for decision in decisions
+    ]
+    yield [*unsent, *ends]
 
 
 async def deny_next_part(

@@ -261,8 +261,12 @@ class Books(Protocol):
         """Give the bot."""
         ...
 
-    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
-        """Lock several bots and all that planning for them looks at, each kind of row at once and in one order."""
+    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
+        """
+        Lock several bots and all that planning for them looks at, each kind of row at once and in one order.
+
+        Of what is held only ``symbols``; None is all.
+        """
         ...
 
     async def trading_states(self) -> TradingStates:
@@ -331,9 +335,9 @@ class Books(Protocol):
         ...
 
     async def live_positions_of_bot(
-        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbols: Collection[str] | None
     ) -> Sequence[Position]:
-        """Lock and give the live positions of the bot's subscriptions, on all symbols."""
+        """Lock and give the live positions of the bot's subscriptions on these symbols; None is all."""
         ...
 
     async def on_the_way(self, position_ids: Sequence[int]) -> Mapping[int, OnTheWay]:

@@ -7,7 +7,7 @@ signal of its bot is decided; whoever finds it unfinished goes on with it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,10 @@ import structlog
 
 from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
+from pregao.decisions.checks import goes_against
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
+from pregao.domain.bot import Bot
 from pregao.domain.candle import Measure
 from pregao.domain.facts import (
     DecisionApproved,
@@ -25,15 +27,17 @@ from pregao.domain.facts import (
     Fact,
     OrderDeferred,
     OrderPlanned,
+    SignalAccepted,
     SignalPlanned,
 )
-from pregao.domain.signal import Action
+from pregao.domain.signal import Action, Instruction
+from pregao.orders.plan import goes_with_others
 from pregao.orders.rows import deny_planned
 from pregao.trading.floor import LOOK_SECONDS, Floor
 from pregao.trading.trouble import BROKEN, DATA_MISTAKES, OUR_MISTAKES
 
 MISTAKES = (*OUR_MISTAKES, *BROKEN)
-Follow = Callable[[Waiting, Any], Awaitable[list[Fact]]]
+Follow = Callable[[Sequence[Waiting], Any], Awaitable[list[Fact]]]
 
 SIGNALS_PER_BATCH = 16  # one fan-out of 1,000 accounts is a transaction already
 APPROVALS_PER_BATCH = 100
@@ -89,10 +93,10 @@ class Arrivals:
             return 0
         await self._floor.read_for_entries(_pairs(waiting), measures=_measures(waiting))
         try:
-            claimed, done = await self._decide_together(waiting, each=self._follow)
+            claimed, done = await self._decide_together(waiting)
         except MISTAKES as mistake:
             log.warning("trader.decide.apart", signals=len(waiting), error=type(mistake).__name__)
-            claimed, done = await self._decide_together(waiting, each=self._decide_apart)
+            claimed, done = await self._decide_together(waiting, is_apart=True)
         begun = {fact.signal_id for fact in _begun(done)}
         with self._floor.burst() if begun else contextlib.nullcontext():
             self._floor.go_on(done)
@@ -102,9 +106,10 @@ class Arrivals:
         return claimed
 
     async def _decide_together(
-        self, waiting: Sequence[WaitingSignal], *, each: Follow
+        self, waiting: Sequence[WaitingSignal], *, is_apart: bool = False
     ) -> tuple[int, list[Fact]]:
-        """Decide and plan in one transaction; give how many still waited, and what followed."""
+        """Decide and plan in one transaction, each ``is_apart`` or not; give how many still waited, and what followed."""
+        each: Follow = self._decide_apart if is_apart else self._follow
         done: list[Fact] = []
         async with self._floor.store.transaction() as transaction:
             claimed = await self._floor.store.claim_waiting_signals(
@@ -112,15 +117,19 @@ class Arrivals:
             )
             if not claimed:
                 return 0, []
+            groups = [[one] for one in claimed]
             if len(claimed) > 1:
-                await self._floor.store.books(transaction).lock_bots({one.bot_id for one in claimed})
+                books, bot_ids = self._floor.store.books(transaction), {one.bot_id for one in claimed}
+                await books.lock_bots(bot_ids, symbols=_symbols(claimed))
+                if not is_apart:
+                    groups = in_groups(claimed, bots={one: await books.get_bot(one) for one in bot_ids})
             begun: set[UUID] = set()
-            for signal in claimed:
-                if signal.bot_id in begun:
-                    continue  # it waits until the one before it is planned whole
+            for together in groups:
+                if together[0].bot_id in begun:
+                    continue  # they wait until the one before them is planned whole
                 rehearsal.reach("trader.signal.claimed")
                 # One after the other: each must see the positions that the one before it has reserved.
-                followed = await each(signal, transaction)
+                followed = await each(together, transaction)
                 done.extend(followed)
                 begun.update(fact.bot_id for fact in _begun(followed))
             rehearsal.reach("trader.attempts.written")
@@ -151,20 +160,21 @@ class Arrivals:
             claimed = await self._floor.store.claim_waiting_signals(transaction, [signal.signal_id])
             if not claimed:
                 return None
-            done = await each(claimed[0], transaction)
+            done = await each(claimed, transaction)
             rehearsal.reach("trader.part.written")
         rehearsal.reach("trader.part.committed")
         return done
 
-    async def _follow(self, signal: Waiting, transaction: Any) -> list[Fact]:
-        """Write all that follows from the signal; a mistake ends the transaction, with whatever is in it."""
-        return await self._floor.runner.advance_in(transaction, [], standing=[signal])
+    async def _follow(self, signals: Sequence[Waiting], transaction: Any) -> list[Fact]:
+        """Write all that follows from the signals; a mistake ends the transaction, with whatever is in it."""
+        return await self._floor.runner.advance_in(transaction, [], standing=signals)
 
-    async def _decide_apart(self, signal: Waiting, transaction: Any) -> list[Fact]:
-        """Write all that follows from the signal; a mistake ends the signal alone."""
+    async def _decide_apart(self, signals: Sequence[Waiting], transaction: Any) -> list[Fact]:
+        """Write all that follows from the one signal; a mistake ends the signal alone."""
+        [signal] = signals
         try:
             async with self._floor.store.savepoint(transaction):
-                return await self._follow(signal, transaction)
+                return await self._follow([signal], transaction)
         except DATA_MISTAKES as mistake:
             log.warning(
                 "trader.decide.one_by_one", signal_id=str(signal.signal_id), error=type(mistake).__name__
@@ -182,7 +192,7 @@ class Arrivals:
         failed = 0
         done = await self._floor.decider.advance_in(transaction, [], standing=[signal])
         for approved in [fact for fact in [signal, *done] if isinstance(fact, DecisionApproved)]:
-            async for turn in self._floor.plan(approved, transaction):
+            async for turn in self._floor.plan([approved], transaction):
                 for row in turn:
                     told = replace(row, orders=row.orders - failed) if isinstance(row, SignalPlanned) else row
                     try:
@@ -233,6 +243,56 @@ def _measures(waiting: Sequence[WaitingSignal]) -> set[Measure]:
     return {measure for one in waiting for measure in one.measures}
 
 
-def _begun(done: Sequence[Fact]) -> list[SignalPlanned]:
-    """Give the parts after which others follow."""
-    return [fact for fact in done if isinstance(fact, SignalPlanned) and not fact.is_whole]
+def in_groups(claimed: Sequence[Waiting], *, bots: Mapping[UUID, Bot]) -> list[list[Waiting]]:
+    """
+    Put closes of one bot that may be planned together into one group, at the place of its first; all others stay alone.
+
+    A close is drawn forward past signals of other symbols only: none overtakes another of its bot and symbol, nor one
+    that means all symbols.
+    """
+    groups: list[list[Waiting]] = []
+    open_groups: dict[UUID, list[Waiting]] = {}
+    passed: dict[UUID, set[str]] = {}  # symbols that signals of the bot have named since its group began
+    for signal in claimed:
+        bot_id, asked = signal.bot_id, signal.instruction
+        group = open_groups.get(bot_id)
+        joins = isinstance(signal, SignalAccepted) and _may_only_close(asked, bots[bot_id])
+        if asked.symbol is None or asked.action is Action.CLOSE_ALL:
+            open_groups.pop(bot_id, None)
+            groups.append([signal])
+        elif joins and group is not None and asked.symbol not in passed[bot_id]:
+            group.append(signal)
+            passed[bot_id].add(asked.symbol)
+        elif joins:
+            open_groups[bot_id], passed[bot_id] = [signal], {asked.symbol}
+            groups.append(open_groups[bot_id])
+        else:
+            passed.setdefault(bot_id, set()).add(asked.symbol)
+            groups.append([signal])
+    return groups
+
+
+def _may_only_close(asked: Instruction, bot: Bot) -> bool:
+    """Say whether a signal closes one symbol for all, or nothing: as a close, or as what goes the way its bot may not enter."""
+    if asked.action is Action.ENTER and asked.risk is None and goes_against(bot, asked):
+        asked = replace(asked, action=Action.CLOSE)
+    return goes_with_others(asked)
+
+
+def _symbols(claimed: Sequence[Waiting]) -> Collection[str] | None:
+    """Give the symbols that the signals are about; None is all."""
+    asked = [one.instruction for one in claimed]
+    if any(one.symbol is None or one.action is Action.CLOSE_ALL for one in asked):
+        return None
+    return {one.symbol for one in asked if one.symbol is not None}
+
+
+def _begun(done: Sequence[Fact]) -> list[DecisionApproved | SignalPlanned]:
+    """Give what is approved and not planned whole: the parts after which others follow, and what was not planned at all."""
+    planned = {fact.signal_id for fact in done if isinstance(fact, SignalPlanned)}
+    return [
+        fact
+        for fact in done
+        if (isinstance(fact, SignalPlanned) and not fact.is_whole)
+        or (isinstance(fact, DecisionApproved) and fact.signal_id not in planned)
+    ]

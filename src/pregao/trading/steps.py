@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from uuid import UUID
 
 import structlog
 
@@ -102,15 +101,15 @@ def bind_steps(
         triggers = [fact for fact in facts if isinstance(fact, StopTriggered)]
         return await judge_trigger(triggers, exits=store.books(tx), market=market.seen(), now=clock())
 
-    def planned_in_turns(approved: Fact, tx: Tx) -> AsyncIterator[Sequence[Fact]]:
-        assert isinstance(approved, DecisionApproved)
+    def planned_in_turns(facts: Sequence[Fact], tx: Tx) -> AsyncIterator[Sequence[Fact]]:
+        approved = [fact for fact in facts if isinstance(fact, DecisionApproved)]
         return plan.plan_orders(
             approved,
             books=store.books(tx),
             market=market.seen(),
             desk=desk,
             now=clock(),
-            on_mistake=partial(_log_mistake, approved.signal_id),
+            on_mistake=partial(_log_mistake, [str(fact.signal_id) for fact in approved]),
             part_sizes=part_sizes,
         )
 
@@ -132,10 +131,10 @@ def bind_steps(
     return steps, {DecisionApproved: planned_in_turns}
 
 
-def _log_mistake(signal_id: UUID, account_id: int, mistake: Exception) -> None:
+def _log_mistake(signal_ids: Sequence[str], account_id: int, mistake: Exception) -> None:
     log.error(
         "trader.plan.failed",
-        signal_id=str(signal_id),
+        signal_ids=signal_ids,
         account_id=account_id,
         error=type(mistake).__name__,
         exc_info=mistake,

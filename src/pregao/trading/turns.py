@@ -66,7 +66,9 @@ class Turns:
         done: list[Fact] = []
         async with self._floor.store.transaction() as transaction:
             if len(by_signal) > 1:
-                await self._floor.store.books(transaction).lock_bots({one.bot_id for one in entries})
+                await self._floor.store.books(transaction).lock_bots(
+                    {one.bot_id for one in entries}, symbols=None
+                )
             for together in by_signal.values():
                 # One signal after the other: each must see the places that the one before it has taken.
                 requests = await enter.request_waiting(together, now=self._floor.clock())

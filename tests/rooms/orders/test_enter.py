@@ -39,7 +39,7 @@ async def planned(desk, asked=None, *, now=NOON, in_market=None):
         happened_at=NOON, signal_id=SIGNAL, bot_id=BOT_ID, instruction=asked or instruction(), verdicts=()
     )
     turns = plan_orders(
-        decision, books=desk, market=in_market or market(), desk=DESK, now=now, part_sizes=(100,)
+        [decision], books=desk, market=in_market or market(), desk=DESK, now=now, part_sizes=(100,)
     )
     *facts, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)

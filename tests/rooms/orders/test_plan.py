@@ -25,7 +25,7 @@ from pregao.domain.stop import Execution, TriggerKind
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
-from pregao.orders.ports import NOT_BEGUN, Grounded, Progress
+from pregao.orders.ports import NOT_BEGUN, Grounded, Progress, WaitingEntry
 from tests.builders import BOT_ID, NOON, bot, closed, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
 
@@ -42,7 +42,7 @@ def approved(asked=None, *, signal_id=SIGNAL):
 async def planned(asked=None, *, on=None, in_market=None, now=NOON, signal_id=SIGNAL):
     """Plan one decision; give what follows the summary, after checking that it counts right."""
     turns = plan_orders(
-        approved(asked, signal_id=signal_id),
+        [approved(asked, signal_id=signal_id)],
         books=on or books(),
         market=in_market or market(),
         desk=DESK,
@@ -340,7 +340,9 @@ class TestParts:
     async def part(self, desk, *, progress=NOT_BEGUN, planned_accounts=0):
         desk.progress_by_signal[SIGNAL] = progress
         desk.planned_accounts = planned_accounts
-        turns = plan_orders(approved(), books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(2, 64))
+        turns = plan_orders(
+            [approved()], books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(2, 64)
+        )
         *rows, summary = [fact async for some in turns for fact in some]
         assert summary.accounts == len(rows)
         return rows, summary
@@ -377,6 +379,68 @@ class TestParts:
         assert (summary.orders, summary.is_whole) == (0, False)
 
 
+class TestClosesTogether:
+    """Closes of different symbols are planned with one look at the books, and each signal has its own receipt."""
+
+    SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+    async def run(self, desk, asked, *, first_part=100):
+        decisions = [approved(one, signal_id=UUID(int=500 + number)) for number, one in enumerate(asked)]
+        turns = plan_orders(
+            decisions, books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(first_part, 200)
+        )
+        facts = [fact async for some in turns for fact in some]
+        return {
+            decision.instruction.symbol: [fact for fact in facts if fact.signal_id == decision.signal_id]
+            for decision in decisions
+        }
+
+    def desk(self):
+        """Two accounts: the first holds BTC and ETH, the second ETH."""
+        return books(accounts=2).take(
+            held(),
+            held(position_id=2, symbol="ETHUSDT"),
+            held(position_id=3, symbol="ETHUSDT", account_id=2, subscription_id=UUID(int=2)),
+        )
+
+    async def test_give_what_each_of_them_alone_gives(self):
+        asked = [close(symbol=symbol) for symbol in self.SYMBOLS]
+
+        together = await self.run(self.desk(), asked)
+
+        for number, (symbol, facts) in enumerate(together.items()):
+            alone = await planned(close(symbol=symbol), on=self.desk(), signal_id=UUID(int=500 + number))
+            *rows, summary = facts
+            assert sorted(rows, key=lambda row: row.order_id) == sorted(alone, key=lambda row: row.order_id)
+            assert (summary.accounts, summary.is_whole) == (2, True)
+            assert summary.orders == sum(isinstance(row, OrderPlanned) for row in rows)
+        assert [fact.orders for facts in together.values() for fact in facts[-1:]] == [1, 2, 0]
+
+    async def test_ends_the_entries_that_waited_for_each_symbol_but_not_behind_a_share(self):
+        waiting = [
+            WaitingEntry(
+                order_id=f"waiting {symbol}", signal_id=OTHER, bot_id=BOT_ID, subscription_id=UUID(int=1),
+                account_id=1, symbol=symbol, side=Side.SELL, position_id=number, send_before=NOON,
+            )
+            for number, symbol in enumerate(self.SYMBOLS, start=1)
+        ]  # fmt: skip
+        desk = self.desk()
+        desk.waiting = waiting
+        asked = [close(symbol="BTCUSDT"), close(symbol="ETHUSDT", share=Decimal("0.5"))]
+        decisions = [approved(one, signal_id=UUID(int=500 + number)) for number, one in enumerate(asked)]
+        turns = plan_orders(decisions, books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(100,))
+
+        ended = [fact async for some in turns for fact in some if fact.signal_id == OTHER]
+
+        assert [(one.order_id, one.code) for one in ended] == [("waiting BTCUSDT", "CLOSED_MEANWHILE")]
+
+    async def test_gives_nothing_where_the_bot_is_planned_in_parts(self):
+        """Each of them is planned on its own then, part by part."""
+        together = await self.run(self.desk(), [close(symbol=one) for one in self.SYMBOLS], first_part=1)
+
+        assert together == {symbol: [] for symbol in self.SYMBOLS}
+
+
 class TestAMistakeAboutOneAccount:
     """The desk does not know what time it is at one account's venue: that is its own mistake, and stops nobody else."""
 
@@ -386,7 +450,7 @@ class TestAMistakeAboutOneAccount:
         clockless = replace(clockless, venue_now_ms={Venue.PAPER: clockless.venue_now_ms[Venue.PAPER]})
         mistakes = []
         turns = plan_orders(
-            approved(asked),
+            [approved(asked)],
             books=desk,
             market=clockless,
             desk=DESK,

@@ -70,7 +70,7 @@ async def planned(desk, asked=None):
     decision = DecisionApproved(
         happened_at=NOON, signal_id=SIGNAL, bot_id=BOT_ID, instruction=asked or instruction(), verdicts=()
     )
-    turns = plan_orders(decision, books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(100,))
+    turns = plan_orders([decision], books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(100,))
     *rows, summary = [fact async for some in turns for fact in some]
     assert isinstance(summary, SignalPlanned)
     return rows

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pregao.decisions.checks import goes_against
-from pregao.decisions.ports import NewerSignal, Record
+from pregao.decisions.ports import NOTHING_DONE, NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.facts import OrderPlanned
@@ -69,7 +69,7 @@ FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 # Planning for an account is one at a time: its row is the lock that makes every limit on it hold. Of each row only
 # its version is read: what has not changed since is known.
 MEMBER_VERSIONS = """
-SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version
+SELECT s.subscription_id, s.xmin::text || '/' || a.xmin::text AS version, s.bot_id, s.account_id
 FROM subscriptions AS s JOIN accounts AS a USING (account_id)
 """
 LOCK_MEMBERS = f"""{MEMBER_VERSIONS}
@@ -100,7 +100,8 @@ ORDER BY s.account_id FOR NO KEY UPDATE OF a, s
 
 LOCK_BOTS = "SELECT * FROM bots WHERE bot_id = ANY($1::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE"
 LOCK_LIVE = f"""
-SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} ORDER BY position_id FOR NO KEY UPDATE
+SELECT FROM positions WHERE bot_id = ANY($1::uuid[]) AND {LIVE} AND ($2::text[] IS NULL OR symbol = ANY($2))
+ORDER BY position_id FOR NO KEY UPDATE
 """
 
 # What is lost is known when a position closes; what its parts have lost counts before, on the days they were closed.
@@ -267,17 +268,24 @@ class PostgresBooks:
         assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
         return to_value(row, Bot)
 
-    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
         """
         Lock several bots and all that planning for them looks at: each kind of row at once, in one order.
+
+        What is held of other symbols is left to whoever books its fills.
 
         Two batches that took them signal by signal, in different orders, would wait for each other; so would a batch
         and whoever books fills for several of their positions.
         """
         rows = await self._connection.fetch(LOCK_BOTS, list(bot_ids))
         self._seen.bots.update({bot.bot_id: bot for bot in to_values(rows, Bot)})
-        for lock in (LOCK_USERS, LOCK_MEMBERS, LOCK_LIVE):
-            await self._connection.execute(lock, list(bot_ids))
+        users = await self._connection.fetch(LOCK_USERS, list(bot_ids))
+        members = await self._connection.fetch(LOCK_MEMBERS, list(bot_ids))
+        if not users:
+            self._seen.members.update({bot_id: [] for bot_id in bot_ids})
+            for row in members:
+                self._seen.members[row["bot_id"]].append(row)
+        await self._connection.execute(LOCK_LIVE, list(bot_ids), None if symbols is None else sorted(symbols))
 
     async def trading_states(self) -> TradingStates:
         """Give all states that are not active, and keep others from changing one until the transaction ends."""
@@ -300,6 +308,15 @@ class PostgresBooks:
         """Give what the bot's settings ask of its past, in one statement."""
         assert instruction.side is not None, "an entry has a side"
         other_side = instruction.side.opposite
+        is_asked = (
+            bot.cooldown_seconds > 0
+            or bot.max_entries_per_day is not None
+            or bot.global_max_positions is not None
+            or bot.global_max_daily_loss_usd is not None
+            or goes_against(bot, instruction)
+        )
+        if not is_asked:
+            return NOTHING_DONE
         row = await self._connection.fetchrow(
             RECORD,
             bot.bot_id,
@@ -375,6 +392,9 @@ class PostgresBooks:
         self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
     ) -> Part:
         """Lock and give whose turn it is; first their users who have limits."""
+        locked = self._seen.members.get(bot_id)
+        if locked is not None and after == NOT_BEGUN and only is None:
+            return await self._first_part(locked, start=start, limit=limit)
         self._limited_users = await self._users(LOCK_USERS, bot_id)
         rows = await self._connection.fetch(
             LOCK_PART,
@@ -396,6 +416,22 @@ class PostgresBooks:
                 last_account_id=members[-1].account.account_id if members else after.last_account_id,
             ),
             is_last=len(rows) <= limit,
+        )
+
+    async def _first_part(self, locked: Sequence[Mapping[str, Any]], *, start: int, limit: int) -> Part:
+        """Give the first part of a bot whose members are locked already, with nobody's limits among them."""
+        self._limited_users = {}
+        place = start % max(1, len(locked))
+        turns = [*locked[place:], *locked[:place]]
+        members = await self._members({row["subscription_id"]: row["version"] for row in turns[:limit]})
+        return Part(
+            members=members,
+            progress=Progress(
+                parts=1,
+                first_account_id=turns[0]["account_id"] if turns else None,
+                last_account_id=members[-1].account.account_id if members else None,
+            ),
+            is_last=len(turns) <= limit,
         )
 
     async def _members(self, versions: Mapping[UUID, str]) -> list[Member]:
@@ -484,7 +520,7 @@ class PostgresBooks:
                 for row in rows
                 if row["code"] is not None
             },
-            leaving={
+            leaving={  # of several the one that came last
                 (row["account_id"], PositionSide(row["position_side"])): row["leaving"]
                 for row in sorted(
                     (one for one in rows if one["leaving"] is not None), key=itemgetter("leaving")
@@ -513,16 +549,18 @@ class PostgresBooks:
         return to_values(rows, WaitingEntry)
 
     async def live_positions_of_bot(
-        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbols: Collection[str] | None
     ) -> list[Position]:
-        """Lock and give the live positions of the bot's subscriptions, on all symbols."""
+        """Lock and give the live positions of the bot's subscriptions on these symbols; None is all."""
         rows = await self._connection.fetch(
             f"""
             SELECT * FROM positions WHERE bot_id = $1 AND subscription_id = ANY($2::uuid[]) AND {LIVE}
+              AND ($3::text[] IS NULL OR symbol = ANY($3))
             ORDER BY position_id FOR NO KEY UPDATE
             """,
             bot_id,
             subscription_ids,
+            None if symbols is None else sorted(symbols),
         )
         return to_values(rows, Position)
 

@@ -74,7 +74,7 @@ class MemoryBooks:
     async def lock_bot(self, bot_id: UUID) -> Bot:
         return await self.get_bot(bot_id)
 
-    async def lock_bots(self, bot_ids: Collection[UUID]) -> None:
+    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
         """Nothing: one transaction at a time."""
 
     async def trading_states(self) -> TradingStates:
@@ -340,10 +340,16 @@ class MemoryBooks:
         return [one for one in self._state.live() if one.account_id in wanted and one.symbol == symbol]
 
     async def live_positions_of_bot(
-        self, bot_id: UUID, *, subscription_ids: Sequence[UUID]
+        self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbols: Collection[str] | None
     ) -> list[Position]:
         meant = set(subscription_ids)
-        return [one for one in self._state.live() if one.bot_id == bot_id and one.subscription_id in meant]
+        return [
+            one
+            for one in self._state.live()
+            if one.bot_id == bot_id
+            and one.subscription_id in meant
+            and (symbols is None or one.symbol in symbols)
+        ]
 
     async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
         wanted = set(account_ids)
