@@ -27,6 +27,25 @@ class DeliveryLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One alert on its way over one channel, or told there, and what came of it."""
+
+    alert_id: UUID
+    kind: AlertKind
+    level: AlertLevel
+    title: str
+    raised_at: datetime
+    status: str
+    attempts: int
+    tried_at: datetime | None
+    sent_at: datetime | None
+    due_at: datetime | None  # of what is tried again
+    code: str | None
+    reason: str | None
+    is_escalation: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertLine:
     """An alert, and what came of it."""
 
@@ -81,6 +100,18 @@ class Alerts(Protocol):
 
     async def channels(self, *, owner: UUID | None) -> Sequence[ChannelLine]:
         """Give the channels in their order."""
+        ...
+
+    async def deliveries(
+        self,
+        *,
+        owner: UUID | None,
+        channel_id: int,
+        status: str | None,
+        before: UUID | None,
+        limit: int,
+    ) -> Sequence[LogLine]:
+        """Give what one channel was to carry, the latest alert first."""
         ...
 
     async def mutes(self, *, owner: UUID | None, now: datetime) -> Sequence[Mute]:

@@ -19,7 +19,7 @@ from pregao.edges.postgres.credentials import keep
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.sorting import fetch_lines
-from pregao.views.alerts import AlertLine, ChannelLine, DeliveryLine
+from pregao.views.alerts import AlertLine, ChannelLine, DeliveryLine, LogLine
 from pregao.views.sorting import ALERT_FIELDS, NEWEST_FIRST, Shape
 
 BELL = "alerts"
@@ -48,6 +48,14 @@ SELECT d.*, coalesce(c.name, '') AS channel, CASE WHEN d.status = 'due' THEN d.d
              AND o.status = 'sent') AS is_summarized
 FROM alert_deliveries AS d LEFT JOIN alert_channels AS c USING (channel_id)
 WHERE d.alert_id = ANY($1::uuid[]) ORDER BY c.place NULLS LAST, d.channel_id
+"""
+LOG = """
+SELECT a.alert_id, a.kind, a.level, a.title, a.raised_at, d.status, d.attempts, d.tried_at, d.sent_at,
+       CASE WHEN d.status = 'due' THEN d.due_at END AS due_at, d.code, d.reason, d.is_escalation
+FROM alert_deliveries AS d JOIN alerts AS a USING (alert_id)
+WHERE d.channel_id = $1 AND ($2::text IS NULL OR d.status = $2) AND ($3::uuid IS NULL OR d.alert_id < $3)
+  AND EXISTS (SELECT FROM alert_channels AS c WHERE c.channel_id = $1 AND c.user_id IS NOT DISTINCT FROM $4)
+ORDER BY d.alert_id DESC LIMIT $5
 """
 CHANNELS = """
 SELECT c.*, coalesce(w.waiting, 0) AS waiting, w.last_sent_at, w.last_failed_at, w.last_code
@@ -237,6 +245,17 @@ class PostgresAlerts:
 
     async def channels(self, *, owner: UUID | None) -> Sequence[ChannelLine]:
         return [_channel_line(row) for row in await self._pool.fetch(CHANNELS, owner)]
+
+    async def deliveries(
+        self,
+        *,
+        owner: UUID | None,
+        channel_id: int,
+        status: str | None,
+        before: UUID | None,
+        limit: int,
+    ) -> Sequence[LogLine]:
+        return to_values(await self._pool.fetch(LOG, channel_id, status, before, owner, limit), LogLine)
 
     async def mutes(self, *, owner: UUID | None, now: datetime) -> Sequence[Mute]:
         rows = await self._pool.fetch(

@@ -235,7 +235,7 @@ class TestApprovals:
     async def test_what_was_answered_is_searched_and_had_as_a_file(self, desk, admin):
         await three_answered(desk)
 
-        page = (await admin.get("/console/approvals?q=AR&sort=answered_at")).text
+        page = (await admin.get("/console/approvals?status=answered&q=AR&sort=answered_at")).text
 
         file = unescape(re.search(r'download href="([^"]+)"', page)[1])
         lines = list(csv.DictReader(io.StringIO((await admin.get(file)).text)))
@@ -253,3 +253,21 @@ class TestApprovals:
         assert 'data-api="POST /api/v1/approvals/' in found
         assert 'data-api="POST /api/v1/approvals/' not in none
         assert "Nothing here is like that." in none
+
+    async def test_what_waits_goes_on_beyond_a_page_and_is_had_as_a_file(self, desk, admin):
+        """However many wait, each is shown once, the oldest first or as somebody sorts them."""
+        await desk.append(*configured(bots=[bot(approval=Approval.MANUAL)], accounts=1))
+        ids = [uuid7(NOON) for _ in range(ROWS + 3)]
+        await desk.append(*(fact for one in ids for fact in waiting_for_a_person(one)))
+
+        first = (await admin.get("/console/approvals?sort=expires_at")).text
+        following = unescape(re.search(r'rel="next" href="([^"]+)"', first)[1])
+        second = (await admin.get(following)).text
+
+        cards = re.compile(r'id="signal-([0-9a-f-]{36})"')
+        shown = cards.findall(first) + cards.findall(second)
+        assert (len(cards.findall(first)), sorted(shown)) == (ROWS, sorted(str(one) for one in ids))
+        file = unescape(re.search(r'download href="([^"]+)"', first)[1])
+        lines = list(csv.DictReader(io.StringIO((await admin.get(file)).text)))
+        assert [one["signal_id"] for one in lines] == shown
+        assert f"Approve all {ROWS} shown here" in first

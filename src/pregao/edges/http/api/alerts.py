@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -48,14 +49,15 @@ from pregao.edges.http.api.shapes import (
     Limit,
     Page,
     Shown,
+    page_of,
     unset,
 )
-from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sheets import SHEET_ITEMS, AsCsv, Format, sheet_of_shown
 from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
-from pregao.views.alerts import AlertLine, ChannelLine
+from pregao.views.alerts import AlertLine, ChannelLine, LogLine
 from pregao.views.sorting import Shape
 
 routes = APIRouter(prefix="/api/v1", tags=["alerts"], dependencies=[TOKEN], responses=ERRORS)
@@ -159,6 +161,24 @@ class ChannelsShown(Shown):
     """The channels in their order."""
 
     items: list[ChannelShown]
+
+
+class LogShown(Shown):
+    """One alert that a channel was to carry, and what came of it; `due` while it is on its way or tried again."""
+
+    alert_id: UUID
+    kind: AlertKind
+    level: AlertLevel
+    title: str
+    raised_at: datetime
+    status: str
+    attempts: int
+    tried_at: datetime | None
+    sent_at: datetime | None
+    due_at: datetime | None
+    code: str | None
+    reason: str | None
+    is_escalation: bool
 
 
 class MuteAsked(Asked):
@@ -356,6 +376,34 @@ async def delete_alert_channel(channel_id: ChannelId, desk: DeskGiven, who: Trad
     async with desk.alert_books.open(owner=who.owner) as book:
         await book.append(await forget_channel(channel_id, book=book, now=desk.clock()))
     return gone
+
+
+@routes.get(
+    "/alert-channels/{channel_id:int}/deliveries",
+    response_model=Page[LogShown],
+    responses={**AsCsv, **UNKNOWN},
+)
+async def list_channel_deliveries(
+    *,
+    channel_id: ChannelId,
+    desk: DeskGiven,
+    who: Viewer,
+    status: Literal["due", "sent", "failed", "muted"] | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[LogShown] | Response:
+    """Give what a channel was to carry, the latest alert first: told, failed and why, or on its way."""
+    await _channel_of(channel_id, desk=desk, owner=who.owner)
+    find = partial(desk.alerts.deliveries, owner=who.owner, channel_id=channel_id, status=status)
+
+    async def fetch(last: LogLine | None) -> Sequence[LogLine]:
+        return await find(before=cursor if last is None else last.alert_id, limit=SHEET_ITEMS)
+
+    if kind == "csv":
+        return await sheet_of_shown(fetch, shown=LogShown, name="deliveries")
+    lines = [LogShown.model_validate(one) for one in await find(before=cursor, limit=limit)]
+    return page_of(lines, limit=limit, cursor=lambda last: last.alert_id)
 
 
 @routes.get("/alert-mutes")

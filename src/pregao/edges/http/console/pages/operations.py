@@ -7,15 +7,16 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pregao.accounts.principal import Principal
 from pregao.domain.account import EXCHANGES
-from pregao.domain.alert import AlertKind, AlertLevel
+from pregao.domain.alert import AlertKind, AlertLevel, ChannelKind
 from pregao.domain.screener import Source
 from pregao.domain.user import Role
 from pregao.edges.http.api.listing import ALERTS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import arrange, asked_of, page_of
-from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, needs, show_page
+from pregao.edges.http.console.lists import ROWS, arrange, asked_of, page_of
+from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, needs, show_missing, show_page
 from pregao.market.strategies import RANGES
 from pregao.views.alerts import AlertLine
 from pregao.views.screener import TickerLine
@@ -61,8 +62,54 @@ async def show_alerts(request: Request, desk: DeskGiven, who: Seen) -> Response:
         "channels": await desk.alerts.channels(owner=who.owner),
         "least": await desk.alerts.level(),
         "can_act": who.role.includes(Role.TRADER),
+        "is_staff": who.role.is_staff,
+        "channel_kinds": kinds_for(who),
     }
     return await show_page(request, "operations/alerts.html", values, desk=desk, who=who)
+
+
+def kinds_for(who: Principal) -> list[str]:
+    """Give the kinds of channel that somebody may make."""
+    return [one.value for one in ChannelKind if who.role.is_staff or one is not ChannelKind.APPRISE]
+
+
+@routes.get("/console/alerts/channels/{channel_id:int}")
+async def show_channel(
+    *,
+    channel_id: int,
+    request: Request,
+    desk: DeskGiven,
+    who: Seen,
+    before: UUID | None = None,
+) -> Response:
+    """Show one channel: how it reaches people, what it carries, and what came of each message."""
+    found = [
+        one for one in await desk.alerts.channels(owner=who.owner) if one.channel.channel_id == channel_id
+    ]
+    if not found:
+        return await show_missing(request, desk=desk, who=who)
+    [line] = found
+    asked = asked_of(request, usual={"status": ""})
+    lines = await desk.alerts.deliveries(
+        owner=who.owner,
+        channel_id=channel_id,
+        status=asked.chosen["status"] or None,
+        before=before,
+        limit=ROWS + 1,
+    )
+    values = {
+        "line": line,
+        "it": line.channel,
+        "asked": asked,
+        "lines": lines[:ROWS],
+        "following": str(lines[ROWS - 1].alert_id) if len(lines) > ROWS else None,
+        "file": asked.file(f"/api/v1/alert-channels/{channel_id}/deliveries", status=asked.chosen["status"]),
+        "levels": list(AlertLevel),
+        "least": await desk.alerts.level(),
+        "can_act": who.role.includes(Role.TRADER),
+        "is_staff": who.role.is_staff,
+    }
+    return await show_page(request, "operations/channel.html", values, desk=desk, who=who)
 
 
 @routes.get("/console/screener")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -13,6 +12,7 @@ from pregao.edges.http.api.approvals import effect_of
 from pregao.edges.http.api.listing import APPROVALS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.api.sorting import (
+    BY_TIME,
     cursor_after,
     read_signal_place,
     signal_ids,
@@ -20,11 +20,11 @@ from pregao.edges.http.api.sorting import (
     to_shape,
 )
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import ROWS, asked_of, page_of
+from pregao.edges.http.console.lists import NEWEST_FIRST, ROWS, asked_of, page_of
 from pregao.edges.http.console.showing import names_for, needs, show_page
 from pregao.edges.http.errors import ApiError
 from pregao.views.approvals import ApprovalLine
-from pregao.views.sorting import APPROVAL_FIELDS, OLDEST_FIRST, SIGNAL_FIELDS, Shape
+from pregao.views.sorting import APPROVAL_FIELDS, SIGNAL_FIELDS, Shape
 
 EFFECTS_MAX = 12  # entries whose effect is reckoned for the page; the API tells any
 SIGNAL_STATUSES = ("accepted", "pending", "planned", "settled", "refused", "declined")
@@ -62,21 +62,29 @@ async def show_signals(
 
 @routes.get("/console/approvals")
 async def show_approvals(request: Request, desk: DeskGiven, who: Seen, bot: str = "") -> Response:
-    """Show what waits for a person, the oldest first, and what was answered."""
+    """Show what waits for a person, the oldest first; or what was answered, the latest first."""
     needs(Role.OPERATOR, who)
-    asked = asked_of(request, sorts=APPROVAL_FIELDS, usual={"bot": ""})
+    waits = request.query_params.get("status") != "answered"
+    asked = asked_of(
+        request,
+        sorts=APPROVAL_FIELDS,
+        usual_sort=BY_TIME if waits else NEWEST_FIRST,
+        usual={"status": "pending", "bot": ""},
+    )
     bot_id = _uuid(bot)
+    lines_of = desk.approvals.pending if waits else desk.approvals.answered
 
     async def find(after: UUID | None, *, shape: Shape, limit: int) -> Sequence[ApprovalLine]:
-        return await desk.approvals.answered(bot_id=bot_id, after=after, shape=shape, limit=limit)
+        return await lines_of(bot_id=bot_id, after=after, shape=shape, limit=limit)
 
-    meant = replace(OLDEST_FIRST, search=asked.search or None)
-    waiting = await desk.approvals.pending(bot_id=bot_id, after=None, shape=meant, limit=ROWS)
-    effects = await asyncio.gather(*(effect_of(one, desk=desk) for one in waiting[:EFFECTS_MAX]))
+    page = await page_of(APPROVALS, find, asked)
+    effects = await asyncio.gather(
+        *(effect_of(one, desk=desk) for one in (page["lines"][:EFFECTS_MAX] if waits else ()))
+    )
     values = {
-        **await page_of(APPROVALS, find, asked),
-        "file": asked.file("/api/v1/approvals", status="answered", bot_id=bot),
-        "waiting": waiting,
+        **page,
+        "file": asked.file("/api/v1/approvals", status=asked.chosen["status"], bot_id=bot),
+        "waits": waits,
         "effects": {one.signal_id: one for one in effects},
         **await names_for(desk, who),
     }
