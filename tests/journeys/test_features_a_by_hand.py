@@ -28,9 +28,9 @@ async def default_bot(desk):
             await asyncio.sleep(0.05)
 
 
-async def buy(desk, symbol):
-    body = {"ticker": symbol, "action": "buy", "secret": DEMO_SECRET, "alert_id": f"{symbol} {next(numbers)}"}
-    taken = await desk.ask("POST", "/webhook/in", json=body)
+async def buy(desk, symbol, *, path="/webhook/in", secret=DEMO_SECRET):
+    body = {"ticker": symbol, "action": "buy", "secret": secret, "alert_id": f"{symbol} {next(numbers)}"}
+    taken = await desk.ask("POST", path, json=body)
     receipt = await desk.receipt(taken["signal_id"])
     assert [row["outcome"] for row in receipt["rows"]] == ["filled"], receipt["rows"]
 
@@ -136,3 +136,54 @@ class TestByHand:
             assert dict(rows)["manual_sell_entry"] == 5
             assert dict(rows)["manual_sell"] == 1
             await journal.pool.close()
+
+    async def test_f018_closes_what_is_listed_whichever_bot_holds_it(self, database, tmp_path):
+        """F018: orders of every bot are listed, and each can be closed; which bot is asked for only where several hold it."""
+        async with running_desk(
+            database, tmp_path, paper=PaperSettings(still=True), is_watched=False
+        ) as desk:
+            await default_bot(desk)
+            async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as paper:
+                for symbol in SYMBOLS:
+                    await paper.post("/paper/prices", json={"symbol": symbol, "price": "100"})
+            other = await desk.ask("POST", "/api/v1/bots", json={"name": "second"})
+            account = await desk.ask("POST", ACCOUNTS, json={"name": "another", "venue": "paper"})
+            await desk.subscribe(other, account["account_id"])
+            await buy(desk, "BTCUSDT")
+            for symbol in SYMBOLS[:2]:
+                await buy(
+                    desk,
+                    symbol,
+                    path=f"/api/v1/bots/webhook/master/{other['webhook_path']}",
+                    secret=other["secret"],
+                )
+
+            shown = {
+                (one["bot"], one["ticker"]) for one in (await desk.ask("GET", "/admin/orders"))["orders"]
+            }
+            unclear = [
+                await desk.client.post(f"/admin/order/{path}", json={"ticker": "BTCUSDT"})
+                for path in ("close-position", "sell-individual")
+            ]
+            elsewhere = await desk.client.post(
+                "/admin/order/close-position", json={"ticker": "ETHUSDT", "bot": "default"}
+            )
+            asked = [("ETHUSDT", {}), ("BTCUSDT", {"bot": "second"}), ("BTCUSDT", {})]
+            receipts = [
+                await desk.receipt(
+                    (await desk.ask("POST", "/admin/order/close-position", json={"ticker": ticker, **more}))[
+                        "signal_id"
+                    ]
+                )
+                for ticker, more in asked
+            ]
+
+            assert shown == {("default", "BTCUSDT"), ("second", "BTCUSDT"), ("second", "ETHUSDT")}
+            assert [one.status_code for one in (*unclear, elsewhere)] == [409, 409, 404]
+            told = unclear[0].json()["error"]
+            assert (told["code"], told["details"]["field"]) == ("TICKER_AMBIGUOUS", "bot")
+            assert [one["bot"] for one in told["details"]["bots"]] == ["default", "second"]
+            assert [one["bot_name"] for one in receipts] == ["second", "second", "default"]
+            assert {row["outcome"] for one in receipts for row in one["rows"]} == {"filled"}
+            left = await desk.ask("GET", "/admin/orders/stats")
+            assert (left["stats"]["open"], left["stats"]["closed"]) == (0, 3)

@@ -139,6 +139,15 @@ class Held:
         return self.venue is Venue.WEBHOOK and not self.is_busy and self.position.quantity > ZERO
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A bot that holds something open of a symbol, and its positions there."""
+
+    bot_id: UUID
+    name: str
+    position_ids: tuple[int, ...]
+
+
 class PositionBook(Protocol):
     """
     Positions and the signals that stand for what is done with them by hand, in one open transaction.
@@ -172,6 +181,10 @@ class PositionBook(Protocol):
 
     async def listed(self) -> Sequence[Held]:
         """Lock and give what the bot behind `/webhook/in` holds, open or closing, in the order of their ids."""
+        ...
+
+    async def holders_of(self, symbol: str) -> Sequence[Holder]:
+        """Lock what is open of a symbol, and give the bots that hold it, by name."""
         ...
 
     async def default_bot(self) -> UUID | None:

@@ -20,6 +20,7 @@ class TripLine:
     """A round trip; prices are None where nobody told one. ``value`` is what the entry cost."""
 
     position_id: int
+    bot: str | None  # whose signals opened it; None where the bot is forgotten
     account_id: int
     ticker: str
     status: str

@@ -50,6 +50,7 @@ class TestDuration:
     def test_is_hours_and_minutes_and_a_dash_while_it_is_held(self, held, text, seconds):
         line = TripLine(
             position_id=1,
+            bot="default",
             account_id=1,
             ticker="AAPL",
             status="closed",

@@ -1,5 +1,6 @@
 """Positions as people enter, sell and close them by hand; and the list of what can be sold."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,7 +18,7 @@ from pregao.edges.postgres.books import LIVE, PostgresBooks
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.positions.by_hand import book_by_hand
-from pregao.positions.ports import Follower, Held
+from pregao.positions.ports import Follower, Held, Holder
 from pregao.positions.update import update_position
 from pregao.runner import Runner
 from pregao.signals.own import SOURCE, booked_by_hand
@@ -38,6 +39,12 @@ FROM positions AS p JOIN accounts AS a USING (account_id)
 IN_ORDER = "ORDER BY p.position_id FOR NO KEY UPDATE OF p"
 HELD_ONES = f"""
 {HELD} WHERE p.position_id = ANY($1::bigint[]) AND ($2::uuid IS NULL OR a.user_id = $2) {IN_ORDER}
+"""
+HOLDERS = """
+SELECT p.bot_id, b.name, p.position_id
+FROM positions AS p JOIN accounts AS a USING (account_id) JOIN bots AS b USING (bot_id)
+WHERE p.symbol = $1 AND p.status = 'open' AND p.closed_at IS NULL AND ($2::uuid IS NULL OR a.user_id = $2)
+ORDER BY p.position_id FOR NO KEY UPDATE OF p
 """
 # Only bodies of the desk's own are known to be JSON.
 ENTERED_BY_HAND = f"""
@@ -127,6 +134,15 @@ class PostgresPositionBook:
 
     async def listed(self) -> Sequence[Held]:
         return _held(await self._connection.fetch(f"{HELD} WHERE {LISTED} {IN_ORDER}"))
+
+    async def holders_of(self, symbol: str) -> Sequence[Holder]:
+        held: defaultdict[tuple[str, UUID], list[int]] = defaultdict(list)
+        for row in await self._connection.fetch(HOLDERS, symbol, self._owner):
+            held[row["name"], row["bot_id"]].append(row["position_id"])
+        return [
+            Holder(bot_id=bot_id, name=name, position_ids=tuple(numbers))
+            for (name, bot_id), numbers in sorted(held.items())
+        ]
 
     async def default_bot(self) -> UUID | None:
         bot_id: UUID | None = await self._connection.fetchval(DEFAULT_BOT)

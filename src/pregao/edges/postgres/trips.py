@@ -29,7 +29,8 @@ AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR strpos(upper(symb
 
 # A notional of nothing is a price that nobody told.
 TRIPS = f"""
-SELECT position_id, account_id, symbol AS ticker, status, direction, opened_at, closed_at, entered_quantity AS quantity,
+SELECT position_id, (SELECT name FROM bots WHERE bots.bot_id = positions.bot_id) AS bot, account_id,
+       symbol AS ticker, status, direction, opened_at, closed_at, entered_quantity AS quantity,
        nullif(entry_notional, 0) / nullif(entered_quantity, 0) AS entry_price,
        nullif(exit_notional, 0) / nullif(exited_quantity, 0) AS exit_price,
        nullif(entry_notional, 0) AS value, realized_pnl, close_reason

@@ -62,6 +62,7 @@ class OrderAtSource(Shown):
     """A round trip; prices and value are null where nobody told a price."""
 
     id: int
+    bot: str | None
     ticker: str
     status: str
     opened_at: datetime | None
@@ -444,6 +445,7 @@ def _trip_place(cursor: str) -> TripPlace:
 def _order(line: TripLine) -> OrderAtSource:
     return OrderAtSource(
         id=line.position_id,
+        bot=line.bot,
         ticker=line.ticker,
         status=line.status,
         opened_at=line.opened_at,

@@ -39,6 +39,7 @@ from pregao.edges.http.api.shapes import (
 from pregao.edges.http.api.trading_state import REASON_PATTERN
 from pregao.edges.http.errors import ApiError
 from pregao.positions.by_hand import BOOKS_FOLLOW
+from pregao.positions.ports import Holder, PositionBook
 from pregao.positions.refusals import ConflictError
 
 routes = APIRouter(tags=["sell list"], dependencies=[TOKEN], responses=ERRORS)
@@ -60,6 +61,18 @@ class TickerAsked(TokenAsked):
     """Which ticker."""
 
     ticker: Told = None
+
+
+class SaleAsked(TickerAsked):
+    """Which ticker, and by which bot it is held where several hold it."""
+
+    bot: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="The bot that holds it, by name or id; one is enough where one holds it.",
+        ),
+    ] = None
 
 
 class ConfigAsked(ToldAtSource):
@@ -251,13 +264,20 @@ async def post_sell_list_config_at_source(body: ConfigAsked, desk: DeskGiven, wh
         )
 
 
-@routes.post("/admin/order/sell-individual", responses={**UNKNOWN, **UNREADABLE})
-async def sell_individual_at_source(body: TickerAsked, desk: DeskGiven, who: Operator) -> SignalSaid:
-    """Sell a ticker. Where nothing of it is held, the signal's receipt says so."""
+@routes.post("/admin/order/sell-individual", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def sell_individual_at_source(body: SaleAsked, desk: DeskGiven, who: Operator) -> SignalSaid:
+    """
+    Sell a ticker, by whichever bot it is held; 409 where several hold it and none is named.
+
+    Where nothing of it is held the bot `default` is asked, and the signal's receipt says so.
+    """
     ticker = _ticker(body)
     by = await name_of(who, desk=desk)
     async with desk.position_books.open(owner=who.owner) as book:
-        bot_id = await book.default_bot()
+        holder = await _holder(body, ticker, book=book)
+        if holder is None and body.bot is not None:
+            raise _nothing_open(body, ticker)
+        bot_id = await book.default_bot() if holder is None else holder.bot_id
         if bot_id is None:
             raise ApiError(404, "BOT_UNKNOWN", "There is no bot `default` to sell by. Make one of that name.")
         signal_id = await ask_close(
@@ -266,21 +286,17 @@ async def sell_individual_at_source(body: TickerAsked, desk: DeskGiven, who: Ope
     return SignalSaid(message=f"{ticker} is being sold.", signal_id=signal_id)
 
 
-@routes.post("/admin/order/close-position", responses={**UNKNOWN, **UNREADABLE})
-async def close_position_at_source(body: TickerAsked, desk: DeskGiven, who: Operator) -> CloseSaid:
-    """Close what is held of a ticker; 404 where nothing is open."""
+@routes.post("/admin/order/close-position", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def close_position_at_source(body: SaleAsked, desk: DeskGiven, who: Operator) -> CloseSaid:
+    """Close what a bot holds of a ticker; 404 where nothing is open, 409 where several bots hold it and none is named."""
     ticker = _ticker(body)
     by = await name_of(who, desk=desk)
     async with desk.position_books.open(owner=who.owner) as book:
-        held = [
-            one.position
-            for one in await book.listed()
-            if one.position.symbol == ticker and one.position.status is PositionStatus.OPEN
-        ]
-        if not held:
-            raise ApiError(404, "POSITION_UNKNOWN", f"ticker={ticker}. Nothing of it is open.", ticker=ticker)
+        holder = await _holder(body, ticker, book=book)
+        if holder is None:
+            raise _nothing_open(body, ticker)
         signal_id = await ask_close(
-            ByHand.CLOSE, ticker, bot_id=held[0].bot_id, reason=body.reason, by=by, book=book, desk=desk
+            ByHand.CLOSE, ticker, bot_id=holder.bot_id, reason=body.reason, by=by, book=book, desk=desk
         )
     return CloseSaid(message=f"{ticker} is being closed.", signal_id=signal_id, action="exit")
 
@@ -367,6 +383,34 @@ async def close_order_at_source(
         forwarded=is_forwarded,
         signal_id=signal_id,
     )
+
+
+async def _holder(body: SaleAsked, ticker: str, *, book: PositionBook) -> Holder | None:
+    """Give the bot that holds the ticker and is meant; None where none does."""
+    named = (body.bot or "").strip()
+    holders = [
+        one
+        for one in await book.holders_of(ticker)
+        if not named or named == one.name or named.lower() == str(one.bot_id)
+    ]
+    if len(holders) > 1:
+        names = ", ".join(one.name for one in holders)
+        raise ApiError(
+            409,
+            "TICKER_AMBIGUOUS",
+            f"ticker={ticker} bots={names}. Several bots hold it: name the one that is meant as `bot`, by its name or id.",
+            field="bot",
+            bots=[
+                {"bot": one.name, "bot_id": str(one.bot_id), "position_ids": list(one.position_ids)}
+                for one in holders
+            ],
+        )
+    return holders[0] if holders else None
+
+
+def _nothing_open(body: SaleAsked, ticker: str) -> ApiError:
+    named = "" if body.bot is None else f" bot={body.bot}"
+    return ApiError(404, "POSITION_UNKNOWN", f"ticker={ticker}{named}. Nothing of it is open.", ticker=ticker)
 
 
 def _ticker(body: TickerAsked) -> str:
