@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from pregao.domain.facts import DeliveryTurnedAway, SignalAccepted, SignalRefused, SignalRepeated
+from pregao.domain.facts import DeliveryTurnedAway, SignalRefused, SignalRepeated
 from pregao.domain.position import Direction
 from pregao.domain.signal import Instruction
 from pregao.edges.postgres.bots import HOLDING, HOLDING_AGAINST
@@ -37,24 +37,28 @@ Replayed: TypeAlias = dict[tuple[int, str | None], Recorded]  # by bot and signa
 # the facts are numbered after whoever held a key has committed.
 KEEP = """
 WITH new AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (
+    SELECT new.*, instruction ->> 'action' AS action, instruction ->> 'symbol' AS symbol, instruction ->> 'side' AS side,
+           (instruction ->> 'price')::numeric AS price,
+           CASE WHEN jsonb_array_length(instruction -> 'not_used') > 0
+                THEN ARRAY(SELECT jsonb_array_elements_text(instruction -> 'not_used')) ELSE '{}' END AS not_used,
+           (instruction ->> 'stop_percent')::numeric AS stop_percent,
+           (instruction ->> 'target_percent')::numeric AS target_percent
+    FROM ROWS FROM (
         jsonb_array_elements($1::jsonb),
         jsonb_array_elements($2::jsonb),
         jsonb_to_recordset($1::jsonb) AS (
             signal_id uuid, bot_id uuid, happened_at timestamptz, dedupe_key text, is_explicit_id boolean,
             body text, content_type text, source text, source_address text),
-        jsonb_to_recordset($2::jsonb) AS (happened_at timestamptz, code text, reason text),
-        jsonb_to_recordset($3::jsonb) AS (action text, symbol text, side text, price numeric, not_used text[],
-                                          stop_percent numeric, target_percent numeric)
+        jsonb_to_recordset($2::jsonb) AS (happened_at timestamptz, code text, reason text, instruction jsonb)
     ) AS new (received, outcome, signal_id, bot_id, received_at, dedupe_key, is_explicit_id, body, content_type, source,
-              source_address, read_at, code, reason, action, symbol, side, price, not_used, stop_percent, target_percent)
+              source_address, read_at, code, reason, instruction)
 ), claimed AS (
     INSERT INTO deliveries (bot_id, dedupe_key, signal_id, first_at, is_explicit_id)
     SELECT bot_id, dedupe_key, signal_id, received_at, is_explicit_id FROM new ORDER BY bot_id, dedupe_key
     ON CONFLICT (bot_id, dedupe_key) DO UPDATE
     SET signal_id = excluded.signal_id, first_at = excluded.first_at
     WHERE NOT deliveries.is_explicit_id AND NOT excluded.is_explicit_id
-      AND excluded.first_at >= deliveries.first_at + $4::interval
+      AND excluded.first_at >= deliveries.first_at + $3::interval
     RETURNING signal_id
 ), first AS MATERIALIZED (
     SELECT * FROM new
@@ -65,7 +69,7 @@ WITH new AS MATERIALIZED (
                          settled_at, accounts, orders, orders_live)
     SELECT signal_id, bot_id, CASE WHEN code IS NULL THEN 'accepted' ELSE 'refused' END, received_at,
            decode(body, 'base64'), content_type, source, source_address,
-           read_at, action, symbol, side, price, coalesce(not_used, '{}'), stop_percent, target_percent, code, reason,
+           read_at, action, symbol, side, price, not_used, stop_percent, target_percent, code, reason,
            CASE WHEN code IS NOT NULL THEN read_at END, CASE WHEN code IS NOT NULL THEN 0 END,
            CASE WHEN code IS NOT NULL THEN 0 END, CASE WHEN code IS NOT NULL THEN 0 END
     FROM first
@@ -291,12 +295,10 @@ async def _remember(recorded: Iterable[tuple[Arrival, Recorded]], *, connection:
 
 async def _keep(arrivals: Sequence[Arrival], *, connection: Any) -> list[Key]:
     """Store what claims its key; give the keys that another delivery holds."""
-    outcomes = [arrival.outcome for arrival in arrivals]
     rows = await connection.fetch(
         KEEP,
         to_json([arrival.received for arrival in arrivals]),
-        to_json(outcomes),
-        to_json([one.instruction if isinstance(one, SignalAccepted) else {} for one in outcomes]),
+        to_json([arrival.outcome for arrival in arrivals]),
         DEDUPE_WINDOW,
     )
     if not rows:
