@@ -3,7 +3,7 @@ How many alerts a second become committed signals: `python -m benchmarks.intake 
 
 Ours (authenticated, deduplicated, journaled, folded, durable) against FastAPI's echo of the same body and against one
 INSERT for each request, all on uvicorn with the same settings and driven by the same load in interleaved rounds; and
-PostgreSQL's own single-row commits. Then the same on a disk whose fsync takes 2 ms longer.
+PostgreSQL's own single-row commits. Then the same on disks whose fsync takes 1 and 2 ms longer.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from pregao.edges.processes.postgres import EmbeddedPostgres, wheel_binaries
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 VARIANTS = ("echo", "ours", "insert")
 WARM_SECONDS = 1.0
-SLOW_FSYNC_MS = 2
+FSYNC_MS = (0, 1, 2)
 
 SLOW_FSYNC = """
 #define _GNU_SOURCE
@@ -70,13 +70,13 @@ async def running(postgres: PostgresOnDisk, log: int):
         await process.wait()
 
 
-def slow_fsync(folder: Path) -> Path | None:
+def slow_fsync(folder: Path, *, fsync_ms: int) -> Path | None:
     """Compile the library that makes fsync slower; None where there is no compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         return None
-    source, library = folder / "slow_fsync.c", folder / "slow_fsync.so"
-    source.write_text(SLOW_FSYNC % (SLOW_FSYNC_MS * 1000))
+    source, library = folder / f"slow_fsync_{fsync_ms}.c", folder / f"slow_fsync_{fsync_ms}.so"
+    source.write_text(SLOW_FSYNC % (fsync_ms * 1000))
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
     folder.chmod(0o755)
     library.chmod(0o755)
@@ -224,9 +224,9 @@ async def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     pages = []
     try:
         await asyncio.to_thread(postgres.prepare)
-        for series, fsync_ms in enumerate((0, SLOW_FSYNC_MS) if not args.fast_disk_only else (0,)):
+        for series, fsync_ms in enumerate(args.fsync_ms):
             if fsync_ms:
-                postgres.preload = slow_fsync(folder)
+                postgres.preload = slow_fsync(folder, fsync_ms=fsync_ms)
                 if postgres.preload is None:
                     print("with a slower disk: skipped, there is no C compiler", file=sys.stderr)
                     break
@@ -253,7 +253,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4, help="of each round")
     parser.add_argument("--rounds", type=int, default=3, help="whose medians are shown")
     parser.add_argument("--connections", type=int, default=64, help="kept alive, one post at a time on each")
-    parser.add_argument("--fast-disk-only", action="store_true", help="leave the slower disk out")
+    parser.add_argument(
+        "--fsync-ms",
+        type=int,
+        nargs="+",
+        default=FSYNC_MS,
+        help="added to every fsync, in sittings of their own",
+    )
     args = parser.parse_args()
     on = machine()
     pages = asyncio.run(run(args))

@@ -20,14 +20,22 @@ class Application:
 
     came: list[tuple[str, bytes]] = field(default_factory=list)
     hold: asyncio.Event | None = None
-    is_quick: bool = False  # answers before it returns, without a task
+    is_quick: bool = (
+        False  # answers without a task of the server's: before it returns, or by somebody else's call
+    )
+    calls: set[asyncio.Task] = field(default_factory=set)
 
     def begin(self, scope, body, sender):
         self.came.append(("short", body))
-        if self.is_quick:
+        if not self.is_quick:
+            sender.wait(self._reply(scope, body))
+        elif self.hold is None:
             sender.reply(self._say(scope, body))
         else:
-            sender.wait(self._reply(scope, body))
+            self.calls.add(asyncio.create_task(self._call(scope, body, sender)))
+
+    async def _call(self, scope, body, sender):
+        sender.reply(await self._reply(scope, body))
 
     async def __call__(self, scope, receive, send):
         body, message = b"", {"more_body": True}
@@ -181,8 +189,9 @@ class TestWebhookProtocol:
 
         assert application.came == []
 
-    async def test_survives_a_sender_who_does_not_wait_for_the_answer(self):
-        async with opened() as (application, server, _, writer):
+    @QUICK
+    async def test_survives_a_sender_who_does_not_wait_for_the_answer(self, is_quick):
+        async with opened(is_quick=is_quick) as (application, server, _, writer):
             application.hold = asyncio.Event()
             writer.write(post())
             while not application.came:
@@ -190,11 +199,13 @@ class TestWebhookProtocol:
             writer.close()
             await asyncio.sleep(0.05)
             application.hold.set()
+            await asyncio.gather(*application.calls)
             while server.server_state.tasks:
                 await asyncio.sleep(0.01)
 
-    async def test_answers_what_is_on_its_way_when_the_server_stops(self):
-        async with opened() as (application, server, reader, writer):
+    @QUICK
+    async def test_answers_what_is_on_its_way_when_the_server_stops(self, is_quick):
+        async with opened(is_quick=is_quick) as (application, server, reader, writer):
             application.hold = asyncio.Event()
             writer.write(post())
             while not application.came:

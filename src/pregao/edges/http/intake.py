@@ -224,13 +224,12 @@ class Intake:
         address = address_of(scope, self._trusted)
         in_query, wait_seconds = asked_of(scope["query_string"])
         parsed = parse(body)
-        given = (find_secret(parsed), in_query, header_secret(headers))
-        secrets = tuple(dict.fromkeys(filter(None, given)))
+        secrets = [secret for secret in (find_secret(parsed), in_query, header_secret(headers)) if secret]
         return Delivery(
             bot=bot,
             body=body,
             parsed=parsed,
-            secrets=secrets,
+            secrets=tuple(dict.fromkeys(secrets) if len(secrets) > 1 else secrets),
             signature=None if bot.is_open else read_signature(headers.get(b"x-pregao-signature")),
             content_type=content_type_of(headers.get(b"content-type", b"")),
             source=source_of(address, is_master=is_master),

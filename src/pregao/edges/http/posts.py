@@ -134,7 +134,10 @@ class WebhookProtocol(HttpToolsProtocol):
 
     def _is_usual(self) -> bool:
         parser, before = self.parser, self.cycle
-        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
         return (
             self._begin is not None
             and parser.get_method() == b"POST"
