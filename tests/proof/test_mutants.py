@@ -84,8 +84,8 @@ MUTANTS = [
         changes=[
             (
                 "edges/postgres/work.py",
-                "                if not await self.renew(lease):\n",
-                "                if await self.renew(lease) is None:\n",
+                "                if not is_ours:\n",
+                "                if is_ours is None:\n",
             )
         ],
         options=(

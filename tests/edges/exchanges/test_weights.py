@@ -62,9 +62,9 @@ class TestImportance:
     async def test_reads_are_shed_first_and_exits_last(self):
         limits = Limits(weight_max=1_000)
 
-        assert await used_up_by(limits, REST) == 600
-        assert await used_up_by(limits, BOOKS) == 250
-        assert await used_up_by(limits, EXITS) == 100
+        assert await used_up_by(limits, REST) == 450
+        assert await used_up_by(limits, BOOKS) == 300
+        assert await used_up_by(limits, EXITS) == 200
 
     async def test_is_that_of_the_question_or_of_what_it_is_asked_for(self):
         assert importance_of(EXITS) is EXITS
@@ -84,7 +84,7 @@ class TestImportance:
         assert told.value.retry_after_seconds == 15
 
     async def test_counts_what_others_have_drawn(self):
-        limits = Limits(weight_max=1_000, budget=Budget(drawn_by_others=590))
+        limits = Limits(weight_max=1_000, budget=Budget(drawn_by_others=440))
 
         assert await used_up_by(limits, REST) == 10
 
@@ -125,7 +125,7 @@ class TestSlices:
         budget.is_away = True
         limits = Limits(weight_max=1_000, budget=budget)
 
-        assert await used_up_by(limits, REST) == 600
+        assert await used_up_by(limits, REST) == 450
 
     async def test_that_come_late_hold_a_question_up_for_half_a_second_at_most(self):
         budget = Budget()

@@ -14,6 +14,7 @@ from pregao.domain.order import Leg
 from pregao.domain.signal import Action
 from pregao.edges.postgres import work
 from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.work import (
     Workers,
@@ -57,6 +58,20 @@ class TestWorkers:
         await expire(journal, "workers")
 
         assert await workers.renew(lease) is False
+
+    async def test_tell_who_was_frozen_that_his_lease_is_lost_though_his_pool_hangs(self, journal, database):
+        """Asked over the pool he would wait for connections that are not given back, and act on meanwhile."""
+        own = await open_journal(database, connections_max=1)
+        workers = Workers(own.pool)
+        lease = await workers.enter(worker_id="trader-1", role="trader")
+        held = await own.pool.acquire()
+        await expire(journal, "workers")
+
+        async with asyncio.timeout(30):
+            await workers.renew_until_lost(lease)
+
+        await own.pool.release(held)
+        await own.pool.close()
 
     async def test_refuse_to_renew_an_older_life_of_the_same_name(self, journal):
         workers = Workers(journal.pool)

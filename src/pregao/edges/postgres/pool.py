@@ -52,6 +52,10 @@ class CalmConnection(asyncpg.Connection):
 class CalmPool(asyncpg.Pool):
     """A pool that takes connections back without a word: one that cannot be used any more is ended, and nobody waits for it."""
 
+    async def connect_alone(self) -> asyncpg.Connection:
+        """Give a connection that is not of the pool: nobody else can be in its user's way, who ends it."""
+        return await self._get_new_connection()
+
     async def release(self, connection: PoolConnectionProxy, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # asyncpg's
         """Take a connection back; whatever happens to it is not its last user's trouble."""
         try:
@@ -60,7 +64,7 @@ class CalmPool(asyncpg.Pool):
             log.debug("postgres.release.failed", error=type(trouble).__name__)
 
 
-async def create_pool(dsn: str, *, min_size: int, max_size: int, **settings: Any) -> asyncpg.Pool:
+async def create_pool(dsn: str, *, min_size: int, max_size: int, **settings: Any) -> CalmPool:
     """Open a calm pool; the settings are asyncpg's."""
     pool = CalmPool(
         dsn,
@@ -73,4 +77,5 @@ async def create_pool(dsn: str, *, min_size: int, max_size: int, **settings: Any
         record_class=asyncpg.Record,
         **settings,
     )
-    return await pool
+    await pool
+    return pool

@@ -5,7 +5,6 @@ Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,7 +41,7 @@ from pregao.domain.order import order_of
 from pregao.domain.protection import position_of
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres.journal import Connection, decode
-from pregao.edges.postgres.pool import AWAY
+from pregao.edges.postgres.pool import AWAY, CalmPool
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.orders.resolve import ASK_AGAIN_SECONDS, EXIT_ASK_AGAIN_SECONDS
@@ -51,6 +50,7 @@ from pregao.positions.ports import WaitingExit
 from pregao.views.health import LEASE_SECONDS
 
 RENEW_SECONDS = 2.0
+RENEWED_SECONDS_MAX = 3.0  # an answer that takes longer is not waited for: another connection is asked
 SILENT_SECONDS = (
     3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about
 )
@@ -72,7 +72,7 @@ class Lease:
 class Workers:
     """The worker rows: taken once per process, renewed, and given up on the way out."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: CalmPool) -> None:
         """Write through ``pool``."""
         self._pool = pool
 
@@ -93,9 +93,9 @@ class Workers:
         )
         return Lease(worker_id=worker_id, lease_epoch=epoch)
 
-    async def renew(self, lease: Lease) -> bool:
+    async def renew(self, lease: Lease, *, over: Connection | None = None) -> bool:
         """Renew a lease that has not run out; False when it has: whoever held it must stop acting under it."""
-        renewed = await self._pool.fetchval(
+        renewed = await (over or self._pool).fetchval(
             """
             UPDATE workers SET lease_until = clock_timestamp() + $3
             WHERE worker_id = $1 AND lease_epoch = $2 AND lease_until > clock_timestamp()
@@ -139,13 +139,31 @@ class Workers:
         return bool(held)
 
     async def renew_until_lost(self, lease: Lease) -> None:
-        """Keep renewing; returns when the lease is lost."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            with contextlib.suppress(*AWAY):
-                if not await self.renew(lease):
+        """
+        Keep renewing; returns when the lease is lost.
+
+        Over a connection of its own, and another one where it gives no answer: who was frozen must not wait for a pool whose
+        connections hang to learn that he may act no more.
+        """
+        own: asyncpg.Connection | None = None
+        try:
+            while True:
+                await asyncio.sleep(RENEW_SECONDS)
+                try:
+                    async with asyncio.timeout(RENEWED_SECONDS_MAX):
+                        own = own or await self._pool.connect_alone()
+                        is_ours = await self.renew(lease, over=own)
+                except AWAY:
+                    if own is not None:
+                        own.terminate()
+                    own = None
+                    continue
+                if not is_ours:
                     log.error("postgres.lease.lost", worker_id=lease.worker_id)
                     return
+        finally:
+            if own is not None:
+                own.terminate()
 
 
 async def living_workers(connection: Connection, *, role: str) -> list[str]:
