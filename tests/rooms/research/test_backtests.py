@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pregao.research.backtests import compiled, plain
 from pregao.research.backtests.outcome import SUMS, Trades
+from pregao.research.backtests.stretches import TILE
 from pregao.research.backtests.terms import Ending, Sizing, Terms, TermsUnusableError
 from pregao.research.strategies.strategy import FLAT, KEEP, LONG, SHORT, Plan
 from tests.rooms.research.made import candles_of, walk
@@ -344,3 +345,18 @@ class TestCompiled:
             assert outcome.equity[-1] == pytest.approx(
                 terms.start + outcome.trades.profit.sum(), rel=1e-9, abs=1e-6
             )
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_f112_agrees_over_many_candles_where_little_happens(self, seed):
+        """Those are gone through by tiles, and from one on which something may happen to the next."""
+        chance = np.random.default_rng(seed)
+        bars = 3 * TILE + seed
+        at = np.maximum.accumulate(np.where(chance.random(bars) < 0.01, np.arange(bars), 0))
+        funding = np.where(np.arange(bars) % 480 == 7, 0.001, 0.0) if seed % 2 else None
+        plan = plan_of(chance.integers(SHORT, KEEP + 1, bars)[at], stop=0.02, target=0.03)
+
+        outcome = both(
+            walk(bars, seed=seed, volatility=0.005), plan, Terms(size=0.9, fee_bps=1), funding=funding
+        )
+
+        assert len(set(endings(outcome))) > 1

@@ -194,6 +194,18 @@ class TestSweep:
                     getattr(alone.figures, figure), rel=1e-9, nan_ok=True
                 ), figure
 
+    def test_takes_lines_that_touch_for_what_they_take_alone(self):
+        """Equal lines are no crossing, and where they part again on the same side there is none."""
+        closes = 100 + np.repeat(np.random.default_rng(3).integers(-2, 3, 300), 8)
+        strategy = STRATEGIES["sma_cross"]
+        combinations = list(strategy.combinations(ranges_of(["fast=2,3,4", "slow=6,8,16", "shorts=0,1"])))
+
+        swept = sweep(candles_of(closes), strategy, combinations, TERMS)
+
+        for number, values in enumerate(combinations):
+            assert swept.trial(number) == try_out(candles_of(closes), strategy, values, TERMS)[0]
+        assert swept.table["trades"].min() > 0
+
     def test_tries_signals_that_somebody_else_made(self):
         candles = walk(2_000, seed=46)
         strategy = STRATEGIES["breakout"]

@@ -107,20 +107,10 @@ def sweep_wanted(
     rows = np.ascontiguousarray(wanted, dtype=np.int8)
 
     def added_up(first: int, end: int) -> Prices:
-        sums = np.zeros((end - first, len(SUMS)))
-        compiled.add_up_each(
-            candles.open,
-            candles.high,
-            candles.low,
-            candles.close,
-            rows[first:end],
-            as_one(stop),
-            as_one(target),
-            compiled.NONE_OF_THEM if funding is None else funding,
-            compiled.numbers_of(terms),
-            sums,
+        part = rows[first:end]
+        return compiled.add_up_each(
+            candles, part, stop=as_one(stop), target=as_one(target), terms=terms, funding=funding
         )
-        return sums
 
     sums = _in_parts(delayed(added_up), len(rows), bars=len(candles), jobs=jobs)
     numbers = [{"number": float(number)} for number in range(len(rows))]
@@ -242,20 +232,14 @@ def _added_up(
             ]
         )
     crossing = strategy.crossing
-    sums = np.zeros((len(part), len(SUMS)))
-    compiled.add_up_crossings(
-        candles.open,
-        candles.high,
-        candles.low,
-        candles.close,
+    return compiled.add_up_crossings(
+        candles,
         lines.rows,
-        np.array([lines.row_of[int(values[crossing.fast])] for values in part]),
-        np.array([lines.row_of[int(values[crossing.slow])] for values in part]),
-        np.array([SHORT if values["shorts"] else FLAT for values in part]),
-        np.array([values["stop_pct"] / 100 or np.inf for values in part]),
-        np.array([values["target_pct"] / 100 or np.inf for values in part]),
-        compiled.NONE_OF_THEM if funding is None else funding,
-        compiled.numbers_of(terms),
-        sums,
+        fasts=np.array([lines.row_of[int(values[crossing.fast])] for values in part]),
+        slows=np.array([lines.row_of[int(values[crossing.slow])] for values in part]),
+        belows=np.array([SHORT if values["shorts"] else FLAT for values in part]),
+        stops=np.array([values["stop_pct"] / 100 or np.inf for values in part]),
+        targets=np.array([values["target_pct"] / 100 or np.inf for values in part]),
+        terms=terms,
+        funding=funding,
     )
-    return sums

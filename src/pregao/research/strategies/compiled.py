@@ -10,13 +10,6 @@ from pregao.research.strategies.strategy import FLAT, LONG, SHORT
 def cross(fast, slow):
     """Want to be long from where the fast line crosses above the slow one, short from where it crosses below; flat before."""
     wanted = np.empty(len(fast), dtype=np.int8)
-    cross_into(fast, slow, SHORT, wanted)
-    return wanted
-
-
-@compiled
-def cross_into(fast, slow, below, wanted):
-    """Write into ``wanted`` what `cross` gives; ``below`` is what is wanted where the fast line is below."""
     side = 0
     held = FLAT
     for at in range(len(fast)):
@@ -27,9 +20,10 @@ def cross_into(fast, slow, below, wanted):
             now = SHORT
         if now != side:
             if side != 0:  # being above from the start is no crossing
-                held = LONG if now == LONG else below
+                held = now
             side = now
         wanted[at] = held
+    return wanted
 
 
 @compiled
