@@ -55,6 +55,7 @@ PROMISED = {
     125,  # the risk rules and figures
     126,  # the paper exchange costs what a venue costs
     127,  # models
+    128,  # a burst
     129,  # what a second and a signal take is measured
     140,
     141,

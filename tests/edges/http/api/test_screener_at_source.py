@@ -66,7 +66,7 @@ class TestStrategies:
         gone = await desk.client.request("DELETE", path, json=TOKEN)
         left = (await desk.client.get(STRATEGIES)).json()
 
-        assert (refused.status_code, code_of(refused)) == (409, "STRATEGY_ACTIVE")
+        assert (refused.status_code, code_of(refused)) == (400, "STRATEGY_ACTIVE")
         assert (active["name"], active["top_n"], active["is_active"]) == ("two", 100, True)
         assert (gone.status_code, left["count"], left["strategies"][0]["id"]) == (200, 1, copy["strategy_id"])
 
@@ -77,6 +77,24 @@ class TestStrategies:
 
         shown = await desk.client.get(f"/api/v1/screener/strategies/{made.json()['strategy_id']}")
         assert shown.json()["source"] == "finviz_export"
+
+    async def test_are_refused_with_the_status_that_the_source_had(self, desk):
+        """F030: a value that cannot be used is a bad request there, at our own paths it is 422."""
+        made = await desk.client.post(STRATEGIES, json={**TOKEN, "name": "one", "url": URL})
+        path = f"{STRATEGIES}/{made.json()['strategy_id']}"
+
+        asked = [
+            await desk.client.post("/finviz/config", json={**TOKEN, "top_n": 0}),
+            await desk.client.post(STRATEGIES, json={**TOKEN, "name": "two", "url": "https://example.org/"}),
+            await desk.client.post(STRATEGIES, json={**TOKEN, "name": "one", "url": URL}),
+            await desk.client.put(path, json={**TOKEN, "url": "nowhere"}),
+            await desk.client.post(f"{path}/duplicate", json={**TOKEN, "new_name": "one"}),
+        ]
+        ours = await desk.client.post("/api/v1/screener/strategies", json={"name": "two", "source": "finviz"})
+
+        assert [one.status_code for one in asked] == [400] * 5
+        assert [code_of(one) for one in asked][:2] == ["SETTING_OUT_OF_RANGE", "SCREENER_ADDRESS_UNUSABLE"]
+        assert ours.status_code == 422
 
 
 class TestEngine:
@@ -119,7 +137,7 @@ class TestEngine:
         rung = list(desk.rings)
         again = await desk.client.post("/api/v1/screener/reprocess", json={"tickers": ["BTCUSDT"]})
 
-        assert (early.status_code, code_of(early)) == (409, "STRATEGY_MISSING")
+        assert (early.status_code, code_of(early)) == (400, "STRATEGY_MISSING")
         assert (first["signals_found"], first["signals_reprocessed"], first["success_rate"]) == (1, 1, 100.0)
         assert rung == ["screener", "signals"]
         assert again.json()["items"] == [], "each is tried once, whoever asks"

@@ -1,6 +1,7 @@
 """The limiter at system A's own paths and in its words, for programs that were written for it."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fastapi import APIRouter
 from pydantic import ConfigDict
@@ -63,7 +64,15 @@ def limiter_changes(body: LimiterAsked) -> dict[str, Any]:
     return {ours[name]: value for name, value in body.model_dump(exclude_unset=True).items()}
 
 
-def bad_request(error: SettingUnusableError) -> ApiError:
+class Refusal(Protocol):
+    """What a room refuses, with its code."""
+
+    code: str
+    message: str
+    details: Mapping[str, object]
+
+
+def bad_request(error: Refusal) -> ApiError:
     """Give a value's refusal with the status that the source had for it."""
     refusal = ApiError(400, error.code, error.message)
     refusal.details = dict(error.details)

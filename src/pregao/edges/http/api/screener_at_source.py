@@ -4,6 +4,8 @@ The screener at system A's own paths and in its words, for programs that were wr
 The token stands in the header, or in the body as `token`: who may come in was decided before (admission.py).
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,6 +15,7 @@ from pydantic import Field
 
 from pregao.domain.facts import BuyReprocessed
 from pregao.domain.screener import Reprocessed, Source, Strategy
+from pregao.edges.http.api.destinations_at_source import bad_request
 from pregao.edges.http.api.roles import Operator, Viewer, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -29,6 +32,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.market.ports import ScreenerBook
+from pregao.market.refusals import ConflictError, SettingUnusableError
 from pregao.market.reprocess import reprocess_by_hand
 from pregao.market.reprocess_health import Grade, grade, success_percent
 from pregao.market.screen import (
@@ -196,10 +200,10 @@ class ReprocessingAtSource(Shown):
     timestamp: datetime
 
 
-@routes.post("/finviz/config", status_code=204, responses={**CONFLICT, **UNREADABLE})
+@routes.post("/finviz/config", status_code=204, responses={**UNREADABLE})
 async def post_config_at_source(body: ConfigAsked, desk: DeskGiven, _who: Operator) -> None:
     """Change the active strategy; without one the first is made of this."""
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         await change_active(body, book=book, desk=desk)
 
 
@@ -281,12 +285,12 @@ async def list_strategies_at_source(desk: DeskGiven, _who: Operator) -> Strategi
     return StrategiesAtSource(strategies=lines, count=len(lines))
 
 
-@routes.post(STRATEGIES, responses={**CONFLICT, **UNREADABLE})
+@routes.post(STRATEGIES, responses={**UNREADABLE})
 async def post_strategy_at_source(body: StrategyAsked, desk: DeskGiven, _who: Operator) -> StrategySaid:
     """Create a strategy."""
     changes, now = _ours(body, address="url"), desk.clock()
     strategy = _new(changes.pop("name", ""), changes, now=now)
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         await book.append(await create_strategy(strategy, limits=desk.screener_limits, book=book, now=now))
     return StrategySaid(strategy_id=strategy.strategy_id, message="The strategy is created.")
 
@@ -297,12 +301,12 @@ async def get_active_at_source(desk: DeskGiven, _who: Operator) -> ActiveAtSourc
     return ActiveAtSource(active_strategy=StrategyAtSource(**_shown(await _active(desk))))
 
 
-@routes.put(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.put(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **UNREADABLE})
 async def put_strategy_at_source(
     strategy_id: UUID, body: StrategyAsked, desk: DeskGiven, _who: Operator
 ) -> Said:
     """Change a strategy; what is not sent stays."""
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         facts = await change_strategy(
             strategy_id, _ours(body, address="url"), limits=desk.screener_limits, book=book, now=desk.clock()
         )
@@ -310,12 +314,12 @@ async def put_strategy_at_source(
     return Said(message="The strategy is changed.")
 
 
-@routes.delete(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.delete(f"{STRATEGIES}/{{strategy_id:uuid}}", responses={**UNKNOWN, **UNREADABLE})
 async def delete_strategy_at_source(
     strategy_id: UUID, desk: DeskGiven, _who: Operator, _body: ToldAtSource | None = None
 ) -> Said:
     """Delete a strategy; the active one stays."""
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         await book.append(await forget_strategy(strategy_id, book=book, now=desk.clock()))
     return Said(message="The strategy is deleted.")
 
@@ -330,14 +334,14 @@ async def activate_at_source(
     return Said(message="The strategy is active.")
 
 
-@routes.post(f"{STRATEGIES}/{{strategy_id:uuid}}/duplicate", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+@routes.post(f"{STRATEGIES}/{{strategy_id:uuid}}/duplicate", responses={**UNKNOWN, **UNREADABLE})
 async def duplicate_at_source(
     strategy_id: UUID, body: DuplicateAsked, desk: DeskGiven, _who: Operator
 ) -> StrategySaid:
     """Create another strategy with the same settings."""
     now = desk.clock()
     new_id = uuid7(now)
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         facts = await duplicate_strategy(
             strategy_id, new_id=new_id, name=body.new_name, limits=desk.screener_limits, book=book, now=now
         )
@@ -370,10 +374,10 @@ async def get_reprocessing_health_at_source(desk: DeskGiven, _who: Viewer) -> Re
     )
 
 
-@routes.post("/admin/reprocessing/trigger", responses={**CONFLICT, **UNREADABLE})
+@routes.post("/admin/reprocessing/trigger", responses={**UNREADABLE})
 async def trigger_at_source(body: TriggerAsked, desk: DeskGiven, _who: Operator) -> TriggerAtSource:
     """Try the last declined entries in these tickers again, as far as they are on the list."""
-    async with desk.screener_books.open() as book:
+    async with _opened(desk) as book:
         facts = await reprocess_by_hand(
             body.tickers, window_seconds=body.window_seconds, book=book, new_id=uuid7, now=desk.clock()
         )
@@ -389,6 +393,16 @@ async def trigger_at_source(body: TriggerAsked, desk: DeskGiven, _who: Operator)
         success_rate=round(100 * again / len(told), 2) if told else 0.0,
         errors=[],
     )
+
+
+@contextlib.asynccontextmanager
+async def _opened(desk: Desk) -> AsyncIterator[ScreenerBook]:
+    """Open the screener's book; what it refuses is a bad request, as it was at the source."""
+    try:
+        async with desk.screener_books.open() as book:
+            yield book
+    except (SettingUnusableError, ConflictError) as error:
+        raise bad_request(error) from error
 
 
 def _ours(body: Tuning, *, address: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pregao.destinations import refusals as destinations
 from pregao.domain.forward import TIMEOUT_SECONDS_DEFAULT, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN
 from pregao.edges.http.api.accounts import ReadDestination, change_with_destination, read_destination
 from pregao.edges.http.api.destinations import PerMinute, set_limit_in
-from pregao.edges.http.api.destinations_at_source import UNUSABLE, Told
+from pregao.edges.http.api.destinations_at_source import UNUSABLE, Told, bad_request
 from pregao.edges.http.api.metrics import CountersShown, counters_of
 from pregao.edges.http.api.roles import Operator, name_of
 from pregao.edges.http.api.screener_at_source import (
@@ -29,20 +29,12 @@ from pregao.edges.http.api.screener_at_source import (
 )
 from pregao.edges.http.api.shapes import COUNT, ERRORS, STRICT, TOKEN, DeskGiven, Shown, unset
 from pregao.edges.http.desk import Desk
-from pregao.edges.http.errors import ApiError
 from pregao.market import refusals as market
 from pregao.views.destinations import DestinationLine
 
 routes = APIRouter(tags=["destinations"], dependencies=[TOKEN], responses=ERRORS)
 
 REST_OF_URL = "/***"
-Refusal = (
-    accounts.SettingUnusableError
-    | accounts.UnknownError
-    | destinations.SettingUnusableError
-    | market.SettingUnusableError
-    | market.ConflictError
-)
 Timeout = Annotated[
     int,
     STRICT,
@@ -171,7 +163,7 @@ async def update_webhook_at_source(body: WebhookAsked, desk: DeskGiven, _who: Op
         async with desk.accounts.open(owner=None) as book:
             await _change_first(asked, book=book, desk=desk)
     except (accounts.SettingUnusableError, accounts.UnknownError, destinations.SettingUnusableError) as error:
-        raise _bad_request(error) from error
+        raise bad_request(error) from error
 
 
 @routes.get("/admin/webhook/config")
@@ -208,7 +200,7 @@ async def update_system_at_source(body: SystemAsked, desk: DeskGiven, who: Opera
         accounts.SettingUnusableError, accounts.UnknownError, destinations.SettingUnusableError,
         market.SettingUnusableError, market.ConflictError,
     ) as error:  # fmt: skip
-        raise _bad_request(error) from error
+        raise bad_request(error) from error
 
 
 @routes.get("/admin/status")
@@ -342,9 +334,3 @@ def _finviz_asked(sent: dict[str, Any]) -> ConfigAsked:
 
 def _shown_url(line: DestinationLine) -> str:
     return f"{line.host}{REST_OF_URL}"
-
-
-def _bad_request(error: Refusal) -> ApiError:
-    refusal = ApiError(400, error.code, error.message)
-    refusal.details = dict(error.details)
-    return refusal
