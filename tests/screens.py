@@ -16,6 +16,7 @@ from pregao.edges.paper.serve import PaperSettings
 from tests.edges.http.console.signed_in import PAGES
 from tests.fresh_database import fresh_database, let_go
 from tests.journeys.test_console_in_chromium import CHROMIUM, DESK, FLAGS, PHONE, come_in
+from tests.journeys.test_foreign_orders import KEY, by_hand, looked, told
 from tests.journeys.whole_desk import WholeDesk, running_desk
 from tests.shared_database import ensure_template, shared_server
 
@@ -32,9 +33,11 @@ async def take_pictures(folder: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="pregao-screens-") as state:
         async with (
             fresh_database(server, template) as database,
-            running_desk(database, Path(state), paper=PaperSettings()) as desk,
+            running_desk(
+                database, Path(state), paper=PaperSettings(accounts=(f"{KEY.key}:{KEY.secret}:100000",))
+            ) as desk,
         ):
-            more = await trade_a_little(desk)
+            more = [*await trade_a_little(desk), *await run_a_little(desk)]
             taken = await picture_all(desk, folder, (*PAGES, *more))
         await let_go()
         return taken
@@ -64,6 +67,33 @@ async def trade_a_little(desk: WholeDesk) -> list[str]:
         f"/console/accounts/{accounts[0]}",
         f"/console/bots/{trend['bot_id']}",
         f"/console/subscriptions/{joined['subscription_id']}",
+    ]
+
+
+async def run_a_little(desk: WholeDesk) -> list[str]:
+    """Do what fills the pages of those who look after the desk."""
+    account_id = await desk.open_account("Clara, by hand", api_key=KEY.key, secret_key=KEY.secret)
+    async with by_hand(desk) as (place, _):
+        for price in ("80000", "81000"):
+            number = await place(price)
+    seen = await looked(desk, account_id)
+    asked = {"symbol": "BTCUSDT", "exchange_order_id": number, "reason": "left from May"}
+    await told(
+        desk, (await desk.ask("POST", f"/api/v1/drift/{account_id}/orders/cancel", json=asked))["cancel_id"]
+    )
+    assert len(seen) == 2
+    address = {"webhook_url": "https://discord.com/api/webhooks/1/nobody"}
+    channel = await desk.ask(
+        "POST", "/api/v1/alert-channels", json={"name": "Night", "kind": "discord", "address": address}
+    )
+    job = await desk.ask(
+        "POST", "/api/v1/flatten", json={"level": "account", "account_id": account_id, "reason": "a look"}
+    )
+    [held, *_] = (await desk.ask("GET", "/api/v1/positions?live_only=true"))["items"]
+    return [
+        f"/console/positions/{held['position_id']}",
+        f"/console/sell-all/{job['flatten_id']}",
+        f"/console/alerts/channels/{channel['channel_id']}",
     ]
 
 
