@@ -101,6 +101,17 @@ class TestRecordedTape:
 
         assert (len(ending.advance(START_MS + 9_000)), len(looping.advance(START_MS + 9_000))) == (0, 2)
 
+    def test_stands_at_its_first_price_until_it_is_told_to_play(self):
+        tape = RecordedTape(list(read_tape(TAPE.splitlines(), symbol="LTCUSDT")), holds=True)
+        opening = tape.opening(START_MS)
+        held = tape.advance(START_MS + 60_000)
+
+        assert [one.price for one in opening] == [Decimal("83.29")]
+        assert len(held) == 0
+        assert tape.play(START_MS + 60_000)
+        assert not tape.play(START_MS + 60_001)
+        assert [one.at_ms - START_MS for one in tape.advance(START_MS + 61_040)] == [60_000, 61_000]
+
     def test_quotes_bid_and_ask_at_the_trade(self):
         tick = next(read_tape(TAPE.splitlines(), symbol="LTCUSDT"))
 

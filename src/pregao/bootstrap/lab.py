@@ -24,7 +24,7 @@ from pregao.domain.account import Venue
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock
 from pregao.domain.facts import LabRunEnded
-from pregao.domain.lab import LabRun, LabStatus
+from pregao.domain.lab import LabKind, LabRun, LabStatus
 from pregao.domain.venue import VenueError
 from pregao.edges.exchanges.binance.candles import BinanceCandles, WholeCandle
 from pregao.edges.lab.answer import Answering, code_and_message
@@ -129,6 +129,7 @@ class Lab:
         self._work = work
         self._answering = answering
         self._candles = state_dir / "candles"
+        self._models = state_dir / MODELS_FOLDER
         self._reports = state_dir / "lab"
         self._clock = clock
         self._told = LAB_CACHE.statistics
@@ -227,7 +228,8 @@ class Lab:
             await self._work.progress(run.run_id, done=progress.done, total=progress.total)
         seconds = time.monotonic() - began
         if await self._work.end(ended, result=result, seconds=seconds):
-            observe("deriv_bot_backtest_duration_seconds", run.kind, value=seconds)
+            if run.kind is not LabKind.TRAIN:
+                observe("deriv_bot_backtest_duration_seconds", run.kind, value=seconds)
             self._tell_cache()
         log.info("lab.run.ended", run=str(run.run_id), status=ended.status, code=ended.code, seconds=seconds)
 
@@ -251,7 +253,12 @@ class Lab:
 
         try:
             told = carry_out(
-                run, candle_folder=self._candles, run_folder=self._reports / str(run.run_id), on_step=on_step
+                run,
+                candle_folder=self._candles,
+                model_folder=self._models,
+                run_folder=self._reports / str(run.run_id),
+                on_step=on_step,
+                clock=self._clock,
             )
         except CalledOffError:
             return None, None

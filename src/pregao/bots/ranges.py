@@ -21,6 +21,7 @@ from pregao.domain.bot import (
     TargetSettings,
     TradingHours,
 )
+from pregao.domain.lab import MODEL_NAME
 from pregao.domain.prediction import ModelFilter
 from pregao.domain.risk_rules import RiskRules
 
@@ -109,7 +110,7 @@ TARGET_RANGES = {
 }
 TARGETS_MAX = 10
 SINCE_MIN, SINCE_MAX = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  in whatever zone it is told
-MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # as the lab names its models' files
+MODEL_PATTERN = rf"^{MODEL_NAME}$"  # as the lab names its models' files
 CONFIDENCE = _range(0, 1)
 RISK_RANGES = {
     "capital_usd": _range(1, USD_MAX),

@@ -1,4 +1,4 @@
-"""What the lab can be asked: a backtest, a comparison, a sweep; and how far it is. It computes in a process of its own."""
+"""What the lab can be asked: a backtest, a comparison, a sweep, a model; and how far it is. It computes in a process of its own."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +13,12 @@ WAITING_MAX = 20  # of the desk
 OWN_WAITING_MAX = 5  # of one person
 QUESTION_SYMBOLS_MAX = 20
 FUNDING_FOLDER = "funding"  # beside the candles: one file of rates for each symbol
+HORIZON_MIN, HORIZON_MAX = 1, 1_000  # candles a model looks ahead
+BARRIER_MIN, BARRIER_MAX = Decimal("0.1"), Decimal(50)  # average true ranges
+ROUNDS_MIN, ROUNDS_MAX = 1, 5_000
+TEACHING_FOLDS_MIN, TEACHING_FOLDS_MAX = 2, 50
+SEED_MAX = 2**32 - 1
+MODEL_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"  # it is part of a file's name
 FUNDING_HOURS = 8  # between two times that one rate for all falls due
 
 
@@ -22,6 +28,7 @@ class LabKind(StrEnum):
     RUN = "run"  # one strategy, with every trade
     COMPARE = "compare"  # several, ranked
     SWEEP = "sweep"  # one, with every combination of values
+    TRAIN = "train"  # a model is taught, scored and kept
 
 
 class LabStatus(StrEnum):
@@ -39,6 +46,7 @@ class Topic(StrEnum):
     INDICATORS = "indicators"
     SIGNALS = "signals"
     PATTERNS = "patterns"
+    PREDICTION = "prediction"  # what a model says of the last candle
     SCOREBOARD = "scoreboard"  # what the entries that a model filtered would have come to
     DEPLOYMENT = "deployment"  # what its signals came to, beside its backtest
 
@@ -75,17 +83,39 @@ class Contender:
     values: dict[str, Decimal] = field(default_factory=dict)
 
 
+class Calibration(StrEnum):
+    """How a model's probabilities are set right."""
+
+    SIGMOID = "sigmoid"
+    ISOTONIC = "isotonic"  # where there are a thousand answers and more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teaching:
+    """Which model is to be made: its name, what it is to foretell, and how it is taught."""
+
+    name: str
+    horizon: int = 24  # candles within which a barrier must be reached
+    barrier: Decimal = Decimal(2)  # average true ranges of 14 candles
+    folds: int = 5  # stretches that a walk forward is scored on
+    seed: int = 0
+    rounds: int = 150  # trees of each kind of answer
+    calibration: Calibration = Calibration.SIGMOID
+    confidence_min: Decimal = Decimal("0.5")  # of what is traded when it is scored
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabRequest:
     """All that decides the result: the same request on the same candles gives the same figures."""
 
-    contenders: tuple[Contender, ...]  # one, but for a comparison
+    contenders: tuple[Contender, ...]  # one, but for a comparison; none where a model is taught
     ranges: dict[str, tuple[Decimal, ...]] = field(default_factory=dict)  # of a sweep
     folds: int = 0  # of a sweep: so often it is chosen on a stretch and traded on the next
     terms: LabTerms = LabTerms()
     has_funding: bool = False  # the rates that were recorded are paid, in place of one for ever
     since: datetime | None = None
     until: datetime | None = None
+    teaching: Teaching | None = None  # of a model, and of nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

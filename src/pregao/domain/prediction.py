@@ -21,6 +21,7 @@ class WhenUnknown(StrEnum):
     DENY = "deny"
 
 
+SURE_PCT = 70  # from here on a model has the word before technical analysis
 ERRORS_MIN = 2  # standard errors that a model's gain over the base rate must be above 0
 
 

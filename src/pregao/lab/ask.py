@@ -1,10 +1,11 @@
 """
-Ask the lab for a backtest, a comparison or a sweep, and call one off.
+Ask the lab for a backtest, a comparison, a sweep or a model, and call one off.
 
 Each command looks at the book and gives the facts that follow; the caller appends them in the same transaction.
 """
 
 import math
+import re
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
@@ -14,6 +15,7 @@ from pregao.domain.lab import (
     COMBINATIONS_MAX,
     CONTENDERS_MAX,
     FOLDS_MAX,
+    MODEL_NAME,
     OWN_WAITING_MAX,
     WAITING_MAX,
     Contender,
@@ -138,6 +140,29 @@ def check_request(kind: LabKind, request: LabRequest) -> None:
 
     :raises SettingUnusableError: naming what is wrong.
     """
+    if kind is LabKind.TRAIN or request.teaching is not None:
+        _check_teaching(kind, request)
+    else:
+        _check_contenders(kind, request)
+    if request.since is not None and request.until is not None and request.since >= request.until:
+        raise SettingUnusableError("LAB_SPAN", "since is not before until. Name an earlier one.")
+
+
+def _check_teaching(kind: LabKind, request: LabRequest) -> None:
+    teaching = request.teaching
+    is_alone = not request.contenders and not request.ranges and not request.folds and not request.has_funding
+    if kind is not LabKind.TRAIN or teaching is None or not is_alone:
+        raise SettingUnusableError(
+            "LAB_TEACHING", f"kind={kind}. A model is taught with candles and by its own settings alone."
+        )
+    if re.fullmatch(MODEL_NAME, teaching.name) is None:
+        raise SettingUnusableError(
+            "MODEL_NAME_UNUSABLE",
+            f"characters={len(teaching.name)} maximum=64. Use small letters, digits, '_' and '-', a letter or digit first.",
+        )
+
+
+def _check_contenders(kind: LabKind, request: LabRequest) -> None:
     maximum = CONTENDERS_MAX if kind is LabKind.COMPARE else 1
     if not 1 <= len(request.contenders) <= maximum:
         raise SettingUnusableError(
@@ -156,8 +181,6 @@ def check_request(kind: LabKind, request: LabRequest) -> None:
             "LAB_FUNDING",
             f"funding_bps={request.terms.funding_bps} has_funding=true. Name one rate for all, or have the recorded ones paid.",
         )
-    if request.since is not None and request.until is not None and request.since >= request.until:
-        raise SettingUnusableError("LAB_SPAN", "since is not before until. Name an earlier one.")
 
 
 def _check_values(contender: Contender) -> None:

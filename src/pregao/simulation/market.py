@@ -111,14 +111,20 @@ class RecordedTape:
 
     Each has the time at which it is played, whenever it is asked for. With ``align_ms`` the tape begins so much later that its
     candles of ``align_ms`` times the speed are whole candles of ``align_ms`` here: a minute at speed 60 is a second of the clock.
-    When it ends the last price stays, unless it loops.
+    When it ends the last price stays, unless it loops. One that holds stands at its first price until it is told to play.
     """
 
     label = "TAPE"
     has_spread = False
 
     def __init__(
-        self, ticks: Sequence[Tick], *, speed: float = 1.0, loops: bool = False, align_ms: int = 1
+        self,
+        ticks: Sequence[Tick],
+        *,
+        speed: float = 1.0,
+        loops: bool = False,
+        align_ms: int = 1,
+        holds: bool = False,
     ) -> None:
         """Play these ticks, which are in order of time."""
         assert align_ms >= 1
@@ -126,6 +132,7 @@ class RecordedTape:
         self._speed = speed
         self._loops = loops
         self._align_ms = align_ms
+        self._holds = holds
         self._next = 0
         self._begin(0)
 
@@ -139,6 +146,8 @@ class RecordedTape:
 
     def advance(self, at_ms: int) -> Sequence[Tick]:
         """Give what has been played since the last call."""
+        if self._holds:
+            return ()
         start = self._next
         while self._next < len(self._ticks) and self._played_ms(self._ticks[self._next]) <= at_ms:
             self._next += 1
@@ -146,6 +155,14 @@ class RecordedTape:
         if played and self._next == len(self._ticks) and self._loops:
             self._begin(at_ms)
         return played
+
+    def play(self, at_ms: int) -> bool:
+        """Begin now where it holds; False where it plays already."""
+        if not self._holds:
+            return False
+        self._holds = False
+        self._begin(at_ms)
+        return True
 
     def _begin(self, at_ms: int) -> None:
         """Say by how much the tape's time, divided by its speed, is behind the clock."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.facts import LabRunAsked, LabRunEnded
-from pregao.domain.lab import Contender, LabKind, LabRequest, LabRun, LabStatus, LabTerms
+from pregao.domain.lab import Contender, LabKind, LabRequest, LabRun, LabStatus, LabTerms, Teaching
 from pregao.lab.ask import ask_run, cancel_run
 from pregao.lab.refusals import ConflictError, LabError, SettingUnusableError, UnknownError
 from tests.builders import NOON
@@ -56,6 +56,21 @@ class TestAskRun:
             await asked(symbol="ETHUSDT")
 
         assert "pregao data import" in told.value.message
+
+    async def test_teaches_a_model_by_its_own_settings_alone(self):
+        model = LabRequest(contenders=(), teaching=Teaching(name="btc_1h"))
+
+        [fact] = await asked(model, kind=LabKind.TRAIN)
+
+        assert fact.request.teaching == Teaching(name="btc_1h", horizon=24, folds=5)
+        for kind, request, code in (
+            (LabKind.RUN, model, "LAB_TEACHING"),
+            (LabKind.TRAIN, ONE, "LAB_TEACHING"),
+            (LabKind.TRAIN, replace(model, contenders=(CROSS,)), "LAB_TEACHING"),
+            (LabKind.TRAIN, replace(model, teaching=Teaching(name="../btc")), "MODEL_NAME_UNUSABLE"),
+        ):
+            with pytest.raises(SettingUnusableError, match=code):
+                await asked(request, kind=kind)
 
     async def test_pays_no_funding_that_nobody_recorded(self):
         with pytest.raises(UnknownError, match="FUNDING_MISSING: symbol=BTCUSDT known=ETHUSDT"):

@@ -1,5 +1,6 @@
 """Figures, comparisons, sweeps and walking forward; and both ways to compute on real candles."""
 
+import itertools
 import math
 import os
 from dataclasses import asdict, fields, replace
@@ -35,6 +36,11 @@ SERIES = sorted(
     if "funding" not in path.name and "multi_symbol" not in path.name
 )
 
+MULTI = "binance_multi_symbol_multi_timeframe"
+GROUPS = [
+    *itertools.product(("ADA/BTC", "ADA/USDT", "ETH/BTC"), ("1m", "5m", "15m", "1h", "4h", "1d")),
+    *itertools.product(("BNB/USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT"), ("4h",)),
+]
 SMALL_SERIES = [name for name in SERIES if (CANDLE_FILES / f"{name}.csv.gz").stat().st_size < 250_000]
 
 
@@ -68,6 +74,15 @@ class TestBothWays:
         candles = real(name)
         if os.environ.get("PREGAO_BACKTEST_CANDLES") != "all":
             candles = candles.part(0, 2_000)
+        for strategy in STRATEGIES:
+            hold_to_the_plain_one(candles, strategy)
+
+    @pytest.mark.skipif(not CANDLE_FILES.exists(), reason="the real series lie beside the repository")
+    @pytest.mark.parametrize(("symbol", "timeframe"), GROUPS)
+    def test_agree_on_each_of_several_series_in_one_file(self, symbol, timeframe):
+        candles = real(MULTI, symbol=symbol, timeframe=timeframe)
+
+        assert len(candles) == 500
         for strategy in STRATEGIES:
             hold_to_the_plain_one(candles, strategy)
 

@@ -81,7 +81,7 @@ def _show(found: dict[str, Any]) -> None:
                 mark = "" if one["is_explained"] else "UNEXPLAINED "
                 code = f"{one['code']}: " if one["code"] else ""
                 print(
-                    f"{_instant(pair['wanted_at_ms'])} {pair['side']:<5} {mark}{one['kind']}  {code}{one['reason']}"
+                    f"{_instant(pair['wanted_at_ms'])} {pair['side']:<5} {mark}{one['kind']} ({one['cause']})  {code}{one['reason']}"
                 )
         print(
             f"{account['both']} trades of both, {account['only_on_desk']} on the desk alone, {account['only_in_backtest']} in the "

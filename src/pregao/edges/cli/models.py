@@ -5,7 +5,7 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -368,18 +368,10 @@ def _own_candles(
     name: str, *, symbol: str | None, timeframe: str | None, since: str | None, until: str | None
 ) -> "Candles":
     """Give candles under the venue's spelling of their symbol: by it a model is found, and its candles are asked for."""
-    from pregao.signals.symbols import to_symbol
-    from pregao.signals.unreadable import Unreadable
+    from pregao.edges.model_files.spelling import as_the_venue_spells
 
     candles = _candles(name, symbol=symbol, timeframe=timeframe, since=since, until=until)
-    told = symbol or candles.symbol
-    try:
-        return replace(candles, symbol=to_symbol(told, field="symbol"))
-    except Unreadable:
-        _fail(
-            f"MODEL_SYMBOL_UNUSABLE: symbol={told}. A model is found by the venue's own symbol, and this names none for certain; "
-            "say which with --symbol, such as --symbol BTCUSDT."
-        )
+    return as_the_venue_spells(candles, symbol=symbol)
 
 
 def _folder() -> "ModelFolder":

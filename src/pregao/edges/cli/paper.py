@@ -22,6 +22,9 @@ def serve(
     tape: Annotated[str | None, typer.Option(help="Recorded trades to replay: FILE, or SYMBOL=FILE.")] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than recorded.")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the tape again when it ends.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Hold the tape at its first price until POST /paper/play.")
+    ] = False,
     align: Annotated[
         int,
         typer.Option(
@@ -67,6 +70,7 @@ def serve(
         tape=tape,
         speed=speed,
         loop=loop,
+        hold=hold,
         align_seconds=align,
         simulate_seed=seed,
         still=still,

@@ -48,6 +48,7 @@ class Answering:
         self._compute = compute
         self._candle_folder = candle_folder
         self._model_folder = model_folder
+        self._find_predictors = find_predictors
         self._judging = Judging(self._counting, breaker=breaker, find_predictors=find_predictors)
         self._ask_venue = ask_venue
         self._monotonic = monotonic
@@ -82,6 +83,11 @@ class Answering:
             board: dict[str, Any] = await self._counting(topics.scoreboard, self._candle_folder, question)
             return board
         read = await self._candles(symbol, timeframe, venue=question.get("venue"))
+        if topic is Topic.PREDICTION:
+            said: dict[str, Any] = await self._counting(
+                topics.predicted, read, self._find_predictors, question.get("model")
+            )
+            return said
         if topic is Topic.SIGNALS:
             return await self._signal(Question(symbol=symbol, timeframe=timeframe, read=read))
         told: dict[str, Any] = await self._counting(

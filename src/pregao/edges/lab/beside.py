@@ -21,6 +21,7 @@ from pregao.research.analyzer.plan import plan_with_model
 from pregao.research.analyzer.watch import WINDOW
 from pregao.research.candles import COLUMNS, Candles, CandlesUnusableError, make_candles
 from pregao.research.comparison.compare import compare, counts, money_of, unexplained
+from pregao.research.comparison.difference import Pair
 from pregao.research.comparison.expected import RunCandles, expected_trades, prepend, run_candles
 from pregao.research.strategies.live import MAKERS, bars_before
 from pregao.research.strategies.shipped import get_strategy
@@ -72,12 +73,17 @@ def compare_deployment(
                 "margin": money,
                 "leverage": leverage,
                 **counts(one.pairs),
-                "trades": [asdict(pair) | {"is_explained": pair.is_explained} for pair in one.pairs],
+                "trades": [_told(pair) for pair in one.pairs],
             }
             for one, money, leverage in compared
         ],
     }
     return finite(told)  # type: ignore[no-any-return]
+
+
+def _told(pair: Pair) -> dict[str, Any]:
+    differences = [asdict(one) | {"is_explained": one.is_explained} for one in pair.differences]
+    return asdict(pair) | {"is_explained": pair.is_explained, "differences": differences}
 
 
 def _run(traded: DeploymentTraded, folder: Path, *, named: str | None) -> RunCandles:
@@ -128,7 +134,6 @@ def _plan(deployment: Deployment, run: RunCandles, models: Path) -> tuple[Plan, 
         store = importlib.import_module("pregao.edges.model_files.store")
         predictor = store.ModelFolder(models).find(symbol=deployment.symbol, timeframe=deployment.timeframe)
         if predictor is not None:
-            return plan_with_model(
-                run.candles, values, predictor, first=max(run.first - 1, 0)
-            ), predictor.model
+            played = run.as_played(symbol=deployment.symbol, timeframe=read_timeframe(deployment.timeframe))
+            return plan_with_model(played, values, predictor, first=max(run.first - 1, 0)), predictor.model
     return get_strategy(deployment.strategy).plan_of(run.candles, values), None

@@ -4,6 +4,7 @@ Compute a run: read its candles, try what was asked, write its report, and give 
 The same request on the same candles gives the same result, so a run that was broken off is simply begun again.
 """
 
+import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pregao.domain.clock import Clock
 from pregao.domain.lab import FUNDING_HOURS, Contender, LabKind, LabRun, LabTerms, candles_name
 from pregao.edges.candle_files.page import page_of_run, page_of_sweep
 from pregao.edges.candle_files.rates import FundingFolder, FundingMissingError
@@ -69,7 +71,9 @@ class CarriedOut:
     result: Mapping[str, Any]
 
 
-def carry_out(run: LabRun, *, candle_folder: Path, run_folder: Path, on_step: OnStep) -> CarriedOut:
+def carry_out(
+    run: LabRun, *, candle_folder: Path, model_folder: Path, run_folder: Path, on_step: OnStep, clock: Clock
+) -> CarriedOut:
     """
     Compute a run; ``on_step`` hears how much of how much is done, and may end it by raising.
 
@@ -87,6 +91,8 @@ def carry_out(run: LabRun, *, candle_folder: Path, run_folder: Path, on_step: On
             told = _run(run, market, run_folder, on_step)
         elif run.kind is LabKind.COMPARE:
             told = _compare(run, market, run_folder, on_step)
+        elif run.kind is LabKind.TRAIN:
+            told = _train(run, market, model_folder, on_step, clock)
         else:
             told = _sweep(run, market, run_folder, on_step)
     except (CandlesMissingError, FundingMissingError, ValueError) as problem:
@@ -232,6 +238,23 @@ def _sweep(run: LabRun, market: Market, folder: Path, on_step: OnStep) -> Carrie
         luck=luck,
         heat=_heat(swept, list(run.request.ranges)),
         walk_forward=None if forward is None else _forward(forward),
+    )
+
+
+def _train(run: LabRun, market: Market, folder: Path, on_step: OnStep, clock: Clock) -> CarriedOut:
+    # Loaded only here: what teaches takes a hundred megabytes.
+    teach = importlib.import_module("pregao.edges.lab.teach")
+    manifest = teach.teach_model(
+        run, market.candles, market.terms, folder=folder, on_step=on_step, now=clock()
+    )
+    model = teach.told_of(manifest)
+    figures = {name: model["score"][name] for name in ("gain", "accuracy")} | {
+        name: model["traded"][name] for name in ("trades", "return_pct", "drawdown_max_pct", "sharpe")
+    }
+    told = {name: f"{value:g}" for name, value in figures.items() if math.isfinite(value)}
+    return CarriedOut(
+        figures={**told, "model": manifest.model},
+        result=finite({"candles": market.candles.described, "model": model}),
     )
 
 

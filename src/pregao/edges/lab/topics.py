@@ -4,6 +4,7 @@ What indicators, voters and patterns make of the last candles of a symbol. What 
 All of it computes, and reads its candles itself: it runs in processes of its own (`answer.py` waits for them).
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from pregao.domain.lab import Topic, candles_name
 from pregao.edges.candle_files.store import CandleFolder
 from pregao.edges.lab.carry_out import finite
 from pregao.research.analysis import compiled, voters
+from pregao.research.analysis.voters import Signal
+from pregao.research.analyzer.combine import is_sure
+from pregao.research.analyzer.judge import FindPredictors
 from pregao.research.candles import COLUMNS, Candles, Columns, Prices, make_candles
 from pregao.research.indicators import batch
 from pregao.research.indicators.cached import LAB_CACHE
@@ -75,6 +79,51 @@ def told_of(topic: Topic, read: Callable[[], Candles], limit: int) -> dict[str, 
     """Answer about one symbol what the voters have no part in."""
     candles = read()
     return finite({"candles": candles.described, **ANSWERS[topic](candles, limit)})  # type: ignore[no-any-return]
+
+
+def predicted(
+    read: Callable[[], Candles], find_predictors: FindPredictors, named: str | None
+) -> dict[str, Any]:
+    """
+    Ask the model of that name, or the newest of the candles' symbol and timeframe, about the last candle.
+
+    Where it says up or down, the levels are those of its own question: as far from the close as its barriers were.
+
+    :raises LookupError: when there is none.
+    :raises ModelUnusableError: when it cannot be trusted.
+    :raises PredictionImpossibleError: when it cannot say anything of these candles.
+    """
+    candles = read()
+    models: Any = find_predictors()
+    mine = importlib.import_module("pregao.edges.model_files.spelling").as_the_venue_spells(candles)
+    predictor = (
+        models.find(symbol=mine.symbol, timeframe=mine.timeframe.name) if named is None else models.get(named)
+    )
+    if predictor is None:
+        raise LookupError(
+            f"MODEL_MISSING: symbol={mine.symbol} timeframe={mine.timeframe.name} known={', '.join(models.names()) or 'none'}. "
+            "Make one with `pregao model train`, or POST /api/ml/train."
+        )
+    said = predictor.predict(mine)
+    manifest, close = predictor.manifest, float(mine.close[-1])
+    reach = manifest.recipe.question.barrier * float(batch.atr(mine)[-1])
+    way = {Signal.BUY: 1, Signal.SELL: -1}.get(said.signal)
+    return finite(  # type: ignore[no-any-return]
+        {
+            "candles": mine.described,
+            **asdict(said),
+            "signal": said.signal,
+            "confidence_pct": said.confidence_pct,
+            "is_sure": is_sure(said),
+            "horizon": manifest.recipe.question.horizon,
+            "gain": manifest.score.gain,
+            "is_better": manifest.score.is_better,
+            # As text: prices that somebody may trade by, with the digits that they have here.
+            "close": repr(close),
+            "stop_price": None if way is None else repr(close - way * reach),
+            "target_price": None if way is None else repr(close + way * reach),
+        }
+    )
 
 
 def scoreboard(folder: Path, question: Mapping[str, Any]) -> dict[str, Any]:

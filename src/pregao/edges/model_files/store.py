@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from pregao import __version__
+from pregao.domain.lab import MODEL_NAME
 from pregao.research.models.archive import from_bytes, to_bytes
 from pregao.research.models.features import NAMES, VERSION
 from pregao.research.models.manifest import FORMAT, ID_CHARACTERS, Manifest
@@ -25,7 +26,7 @@ from pregao.research.models.predictor import ModelUnusableError, Predictor
 from pregao.research.models.scores import told_by_answer
 from pregao.research.models.trained import Trained, TrainedPredictor
 
-NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME_PATTERN: Final = re.compile(MODEL_NAME)
 MADE_WITH: Final = ("scikit-learn", "skops", "numpy")
 
 

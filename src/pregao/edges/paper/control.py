@@ -19,7 +19,7 @@ from pregao.edges.paper.venue import BALANCE_DEFAULT, Venue
 from pregao.simulation.books import Account, AlgoOrder, Fill, Order, Position, Rights
 from pregao.simulation.commands import OpenAccount, SetPositionMode, SetRights
 from pregao.simulation.faults import fault_from, read_faults
-from pregao.simulation.market import Tick
+from pregao.simulation.market import RecordedTape, Tick
 from pregao.simulation.refusals import ExchangeError
 
 CONTROL_PREFIX: Final = "/paper/"
@@ -41,6 +41,7 @@ class Control:
             ("POST", "/paper/rights"): self._set_rights,
             ("POST", "/paper/position-mode"): self._set_position_mode,
             ("POST", "/paper/prices"): self._set_price,
+            ("POST", "/paper/play"): self._play,
             ("GET", "/paper/faults"): self._show_faults,
             ("POST", "/paper/faults"): self._set_faults,
         }
@@ -145,6 +146,12 @@ class Control:
             "last": to_text(quote.last),
             "mark": to_text(quote.mark),
         }
+
+    def _play(self, _: dict[str, Any]) -> Answer:
+        market, now_ms = self._venue.market, self._venue.now_ms()
+        if not isinstance(market, RecordedTape) or not market.play(now_ms):
+            return _refusal(409, "TAPE_NOT_HELD", f"market={market.label}. No tape waits to be played.")
+        return 200, {"playing_at_ms": now_ms}
 
     def _show_faults(self, _: dict[str, Any]) -> Answer:
         return 200, {

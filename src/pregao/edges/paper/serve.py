@@ -47,6 +47,7 @@ class PaperSettings:
     tape: str | Path | None = None  # a file of data like binance_LTCUSDT_trades_...csv.gz, or SYMBOL=path
     speed: float = 1.0  # of the tape
     loop: bool = False  # play the tape again when it ends; else the last price stays
+    hold: bool = False  # begin the tape with POST /paper/play
     align_seconds: int = 0  # begin the tape so that candles of this length are whole ones of it; 0: at once
     simulate_seed: int = 7  # of the simulated market, its past and the faults' dice
     still: bool = False  # prices stand until POST /paper/prices sets them
@@ -179,6 +180,7 @@ def _market(settings: PaperSettings) -> Market:
             speed=settings.speed,
             loops=settings.loop,
             align_ms=max(settings.align_seconds * 1_000, 1),
+            holds=settings.hold,
         )
     if settings.still:
         return StillMarket(listings)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pregao.domain.prediction import SURE_PCT
 from pregao.research.analysis.voters import Analysis, Signal
 from pregao.research.models.predictor import Prediction
 
-SURE_PCT: Final = 70.0  # from here on a model has the word
 _DIGITS: Final = 9  # 0.7 is 70 percent, whatever its bits say
 
 

@@ -8,9 +8,8 @@ recorded: a code in a receipt, a level that one side's stop had and the other's 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from pregao.domain.clock import to_ms
 from pregao.domain.deployment import DeploymentStatus
@@ -18,6 +17,7 @@ from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.position import Direction
 from pregao.domain.traded import DeploymentTraded, HeardSignal, SignalOrder, SignalPosition, TradingAccount
 from pregao.research.backtests.terms import BASIS_POINTS, Ending
+from pregao.research.comparison.difference import Cause, Difference, Kind, Pair, Side
 from pregao.research.comparison.expected import ExpectedTrade, RunCandles
 
 ASTRAY_BPS_MAX: Final = 50.0  # beyond the prices that ran meanwhile: a thin book; more is no slippage
@@ -31,66 +31,16 @@ BY_LEVEL: Final = {
 }
 
 
-class Kind(StrEnum):
-    """In what the two differ."""
+class Said(NamedTuple):
+    """Why nothing came of what was wanted, as it was recorded."""
 
-    LATENCY = "latency"  # filled after the candle's close
-    ENTRY_PRICE = "entry_price"
-    EXIT_PRICE = "exit_price"
-    QUANTITY = "quantity"
-    FEES = "fees"
-    PROFIT = "profit"
-    ENDING = "ending"  # one ended by another reason, or at another candle
-    ONLY_IN_BACKTEST = "only_in_backtest"
-    ONLY_ON_DESK = "only_on_desk"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One difference: the value on the desk and in the backtest, and what explains it; ``code`` of whoever said no."""
-
-    kind: Kind
-    desk: float | str | None
-    backtest: float | str | None
-    unit: str
+    cause: Cause
+    code: str
     reason: str
-    is_explained: bool = True
-    code: str | None = None
 
 
 Say = Callable[..., Difference]
 """Gives a difference whose kind and values are known already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One trade as one of the two has it; instants by the desk's clock, no exit while it is held."""
-
-    entered_at_ms: int
-    exited_at_ms: int | None
-    quantity: float
-    entry_price: float
-    exit_price: float | None
-    fees: float
-    profit: float | None
-    ending: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """A trade of the desk, of the backtest, or of both."""
-
-    wanted_at_ms: int  # the close of the candle
-    side: str
-    position_id: int | None
-    desk: Side | None
-    backtest: Side | None
-    differences: tuple[Difference, ...]
-
-    @property
-    def is_explained(self) -> bool:
-        """Whether every difference is."""
-        return all(one.is_explained for one in self.differences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +157,7 @@ class _Beside:
                 desk=fees,
                 backtest=trade.fees,
                 unit="",
+                cause=Cause.FEE_RATE,
                 reason=f"The venue took {fees / turned * BASIS_POINTS:.2f} bps of what was traded, the backtest takes "
                 f"{self.fee_bps:.2f}.",
             )
@@ -222,8 +173,8 @@ class _Beside:
             desk=float(late),
             backtest=0.0,
             unit="ms",
+            cause=Cause.FILLED_LATER if late >= 0 else Cause.UNKNOWN,
             reason=f"It {what} {late} ms after the candle's close{passed}; a backtest has the next open.",
-            is_explained=late >= 0,
         )
 
     def _price(
@@ -232,16 +183,15 @@ class _Beside:
         bps = worse * (desk - backtest) / backtest * BASIS_POINTS
         span = self._ran(since_ms, at_ms)
         if span is None:
-            reason, is_known = f"{bps:+.2f} bps against us. The candles of that time are not here.", True
+            reason = f"{bps:+.2f} bps against us. It filled after the last candle."
+            cause = Cause.LAST_CANDLE
         else:
             low, high = span
             astray = max(low - desk, desk - high, 0.0) / backtest * BASIS_POINTS
-            is_known = astray <= ASTRAY_BPS_MAX
+            cause = Cause.PRICES_RAN if astray <= ASTRAY_BPS_MAX else Cause.UNKNOWN
             beyond = f", and the fill lies {astray:.2f} bps beyond" if astray else ""
             reason = f"{bps:+.2f} bps against us: meanwhile prices ran from {low:g} to {high:g}{beyond}."
-        return Difference(
-            kind=kind, desk=desk, backtest=backtest, unit="", reason=reason + more, is_explained=is_known
-        )
+        return Difference(kind=kind, desk=desk, backtest=backtest, unit="", cause=cause, reason=reason + more)
 
     def _ran(self, since_ms: int, at_ms: int) -> tuple[float, float] | None:
         """Give the lowest and highest price from the close of a candle to an instant; None where a candle of it is missing."""
@@ -256,7 +206,7 @@ class _Beside:
     ) -> Difference:
         say = partial(Difference, kind=Kind.QUANTITY, desk=desk, backtest=backtest, unit="")
         if order is None or order.margin_usd is None or decision is None or order.quantity is None:
-            return say(reason="No entry says what it was sized by.", is_explained=False)
+            return say(cause=Cause.UNKNOWN, reason="No entry says what it was sized by.")
         money, leverage = float(order.margin_usd), int(order.leverage or 1)
         bought, planned = money * leverage / decision, float(order.quantity)
         rounded = bought - planned
@@ -264,7 +214,7 @@ class _Beside:
         if desk < planned:
             reason += f" {planned - desk:g} of it did not fill."
         is_known = -REST_MAX * bought <= rounded < self.step * (1 + REST_MAX) and desk <= planned
-        return say(reason=reason, is_explained=is_known)
+        return say(cause=Cause.SIZED_BY_ITS_PRICE if is_known else Cause.UNKNOWN, reason=reason)
 
     def _profit(self, desk: SignalPosition, backtest: ExpectedTrade) -> Difference:
         """Take the difference apart; what is left over has no reason."""
@@ -288,9 +238,9 @@ class _Beside:
             desk=earned,
             backtest=trade.profit,
             unit="",
+            cause=Cause.ADDED_UP if is_known else Cause.UNKNOWN,
             reason=f"{earned - trade.profit:+.6f}: {told}."
             + ("" if is_known else f" {rest:+.6f} is left over."),
-            is_explained=is_known,
         )
 
     # --- how it ended ---
@@ -308,63 +258,77 @@ class _Beside:
         if exit_signal is not None and to_ms(exit_signal.closed_at) == wanted_ms:
             return None
         if desk.close_reason is not None and exit_signal is None:
-            return say(
-                code="CLOSED_BY_SOMEBODY",
-                reason=f"It was closed ({desk.close_reason}), not by a signal of the strategy.",
-            )
+            return self._closed_by_somebody(desk, say)
         said = self._why_not(wanted_ms, None)
         if said is None:
-            return say(reason="Nothing says why it did not end when the backtest's did.", is_explained=False)
-        return say(code=said[0], reason=said[1])
+            return say(cause=Cause.UNKNOWN, reason="Nothing says why it did not end when the backtest's did.")
+        return say(cause=said.cause, code=said.code, reason=said.reason)
+
+    def _closed_by_somebody(self, desk: SignalPosition, say: Say) -> Difference:
+        return say(
+            cause=Cause.CLOSED_BY_SOMEBODY,
+            code="CLOSED_BY_SOMEBODY",
+            reason=f"It was closed ({desk.close_reason}), not by a signal of the strategy.",
+        )
 
     def _still_held(self, desk: SignalPosition, say: Say) -> Difference | None:
         if desk.closed_at is None:
-            return say(reason="Both held it at the last candle; the backtest closes there.")
+            return say(
+                cause=Cause.LAST_CANDLE, reason="Both held it at the last candle; the backtest closes there."
+            )
         if to_ms(desk.closed_at) >= self.closes[-1]:
-            return say(reason="It was closed after the last candle; the backtest closes there.")
+            return say(
+                cause=Cause.LAST_CANDLE,
+                reason="It was closed after the last candle; the backtest closes there.",
+            )
         if desk.close_reason in BY_LEVEL:
             return say(
+                cause=Cause.STOP_MOVED if desk.is_stop_moved else Cause.UNKNOWN,
                 reason="Its stop or target stood elsewhere, or was met by a price that no candle has.",
-                is_explained=desk.is_stop_moved,
             )
         if desk.exit_signal_id not in self.signals:
-            return say(
-                code="CLOSED_BY_SOMEBODY",
-                reason=f"It was closed ({desk.close_reason}), not by a signal of the strategy.",
-            )
-        return say(reason="Nothing says why it ended.", is_explained=False)
+            return self._closed_by_somebody(desk, say)
+        return say(cause=Cause.UNKNOWN, reason="Nothing says why it ended.")
 
     def _by_level(self, desk: SignalPosition, backtest: ExpectedTrade, say: Say) -> Difference | None:
         """Say whether the levels explain it: each side's hangs on the price that it paid."""
         trade = backtest.trade
         ended = None if desk.close_reason is None else BY_LEVEL.get(desk.close_reason)
         if desk.is_stop_moved:
-            return say(reason="The bot moves its stop behind the price, which the backtest does not.")
+            return say(
+                cause=Cause.STOP_MOVED,
+                reason="The bot moves its stop behind the price, which the backtest does not.",
+            )
         exit_bar = None if desk.closed_at is None else bisect_left(self.closes, to_ms(desk.closed_at))
         if ended is trade.ending and exit_bar == trade.exit_bar:
             return None
         own_stop = None if desk.initial_stop is None else float(desk.initial_stop)
         first = min(trade.exit_bar, len(self.bars) - 1 if exit_bar is None else exit_bar)
         if first >= len(self.bars):
-            return say(reason="It ended after the last candle.")
+            return say(cause=Cause.LAST_CANDLE, reason="It ended after the last candle.")
         low, high = float(self.bars.low[first]), float(self.bars.high[first])
         worst = low if trade.side > 0 else high
         levels = [level for level in (own_stop, backtest.stop_price) if level is not None]
         between = len(levels) == 2 and min(levels) <= worst <= max(levels)
         if between:
             return say(
+                cause=Cause.OWN_LEVEL,
                 reason=f"The stop stood at {own_stop:g} on the desk and at {backtest.stop_price:g} in the backtest, by the prices "
                 f"paid; the candle came to {worst:g}, between them.",
             )
         if first == trade.entry_bar:
             return say(
+                cause=Cause.ENTERED_WITHIN,
                 reason="It ended on the candle of the entry: the backtest enters at its open, the desk a little later.",
             )
         if abs((exit_bar if exit_bar is not None else first) - trade.exit_bar) <= 1 and ended is trade.ending:
-            return say(reason="The same level, met at the turn from one candle to the next.")
+            return say(
+                cause=Cause.TURN_OF_CANDLES,
+                reason="The same level, met at the turn from one candle to the next.",
+            )
         return say(
+            cause=Cause.UNKNOWN,
             reason=f"On one side a level was met at the candle from {low:g} to {high:g}, on the other it was not.",
-            is_explained=False,
         )
 
     # --- a trade that one of them has not ---
@@ -375,43 +339,61 @@ class _Beside:
         )
         said = self._why_not(place[0], ACTS[place[1]])
         if said is None:
-            return say(reason="The desk has no such trade, and nothing says why.", is_explained=False)
-        return say(code=said[0], reason=said[1])
+            return say(cause=Cause.UNKNOWN, reason="The desk has no such trade, and nothing says why.")
+        return say(cause=said.cause, code=said.code, reason=said.reason)
 
     def _only_on_desk(self, place: tuple[int, int]) -> Difference:
         say = partial(Difference, kind=Kind.ONLY_ON_DESK, desk=None, backtest=None, unit="")
         wanted_ms, side = place
         if wanted_ms >= self.closes[-1]:
-            return say(reason="It was wanted at the close of the last candle: a backtest has no next open.")
+            return say(
+                cause=Cause.LAST_CANDLE,
+                reason="It was wanted at the close of the last candle: a backtest has no next open.",
+            )
         for one in self.expected.values():
             begins, ends = one.signal_bar, one.trade.exit_bar
             if one.trade.side == side and self.closes[begins] < wanted_ms < self.closes[ends]:
                 return say(
+                    cause=Cause.STILL_HELD,
                     reason="The backtest still held its trade of this side, which had ended on the desk.",
                 )
-        return say(reason="The backtest has no such trade, and nothing says why.", is_explained=False)
+        return say(cause=Cause.UNKNOWN, reason="The backtest has no such trade, and nothing says why.")
 
-    def _why_not(self, wanted_ms: int, act: str | None) -> tuple[str, str] | None:
-        """Give the code and the reason why nothing came of what was wanted at a close; None where nothing tells it."""
+    def _why_not(self, wanted_ms: int, act: str | None) -> Said | None:
+        """Give the cause, the code and the reason why nothing came of what was wanted at a close; None where nothing tells it."""
         if wanted_ms in self.run.differing:
-            return "CANDLE_DIFFERS", "The desk saw another candle there than the backtest has."
+            return Said(
+                Cause.CANDLE_DIFFERED,
+                "CANDLE_DIFFERS",
+                "The desk saw another candle there than the backtest has.",
+            )
         signal = self._signal(wanted_ms, act)
         if signal is None:
             status = self._standing(wanted_ms)
             if status is DeploymentStatus.ACTIVE:
                 return None
-            return f"DEPLOYMENT_{status.name}", f"The deployment was {status} then: it sends no entries."
+            return Said(
+                Cause.DEPLOYMENT_STOOD,
+                f"DEPLOYMENT_{status.name}",
+                f"The deployment was {status} then: it sends no entries.",
+            )
         if signal.code is not None:
-            return signal.code, signal.reason or ""
+            return Said(Cause.SIGNAL_REFUSED, signal.code, signal.reason or "")
         orders = [one for one in self.orders if one.signal_id == signal.signal_id]
         wanted_leg = Leg.EXIT if act is None else Leg.ENTRY
         for order in orders:
             if order.leg is wanted_leg and order.code is not None:
-                return order.code, order.reason or ""
+                return Said(Cause.ORDER_DENIED, order.code, order.reason or "")
             if order.leg is wanted_leg and order.status in (OrderStatus.EXPIRED, OrderStatus.CANCELED):
-                return f"ORDER_{order.status.name}", "The order ended without a fill."
+                return Said(
+                    Cause.ORDER_UNFILLED, f"ORDER_{order.status.name}", "The order ended without a fill."
+                )
         if act is not None and any(one.leg is Leg.EXIT for one in orders):
-            return "CLOSED_ONLY", "The bot's rules let the signal close what was held, and enter nothing."
+            return Said(
+                Cause.CLOSED_ONLY,
+                "CLOSED_ONLY",
+                "The bot's rules let the signal close what was held, and enter nothing.",
+            )
         return None
 
     def _signal(self, wanted_ms: int, act: str | None) -> HeardSignal | None:

@@ -14,6 +14,7 @@ from pregao.research.backtests.outcome import Trade
 from pregao.research.backtests.terms import BASIS_POINTS, Sizing, Terms
 from pregao.research.candles import COLUMNS, Candles, CandlesUnusableError, Prices, Times, make_candles
 from pregao.research.strategies.strategy import FLAT, KEEP, Plan, Wanted
+from pregao.research.timeframe import Timeframe
 
 ROWS_TO_KNOW: Final = 5  # in a row that are the same tell which candles of a tape these were
 EQUITY: Final = 1e12  # what an account is worth limits nothing here
@@ -38,13 +39,36 @@ class RunCandles:
     def __len__(self) -> int:
         return len(self.closed_at_ms)
 
+    def as_played(self, *, symbol: str, timeframe: Timeframe) -> Candles:
+        """Give all candles as the strategy saw them: at the times at which they were played, and as long as they were then."""
+        opened = self.candles.opened_at_ms
+        since_first = (opened - opened[self.first]) / self.speed
+        columns = {name: getattr(self.candles, name) for name in COLUMNS}
+        columns["opened_at_ms"] = self.closed_at_ms[0] - timeframe.ms + np.floor(since_first).astype(np.int64)
+        return make_candles(
+            symbol=symbol,
+            timeframe=timeframe,
+            source=self.candles.source,
+            columns=columns,
+            is_simulated=self.candles.is_simulated,
+        )
+
     def cold(self) -> "RunCandles":
         """Leave out what came before: the strategy began with the first it saw itself."""
         return replace(self, candles=self.candles.part(self.first, len(self.candles)), first=0)
 
     def since(self, at_ms: int) -> "RunCandles":
-        """Begin with a later candle; those before it stay what warmed the strategy up."""
+        """
+        Begin with a later candle; those before it stay what warmed the strategy up.
+
+        :raises CandlesUnusableError: when none is left.
+        """
         left_out = int(np.searchsorted(self.closed_at_ms, at_ms))
+        if left_out == len(self):
+            raise CandlesUnusableError(
+                f"CANDLES_NOT_SEEN: candles={self.candles.label} rows=0 last_ms={self.closed_at_ms[-1]} since_ms={at_ms}. The "
+                "strategy has judged none since then; name an earlier instant."
+            )
         return replace(
             self,
             first=self.first + left_out,

@@ -22,6 +22,9 @@ WARM_UP: Final = 120  # before that the long means are not there
 DAY_MS: Final = 86_400_000
 WEEK_MS: Final = 7 * DAY_MS
 
+DAY_FIGURES: Final = ("day_sine", "day_cosine")
+WEEK_FIGURES: Final = ("week_sine", "week_cosine")
+
 Figures = NDArray[np.float64]
 
 
@@ -155,6 +158,6 @@ NAMES: Final = (
     "from_ema_9", "from_ema_21", "from_ema_50", "from_sma_100", "bands_place", "bands_width",
     "range_place_20", "range_place_55", "range_place_100",
     "volume_to_its_mean", "volume_trend", "from_vwma_20",
-    "day_sine", "day_cosine", "week_sine", "week_cosine",
+    *DAY_FIGURES, *WEEK_FIGURES,
 )  # fmt: skip
 """The figures in the order of their columns."""

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pregao.domain.lab import BARRIER_MAX, BARRIER_MIN, HORIZON_MAX, HORIZON_MIN
 from pregao.research.candles import Candles
 from pregao.research.indicators import batch
 from pregao.research.models import compiled
@@ -14,8 +15,6 @@ UP: Final = 1
 DOWN: Final = -1
 NEITHER: Final = 0
 CLASSES: Final = (DOWN, NEITHER, UP)
-HORIZON_MIN, HORIZON_MAX = 1, 1_000
-BARRIER_MIN, BARRIER_MAX = 0.1, 50.0
 ATR_PERIOD: Final = 14
 
 Kinds = NDArray[np.int8]

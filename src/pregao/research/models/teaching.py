@@ -16,8 +16,25 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
+from pregao.domain.lab import (
+    ROUNDS_MAX,
+    ROUNDS_MIN,
+    SEED_MAX,
+    TEACHING_FOLDS_MAX,
+    TEACHING_FOLDS_MIN,
+    Calibration,
+)
 from pregao.research.candles import Candles
-from pregao.research.models.features import WARM_UP, Figures, figures
+from pregao.research.models.features import (
+    DAY_FIGURES,
+    DAY_MS,
+    NAMES,
+    WARM_UP,
+    WEEK_FIGURES,
+    WEEK_MS,
+    Figures,
+    figures,
+)
 from pregao.research.models.labels import CLASSES, Kinds, Labels, Question, label
 
 Rows = NDArray[np.int64]
@@ -25,9 +42,9 @@ Probabilities = NDArray[np.float64]
 
 CALIBRATED_SHARE: Final = 0.2  # of the rows that are taught: the newest
 EMBARGO_SHARE: Final = 0.01  # of all rows, between what is taught and what it is tried on; a horizon at least
+DAYS_MIN, WEEKS_MIN = 10, 6  # within fewer an hour, or a weekday, is one moment of the past
 ANSWERS_MIN: Final = 30  # of each kind, in every span that is taught or set right
-FOLDS_MIN, FOLDS_MAX = 2, 50
-METHODS: Final = ("sigmoid", "isotonic")
+METHODS: Final = tuple(one.value for one in Calibration)
 
 
 class TeachingImpossibleError(ValueError):
@@ -54,8 +71,8 @@ class Recipe:
         :raises TeachingImpossibleError: when one is out of its range.
         """
         ranges = {
-            "seed": (0, 2**32 - 1),
-            "rounds": (1, 5_000),
+            "seed": (0, SEED_MAX),
+            "rounds": (ROUNDS_MIN, ROUNDS_MAX),
             "learning_rate": (1e-4, 1.0),
             "leaves": (2, 1_000),
             "leaf_rows_min": (1, 100_000),
@@ -146,8 +163,9 @@ def folds_of(lessons: Lessons, folds: int) -> Iterator[Fold]:
 
     :raises TeachingImpossibleError: when a stretch is too short.
     """
-    if not FOLDS_MIN <= folds <= FOLDS_MAX:
-        raise TeachingImpossibleError(f"RECIPE_OUT_OF_RANGE: folds={folds} low={FOLDS_MIN} high={FOLDS_MAX}.")
+    low, high = TEACHING_FOLDS_MIN, TEACHING_FOLDS_MAX
+    if not low <= folds <= high:
+        raise TeachingImpossibleError(f"RECIPE_OUT_OF_RANGE: folds={folds} low={low} high={high}.")
     rows, length = lessons.rows, len(lessons.rows) // (folds + 1)
     for fold in range(1, folds + 1):
         tried = rows[fold * length :] if fold == folds else rows[fold * length : (fold + 1) * length]
@@ -168,9 +186,24 @@ def teach(lessons: Lessons, spans: Spans, recipe: Recipe) -> Any:
     )
     classifier = CalibratedClassifierCV(FrozenEstimator(trees), method=recipe.method)
     with one_thread():
-        trees.fit(lessons.figures[spans.taught], lessons.answers(spans.taught))
+        trees.fit(_seen_of(lessons, spans.taught), lessons.answers(spans.taught))
         classifier.fit(lessons.figures[spans.calibrated], lessons.answers(spans.calibrated))
     return classifier
+
+
+def _seen_of(lessons: Lessons, rows: Rows) -> Figures:
+    """
+    Give the figures of rows that are taught; hours and weekdays say nothing where there are too few days and weeks of them.
+
+    Trees do not ask about a figure that is always the same, so what they are asked later need not be blanked out.
+    """
+    seen: Figures = lessons.figures[rows]  # a copy, since the rows are named one by one
+    opened = lessons.candles.opened_at_ms[rows]
+    lasted_ms = int(opened[-1] - opened[0])
+    for names, least_ms in ((DAY_FIGURES, DAYS_MIN * DAY_MS), (WEEK_FIGURES, WEEKS_MIN * WEEK_MS)):
+        if lasted_ms < least_ms:
+            seen[:, [NAMES.index(name) for name in names]] = 0.0
+    return seen
 
 
 def probabilities(classifier: Any, seen: Figures) -> Probabilities:

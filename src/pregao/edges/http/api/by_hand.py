@@ -133,7 +133,7 @@ async def buy_risked(
     body: TradeAsked, request: Request, response: Response, desk: DeskGiven, who: Trader
 ) -> TradeMade:
     """Open a long whose stop costs no more than asked; without `"mode": "live"` it is looked at only."""
-    return await _trade(body, Side.BUY, request=request, response=response, desk=desk, who=who)
+    return await trade(body, Side.BUY, request=request, response=response, desk=desk, who=who)
 
 
 @trades.post("/sell", responses=SENT)
@@ -141,7 +141,7 @@ async def sell_risked(
     body: TradeAsked, request: Request, response: Response, desk: DeskGiven, who: Trader
 ) -> TradeMade:
     """Open a short whose stop costs no more than asked; without `"mode": "live"` it is looked at only."""
-    return await _trade(body, Side.SELL, request=request, response=response, desk=desk, who=who)
+    return await trade(body, Side.SELL, request=request, response=response, desk=desk, who=who)
 
 
 @trades.get("/status", responses={**UNKNOWN, **UNREADABLE})
@@ -180,9 +180,14 @@ async def get_risk_status(
     )
 
 
-async def _trade(
+async def trade(
     body: TradeAsked, side: Side, *, request: Request, response: Response, desk: Desk, who: Principal
 ) -> TradeMade:
+    """
+    Look at a trade, and unless it is a dry run send it.
+
+    :raises ApiError: when something speaks against it.
+    """
     is_live = body.mode is Mode.LIVE
     if not is_live and body.entry_price is None:
         raise ApiError(

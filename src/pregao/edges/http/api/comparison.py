@@ -1,20 +1,25 @@
 """What a deployment traded, trade by trade beside the backtest of the same strategy over the same candles."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 
+from pregao.accounts.principal import Principal
 from pregao.domain.clock import to_ms
 from pregao.domain.lab import LabTerms, Topic
 from pregao.domain.traded import SIGNALS_MAX
 from pregao.edges.http.api.lab_questions import BUSY, ask_lab
 from pregao.edges.http.api.roles import Viewer
 from pregao.edges.http.api.shapes import CONFLICT, ERRORS, TOKEN, UNKNOWN, UNREADABLE, DeskGiven, Shown
+from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 
 BPS_MAX = 1_000
+CANDLES_PATTERN = r"^[A-Za-z0-9.\-]{1,40}_[0-9]{1,4}[smhdw]$"
+FEE_BPS, SLIPPAGE_BPS = float(LabTerms().fee_bps), float(LabTerms().slippage_bps)
 
 routes = APIRouter(prefix="/api/v1/strategies", tags=["strategies"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -22,12 +27,17 @@ Bps = Annotated[float, Query(ge=0, le=BPS_MAX, allow_inf_nan=False)]
 
 
 class DifferenceShown(Shown):
-    """One difference; ``code`` is that of whoever said no, ``is_explained`` false where nothing recorded is a reason."""
+    """
+    One difference, and its cause as it was found in what was recorded; `unknown` where nothing is, and it is not explained.
+
+    ``code`` is that of whoever said no.
+    """
 
     kind: str
     desk: float | str | None
     backtest: float | str | None
     unit: str
+    cause: str
     reason: str
     is_explained: bool
     code: str | None
@@ -116,17 +126,43 @@ async def get_comparison(
     candles: Annotated[
         str | None,
         Query(
-            pattern=r"^[A-Za-z0-9.\-]{1,40}_[0-9]{1,4}[smhdw]$",
+            pattern=CANDLES_PATTERN,
             description="A name of `pregao data list`, such as those of a tape that is replayed; else the candles as the desk saw them.",
         ),
     ] = None,
     since: Annotated[
         AwareDatetime | None, Query(description="Leave out what was wanted before; else all since it began.")
     ] = None,
-    fee_bps: Bps = float(LabTerms().fee_bps),
-    slippage_bps: Bps = float(LabTerms().slippage_bps),
+    fee_bps: Bps = FEE_BPS,
+    slippage_bps: Bps = SLIPPAGE_BPS,
 ) -> ComparisonShown:
     """Pair the trades of your accounts (for staff: everybody's) with a backtest's, and explain each difference."""
+    return await comparison_of(
+        deployment_id,
+        desk=desk,
+        who=who,
+        candles=candles,
+        since=since,
+        fee_bps=fee_bps,
+        slippage_bps=slippage_bps,
+    )
+
+
+async def comparison_of(
+    deployment_id: UUID,
+    *,
+    desk: Desk,
+    who: Principal,
+    candles: str | None,
+    since: datetime | None,
+    fee_bps: float,
+    slippage_bps: float,
+) -> ComparisonShown:
+    """
+    Have the lab pair what somebody's accounts traded with a backtest.
+
+    :raises ApiError: when there is no such deployment or nothing of it yet, no such candles, or the lab is silent.
+    """
     traded = await desk.deployments.traded(deployment_id, owner=who.owner, since=since, limit=SIGNALS_MAX + 1)
     if traded is None:
         if await desk.deployments.find_deployment(deployment_id) is None:

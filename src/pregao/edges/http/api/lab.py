@@ -1,6 +1,7 @@
 """The lab: backtests, comparisons and sweeps as jobs that outlive whoever asked, and what came of them."""
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ from pregao.domain.lab import (
     LabSizing,
     LabStatus,
     LabTerms,
+    Teaching,
 )
 from pregao.domain.strategy import DESCRIPTIONS
 from pregao.edges.http.api.cursors import Cursor
@@ -131,7 +133,7 @@ class ContenderAsked(Asked):
 class RunAsked(Asked):
     """What is to be computed."""
 
-    kind: LabKind = LabKind.RUN
+    kind: Literal[LabKind.RUN, LabKind.COMPARE, LabKind.SWEEP] = LabKind.RUN
     symbol: LabSymbol
     timeframe: LabTimeframe
     contenders: Annotated[
@@ -281,6 +283,15 @@ async def post_lab_cancel(run_id: UUID, desk: DeskGiven, who: Trader) -> RunShow
 
 
 async def ask(body: RunAsked, *, desk: Desk, who: Principal) -> RunShown:
+    """Ask for a backtest, a comparison or a sweep, and give it as it waits."""
+    return await ask_for(
+        body.kind, request_of(body), symbol=body.symbol, timeframe=body.timeframe, desk=desk, who=who
+    )
+
+
+async def ask_for(
+    kind: LabKind, request: LabRequest, *, symbol: str, timeframe: str, desk: Desk, who: Principal
+) -> RunShown:
     """Ask for a run, and give it as it waits."""
     run_id = uuid7(desk.clock())
     asked_by = await name_of(who, desk=desk)
@@ -288,10 +299,10 @@ async def ask(body: RunAsked, *, desk: Desk, who: Principal) -> RunShown:
     async with desk.lab_books.open(owner=who.owner) as book:
         facts = await ask_run(
             run_id,
-            body.kind,
-            request_of(body),
-            symbol=body.symbol.upper(),
-            timeframe=body.timeframe,
+            kind,
+            request,
+            symbol=symbol.upper(),
+            timeframe=timeframe,
             known_candles=known,
             known_funding=known_funding,
             user_id=who.user_id,
@@ -351,6 +362,7 @@ def shown_run(line: LabLine) -> RunShown:
             "has_funding": request.has_funding,
             "since": request.since,
             "until": request.until,
+            "teaching": None if request.teaching is None else _teaching(request.teaching),
         },
         figures=dict(line.figures),
         code=run.code,
@@ -382,6 +394,11 @@ def _numbers(values: Mapping[str, Decimal]) -> dict[str, float]:
 
 def _ranges(ranges: Mapping[str, Sequence[Decimal]]) -> dict[str, list[float]]:
     return {name: [float(value) for value in values] for name, values in ranges.items()}
+
+
+def _teaching(teaching: Teaching) -> dict[str, Any]:
+    told = {field.name: getattr(teaching, field.name) for field in dataclasses.fields(teaching)}
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in told.items()}
 
 
 def _fields_of(terms: LabTerms) -> dict[str, Any]:

@@ -57,10 +57,11 @@ SymbolsQuery = Annotated[
     ),
 ]
 TimeframeQuery = Annotated[LabTimeframe, Query()]
-VenueQuery = Annotated[
+VenueNamed = Annotated[
     Literal[Venue.PAPER, Venue.BINANCE_DEMO, Venue.BINANCE] | None,
-    Query(description="Whose last 1,000 candles; none: those of `pregao data`."),
+    Field(description="Whose last 1,000 candles; none: those of `pregao data`."),
 ]
+VenueQuery = Annotated[VenueNamed, Query()]
 LastQuery = Annotated[int, Query(ge=1, le=500, description="Of how many of the last candles.")]
 
 
@@ -122,7 +123,7 @@ async def get_signals_of_several(
         symbol: _missing(symbol, timeframe, known=known) for symbol in named if symbol not in there
     }
     if there:
-        told |= (await ask_lab(desk, Topic.SIGNALS, _question(timeframe, venue, symbols=there)))["symbols"]
+        told |= (await ask_lab(desk, Topic.SIGNALS, question_of(timeframe, venue, symbols=there)))["symbols"]
     return AnswersShown(timeframe=timeframe, symbols={symbol: told[symbol] for symbol in named})
 
 
@@ -171,7 +172,7 @@ async def get_patterns(
 @routes.get("/backtest/status/{task_id:uuid}", responses=UNKNOWN)
 async def get_backtest_status(task_id: UUID, desk: DeskGiven, who: Viewer) -> TaskShown:
     """Say how far a backtest is, and its figures once it is over."""
-    return _task(shown_run(await line_of(task_id, desk=desk, who=who)))
+    return shown_task(shown_run(await line_of(task_id, desk=desk, who=who)))
 
 
 @routes.post("/backtest/{symbol}/start", status_code=202, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -179,7 +180,7 @@ async def post_backtest_start(
     symbol: SymbolPath, body: BacktestAsked, desk: DeskGiven, who: Trader
 ) -> TaskShown:
     """Ask for a backtest, and do not wait for it."""
-    return _task(await ask(_asked(symbol, body), desk=desk, who=who))
+    return shown_task(await ask(_asked(symbol, body), desk=desk, who=who))
 
 
 @routes.post("/backtest/{symbol}", responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
@@ -197,7 +198,7 @@ async def post_backtest(
             break
         await asyncio.sleep(LOOK_SECONDS)
         shown = shown_run(await line_of(shown.run_id, desk=desk, who=who))
-    return _task(shown)
+    return shown_task(shown)
 
 
 def _asked(symbol: str, body: BacktestAsked) -> RunAsked:
@@ -221,12 +222,14 @@ def _missing(symbol: str, timeframe: str, *, known: set[str]) -> dict[str, Any]:
     return {}
 
 
-def _task(shown: RunShown) -> TaskShown:
+def shown_task(shown: RunShown) -> TaskShown:
+    """Give a run under the source's names."""
     share = 1.0 if shown.status is LabStatus.DONE else shown.done / shown.total if shown.total else 0.0
     return TaskShown(**shown.model_dump(), task_id=shown.run_id, progress=round(share, 4))
 
 
-def _question(timeframe: str, venue: Venue | None, **asked: Any) -> dict[str, Any]:
+def question_of(timeframe: str, venue: Venue | None, **asked: Any) -> dict[str, Any]:
+    """Say what is asked of which candles."""
     return {"timeframe": timeframe, **({} if venue is None else {"venue": venue}), **asked}
 
 
@@ -236,5 +239,5 @@ async def _about(
     symbol = symbol.upper()
     if venue is None:
         require_candles(symbol, timeframe, known=await candle_names(desk))
-    told = await ask_lab(desk, topic, _question(timeframe, venue, symbol=symbol, limit=limit))
+    told = await ask_lab(desk, topic, question_of(timeframe, venue, symbol=symbol, limit=limit))
     return AnswerShown(symbol=symbol, timeframe=timeframe, answer=told)

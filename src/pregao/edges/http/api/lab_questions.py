@@ -7,7 +7,7 @@ from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError, ErrorBody
 
 RETRY_SECONDS = 5
-STATUSES = {"CANDLES_MISSING": 404, "CANDLES_UNAVAILABLE": 503}
+STATUSES = {"CANDLES_MISSING": 404, "MODEL_MISSING": 404, "CANDLES_UNAVAILABLE": 503}
 BUSY: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorBody, "description": "DATABASE_AWAY, LAB_BUSY, CANDLES_UNAVAILABLE"}
 }

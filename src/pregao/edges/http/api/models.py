@@ -1,26 +1,63 @@
-"""The lab's models as their manifests tell of them: what each was made of, what it is worth, and which bots ask it."""
+"""The lab's models as their manifests tell of them: what each was made of, what it is worth, and which bots ask it; and new ones."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
 
+from pregao.accounts.principal import Principal
+from pregao.domain.lab import (
+    BARRIER_MAX,
+    BARRIER_MIN,
+    HORIZON_MAX,
+    HORIZON_MIN,
+    MODEL_NAME,
+    ROUNDS_MAX,
+    ROUNDS_MIN,
+    SEED_MAX,
+    TEACHING_FOLDS_MAX,
+    TEACHING_FOLDS_MIN,
+    Calibration,
+    LabKind,
+    LabRequest,
+    LabTerms,
+    Teaching,
+)
 from pregao.domain.prediction import is_better_than_chance
+from pregao.edges.http.api.lab import LabSymbol, LabTimeframe, RunShown, TermsAsked, ask_for
 from pregao.edges.http.api.roles import Operator
-from pregao.edges.http.api.shapes import ERRORS, PAGE_ITEMS_MAX, TOKEN, DeskGiven, Shown
+from pregao.edges.http.api.shapes import (
+    CONFLICT,
+    ERRORS,
+    NUMBER,
+    PAGE_ITEMS_MAX,
+    TOKEN,
+    UNKNOWN,
+    UNREADABLE,
+    Asked,
+    DeskGiven,
+    Shown,
+    default_of,
+)
 from pregao.edges.http.desk import Desk
+from pregao.edges.http.errors import ApiError
 from pregao.settings import MODELS_FOLDER
 from pregao.views.configured import BotLine
+
+TEACHING_FIELDS = frozenset(field.name for field in dataclasses.fields(Teaching))
 
 routes = APIRouter(prefix="/api/v1/models", tags=["lab"], dependencies=[TOKEN], responses=ERRORS)
 
 
-class Asked(msgspec.Struct):
+class Question(msgspec.Struct):
     """What a model foretells: which barrier is reached first, within so many candles."""
 
     horizon: int
@@ -30,7 +67,7 @@ class Asked(msgspec.Struct):
 class Recipe(msgspec.Struct):
     """How it was taught."""
 
-    question: Asked
+    question: Question
 
 
 class Score(msgspec.Struct):
@@ -105,6 +142,47 @@ class ModelShown(Shown):
     bots: list[UserOfModel]
 
 
+class TeachingAsked(Asked):
+    """A model to be made as `pregao model train` makes it; one that has its name stays until the new one is whole."""
+
+    name: Annotated[str, Field(pattern=f"^{MODEL_NAME}$")]
+    symbol: LabSymbol
+    timeframe: LabTimeframe
+    horizon: Annotated[
+        int,
+        Field(ge=HORIZON_MIN, le=HORIZON_MAX, description="Candles within which a barrier must be reached."),
+    ] = default_of(Teaching, "horizon")
+    barrier: Annotated[
+        Decimal,
+        NUMBER,
+        Field(
+            ge=BARRIER_MIN,
+            le=BARRIER_MAX,
+            decimal_places=15,
+            description="How far the barriers are, in average true ranges of 14 candles.",
+        ),
+    ] = default_of(Teaching, "barrier")
+    folds: Annotated[
+        int,
+        Field(
+            ge=TEACHING_FOLDS_MIN,
+            le=TEACHING_FOLDS_MAX,
+            description="Stretches it is scored on, each after what taught it.",
+        ),
+    ] = default_of(Teaching, "folds")
+    seed: Annotated[int, Field(ge=0, le=SEED_MAX)] = default_of(Teaching, "seed")
+    rounds: Annotated[
+        int, Field(ge=ROUNDS_MIN, le=ROUNDS_MAX, description="Trees of each kind of answer.")
+    ] = default_of(Teaching, "rounds")
+    calibration: Calibration = default_of(Teaching, "calibration")
+    confidence_min: Annotated[
+        Decimal, NUMBER, Field(ge=0, le=1, decimal_places=15, description="Trade what is at least as sure.")
+    ] = default_of(Teaching, "confidence_min")
+    terms: Annotated[TermsAsked, Field(description="Of the trades it is scored by.")] = TermsAsked()
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
 class ModelsShown(Shown):
     """The models, by name; those too that a bot asks for and nobody has made."""
 
@@ -115,6 +193,49 @@ class ModelsShown(Shown):
 async def list_models(desk: DeskGiven, _who: Operator) -> ModelsShown:
     """Give the models of the lab, and which bots' entries each filters."""
     return ModelsShown(items=await models_of(desk))
+
+
+@routes.post("", status_code=202, responses={**UNKNOWN, **CONFLICT, **UNREADABLE})
+async def post_model(body: TeachingAsked, desk: DeskGiven, who: Operator) -> RunShown:
+    """Have the lab teach a model, score it on later candles and keep it. It is a run of the lab like a backtest."""
+    return await teach(body, desk=desk, who=who)
+
+
+@routes.get("/{name}", responses=UNKNOWN)
+async def get_model(name: str, desk: DeskGiven, _who: Operator) -> ModelShown:
+    """Give one model."""
+    return await model_of(name, desk=desk)
+
+
+async def teach(body: TeachingAsked, *, desk: Desk, who: Principal) -> RunShown:
+    """Ask for a model, and give the run as it waits."""
+    own = {name: getattr(body, name) for name in TeachingAsked.model_fields.keys() & TEACHING_FIELDS}
+    request = LabRequest(
+        contenders=(),
+        terms=LabTerms(**body.terms.model_dump()),
+        since=body.since,
+        until=body.until,
+        teaching=Teaching(**own),
+    )
+    return await ask_for(
+        LabKind.TRAIN, request, symbol=body.symbol, timeframe=body.timeframe, desk=desk, who=who
+    )
+
+
+async def model_of(name: str, *, desk: Desk) -> ModelShown:
+    """
+    Give one model.
+
+    :raises ApiError: when nobody has made it, and no bot asks for it.
+    """
+    models = {one.name: one for one in await models_of(desk)}
+    if name not in models:
+        raise ApiError(
+            404,
+            "MODEL_MISSING",
+            f"model={name} known={', '.join(models) or 'none'}. Make one with `pregao model train`, or POST /api/ml/train.",
+        )
+    return models[name]
 
 
 async def models_of(desk: Desk) -> list[ModelShown]:

@@ -73,6 +73,7 @@ PLACES = (
     Place("/console/subscriptions", "Subscriptions", "f", "Who trades"),
     Place("/console/accounts", "Accounts", "c", "Who trades"),
     Place("/console/screener", "Screener", "n", "Who trades", Role.OPERATOR),
+    Place("/console/strategies", "Strategies", "y", "Who trades"),
     Place("/console/lab", "Lab", "r", "Who trades"),
     Place("/console/models", "Models", "k", "Who trades", Role.OPERATOR),
     Place("/console/alerts", "Alerts", "l", "The desk"),

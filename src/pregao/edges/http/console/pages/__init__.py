@@ -18,6 +18,7 @@ from pregao.edges.http.console.pages import (
     performance,
     receipt,
     signals,
+    strategies,
     subscriptions,
     trades,
 )
@@ -31,6 +32,7 @@ for _subject in (
     trades,
     performance,
     lab,
+    strategies,
     bots,
     guards,
     subscriptions,

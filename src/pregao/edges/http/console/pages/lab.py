@@ -31,6 +31,7 @@ FILES_OF = {
     LabKind.RUN: ("report", "trades"),
     LabKind.COMPARE: ("trials",),
     LabKind.SWEEP: ("report", "sweep"),
+    LabKind.TRAIN: (),
 }
 
 MODELS_BY: dict[str, Callable[[ModelShown], Any]] = {
@@ -58,8 +59,7 @@ async def show_lab(request: Request, desk: DeskGiven, who: Seen) -> Response:
         **await page_of(LAB_RUNS, find, asked),
         "file": asked.file("/api/v1/lab/runs"),
         "strategies": list(DESCRIPTIONS.values()),
-        "symbols": sorted({name.rpartition("_")[0] for name in candles}),
-        "timeframes": sorted({name.rpartition("_")[2] for name in candles}),
+        **_offered(candles),
         "funding": await funding_names(desk),
         "can_act": who.role.includes(Role.TRADER),
     }
@@ -72,7 +72,7 @@ async def show_models(request: Request, desk: DeskGiven, who: Seen) -> Response:
     needs(Role.OPERATOR, who)
     asked = asked_of(request, sorts=MODELS_BY, usual_sort="name")
     lines = arrange(await models_of(desk), asked, by=MODELS_BY)
-    values = {"asked": asked, "lines": lines, "number": _rounded}
+    values = {"asked": asked, "lines": lines, "number": rounded, **_offered(await candle_names(desk))}
     return await show_page(request, "lab/models.html", values, desk=desk, who=who)
 
 
@@ -95,7 +95,7 @@ async def show_scoreboard(bot_id: UUID, request: Request, desk: DeskGiven, who: 
         "fates": found.fates,
         "scoreboard": scoreboard,
         "mistake": mistake,
-        "number": _rounded,
+        "number": rounded,
     }
     return await show_page(request, "lab/scoreboard.html", values, desk=desk, who=who)
 
@@ -107,8 +107,12 @@ async def show_lab_run(run_id: UUID, request: Request, desk: DeskGiven, who: See
     if line is None:
         return await show_missing(request, desk=desk, who=who)
     result = await desk.lab_runs.result(run_id) if line.run.status is LabStatus.DONE else None
+    is_model = line.run.kind is LabKind.TRAIN
+    taught, result = (result, None) if is_model else (None, result)
     values = {
         "line": line,
+        "taught": taught,
+        "rounded": rounded,
         "result": result,
         "equity": [] if result is None else _curve(result, "equity", less=float(result["terms"]["start"])),
         "drawdown": [] if result is None else _curve(result, "drawdown_pct", sign=-1),
@@ -121,6 +125,14 @@ async def show_lab_run(run_id: UUID, request: Request, desk: DeskGiven, who: See
     return await show_page(request, "lab/run.html", values, desk=desk, who=who)
 
 
+def _offered(candles: Sequence[str]) -> dict[str, list[str]]:
+    """Give the symbols and timeframes that there are candles of."""
+    return {
+        "symbols": sorted({name.rpartition("_")[0] for name in candles}),
+        "timeframes": sorted({name.rpartition("_")[2] for name in candles}),
+    }
+
+
 def _number(value: object) -> Decimal | None:
     """Give a figure with two decimals; None where it is none."""
     try:
@@ -130,7 +142,8 @@ def _number(value: object) -> Decimal | None:
     return number.quantize(Decimal("0.01")) if number.is_finite() else None
 
 
-def _rounded(value: float | None, digits: int = 2) -> Decimal | None:
+def rounded(value: float | None, digits: int = 2) -> Decimal | None:
+    """Give a figure with so many decimals; None where there is none."""
     return None if value is None else Decimal(f"{value:.{digits}f}")
 
 
