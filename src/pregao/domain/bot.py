@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -262,6 +263,13 @@ def effective_settings(bot: Bot, subscription: Subscription, *, symbol: str | No
         for name, (own, custom, row, default) in _places(bot, subscription, symbol=symbol)
     }
     return EffectiveSettings(**settings)
+
+
+set_by = attrgetter(
+    "custom_leverage", "custom_margin_usd", "custom_stop_loss_pct", "custom_take_profit_pct", "custom_same_side",
+    "custom_opposite_side", "symbols", "custom_guard", "custom_risk",
+)  # fmt: skip
+"""Gives what a subscription itself sets: those of a bot that set the same trade a symbol alike."""
 
 
 def origins_of(bot: Bot, subscription: Subscription, *, symbol: str | None) -> dict[str, Origin]:

@@ -34,14 +34,11 @@ class RiskRules:
     @property
     def looks_back(self) -> bool:
         """Whether a rule asks what came of earlier positions."""
-        return any(
-            limit is not None
-            for limit in (
-                self.consecutive_losses_max,
-                self.daily_loss_pct_max,
-                self.weekly_loss_pct_max,
-                self.drawdown_pct_max,
-            )
+        return (
+            self.consecutive_losses_max is not None
+            or self.daily_loss_pct_max is not None
+            or self.weekly_loss_pct_max is not None
+            or self.drawdown_pct_max is not None
         )
 
     @property

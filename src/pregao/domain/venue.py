@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from pregao.domain.forward import ForwardAnswer
 from pregao.domain.order import OrderStatus, PositionSide, Side
+from pregao.domain.quickly import made_quickly
 
 RECV_WINDOW_MS = 5_000  # the venue refuses an attempt that arrives later: Binance's default, our upper bound
 
@@ -100,6 +101,7 @@ def outside_close(client_order_id: str) -> OutsideClose:
     )
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAttempt:
     """

@@ -92,7 +92,8 @@ async def plan_closes(
         else await books.waiting_entries(bot_id, subscription_ids=subscription_ids)
     )
 
-    def close(decision: DecisionApproved, position: Position) -> list[Row]:
+    def close(one: tuple[DecisionApproved, Position]) -> list[Row]:
+        decision, position = one
         if position.subscription_id in keeping:
             return [
                 _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
@@ -109,18 +110,14 @@ async def plan_closes(
             )
         ]
 
+    def failed(one: tuple[DecisionApproved, Position]) -> Row:
+        return _deny_exit(one[1], denial=FAILED, signal_id=one[0].signal_id, moment=moment)
+
     for some in in_turns(meant):
         yield [
             row
-            for decision, position in some
-            for row in plan_alone(
-                partial(close, decision, position),
-                account_id=position.account_id,
-                failed=partial(
-                    _deny_exit, position, denial=FAILED, signal_id=decision.signal_id, moment=moment
-                ),
-                moment=moment,
-            )
+            for one in some
+            for row in plan_alone(close, one, account_id=one[1].account_id, failed=failed, moment=moment)
         ]
     holding = {(decision.signal_id, position.account_id) for decision, position in meant}
     yield [

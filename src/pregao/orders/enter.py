@@ -5,7 +5,7 @@ Takes EntryRequested, PositionLeft, and what an entry signal's DecisionApproved 
 OrderDenied, OrderDeferred, EntryRequested.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,8 +19,10 @@ from pregao.domain.bot import (
     EffectiveSettings,
     OppositeSide,
     SameSide,
+    Subscription,
     SubscriptionStatus,
     effective_settings,
+    set_by,
 )
 from pregao.domain.desk import Desk
 from pregao.domain.facts import (
@@ -71,6 +73,14 @@ class Asked:
     is_retry: bool = False  # it neither adds nor reverses, and takes the place of nothing newer
 
 
+@dataclass(slots=True)
+class Terms:
+    """What subscriptions that set the same enter with; what was sized for one of them holds for all."""
+
+    settings: EffectiveSettings
+    sizes: dict[tuple[Venue, str], Decimal | Denial] = field(default_factory=dict)  # by margin asset
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What is there on the symbol, on all accounts of the bot, under the transaction's locks."""
@@ -82,8 +92,16 @@ class Standing:
     waiting: Mapping[UUID, WaitingEntry]  # by subscription
     states: TradingStates
     allowance: Allowance
-    sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial] = field(default_factory=dict)
-    """What was sized for one account holds for all that ask the same: (venue, margin asset, margin, leverage)."""
+    terms: dict[Hashable, Terms] = field(default_factory=dict)  # by what a subscription sets
+
+    def terms_of(self, subscription: Subscription, *, asked: Asked) -> Terms:
+        """Give what it enters with: worked out for the first of those that set the same."""
+        own = set_by(subscription)
+        terms = self.terms.get(own)
+        if terms is None:
+            settings = effective_settings(asked.bot, subscription, symbol=asked.symbol)
+            terms = self.terms[own] = Terms(settings)
+        return terms
 
 
 async def plan_entries(
@@ -107,24 +125,20 @@ async def plan_entries(
         asked.bot, members, symbol=asked.symbol, signal_id=first_id, books=books, now=moment.now
     )
     members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
-    new_ids = iter(await books.new_position_ids(len(members)))
-    for some in in_turns(members):
+    new_ids = await books.new_position_ids(len(members))
+    plan = partial(_plan_member, asked=asked, standing=standing, moment=moment)
+
+    def failed(one: tuple[Member, int]) -> Row:
+        return _deny(one[0], FAILED, asked=asked, moment=moment)
+
+    for some in in_turns(list(zip(members, new_ids, strict=True))):
         rows: list[Row] = []
-        for member in some:
-            own = plan_alone(
-                partial(
-                    _plan_member,
-                    member,
-                    asked=asked,
-                    standing=standing,
-                    moment=moment,
-                    new_id=next(new_ids),
-                ),
-                account_id=member.account.account_id,
-                failed=partial(_deny, member, FAILED, asked=asked, moment=moment),
-                moment=moment,
-            )
+        for one in some:
+            member = one[0]
+            own = plan_alone(plan, one, account_id=member.account.account_id, failed=failed, moment=moment)
             rows.extend(own)
+            if not standing.waiting:
+                continue
             waiting = standing.waiting.get(member.subscription.subscription_id)
             if waiting is not None and not all(isinstance(row, OrderDenied) for row in own):
                 reason = (
@@ -182,11 +196,11 @@ def _takes_part(member: Member, *, asked: Asked, standing: Standing) -> bool:
     return own is not None and own.direction.entry_side is not asked.side
 
 
-def _plan_member(
-    member: Member, *, asked: Asked, standing: Standing, moment: Moment, new_id: int
-) -> list[Row]:
-    own = standing.own.get(member.subscription.subscription_id)
-    waiting = standing.waiting.get(member.subscription.subscription_id)
+def _plan_member(one: tuple[Member, int], *, asked: Asked, standing: Standing, moment: Moment) -> list[Row]:
+    """Give the rows of one member; beside it stands the id that a new position of it would have."""
+    member, new_id = one
+    own = standing.own.get(member.subscription.subscription_id) if standing.own else None
+    waiting = standing.waiting.get(member.subscription.subscription_id) if standing.waiting else None
     if asked.is_retry and waiting is not None:
         return [_deny(member, _newer_waits(waiting), asked=asked, moment=moment)]
     if own is None:
@@ -194,7 +208,8 @@ def _plan_member(
         if left is not None:
             return [_wait_for_line(member, left, asked=asked, moment=moment)]
         return [_enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)]
-    settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
+    terms = standing.terms_of(member.subscription, asked=asked)
+    settings = terms.settings
     denial = _denial_of_member(
         member, asked=asked, standing=standing, moment=moment
     ) or standing.allowance.denial(member, takes_place=False)
@@ -217,7 +232,7 @@ def _plan_member(
         if settings.same_side is SameSide.ADD:
             return [_add(member, own, asked=asked, standing=standing, moment=moment)]
         vain = _denial_of_place(member, asked=asked, standing=standing) or _fit(
-            member, settings, asked=asked, standing=standing, moment=moment
+            member, terms, asked=asked, standing=standing, moment=moment
         )
         if isinstance(vain, Denial):
             return [_deny(member, vain, asked=asked, moment=moment)]  # nothing could take its place
@@ -235,6 +250,8 @@ def _plan_member(
 
 def _left_to_wait_for(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> int | None:
     """Give the flat position whose protective orders may still trade where the entry would; None where it is denied."""
+    if not standing.obstacles.leaving:
+        return None
     place = member.account.account_id, _position_side(member.account, asked.side)
     left = standing.obstacles.leaving.get(place)
     if left is None or _denial(member, asked=asked, standing=standing, moment=moment, is_new=True):
@@ -302,18 +319,19 @@ def _enter(
     position_id: int,
     is_new: bool = True,
 ) -> OrderPlanned | OrderDenied:
-    settings = effective_settings(asked.bot, member.subscription, symbol=asked.symbol)
-    view = moment.view_of(member.account.venue, asked.symbol)
+    account = member.account
+    view = moment.view_of(account.venue, asked.symbol)
+    terms = standing.terms_of(member.subscription, asked=asked)
     quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or (
-        _fit(member, settings, asked=asked, standing=standing, moment=moment)
+        _fit(member, terms, asked=asked, standing=standing, moment=moment)
     )
     if isinstance(quantity, Denial):
         return _deny(member, quantity, asked=asked, moment=moment)
     price = None if view is None else view.quote.last_price
-    assert price is not None or member.account.venue not in EXCHANGES, "what has a size had a price"
+    assert price is not None or account.venue not in EXCHANGES, "what has a size had a price"
     if is_new:
         standing.allowance.take(member)
-    account = member.account
+    settings = terms.settings
     identity = entry_id(asked.signal_id, account, desk=moment.desk)
     return OrderPlanned(
         happened_at=moment.now,
@@ -361,8 +379,12 @@ def _denial(
     )
     if denial is not None:
         return denial
-    owner = standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
-    if is_new and owner is not None:
+    owner = (
+        standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
+        if is_new and standing.owners
+        else None
+    )
+    if owner is not None:
         return Denial(
             code="SYMBOL_OWNED",
             reason=f"position={owner.position_id} direction={owner.direction} status={owner.status} "
@@ -384,6 +406,8 @@ def _denial_of_member(member: Member, *, asked: Asked, standing: Standing, momen
 
 
 def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Denial | None:
+    if standing.obstacles.is_clear:
+        return None
     return denial_of_obstacle(
         standing.obstacles,
         account_id=member.account.account_id,
@@ -394,12 +418,27 @@ def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Den
 
 
 def _fit(
-    member: Member, settings: EffectiveSettings, *, asked: Asked, standing: Standing, moment: Moment
+    member: Member, terms: Terms, *, asked: Asked, standing: Standing, moment: Moment
 ) -> Decimal | Denial:
     """Give how much to trade, within the rules of what one position may be worth and has to aim for."""
-    account, rules = member.account, settings.risk
+    account = member.account
+    held = standing.own.get(member.subscription.subscription_id) if standing.own else None
+    if held is not None:
+        return _fitted(account, held, settings=terms.settings, asked=asked, moment=moment)
+    alike = account.venue, account.margin_asset
+    quantity = terms.sizes.get(alike)
+    if quantity is None:
+        quantity = _fitted(account, None, settings=terms.settings, asked=asked, moment=moment)
+        terms.sizes[alike] = quantity
+    return quantity
+
+
+def _fitted(
+    account: Account, held: Position | None, *, settings: EffectiveSettings, asked: Asked, moment: Moment
+) -> Decimal | Denial:
+    rules = settings.risk
     quantity = (
-        _sized(account, settings, symbol=asked.symbol, moment=moment, sizes=standing.sizes)
+        _sized(account, settings, symbol=asked.symbol, moment=moment)
         if asked.risk is None
         else _size_risked(account, asked.risk, asked=asked, moment=moment)
     )
@@ -407,7 +446,6 @@ def _fit(
     if isinstance(quantity, Denial) or account.venue not in EXCHANGES or view is None:
         return quantity
     price = view.quote.last_price
-    held = standing.own.get(member.subscription.subscription_id)
     adds = held is not None and held.direction.entry_side is asked.side and settings.same_side is SameSide.ADD
     together = quantity + (held.quantity if held is not None and adds else ZERO)
     reward = (
@@ -422,23 +460,11 @@ def _fit(
     )
 
 
-def _sized(
-    account: Account,
-    settings: EffectiveSettings,
-    *,
-    symbol: str,
-    moment: Moment,
-    sizes: dict[tuple[Venue, str, Decimal, int], Decimal | Denial],
-) -> Decimal | Denial:
+def _sized(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:
     if account.venue not in EXCHANGES:
         return FORWARDED_QUANTITY
     unmeasured = denial_of_range(settings, market=moment.market, venue=account.venue, symbol=symbol)
-    if unmeasured is not None:
-        return unmeasured
-    key = account.venue, account.margin_asset, settings.margin_usd, settings.leverage
-    if key not in sizes:
-        sizes[key] = _size(account, settings, symbol=symbol, moment=moment)
-    return sizes[key]
+    return unmeasured or _size(account, settings, symbol=symbol, moment=moment)
 
 
 def _size(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:

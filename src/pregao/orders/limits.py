@@ -43,12 +43,13 @@ def denial_of_member(
         return Denial(
             code="SUBSCRIPTION_PAUSED", reason=f"status={subscription.status}. It only closes until resumed."
         )
-    for level, rows in (("subscription", subscription.symbols), ("bot", bot.symbols)):
-        if rows and not settings_of(rows, symbol).is_active:
-            return Denial(
-                code="SYMBOL_DISABLED",
-                reason=f"symbol={symbol} level={level}. Its row of symbol settings is switched off.",
-            )
+    if subscription.symbols or bot.symbols:
+        for level, rows in (("subscription", subscription.symbols), ("bot", bot.symbols)):
+            if rows and not settings_of(rows, symbol).is_active:
+                return Denial(
+                    code="SYMBOL_DISABLED",
+                    reason=f"symbol={symbol} level={level}. Its row of symbol settings is switched off.",
+                )
     if now >= send_before:
         return expired(send_before, now=now)
     return None
@@ -56,7 +57,7 @@ def denial_of_member(
 
 def denial_of_short(account: Account, *, side: Side, symbol: str) -> Denial | None:
     """Give why nothing is sold first at a webhook: what is not held there cannot be closed by a sell."""
-    if account.venue in EXCHANGES or side is Side.BUY:
+    if side is Side.BUY or account.venue in EXCHANGES:
         return None
     return Denial(
         code="NO_OPEN_POSITION",
@@ -184,8 +185,7 @@ def is_counted(bot: Bot, members: Iterable[Member], *, symbol: str) -> bool:
 class Level(NamedTuple):
     """One subject of limits: who it is, and how much of each it may use; None is no limit."""
 
-    name: str
-    subject: Hashable
+    key: tuple[str, Hashable]  # its name, and the subject
     positions_max: int | None
     loss_max: Decimal | None
 
@@ -201,6 +201,7 @@ class Allowance:
         self._months = usage.months
         self._symbol = symbol
         self._users = usage.limited_users
+        self._asked: tuple[Member, list[Level]] | None = None
         self._positions: Counter[tuple[str, Hashable]] = Counter()
         self._losses: dict[tuple[str, Hashable], Decimal] = {}
         levels: tuple[tuple[str, Mapping[Any, Tally]], ...] = (
@@ -218,8 +219,8 @@ class Allowance:
         self._wide = [
             level
             for level in (
-                Level("bot", None, bot.global_max_positions, bot.global_max_daily_loss_usd),
-                Level("bot_symbol", None, row.max_positions, row.max_daily_loss_usd),
+                Level(("bot", None), bot.global_max_positions, bot.global_max_daily_loss_usd),
+                Level(("bot_symbol", None), row.max_positions, row.max_daily_loss_usd),
             )
             if level.positions_max is not None or level.loss_max is not None
         ]
@@ -241,27 +242,28 @@ class Allowance:
         for level in levels:
             if level.loss_max is None:
                 continue
-            lost = self._losses.get((level.name, level.subject), ZERO)
+            lost = self._losses.get(level.key, ZERO)
             if lost >= level.loss_max:
                 return Denial(
                     code="DAILY_LOSS_AT_LIMIT",
-                    reason=f"level={level.name} loss_usd={to_text(lost)} maximum={to_text(level.loss_max)}. "
+                    reason=f"level={level.key[0]} loss_usd={to_text(lost)} maximum={to_text(level.loss_max)}. "
                     "Daily loss limit reached; the next UTC day starts at 0.",
                 )
         subscription = member.subscription
-        broken = denial_of_record(
-            rules_of(self._bot, subscription),
-            self._records.get(subscription.subscription_id, NO_RECORD),
-            now=self._now,
+        rules = rules_of(self._bot, subscription)
+        broken = (
+            denial_of_record(rules, self._records.get(subscription.subscription_id, NO_RECORD), now=self._now)
+            if rules.looks_back
+            else None
         )
         if broken is not None or not takes_place:
             return broken
         for level in levels:
-            live = self._positions[level.name, level.subject]
+            live = self._positions.get(level.key, 0)
             if level.positions_max is not None and live >= level.positions_max:
                 return Denial(
                     code="POSITIONS_AT_LIMIT",
-                    reason=f"level={level.name} live_positions={live} maximum={level.positions_max}. "
+                    reason=f"level={level.key[0]} live_positions={live} maximum={level.positions_max}. "
                     "Max concurrent positions reached.",
                 )
         return None
@@ -269,14 +271,19 @@ class Allowance:
     def take(self, member: Member) -> None:
         """Count one more position, on every level."""
         for level in self._levels(member):
-            self._positions[level.name, level.subject] += 1
+            self._positions[level.key] += 1
 
     def _levels(self, member: Member) -> list[Level]:
+        """Give the levels that count for a member; who may enter is counted next."""
+        if self._asked is None or self._asked[0] is not member:
+            self._asked = member, self._levels_of(member)
+        return self._asked[1]
+
+    def _levels_of(self, member: Member) -> list[Level]:
         subscription = member.subscription
         levels = [
             Level(
-                "subscription",
-                subscription.subscription_id,
+                ("subscription", subscription.subscription_id),
                 # What is held at a webhook ties up nothing that the desk knows of: only the wider limits count there.
                 subscription.max_concurrent_positions if member.account.venue in EXCHANGES else None,
                 subscription.max_daily_loss_usd,
@@ -286,8 +293,7 @@ class Allowance:
             row = settings_of(subscription.symbols, self._symbol)
             levels.append(
                 Level(
-                    "subscription_symbol",
-                    subscription.subscription_id,
+                    ("subscription_symbol", subscription.subscription_id),
                     row.max_positions,
                     row.max_daily_loss_usd,
                 )
@@ -295,5 +301,5 @@ class Allowance:
         levels.extend(self._wide)
         user = self._users.get(member.account.user_id) if member.account.user_id else None
         if user is not None:
-            levels.append(Level("user", user.user_id, user.max_positions, user.max_daily_loss_usd))
+            levels.append(Level(("user", user.user_id), user.max_positions, user.max_daily_loss_usd))
         return levels

@@ -188,6 +188,11 @@ class Obstacles:
         default_factory=dict
     )  # the flat position whose protective orders may still trade there
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing keeps anybody out."""
+        return not (self.foreign or self.unreconciled or self.forgotten or self.grounded)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnTheWay:

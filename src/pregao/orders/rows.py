@@ -56,14 +56,14 @@ class Moment:
 
 
 def plan_alone(
-    plan: Callable[[], list[Row]], *, account_id: int, failed: Callable[[], Row], moment: Moment
+    plan: Callable[[T], list[Row]], one: T, *, account_id: int, failed: Callable[[T], Row], moment: Moment
 ) -> list[Row]:
     """Give the rows of one account, or that it failed: a mistake about one account must not stop the others."""
     try:
-        return plan()
+        return plan(one)
     except MISTAKES as mistake:
         moment.on_mistake(account_id, mistake)
-        return [failed()]
+        return [failed(one)]
 
 
 def entry_id(signal_id: UUID, account: Account, *, desk: Desk) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from pregao.domain.account import Venue
 from pregao.domain.facts.fact import Fact
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
+from pregao.domain.quickly import made_quickly
 from pregao.domain.stop import Execution
 from pregao.domain.venue import MarginMode
 
@@ -30,6 +31,7 @@ class SignalPlanned(Fact):
     is_whole: bool = True  # nobody is left
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlanned(Fact):
     """One attempt of one account's order, committed before the wire is touched. It is signed only once."""
@@ -104,6 +106,7 @@ class OrderDeferred(Fact):
     reason: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAccepted(Fact):
     """The venue has the order: by its own word, or found when asked."""
