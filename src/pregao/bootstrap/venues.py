@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -190,14 +190,17 @@ class ApiKeys:
         """Open those that are not open yet, while the database is there."""
         for account_id in account_ids:
             with contextlib.suppress(LookupError):  # whoever sends will say so
-                await self.of(account_id)
+                await self._open(account_id)
 
-    async def of(self, account_id: int) -> ApiKey:
+    def of(self, account_id: int) -> ApiKey | Awaitable[ApiKey]:
         """
-        Give the account's key.
+        Give the account's key: at once where it is open already.
 
         :raises LookupError: when it has none.
         """
+        return self._opened.get(account_id) or self._open(account_id)
+
+    async def _open(self, account_id: int) -> ApiKey:
         if account_id not in self._opened:
             found = await self._store.find_credentials(account_id)
             if found is None:
@@ -211,4 +214,4 @@ class ApiKeys:
 
         :raises LookupError: when it has none.
         """
-        return (await self.of(account_id)).secret
+        return (await self._open(account_id)).secret

@@ -7,7 +7,6 @@ Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives Orde
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from uuid import UUID
 
 from pregao.domain.account import Account

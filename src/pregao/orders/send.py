@@ -35,6 +35,7 @@ from pregao.orders.ports import Exchange
 # By attempt, the last for ever: an exit is never given up. For a minute it is tried so often that a venue which answers
 # again is not left with what should have been closed for longer than a position may be unguarded.
 DEAD_EXIT_SECONDS = (0, 0, 0, 1, 2, *[4] * 14, 8, 15, 30)
+ENTRY = Leg.ENTRY  # looked up once: a burst of orders passes here
 ASK_SECONDS = 1.0  # the first question comes soon: most lost answers were orders that arrived
 
 Stopped = Callable[[OrderPlanned], Denial | None]
@@ -56,9 +57,10 @@ async def send_order(
     """
     if (denial := stopped(order)) is not None:
         return [not_sent(order, denial, now=clock())]
-    if _is_too_late(order, now=clock()):
-        return [_expired(order, now=clock())]
-    if order.leg is Leg.ENTRY:
+    sent_at = clock()
+    if _is_too_late(order, now=sent_at):
+        return [_expired(order, now=sent_at)]
+    if order.leg is ENTRY:
         try:
             await exchange.ensure_leverage(
                 account_id=order.account_id,
@@ -74,9 +76,9 @@ async def send_order(
             return [_rejected(order, code=code, reason=trouble.message, now=clock())]
         if (denial := stopped(order)) is not None:
             return [not_sent(order, denial, now=clock())]
-        if _is_too_late(order, now=clock()):  # a venue may take its time over the leverage
-            return [_expired(order, now=clock())]
-    sent_at = clock()
+        sent_at = clock()
+        if _is_too_late(order, now=sent_at):  # a venue may take its time over the leverage
+            return [_expired(order, now=sent_at)]
     try:
         acknowledgement = await exchange.submit(attempt_of(order))
     except (Refused, OperatorNeeded, NeverKnown) as end:

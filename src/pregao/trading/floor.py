@@ -242,14 +242,15 @@ class Floor:
 
     async def send(self, order: OrderPlanned) -> None:
         """Send one attempt; whatever happens in here, the attempt is in the journal and will be asked about."""
-        try:
-            if not await self._turn_has_come(order):
+        if self._limiter is not None and order.venue not in EXCHANGES:
+            try:
+                if not await self._turn_has_come(order, self._limiter):
+                    self.in_hand.discard(order.client_order_id)
+                    return
+            except Exception as trouble:
+                log.warning("orders.turn.failed", order_id=order.order_id, error=type(trouble).__name__)
                 self.in_hand.discard(order.client_order_id)
                 return
-        except Exception as trouble:
-            log.warning("orders.turn.failed", order_id=order.order_id, error=type(trouble).__name__)
-            self.in_hand.discard(order.client_order_id)
-            return
         rehearsal.reach("trader.order.leaving")
         passing = self.gate.passing
         passing[order.client_order_id] = order
@@ -290,11 +291,9 @@ class Floor:
                 self._unwritten.difference_update(orders)
         self._unwritten.clear()
 
-    async def _turn_has_come(self, order: OrderPlanned) -> bool:
+    async def _turn_has_come(self, order: OrderPlanned, limiter: Limiter) -> bool:
         """Wait for the order's turn where its destination has a limit; False when the floor closes first."""
-        if self._limiter is None or order.venue in EXCHANGES:
-            return True
-        turn = asyncio.ensure_future(self._limiter.acquire(order.account_id))
+        turn = asyncio.ensure_future(limiter.acquire(order.account_id))
         closing = asyncio.ensure_future(self._is_closing.wait())
         try:
             await asyncio.wait([turn, closing], return_when=asyncio.FIRST_COMPLETED)

@@ -42,6 +42,10 @@ class Priority(IntEnum):
     READ = 2  # asks; may hold only a part of the connections
 
 
+PRIORITIES = tuple(Priority)  # looked up once: every request passes here
+READ = Priority.READ
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireLimits:
     """How much of the network one address may take."""
@@ -249,7 +253,7 @@ class Line:
         if self._is_closed:
             request.fail(NotSent("the line was closed"))
             return
-        if request.priority is not Priority.READ or self._reads < self._reads_max:
+        if request.priority is not READ or self._reads < self._reads_max:
             oldest = self._loop.time() - self._limits.idle_seconds_max
             while self._idle:
                 connection = self._idle.pop()
@@ -262,13 +266,13 @@ class Line:
         self._open_for_waiting()
 
     def _send(self, connection: "_Connection", request: _Request) -> None:
-        if request.priority is Priority.READ:
+        if request.priority is READ:
             self._reads += 1
         connection.send(request)
 
     def _next_waiting(self) -> _Request | None:
-        for priority in Priority:
-            if priority is Priority.READ and self._reads >= self._reads_max:
+        for priority in PRIORITIES:
+            if priority is READ and self._reads >= self._reads_max:
                 return None
             waiting = self._waiting[priority]
             while waiting:
@@ -283,7 +287,7 @@ class Line:
 
     def ended(self, request: _Request) -> None:
         """Take note that a request holds its connection no more."""
-        if request.priority is Priority.READ:
+        if request.priority is READ:
             self._reads -= 1
 
     def freed(self, connection: "_Connection") -> None:

@@ -4,12 +4,12 @@ What an exit asks of the database, asked once about nothing: the first real one 
 Stops fire seldom. A statement that is new to its connection costs as much again as it takes.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import asyncpg
 
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.edges.postgres.folds.orders import INSERT_ORDERS, ORDERS_COLUMNS
+from pregao.edges.postgres.folds.orders import INSERT_ORDERS, NO_ORDERS
 from pregao.edges.postgres.folds.stops import CLAIM, CLOSE_FOR_CLAIMS, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND
@@ -32,5 +32,5 @@ async def get_ready(connection: asyncpg.Connection) -> None:
         await connection.execute(CLAIM, "[]", "[]")
         await connection.execute(WRITE_STOPS, "[]")
         await connection.execute(CLOSE_FOR_CLAIMS, "[]")
-        await connection.execute(INSERT_ORDERS, *([[]] * ORDERS_COLUMNS), timedelta(0), [])
+        await connection.execute(INSERT_ORDERS, *NO_ORDERS)
         await connection.execute(APPEND, [], [], [], "[]")

@@ -21,6 +21,15 @@ def to_json(values: Sequence[Any]) -> str:
     return encode_json(values).decode()
 
 
+def as_array(ids: Iterable[Any]) -> str:
+    """
+    Write ids as one text, which PostgreSQL reads as an array: ``$1::text::bigint[]``.
+
+    Costs the client a third of a list: asyncpg looks at every element of that twice. Ids only, which need no quotes.
+    """
+    return f"{{{','.join(map(str, ids))}}}"
+
+
 _json_names: dict[type, tuple[str, ...]] = {}
 
 

@@ -17,7 +17,7 @@ import structlog
 from pregao.domain.breaker import Breakers
 from pregao.domain.clock import Clock, to_ms
 from pregao.domain.instrument import Instrument
-from pregao.domain.money import ZERO
+from pregao.domain.money import ZERO, to_text
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.venue import (
     Acknowledgement,
@@ -41,7 +41,7 @@ from pregao.edges.exchanges.binance.outcomes import venues_fault
 from pregao.edges.exchanges.binance.passage import Passages
 from pregao.edges.exchanges.binance.prices import PriceBook
 from pregao.edges.exchanges.binance.rest import BinanceRest, Call
-from pregao.edges.exchanges.binance.signing import Credentials, Value, query_of
+from pregao.edges.exchanges.binance.signing import Credentials, Value, to_wire
 from pregao.edges.exchanges.binance.standing import Standing
 from pregao.edges.exchanges.binance.translate import (
     ExchangeFacts,
@@ -51,7 +51,7 @@ from pregao.edges.exchanges.binance.translate import (
     position_from,
     trade_from,
 )
-from pregao.edges.exchanges.wire import Priority, Wire
+from pregao.edges.exchanges.wire import Answer, Priority, Wire
 from pregao.orders.ports import Exchange
 
 T = TypeVar("T")
@@ -80,6 +80,9 @@ CALL_SECONDS_MAX = 10.0  # the port's promise, also where one call needs two req
 TRADES_MAX = 1000  # in one answer
 WEEK_MS = 7 * 86_400_000  # the longest span of one answer
 HISTORY_MS = 180 * 86_400_000  # trades are told for six months
+BOTH = PositionSide.BOTH  # looked up once, as those below: a burst of orders passes here
+EXIT, ENTRY = Priority.EXIT, Priority.ENTRY
+SIDES = {side: side.upper() for side in Side}
 EXITS = frozenset({(Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT)})
 
 log = structlog.get_logger()
@@ -209,13 +212,12 @@ class BinanceExchange(Exchange):
         self._prepared[attempt.client_order_id] = attempt, await self._request_of(attempt)
 
     async def _request_of(self, attempt: OrderAttempt) -> bytes:
-        return await self.rest.signed_order(
-            ORDER, query_of(_order_parameters(attempt)), account_id=attempt.account_id
-        )
+        return await self.rest.signed_order(ORDER, _order_query(attempt), account_id=attempt.account_id)
 
     async def submit(self, attempt: OrderAttempt) -> Acknowledgement:
         """Send the attempt, exactly as signed, once."""
-        is_exit = attempt.reduce_only or (attempt.side, attempt.position_side) in EXITS
+        place = attempt.position_side
+        is_exit = attempt.reduce_only or (place is not BOTH and (attempt.side, place) in EXITS)
         # The same number may have been planned with other content before, and never committed.
         planned, request = self._prepared.pop(attempt.client_order_id, (None, b""))
         if planned != attempt:
@@ -223,9 +225,10 @@ class BinanceExchange(Exchange):
         passage = self.passages.of_orders(attempt.symbol)
         ticket = passage.begin(is_exit=is_exit)
         try:
-            placed = await self._place(
-                attempt, request, priority=Priority.EXIT if is_exit else Priority.ENTRY
+            answer = await self.rest.order(
+                request, what=ORDER, account_id=attempt.account_id, priority=EXIT if is_exit else ENTRY
             )
+            placed = _placed_by(answer, attempt)
         except BaseException as problem:
             passage.end(ticket, problem)
             self.note_trouble(problem, account_id=attempt.account_id, is_exit=is_exit)
@@ -240,27 +243,6 @@ class BinanceExchange(Exchange):
             problem.retry_after_seconds = 0.0
         if isinstance(problem, OperatorNeeded) and problem.code == POSITION_SIDE_MISMATCH:
             self.standing.position_modes.pop(account_id, None)
-
-    async def _place(self, attempt: OrderAttempt, request: bytes, *, priority: Priority) -> Acknowledgement:
-        answer = await self.rest.order(request, what=ORDER, account_id=attempt.account_id, priority=priority)
-        try:
-            placed = _placed.decode(answer.body)
-        except msgspec.DecodeError as problem:
-            raise venues_fault(
-                OutcomeUnknown("ANSWER_UNREADABLE", f"client_order_id={attempt.client_order_id}")
-            ) from problem
-        if placed.client_order_id != attempt.client_order_id:
-            raise venues_fault(
-                OutcomeUnknown(
-                    "ANSWER_MISMATCHED",
-                    f"client_order_id={attempt.client_order_id} answered={placed.client_order_id}",
-                )
-            )
-        return Acknowledgement(
-            exchange_order_id=str(placed.order_id),
-            sent_at=answer.sent_at,
-            acknowledged_at=answer.answered_at,
-        )
 
     async def find_order(self, *, account_id: int, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Give the order with this client id; None when the venue says it has none."""
@@ -439,24 +421,39 @@ class BinanceExchange(Exchange):
         self._clock_due = now + self.settings.clock_seconds
 
 
-def _order_parameters(attempt: OrderAttempt) -> dict[str, Value]:
-    parameters: dict[str, Value] = {
-        "symbol": attempt.symbol,
-        "side": attempt.side.upper(),
-        "type": "MARKET" if attempt.limit_price is None else "LIMIT",
-        "quantity": attempt.quantity,
-        "newClientOrderId": attempt.client_order_id,
-    }
-    if attempt.limit_price is not None:
-        parameters["price"] = attempt.limit_price
-        parameters["timeInForce"] = "IOC"
-    if attempt.position_side is not PositionSide.BOTH:
-        parameters["positionSide"] = attempt.position_side.upper()  # hedge mode forbids reduceOnly
-    elif attempt.reduce_only:
-        parameters["reduceOnly"] = True
-    parameters["recvWindow"] = attempt.recv_window_ms
-    parameters["timestamp"] = attempt.signed_at_ms
-    return parameters
+def _placed_by(answer: Answer, attempt: OrderAttempt) -> Acknowledgement:
+    try:
+        placed = _placed.decode(answer.body)
+    except msgspec.DecodeError as problem:
+        raise venues_fault(
+            OutcomeUnknown("ANSWER_UNREADABLE", f"client_order_id={attempt.client_order_id}")
+        ) from problem
+    if placed.client_order_id != attempt.client_order_id:
+        raise venues_fault(
+            OutcomeUnknown(
+                "ANSWER_MISMATCHED",
+                f"client_order_id={attempt.client_order_id} answered={placed.client_order_id}",
+            )
+        )
+    return Acknowledgement(
+        exchange_order_id=str(placed.order_id),
+        sent_at=answer.sent_at,
+        acknowledged_at=answer.answered_at,
+    )
+
+
+def _order_query(attempt: OrderAttempt) -> str:
+    limit = attempt.limit_price
+    if attempt.position_side is not BOTH:
+        place = f"&positionSide={attempt.position_side.upper()}"  # hedge mode forbids reduceOnly
+    else:
+        place = "&reduceOnly=true" if attempt.reduce_only else ""
+    return (
+        f"symbol={to_wire(attempt.symbol)}&side={SIDES[attempt.side]}&type={'MARKET' if limit is None else 'LIMIT'}"
+        f"&quantity={to_text(attempt.quantity)}&newClientOrderId={to_wire(attempt.client_order_id)}"
+        f"{'' if limit is None else f'&price={to_text(limit)}&timeInForce=IOC'}{place}"
+        f"&recvWindow={attempt.recv_window_ms}&timestamp={attempt.signed_at_ms}"
+    )
 
 
 def position_mode_from(body: Json) -> PositionMode:

@@ -82,6 +82,11 @@ class Limits:
         if drawn.minute == self._weight_minute:
             self._drawn = max(self._drawn, drawn.drawn)
 
+    @property
+    def is_any_paused(self) -> bool:
+        """Whether a pause was ever asked for: nearly never, and then nobody need look at the clock."""
+        return bool(self._paused_until_ms or self._account_paused_until_ms)
+
     def check_pause(self, *, account_id: int | None, now_ms: int) -> None:
         """
         Let a request pass unless a pause stands: asking on through a 429 turns it into a ban.

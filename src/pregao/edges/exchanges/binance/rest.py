@@ -6,8 +6,7 @@ Nothing here knows what a request is for; it gives a success's body or raises on
 
 import asyncio
 import contextlib
-import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,10 +83,13 @@ class BinanceRest:
         key = await self._key_of(account_id)
         return self._payload("POST", path, signed(query, secret=key.secret), key=key.key)
 
-    async def order(self, request: bytes, *, what: str, account_id: int, priority: Priority) -> Answer:
+    def order(
+        self, request: bytes, *, what: str, account_id: int, priority: Priority
+    ) -> Coroutine[None, None, Answer]:
         """Send an order's request, once, past no breaker but its caller's; give the answer of a success."""
-        self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
-        return await self._ask(request, priority=priority, account_id=account_id, what=what, is_patient=True)
+        if self.limits.is_any_paused:
+            self.limits.check_pause(account_id=account_id, now_ms=self.clock.now_ms())
+        return self._ask(request, priority=priority, account_id=account_id, what=what, is_patient=True)
 
     async def read(
         self, call: Call, parameters: dict[str, Value], *, account_id: int, translate: Callable[[Any], T]
@@ -170,7 +172,7 @@ class BinanceRest:
     async def _key_of(self, account_id: int) -> ApiKey:
         try:
             key = self._credentials(account_id)
-            return await key if inspect.isawaitable(key) else key
+            return key if isinstance(key, ApiKey) else await key
         except LookupError as missing:
             raise OperatorNeeded("CREDENTIALS_MISSING", f"account={account_id} has no key") from missing
         except Exception as problem:

@@ -1,6 +1,6 @@
 """Folds of orders: planned, denied, deferred, answered, ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pregao.domain import facts
 from pregao.edges.postgres.folds.registry import column, firsts, folds
 from pregao.edges.postgres.folds.stops import close_for_claims
-from pregao.edges.postgres.rows import encode_json
+from pregao.edges.postgres.rows import as_array, encode_json
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
 FILL_SECONDS = 1.5  # a market order fills at once: a fill not told by then was missed by the stream
@@ -54,7 +54,8 @@ async def _(connection: Any, group: Sequence[facts.SignalPlanned]) -> None:
 INSERT_ORDERS = """
 WITH planned AS MATERIALIZED (
     SELECT *
-    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::numeric[], $7::int[])
+    FROM unnest($1::text::text[], $2::text::text[], $3::uuid[], $4::text::bigint[], $5::text::bigint[],
+                $6::text::numeric[], $7::text::int[])
          AS own (order_id, client_order_id, subscription_id, account_id, position_id, quantity, run)
     JOIN unnest($8::int[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                 $16::boolean[], $17::int[], $18::text[], $19::numeric[], $20::numeric[], $21::timestamptz[],
@@ -95,12 +96,27 @@ SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quan
 WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 """
 OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
+AS_ARRAYS: tuple[Callable[[Sequence[Any]], Any], ...] = (
+    as_array,
+    as_array,
+    list,
+    as_array,
+    as_array,
+    as_array,
+)  # how each is sent: a UUID's text is dear
 ALIKE_COLUMNS = (
     "attempt", "signal_id", "bot_id", "venue", "leg", "symbol", "side", "position_side", "reduce_only", "leverage",
     "margin_mode", "margin_usd", "decision_price", "send_before", "happened_at", "signed_at_ms", "recv_window_ms",
     "owner", "lease_epoch", "execution",
 )  # fmt: skip
-ORDERS_COLUMNS = len(OWN_COLUMNS) + 1 + len(ALIKE_COLUMNS) - 1  # with the number of the run, and not the last
+NO_ORDERS: tuple[Any, ...] = (
+    *(send([]) for send in AS_ARRAYS),
+    as_array([]),
+    *([] for _ in ALIKE_COLUMNS[:-1]),
+    timedelta(0),
+    [],
+)
+"""What `INSERT_ORDERS` is asked with for none at all."""
 
 
 @folds(facts.OrderPlanned)
@@ -123,8 +139,8 @@ async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
     runs, (*alike, executions) = _runs(group, ALIKE_COLUMNS)
     await connection.execute(
         INSERT_ORDERS,
-        *(column(group, name) for name in OWN_COLUMNS),
-        runs,
+        *(send(column(group, name)) for name, send in zip(OWN_COLUMNS, AS_ARRAYS, strict=True)),
+        as_array(runs),
         *alike,
         timedelta(seconds=ANSWER_SECONDS),
         [None if execution is None else encode_json(execution).decode() for execution in executions],
