@@ -22,6 +22,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.certificate import OwnCertificate, make_certificate
 from benchmarks.fanout_desk import FanoutDesk, end, running_desk
 from benchmarks.report import machine, show, show_json
 from pregao.edges.processes.sockets import find_free_port
@@ -208,19 +209,13 @@ def cpu_ns(pid: int) -> int:
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure every combination; give the page."""
-    cases = []
-    with tempfile.TemporaryDirectory(prefix="pregao-fanout-") as folder:
-        async with running_sink() as (venue_url, venue):
-            state_dir = Path(folder)
-            async with running_desk(state_dir, venue_url=venue_url, accounts=options.accounts) as desk:
-                await desk.start_role("web")
-                await desk.wait_for_web()
-                durability = await desk.durability()
-                for connections in options.warm:
-                    async with _both_sides(desk, venue, venue_url, options, connections=connections) as peer:
-                        for delay_ms in options.delay_ms:
-                            case = await _measure(desk, venue, peer, options, delay_ms=delay_ms)
-                            cases.append({"connections": connections, "delay_ms": delay_ms, **case})
+    cases: list[dict[str, Any]] = []
+    durability: dict[str, str] = {}
+    for wire in options.wires:
+        with tempfile.TemporaryDirectory(prefix="pregao-fanout-") as folder:
+            certificate = make_certificate(Path(folder)) if wire == "tls" else None
+            found, durability = await _run_over(Path(folder), options, certificate=certificate)
+            cases += [{"wire": wire, **case} for case in found]
     return {
         "machine": machine(),
         "durability": durability,
@@ -230,15 +225,41 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+async def _run_over(
+    state_dir: Path, options: argparse.Namespace, *, certificate: OwnCertificate | None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measure over one kind of wire; give the cases, and how durable the database was."""
+    cases = []
+    trusted = {} if certificate is None else {"SSL_CERT_FILE": str(certificate.public)}
+    async with (
+        running_sink(certificate) as (venue_url, venue),
+        running_desk(state_dir, venue_url=venue_url, accounts=options.accounts) as desk,
+    ):
+        await desk.start_role("web", **trusted)
+        await desk.wait_for_web()
+        for connections in options.warm:
+            async with _both_sides(
+                desk, venue, venue_url, options, connections=connections, trusted=trusted
+            ) as peer:
+                for delay_ms in options.delay_ms:
+                    case = await _measure(desk, venue, peer, options, delay_ms=delay_ms)
+                    cases.append({"connections": connections, "delay_ms": delay_ms, **case})
+        return cases, await desk.durability()
+
+
 @contextlib.asynccontextmanager
-async def running_sink() -> AsyncIterator[tuple[str, Venue]]:
+async def running_sink(certificate: OwnCertificate | None = None) -> AsyncIterator[tuple[str, Venue]]:
+    """Start the sink, which speaks TLS where it has a certificate."""
     port = find_free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}"
+    shown = [] if certificate is None else ["--certificate", certificate.public, certificate.private]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.sink", "--port", str(port)
+        sys.executable, "-m", "benchmarks.sink", "--port", str(port), *shown
     )
     try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=BURST_SECONDS_MAX)) as session:
+        connector = aiohttp.TCPConnector(ssl=True if certificate is None else certificate.verifying())
+        timeout = aiohttp.ClientTimeout(total=BURST_SECONDS_MAX)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             venue = Venue(url, session)
             await _until(venue.status)
             yield url, venue
@@ -257,17 +278,24 @@ async def _until(ask: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def _both_sides(
-    desk: FanoutDesk, venue: Venue, venue_url: str, options: argparse.Namespace, *, connections: int
+    desk: FanoutDesk,
+    venue: Venue,
+    venue_url: str,
+    options: argparse.Namespace,
+    *,
+    connections: int,
+    trusted: dict[str, str],
 ) -> AsyncIterator[Peer]:
     """Start the trader and the bare client, each with so many connections."""
     await venue.reset(delay_ms=0)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.peer_aiohttp", "--venue", venue_url,
         "--connections", str(connections), "--accounts", str(options.accounts),
+        *(f"--certificate={file}" for file in trusted.values()),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        await desk.start_role("trader", PREGAO_ORDERS_IN_FLIGHT_MAX=str(connections))
+        await desk.start_role("trader", PREGAO_ORDERS_IN_FLIGHT_MAX=str(connections), **trusted)
         peer = Peer(process)
         await peer.line()
         async with asyncio.timeout(START_SECONDS_MAX):
@@ -332,7 +360,7 @@ def print_page(page: dict[str, Any]) -> None:
         for action in ("buy", "close"):
             found = case[action]
             ours, other = found["ours"], found["aiohttp"]
-            name = f"{action}, {case['connections']} connections, {case['delay_ms']} ms"
+            name = f"{action}, {case['wire']}, {case['connections']} connections, {case['delay_ms']} ms"
             rows.append(
                 (name, ours["first_ms"], ours["last_ms"], other["first_ms"], other["last_ms"], found["ratio"],
                  f"{found['ratio_lowest']:.2f}-{found['ratio_highest']:.2f}", ours["cpu_sending_us"], ours["cpu_us"],
@@ -363,6 +391,9 @@ def main() -> int:
     parser.add_argument("--bursts", type=int, default=7, help="measured pairs of each kind")
     parser.add_argument("--delay-ms", type=_numbers, default=[0, 50], help="the venue's latency")
     parser.add_argument("--warm", type=_numbers, default=[100, 1000], help="connections on both sides")
+    parser.add_argument(
+        "--wires", nargs="+", choices=("plain", "tls"), default=["plain", "tls"], help="with and without TLS"
+    )
     options = parser.parse_args()
     try:
         page = asyncio.run(run(options))

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import hmac
 import json
+import ssl
 import sys
 import time
 
@@ -52,7 +53,12 @@ async def _send(
 
 async def main(options: argparse.Namespace) -> None:
     keys = [(f"peer{number:05d}", secret_of(f"peer{number:05d}")) for number in range(options.accounts)]
-    connector = aiohttp.TCPConnector(limit=options.connections, limit_per_host=0, keepalive_timeout=600)
+    connector = aiohttp.TCPConnector(
+        limit=options.connections,
+        limit_per_host=0,
+        keepalive_timeout=600,
+        ssl=ssl.create_default_context(cafile=options.certificate),
+    )
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
@@ -73,4 +79,5 @@ if __name__ == "__main__":
     parser.add_argument("--venue", required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--accounts", type=int, required=True)
+    parser.add_argument("--certificate", help="whom it trusts, where the venue speaks TLS")
     uvloop.run(main(parser.parse_args()))

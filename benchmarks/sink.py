@@ -14,16 +14,19 @@ import hashlib
 import hmac
 import os
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 import uvloop
 
+from benchmarks.certificate import serving
 from benchmarks.sink_streams import Streams, accepted_handshake
 
 SYMBOL = "BTCUSDT"
@@ -386,14 +389,14 @@ def _trade_row(fill: Fill) -> dict[str, Any]:
     }
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, *, tls: ssl.SSLContext | None = None) -> None:
     """Serve until told to end."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     floor = Floor(Streams(symbol=SYMBOL, price=PRICE))
-    server = await loop.create_server(lambda: Door(floor), "127.0.0.1", port, backlog=2048)
+    server = await loop.create_server(lambda: Door(floor), "127.0.0.1", port, backlog=2048, ssl=tls)
     ticking = asyncio.create_task(floor.streams.tick())
     watching = asyncio.create_task(_until_orphaned(ended))
     gc.freeze()
@@ -413,4 +416,8 @@ async def _until_orphaned(ended: asyncio.Event) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(options.parse_args().port))
+    options.add_argument(
+        "--certificate", type=Path, nargs=2, help="its public and its private file: speak TLS"
+    )
+    told = options.parse_args()
+    uvloop.run(serve(told.port, tls=serving(*told.certificate) if told.certificate else None))
