@@ -1,6 +1,6 @@
 """A subscriber's own setting wins; null is not set, 0 is a value."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -15,6 +15,7 @@ from pregao.domain.bot import (
     SymbolSettings,
     effective_settings,
     secrets_taken,
+    set_by,
 )
 
 BOT = Bot(
@@ -36,6 +37,25 @@ FIELDS = {  # field: its custom name, its default's name
 
 def effective(bot: Bot = BOT, subscription: Subscription = SUBSCRIPTION, symbol: str = "BTCUSDT"):
     return effective_settings(bot, subscription, symbol=symbol)
+
+
+SETTINGS = [
+    one.name for one in fields(Subscription) if one.name.startswith("custom_") or one.name == "symbols"
+]
+
+
+class TestWhatASubscriptionSets:
+    """Who sets the same is planned alike: what is left out here, one account would trade with another's setting."""
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_holds_every_setting_of_its_own(self, name):
+        assert set_by(replace(SUBSCRIPTION, **{name: "something else"})) != set_by(SUBSCRIPTION)
+
+    def test_is_the_same_for_whoever_sets_the_same(self):
+        other = replace(SUBSCRIPTION, subscription_id=UUID(int=3), account_id=2, max_concurrent_positions=9)
+
+        assert set_by(other) == set_by(SUBSCRIPTION)
+        assert effective(subscription=other) == effective()
 
 
 @pytest.mark.parametrize("field", FIELDS)
