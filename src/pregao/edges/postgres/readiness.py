@@ -16,12 +16,16 @@ from pregao.edges.postgres.journal import APPEND
 from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
 
 NOBODY = 0
+READY_SECONDS_MAX = (
+    30  # a process that begins on a busy machine pauses between two statements, and holds nothing up
+)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def get_ready(connection: asyncpg.Connection) -> None:
     """Ask and write nothing, with every statement between a level that is reached and its exit."""
     async with connection.transaction():
+        await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{READY_SECONDS_MAX}s'")
         await connection.fetch(STILL_OURS, [], "", 0)
         await connection.fetch(GUARDS, [], [])
         await connection.fetch(ARMED_OF, [])

@@ -54,6 +54,7 @@ RENEWED_SECONDS_MAX = 3.0  # an answer that takes longer is not waited for: anot
 SILENT_SECONDS = (
     3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about
 )
+SILENT_AGAIN_SECONDS = 1.0  # between the first question about an entry of such a one and the second
 LATE_SIGNALS = 200  # whose symbols are kept fresh
 
 OF_ORDERS = (OrderAccepted, OrderRejected, OrderUnresolved, OrderEnded, OrderDenied, EntryRequested)
@@ -405,10 +406,14 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
             ORDER BY check_at LIMIT $1 FOR UPDATE SKIP LOCKED
         ), put_off AS (
             UPDATE orders SET checks = checks + 1,
-                check_at = greatest(check_at, clock_timestamp()
-                                    + CASE WHEN leg = 'exit'
-                                        THEN ($4::interval[])[least(checks + 1, array_length($4::interval[], 1))]
-                                        ELSE ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))] END)
+                check_at = CASE
+                    -- A venue's reads lag: an entry that it does not know yet may have filled all the same.
+                    WHEN leg = 'entry' AND check_at > clock_timestamp() THEN least(check_at, clock_timestamp() + $5::interval)
+                    ELSE greatest(check_at, clock_timestamp()
+                                  + CASE WHEN leg = 'exit'
+                                      THEN ($4::interval[])[least(checks + 1, array_length($4::interval[], 1))]
+                                      ELSE ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))] END)
+                END
             FROM due WHERE orders.order_id = due.order_id
             RETURNING orders.order_id
         )
@@ -418,6 +423,7 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         [timedelta(seconds=seconds) for seconds in ASK_AGAIN_SECONDS],
         timedelta(seconds=LEASE_SECONDS - SILENT_SECONDS),
         [timedelta(seconds=seconds) for seconds in EXIT_ASK_AGAIN_SECONDS],
+        timedelta(seconds=SILENT_AGAIN_SECONDS),
     )
     return to_values(rows, LiveOrder)
 
