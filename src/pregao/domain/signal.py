@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from pregao.domain.order import Side
+from pregao.domain.quickly import made_quickly
 
 
 class Intent(StrEnum):
@@ -99,6 +100,7 @@ class SentAgain:
     subscription_ids: tuple[UUID, ...]
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from pregao.domain.facts import Fact, SignalAccepted, SignalReceived, SignalRefused
-from pregao.domain.makers import maker_of
 from pregao.domain.money import ZERO
 from pregao.domain.order import Side
 from pregao.domain.signal import Action, AlertReading, Instruction, Intent
@@ -35,7 +34,6 @@ CLOSES = {
 REDUCTIONS = frozenset({Intent.REDUCE_LONG, Intent.REDUCE_SHORT})
 
 _timedelta = lru_cache(maxsize=16)(timedelta)
-_accepted, _instruction = maker_of(SignalAccepted), maker_of(Instruction)
 
 
 def read_body(received: SignalReceived) -> AlertReading:
@@ -67,7 +65,7 @@ def accept_one(
             code=unreadable.code,
             reason=unreadable.reason,
         )
-    return _accepted(
+    return SignalAccepted(
         happened_at=now, signal_id=received.signal_id, bot_id=received.bot_id, instruction=instruction
     )
 
@@ -92,7 +90,7 @@ def instruction_of(
     # An alert for one chart says its ticker in every message: whoever closes all means all.
     closes_all = action is Action.CLOSE_ALL
     passed_over = ("symbol",) if closes_all and reading.symbol is not None else ()
-    return _instruction(
+    return Instruction(
         action=action,
         symbol=None if closes_all else reading.symbol,
         side=side,

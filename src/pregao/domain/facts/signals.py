@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pregao.domain.facts.fact import Fact
+from pregao.domain.quickly import made_quickly
 from pregao.domain.signal import Instruction
 
 
@@ -17,6 +18,7 @@ class DeliveryTurnedAway(Fact):
     source_address: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalReceived(Fact):
     """An authenticated body arrived for the first time. The secret's bytes in it are masked."""
@@ -39,6 +41,7 @@ class SignalRepeated(Fact):
     source_address: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalAccepted(Fact):
     """The body was read for certain, in time."""

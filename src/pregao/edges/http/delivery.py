@@ -12,7 +12,6 @@ from urllib.parse import parse_qs
 from pregao.domain.bot import Bot
 from pregao.domain.clock import from_ms
 from pregao.domain.facts import SignalReceived
-from pregao.domain.makers import maker_of
 from pregao.domain.signal import AlertReading
 from pregao.edges.http.answers import Answer
 from pregao.edges.http.gate import Signature, masked, masked_text
@@ -28,8 +27,6 @@ DRAIN_BYTES_MAX = 1_048_576  # of a body too large: read, so that its sender can
 DRAIN_SECONDS = 0.3
 CONTENT_TYPE_CHARACTERS_MAX = 100
 TRADINGVIEW = frozenset({"52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7"})
-
-_received = maker_of(SignalReceived)
 
 
 class Gone(Exception):
@@ -70,7 +67,7 @@ def arrival_of(delivery: Delivery, *, age_seconds_max: int) -> Arrival:
         explicit_id = None
     stored = _stored(delivery)
     bot_id = delivery.bot.bot_id
-    received = _received(
+    received = SignalReceived(
         happened_at=delivery.now,
         signal_id=uuid7(delivery.now),
         bot_id=bot_id,
