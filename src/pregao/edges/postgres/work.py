@@ -50,7 +50,8 @@ from pregao.positions.ports import WaitingExit
 from pregao.views.health import LEASE_SECONDS
 
 RENEW_SECONDS = 2.0
-RENEWED_SECONDS_MAX = 3.0  # an answer that takes longer is not waited for: another connection is asked
+RENEW_AGAIN_SECONDS = 0.2  # where it failed
+RENEWED_SECONDS_MAX = 4.0  # an answer that takes longer is not waited for: another connection is asked
 SILENT_SECONDS = (
     3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about
 )
@@ -147,9 +148,10 @@ class Workers:
         connections hang to learn that he may act no more.
         """
         own: asyncpg.Connection | None = None
+        wait = RENEW_SECONDS
         try:
             while True:
-                await asyncio.sleep(RENEW_SECONDS)
+                await asyncio.sleep(wait)
                 try:
                     async with asyncio.timeout(RENEWED_SECONDS_MAX):
                         own = own or await self._pool.connect_alone()
@@ -157,8 +159,9 @@ class Workers:
                 except AWAY:
                     if own is not None:
                         own.terminate()
-                    own = None
+                    own, wait = None, RENEW_AGAIN_SECONDS
                     continue
+                wait = RENEW_SECONDS
                 if not is_ours:
                     log.error("postgres.lease.lost", worker_id=lease.worker_id)
                     return

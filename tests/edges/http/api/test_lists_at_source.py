@@ -76,6 +76,7 @@ class TestOrders:
         assert (answer["count"], answer["total"], answer["next_cursor"]) == (3, 3, None)
         assert answer["orders"][1] == {
             "id": 1,
+            "bot": "EMA cross",
             "ticker": "AAPL",
             "status": "closed",
             "opened_at": "2026-11-20T10:00:00Z",

@@ -20,6 +20,7 @@ from pregao.domain.facts import (
     AlertsMuted,
     BotConfigured,
     ChannelConfigured,
+    ForeignCancelAsked,
     LabRunAsked,
     SignalPlanned,
     StrategyDeployed,
@@ -53,6 +54,7 @@ from tests.edges.http.api.own_desk import (
     code_of,
     own_desk,
 )
+from tests.edges.http.api.test_foreign_orders import resting
 from tests.edges.http.api.test_receipts import (
     SIGNAL_ID,
     after,
@@ -76,15 +78,20 @@ DESKS_PARAMETERS = {"bot_id", "deployment_id"}
 """Ids in paths that are nobody's own: bots, and the strategies that feed them, are the desk's."""
 DESKS_FIELDS = {"bot_id"}
 """The same in bodies and queries."""
-OF_THE_MARKET = re.compile(r"/api/(indicators|signals|patterns|backtest)/{symbol}")
+OF_THE_MARKET = re.compile(r"/api/(indicators|signals|patterns|backtest|ml/predict)/{symbol}")
 """Paths whose symbol is a market's, whoever trades it; and there are no candles here."""
 NEEDED_QUERIES = {
     "get_position": {"direction": "long", "capital": 1000, "entry_price": 100, "stop_price": 99},
     "get_drawdown": {"peak": 100, "current": 90},
     "get_signals_of_several": {"symbols": "BTCUSDT", "timeframe": "1h"},
+    "get_prediction": {"symbol": "BTCUSDT", "timeframe": "1h"},
 }
 """Questions that are asked of nothing stored; they want to know what about."""
-FILELESS = {"get_lab_file": "LAB_FILE_UNKNOWN"}
+FILELESS = {
+    "get_lab_file": "LAB_FILE_UNKNOWN",
+    "get_prediction": "MODEL_UNKNOWN",
+    "get_training": "LAB_RUN_UNKNOWN",
+}
 NOT_BEGUN = {"get_comparison"}  # the deployment has judged no candle, and says so
 """What is kept in files, and none was computed here."""
 ENDLESS = {"get_events"}
@@ -156,7 +163,12 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
         happened_at=after(0), run_id=UUID(int=account_id + 5), kind=LabKind.RUN, symbol="BTCUSDT", timeframe="1h",
         request=LabRequest(contenders=(Contender(strategy="ema_cross"),)), user_id=own.user_id, asked_by=name,
     )  # fmt: skip
-    await desk.append(tried)
+    taken_back = ForeignCancelAsked(
+        happened_at=after(0), cancel_id=UUID(int=account_id + 6), account_id=account_id,
+        order=resting(client_order_id=f"{name}-by-hand"), reason="", asked_by=name, user_id=own.user_id,
+        source_address="",
+    )  # fmt: skip
+    await desk.append(tried, taken_back)
     selling_out = flatten_started(scope_of_account(account_id), flatten_id=UUID(int=account_id))
     await desk.append(selling_out)
     ids = {
@@ -175,6 +187,7 @@ async def tenant(desk, name: str, *, account_id: int, subscription_id: UUID, sym
         "mute_id": str(quiet.mute_id),
         "run_id": str(tried.run_id),
         "task_id": str(tried.run_id),
+        "cancel_id": str(taken_back.cancel_id),
         "name": "report",
     }
     words = [f"p{name}", str(account_id + 1), f"{name}-account", f"{name}@", session["session_id"]]
@@ -266,6 +279,8 @@ def bodies(whose: Tenant) -> dict[str, dict]:
         "post_lab_run": {"symbol": "BTCUSDT", "timeframe": "1h", "contenders": [{"strategy": "ema_cross"}]},
         "post_backtest": {"timeframe": "1h"},
         "post_backtest_start": {"timeframe": "1h"},
+        "post_prediction": {"symbol": "BTCUSDT", "timeframe": "1h"},
+        "post_execution": {"symbol": "BTCUSDT", "timeframe": "1h", "account_id": account_id, "mode": "live"},
         "toggle_symbol": {"symbol": "DOGEUSDT", "is_active": False},
         **at_both_paths("calculate_size", {"capital": 1000, "entry_price": 100, "stop_price": 99}),
         **at_both_paths("create_operation", {**by_hand, "entry_price": 100, "side": "BUY", "execute": True}),
