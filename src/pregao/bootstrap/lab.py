@@ -7,7 +7,7 @@ It has no state: what it was asked stands in the database, and what it has not f
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -26,7 +26,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.facts import LabRunEnded
 from pregao.domain.lab import LabKind, LabRun, LabStatus
 from pregao.domain.venue import VenueError
-from pregao.edges.exchanges.binance.candles import BinanceCandles, Columns
+from pregao.edges.exchanges.binance.candles import BinanceCandles, WholeCandle
 from pregao.edges.lab.answer import Answering, code_and_message
 from pregao.edges.lab.carry_out import CalledOffError, CannotError, carry_out
 from pregao.edges.postgres.doorbell import Doorbell
@@ -104,7 +104,9 @@ async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
         await close_pool(journal.pool)
 
 
-async def last_candles(venues: KeylessVenues, venue: str, symbol: str, timeframe: str) -> Columns:
+async def last_candles(
+    venues: KeylessVenues, venue: str, symbol: str, timeframe: str
+) -> Sequence[WholeCandle]:
     """
     Give the last candles of a venue's symbol that are closed.
 
@@ -112,7 +114,7 @@ async def last_candles(venues: KeylessVenues, venue: str, symbol: str, timeframe
     """
     try:
         candles = BinanceCandles(venues.of(Venue(venue)))
-        return await candles.columns(symbol, interval=timeframe, limit=VENUE_CANDLES)
+        return await candles.whole(symbol, interval=timeframe, since_ms=None, limit=VENUE_CANDLES)
     except VenueError as problem:
         raise PastUnavailableError(
             f"CANDLES_UNAVAILABLE: venue={venue} symbol={symbol} timeframe={timeframe} problem={problem}"

@@ -55,24 +55,6 @@ class TestBinanceCandles:
         with pytest.raises(VenueError):
             await BinanceCandles(exchange).candles("BTCUSDT", timeframe=Timeframe.HOUR, limit=99)
 
-    async def test_can_be_had_as_columns_of_numbers(self, exchange, venue):
-        venue.answers[KLINES] = [row(0, high="102.5"), row(MINUTE_MS), row(10**15)]
-
-        told = await BinanceCandles(exchange).columns("BTCUSDT", interval="1m", limit=99)
-
-        as_written = await BinanceCandles(exchange).whole("BTCUSDT", interval="1m", since_ms=None, limit=99)
-        assert [list(column) for column in told] == [
-            [float(value) for value in column] for column in zip(*as_written, strict=True)
-        ]
-        assert told[2][0] == 102.5
-        assert len(told[0]) == 2
-
-    async def test_columns_that_cannot_be_read_are_the_venues_fault(self, exchange, venue):
-        venue.answers[KLINES] = [[0, "a price", "1", "1", "1", "1", 59_999]]
-
-        with pytest.raises(VenueError):
-            await BinanceCandles(exchange).columns("BTCUSDT", interval="1m", limit=99)
-
 
 class TestBinanceBars:
     async def test_are_the_windows_with_the_one_that_still_grows(self, exchange, venue):

@@ -4,7 +4,6 @@ Answers what is asked about the last candles of a symbol, or of several at once,
 Candles are the lab's own or a venue's, where the question names one. What waits is here; what computes is not (`topics.py`).
 """
 
-from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -25,8 +24,8 @@ from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.analyzer.several import Monotonic, Seen, look_at_each
 from pregao.research.candles import Candles
 
-AskVenue: TypeAlias = Callable[[str, str, str], Awaitable[Sequence["array[Any]"]]]
-"""Gives the last closed candles of a venue's symbol and timeframe, oldest first, as columns: they go to another process."""
+AskVenue: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[int | str]]]]
+"""Gives the last closed candles, oldest first, of a venue's symbol and timeframe."""
 
 log = structlog.get_logger()
 
@@ -99,8 +98,8 @@ class Answering:
     async def _candles(self, symbol: str, timeframe: str, *, venue: str | None) -> Callable[[], Candles]:
         if venue is None:
             return partial(topics.stored_candles, self._candle_folder, symbol=symbol, timeframe=timeframe)
-        told = await self._ask_venue(venue, symbol, timeframe)
-        return partial(topics.venue_candles, told, symbol=symbol, timeframe=timeframe, venue=venue)
+        rows = await self._ask_venue(venue, symbol, timeframe)
+        return partial(topics.venue_candles, rows, symbol=symbol, timeframe=timeframe, venue=venue)
 
     async def _signal(self, question: Question) -> dict[str, Any]:
         """Say what the eight voters decide about the last candle (E4.1), and what is said in the end (E4)."""

@@ -5,7 +5,6 @@ All of it computes, and reads its candles itself: it runs in processes of its ow
 """
 
 import importlib
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,9 +61,11 @@ def stored_candles(folder: Path, *, symbol: str, timeframe: str) -> Candles:
     return CandleFolder(folder).get_last(candles_name(symbol, timeframe), rows=CANDLES_READ)
 
 
-def venue_candles(told: Sequence["array[Any]"], *, symbol: str, timeframe: str, venue: str) -> Candles:
-    """Take a venue's columns for candles; those of the paper exchange are no market's."""
-    columns: Columns = {name: np.array(column) for name, column in zip(COLUMNS, told, strict=True)}
+def venue_candles(rows: Sequence[Sequence[int | str]], *, symbol: str, timeframe: str, venue: str) -> Candles:
+    """Put candles as a venue writes them into columns; those of the paper exchange are no market's."""
+    opened, *prices = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    columns: Columns = {"opened_at_ms": np.array(opened, dtype=np.int64)}
+    columns |= {name: np.array(told, dtype=float) for name, told in zip(COLUMNS[1:], prices, strict=True)}
     return make_candles(
         symbol=symbol,
         timeframe=read_timeframe(timeframe),

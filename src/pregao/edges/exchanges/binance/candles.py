@@ -1,6 +1,5 @@
 """Binance's candles, asked for at the weight the venue counts: closed ones as stops are measured by them, any for charts."""
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -26,23 +25,7 @@ OPENED, OPEN, HIGH, LOW, CLOSE, VOLUME, CLOSED = range(
 WholeCandle: TypeAlias = tuple[int, str, str, str, str, str]
 """Opening time in milliseconds, open, high, low, close and volume, as the venue writes them."""
 
-Columns: TypeAlias = tuple["array[int]", *tuple["array[float]", ...]]
-"""Opening times in milliseconds, opens, highs, lows, closes and volumes: to compute with, so they are no money."""
-
 _rows = msgspec.json.Decoder(list[list[int | str]])
-
-
-class _Numbers(msgspec.Struct, array_like=True, gc=False):
-    opened_at_ms: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    closes_at_ms: int
-
-
-_numbers = msgspec.json.Decoder(list[_Numbers], strict=False)  # the venue writes numbers as texts
 
 
 class BinanceCandles(CandleSource):
@@ -69,15 +52,6 @@ class BinanceCandles(CandleSource):
         call = replace(_call(limit), importance=Importance.REST, is_on_an_orders_way=False)
         return await self._exchange.rest.public(
             call, parameters, translate=lambda body: _whole(body, now_ms=now_ms)
-        )
-
-    async def columns(self, symbol: str, *, interval: str, limit: int) -> Columns:
-        """Give the closed ones of the latest ``limit`` candles as columns of numbers, oldest first."""
-        parameters: dict[str, Value] = {"symbol": symbol, "interval": interval, "limit": limit}
-        now_ms = self._exchange.venue_now_ms()
-        call = replace(_call(limit), importance=Importance.REST, is_on_an_orders_way=False)
-        return await self._exchange.rest.public(
-            call, parameters, translate=lambda body: _columns(body, now_ms=now_ms)
         )
 
 
@@ -134,12 +108,6 @@ def _whole(body: bytes, *, now_ms: int) -> list[WholeCandle]:
     rows = [row for row in _rows.decode(body) if int(row[CLOSED]) < now_ms]
     texts = [(int(row[OPENED]), [str(row[at]) for at in (OPEN, HIGH, LOW, CLOSE, VOLUME)]) for row in rows]
     return [(opened, *told) for opened, told in texts]  # type: ignore[misc]  # five there are
-
-
-def _columns(body: bytes, *, now_ms: int) -> Columns:
-    rows = [row for row in _numbers.decode(body) if row.closes_at_ms < now_ms]
-    prices = ([getattr(row, name) for row in rows] for name in ("open", "high", "low", "close", "volume"))
-    return array("q", [row.opened_at_ms for row in rows]), *(array("d", told) for told in prices)
 
 
 def _closed(body: bytes, *, now_ms: int) -> list[Candle]:
