@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pregao.domain.breaker import VENUE, Breakers, BreakerState, Outcome
 from pregao.domain.clock import to_ms
-from pregao.domain.order import OrderStatus
+from pregao.domain.order import OrderStatus, Side, client_order_id
 from pregao.domain.venue import OperatorNeeded, OrderReport, TradeReport
 from pregao.edges.postgres.journal import open_journal
 from pregao.trading.questions import FORGOTTEN_FOR_EVER_SECONDS, REFUSED_SECONDS_MAX
@@ -209,3 +209,26 @@ async def test_a_stream_goes_on_that_tells_of_an_end_while_the_database_is_away(
     desk.exchange.clock.forward(10)
     assert trader.floor.doubts.take_gaps() == [1]
     await trader.floor.close()
+
+
+async def test_a_fill_that_waits_for_its_order_keeps_no_trader_from_ending(desk):
+    """Nothing is lost: whoever follows the account next asks what it has traded."""
+    trader = await desk.start_trader()
+    await desk.settled(await desk.signal(instruction(now=now())))
+    await desk.until("SELECT count(*) = 1 FROM fills")
+    sold = replace(
+        desk.exchange.trades[0][1],
+        trade_id="900",
+        exchange_order_id="900",
+        client_order_id=client_order_id("p" + "f" * 26, attempt=1),
+        side=Side.SELL,
+        traded_at=now(),
+    )
+
+    with capture_logs() as logs:
+        await trader.take(TradeReport(account_id=1, trade=sold))
+        await trader.floor.pause(1.5)
+        await trader.floor.close()
+
+    assert [line for line in logs if line["event"].startswith("fills.book")] == []
+    assert await desk.journal.pool.fetchval("SELECT count(*) FROM fills") == 1

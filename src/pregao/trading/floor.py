@@ -283,8 +283,7 @@ class Floor:
 
         They are due later, when a venue must have answered; these it has answered.
         """
-        while self._unwritten and not self._is_closing.is_set():
-            await asyncio.sleep(UNWRITTEN_SECONDS)
+        while self._unwritten and await self.pause(UNWRITTEN_SECONDS):
             orders = sorted(self._unwritten)
             with contextlib.suppress(*AWAY):
                 await self.store.ask_now(orders)
@@ -394,6 +393,13 @@ class Floor:
             except AWAY as away:
                 log.warning("trader.database.away", error=type(away).__name__)
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait for so long; False as soon as the floor closes: what is waited for is found again by whoever comes next."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_closing.wait()
+        return not self._is_closing.is_set()
 
     async def close(self) -> None:
         """Return when everything that is on the wire is answered, and written; who waits for a turn is left behind."""

@@ -1,6 +1,5 @@
 """What the user streams tell: fills are booked in the order they were told, ends and gaps are looked into."""
 
-import asyncio
 from collections.abc import Awaitable
 
 import structlog
@@ -104,7 +103,8 @@ class Told:
             try:
                 await booked
             except TooSoonError:
-                await asyncio.sleep(UNWRITTEN_AGAIN_SECONDS)
+                if not await self._floor.pause(UNWRITTEN_AGAIN_SECONDS):
+                    return  # who follows the account next asks for what it has traded
                 booked = self._floor.record([fill])
             else:
                 return
