@@ -55,6 +55,7 @@ PAGES = (
     "/console/bots",
     "/console/accounts",
     "/console/operations",
+    "/console/operations/orders",
 )
 FIRST_PAINT = """
 () => new Promise((told) => new PerformanceObserver((seen) => {

@@ -132,8 +132,10 @@ async def _come_in(page: Page, *, is_first: bool) -> None:
 
 
 def _name(path: str) -> str:
-    subject, _, number = path.removeprefix("/console/").strip("/").partition("/")
-    return f"{subject}-one" if number else subject
+    subject, _, rest = path.removeprefix("/console/").strip("/").partition("/")
+    if path in PAGES:
+        return f"{subject}-{rest}" if rest else subject
+    return f"{subject}-{rest.partition('/')[0]}-one" if "/" in rest else f"{subject}-one"
 
 
 def main() -> None:

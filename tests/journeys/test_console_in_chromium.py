@@ -214,10 +214,11 @@ class TestConsoleInChromium:
             await expect(dialog.get_by_label("Tickers")).to_have_value("LTCUSDT BTCUSDT ETHUSDT")
             await dialog.get_by_role("button", name="Close").click()
 
-            await page.goto("/console/operations")
+            await page.goto("/console/operations/backups")
             await expect(page.locator("#health")).to_contain_text("STILL")
             await page.get_by_role("button", name="Make a backup now").click()
             await expect(page.locator("#list")).to_contain_text(".backup")
+            await page.get_by_role("link", name="The desk now").click()
             await page.get_by_role("button", name="Halt the desk").click()
             dialog = page.get_by_role("dialog")
             await dialog.get_by_label("Reason").fill("a look at the brakes")

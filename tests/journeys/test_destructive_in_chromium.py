@@ -103,7 +103,7 @@ class TestDestructive:
             joined = await desk.subscribe(bot, account_id)
 
             await seen_at_the_venue(database, account_id, "0.5")
-            await page.goto("/console/operations")
+            await page.goto("/console/operations/differences")
             why = {"Average_price": "80", "Reason": "bought by hand"}
             adopt = "Adopt what the venue holds"
             told = "LTCUSDT both · Ana, paper: 0 / 0.5"
@@ -111,7 +111,7 @@ class TestDestructive:
             assert await in_the_books(desk) == ["0.5"]
 
             await seen_at_the_venue(database, account_id, "-0.5")
-            await page.goto("/console/operations")
+            await page.goto("/console/operations/differences")
             why = {"Average_price": "90", "Reason": "sold by hand"}
             write_off = "Write off what the venue does not hold"
             told = "LTCUSDT both · Ana, paper: 0.5 / 0"
@@ -120,7 +120,7 @@ class TestDestructive:
             await expect(page.locator("#list")).to_contain_text("The books and the venues agree.")
 
             await order_seen(database, account_id)
-            await page.goto("/console/operations")
+            await page.goto("/console/operations/orders")
             why, told = {"Reason": "left from May"}, "buy 0.01 BTCUSDT · Ana, paper · 8389700001"
             await press(
                 page, asked, opens="Take back", word="TAKE BACK", does="Take it back", tells=told, **why
@@ -148,7 +148,7 @@ class TestDestructive:
             await press(page, asked, opens="Archive", word="ARCHIVE", does="Archive", tells=told)
             assert (await desk.ask("GET", f"{BOTS}/{bot['bot_id']}"))["status"] == "archived"
 
-            await page.goto("/console/operations")
+            await page.goto("/console/operations/backups")
             told, why = "Nothing is held, and nothing is on its way.", {"Reason": "a fresh start"}
             name = "Clear the database"
             await press(page, asked, opens=name, word="CLEAR", does=name, tells=told, **why)

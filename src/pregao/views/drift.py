@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.views.sorting import Shape
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -33,11 +35,30 @@ class AccountDrift:
     differences: tuple[Difference, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceLine(Difference):
+    """One of these, and on which account it is."""
+
+    place: str  # among all of them
+    account_id: int
+    account: str
+
+
 class Drifts(Protocol):
-    """Where they are fetched; ``after`` is the last account of the page before."""
+    """Where they are fetched; ``after`` is the last account, or difference, of the page before."""
 
     async def accounts(
         self, *, owner: UUID | None, only_drifting: bool, after: int | None, limit: int
     ) -> Sequence[AccountDrift]:
         """Give active accounts and those that differ, by id; of ``owner`` only, unless it is None."""
+        ...
+
+    async def differences(
+        self, *, owner: UUID | None, after: str | None, shape: Shape, limit: int
+    ) -> Sequence[DifferenceLine]:
+        """Give what differs, in the order of the shape."""
+        ...
+
+    async def count(self, *, owner: UUID | None) -> int:
+        """Say in how many places something differs."""
         ...

@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from pregao.views.sorting import NEWEST_FIRST, Shape
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignOrderLine:
     """One that the last look at its account saw."""
 
+    place: str  # among all of them
     account_id: int
     account: str
     venue: str
@@ -63,22 +66,17 @@ class CancelLine:
     told_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignPlace:
-    """Where a page of foreign orders ended."""
-
-    account_id: int
-    symbol: str
-    exchange_order_id: str
-
-
 class ForeignViews(Protocol):
     """Where they are fetched, and how an account is looked at; of ``owner`` only, unless it is None."""
 
     async def orders(
-        self, *, owner: UUID | None, account_id: int | None, after: ForeignPlace | None, limit: int
+        self, *, owner: UUID | None, account_id: int | None, after: str | None, shape: Shape, limit: int
     ) -> Sequence[ForeignOrderLine]:
-        """Give what the last looks saw, by account and symbol."""
+        """Give what the last looks saw, in the order of the shape."""
+        ...
+
+    async def count(self, *, owner: UUID | None) -> int:
+        """Say how many the last looks saw."""
         ...
 
     async def look_of(self, account_id: int) -> LookLine:
@@ -93,8 +91,10 @@ class ForeignViews(Protocol):
         """Say whether it was looked at since then."""
         ...
 
-    async def cancels(self, *, owner: UUID | None, before: UUID | None, limit: int) -> Sequence[CancelLine]:
-        """Give what was to be taken back, the latest first."""
+    async def cancels(
+        self, *, owner: UUID | None, before: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
+    ) -> Sequence[CancelLine]:
+        """Give what was to be taken back, the latest first unless the shape says otherwise."""
         ...
 
     async def find_cancel(self, cancel_id: UUID, *, owner: UUID | None) -> CancelLine | None:

@@ -70,6 +70,48 @@ APPROVAL_FIELDS: Mapping[str, type] = {
     "answered_at": datetime,
     "answered_by": str,
 }
+WORKER_FIELDS: Mapping[str, type] = {
+    "role": str,
+    "worker_id": str,
+    "started_at": datetime,
+    "lease_until": datetime,
+}
+BREAKER_FIELDS: Mapping[str, type] = {
+    "name": str,
+    "state": str,
+    "failure_count": Decimal,
+    "changed_at": datetime,
+}
+BACKUP_FIELDS: Mapping[str, type] = {
+    "made_at": datetime,
+    "name": str,
+    "size_bytes": Decimal,
+    "facts": Decimal,
+    "accounts": Decimal,
+}
+MUTE_FIELDS: Mapping[str, type] = {"until": datetime, "kind": str, "level_max": str, "muted_by": str}
+DIFFERENCE_FIELDS: Mapping[str, type] = {
+    "account": str,
+    "symbol": str,
+    "ours": Decimal,
+    "venue": Decimal,
+    "seen_at": datetime,
+}
+FOREIGN_ORDER_FIELDS: Mapping[str, type] = {
+    "account": str,
+    "symbol": str,
+    "price": Decimal,
+    "quantity": Decimal,
+    "created_at": datetime,
+    "seen_at": datetime,
+}
+FOREIGN_CANCEL_FIELDS: Mapping[str, type] = {
+    "account": str,
+    "symbol": str,
+    "status": str,
+    "asked_by": str,
+    "told_at": datetime,
+}
 """The fields that the lines of each list can be sorted by, and what their values are."""
 
 

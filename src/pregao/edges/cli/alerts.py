@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pregao.edges.cli.desk import Json, Limit, call, fail
+from pregao.edges.cli.desk import Json, Limit, call, call_all, fail
 from pregao.edges.cli.shown import show_fields, show_json, show_rows
 
 app = typer.Typer(help="What people are told, and how they are reached.", no_args_is_help=True)
@@ -212,7 +212,7 @@ def mute(
 @app.command()
 def mutes(*, as_json: Json = False) -> None:
     """List the mutes that stand."""
-    found = call("GET", "/alert-mutes")["items"]
+    found = call_all("/alert-mutes")
     if as_json:
         show_json(found)
     else:

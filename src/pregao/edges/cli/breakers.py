@@ -2,7 +2,7 @@
 
 import typer
 
-from pregao.edges.cli.desk import Json, call
+from pregao.edges.cli.desk import Json, call_all
 from pregao.edges.cli.shown import show_json, show_rows
 
 app = typer.Typer()
@@ -23,7 +23,7 @@ COLUMNS = {
 @app.command()
 def breakers(*, as_json: Json = False) -> None:
     """List the circuit breakers of venues and symbols."""
-    found = call("GET", "/breakers")["items"]
+    found = call_all("/breakers")
     if as_json:
         show_json(found)
     else:

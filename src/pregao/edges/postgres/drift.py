@@ -15,12 +15,14 @@ from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
 from pregao.edges.postgres.books import LIVE, PostgresBooks
 from pregao.edges.postgres.journal import Journal, Transaction
-from pregao.edges.postgres.rows import to_value
+from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.positions.ports import Adopter, Place
 from pregao.positions.settle import settle_drift
 from pregao.positions.update import update_position
 from pregao.runner import Runner
-from pregao.views.drift import AccountDrift, Difference
+from pregao.views.drift import AccountDrift, Difference, DifferenceLine
+from pregao.views.sorting import DIFFERENCE_FIELDS, Shape
 
 ACCOUNTS = """
 SELECT a.account_id, a.name AS account, a.venue, a.venue <> 'webhook' AS is_compared, c.checked_at, c.agreed_at, c.unreconciled_since
@@ -32,17 +34,21 @@ WHERE ($1::uuid IS NULL OR a.user_id = $1) AND ($2::bigint IS NULL OR a.account_
 ORDER BY a.account_id LIMIT $4
 """
 
-DIFFERENCES = f"""
-SELECT f.account_id, f.symbol, f.position_side, own.quantity AS ours, own.quantity + f.quantity AS venue, f.seen_at
-FROM foreign_positions AS f,
+DIFFERING = f"""
+SELECT f.account_id, f.symbol, f.position_side, own.quantity AS ours, own.quantity + f.quantity AS venue, f.seen_at,
+       a.name AS account, concat_ws('.', f.account_id, f.symbol, f.position_side) AS place
+FROM foreign_positions AS f JOIN accounts AS a USING (account_id),
 LATERAL (SELECT coalesce(sum((entered_quantity - exited_quantity) * CASE direction WHEN 'long' THEN 1 ELSE -1 END), 0)
                 AS quantity
          FROM positions AS p WHERE p.account_id = f.account_id AND p.symbol = f.symbol
            AND p.position_side = f.position_side AND {LIVE}) AS own
-WHERE f.account_id = ANY($1::bigint[]) AND f.quantity <> 0
-ORDER BY f.account_id, f.symbol, f.position_side
+WHERE f.quantity <> 0
 """
 
+COUNT = """
+SELECT count(*)::int FROM foreign_positions AS f JOIN accounts AS a USING (account_id)
+WHERE f.quantity <> 0 AND ($1::uuid IS NULL OR a.user_id = $1)
+"""
 
 # The position before what is seen beside it: in this order a trader books, too.
 LOCK_POSITION = f"""
@@ -151,8 +157,30 @@ class PostgresDrifts:
     ) -> Sequence[AccountDrift]:
         rows = await self._pool.fetch(ACCOUNTS, owner, after, only_drifting, limit)
         differences: defaultdict[int, list[Difference]] = defaultdict(list)
-        for row in await self._pool.fetch(DIFFERENCES, [row["account_id"] for row in rows]):
+        of_accounts = f"{DIFFERING} AND f.account_id = ANY($1::bigint[]) ORDER BY f.account_id, f.symbol, f.position_side"
+        for row in await self._pool.fetch(of_accounts, [row["account_id"] for row in rows]):
             differences[row["account_id"]].append(to_value(row, Difference))
         return [
             AccountDrift(**row, differences=tuple(differences[row["account_id"]])) for row in map(dict, rows)
         ]
+
+    async def differences(
+        self, *, owner: UUID | None, after: str | None, shape: Shape, limit: int
+    ) -> Sequence[DifferenceLine]:
+        rows = await fetch_lines(
+            self._pool,
+            f"{DIFFERING} AND ($1::uuid IS NULL OR a.user_id = $1)",
+            owner,
+            shape=shape,
+            fields=DIFFERENCE_FIELDS,
+            columns={},
+            key="place::text",
+            after=after,
+            searched=("account", "symbol", "position_side"),
+            limit=limit,
+        )
+        return to_values(rows, DifferenceLine)
+
+    async def count(self, *, owner: UUID | None) -> int:
+        count: int = await self._pool.fetchval(COUNT, owner)
+        return count

@@ -13,8 +13,10 @@ from pregao.domain.facts import Fact, ForeignCancelTold
 from pregao.domain.foreign import UNTOLD, ForeignOrder
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.sorting import fetch_lines
 from pregao.positions.ports import UntoldCancel
-from pregao.views.foreign import CancelLine, ForeignOrderLine, ForeignPlace, LookLine
+from pregao.views.foreign import CancelLine, ForeignOrderLine, LookLine
+from pregao.views.sorting import FOREIGN_CANCEL_FIELDS, FOREIGN_ORDER_FIELDS, NEWEST_FIRST, Shape
 
 BELL = "foreign"
 CLAIM_SECONDS = 60.0  # whoever claimed an account and died is followed by another look then
@@ -76,13 +78,16 @@ SELECT c.*, c.seen::text AS "order", a.venue FROM foreign_cancels AS c JOIN acco
 WHERE c.status IN ({UNTOLD_STATUSES}) AND a.venue = ANY($1::text[]) ORDER BY c.asked_at, c.cancel_id
 """
 ORDERS = f"""
-SELECT f.*, a.name AS account, a.venue, c.cancel_id
+SELECT f.*, a.name AS account, a.venue, c.cancel_id,
+       concat_ws('.', f.account_id, f.symbol, f.exchange_order_id) AS place
 FROM foreign_orders AS f JOIN accounts AS a USING (account_id)
 LEFT JOIN foreign_cancels AS c ON c.account_id = f.account_id AND c.symbol = f.symbol
      AND c.exchange_order_id = f.exchange_order_id AND c.status IN ({UNTOLD_STATUSES})
 WHERE ($1::uuid IS NULL OR a.user_id = $1) AND ($2::bigint IS NULL OR f.account_id = $2)
-  AND ($3::bigint IS NULL OR (f.account_id, f.symbol, f.exchange_order_id) > ($3, $4, $5))
-ORDER BY f.account_id, f.symbol, f.exchange_order_id LIMIT $6
+"""
+COUNT = """
+SELECT count(*)::int FROM foreign_orders AS f JOIN accounts AS a USING (account_id)
+WHERE ($1::uuid IS NULL OR a.user_id = $1)
 """
 CANCELS = """
 SELECT c.*, a.name AS account, c.seen ->> 'client_order_id' AS client_order_id, c.seen ->> 'side' AS side,
@@ -232,13 +237,26 @@ class PostgresForeign:
         self._ring = ring
 
     async def orders(
-        self, *, owner: UUID | None, account_id: int | None, after: ForeignPlace | None, limit: int
+        self, *, owner: UUID | None, account_id: int | None, after: str | None, shape: Shape, limit: int
     ) -> Sequence[ForeignOrderLine]:
-        place = (
-            (None, None, None) if after is None else (after.account_id, after.symbol, after.exchange_order_id)
+        rows = await fetch_lines(
+            self._pool,
+            ORDERS,
+            owner,
+            account_id,
+            shape=shape,
+            fields=FOREIGN_ORDER_FIELDS,
+            columns={},
+            key="place::text",
+            after=after,
+            searched=("account", "symbol", "side", "kind", "exchange_order_id", "client_order_id"),
+            limit=limit,
         )
-        rows = await self._pool.fetch(ORDERS, owner, account_id, *place, limit)
         return to_values(rows, ForeignOrderLine)
+
+    async def count(self, *, owner: UUID | None) -> int:
+        count: int = await self._pool.fetchval(COUNT, owner)
+        return count
 
     async def look_of(self, account_id: int) -> LookLine:
         row = await self._pool.fetchrow("SELECT * FROM foreign_looks WHERE account_id = $1", account_id)
@@ -267,12 +285,28 @@ class PostgresForeign:
         )
         return bool(looked)
 
-    async def cancels(self, *, owner: UUID | None, before: UUID | None, limit: int) -> Sequence[CancelLine]:
-        rows = await self._pool.fetch(
-            f"{CANCELS} AND ($2::uuid IS NULL OR c.cancel_id < $2) ORDER BY c.cancel_id DESC LIMIT $3",
+    async def cancels(
+        self, *, owner: UUID | None, before: UUID | None, shape: Shape = NEWEST_FIRST, limit: int
+    ) -> Sequence[CancelLine]:
+        rows = await fetch_lines(
+            self._pool,
+            CANCELS,
             owner,
-            before,
-            limit,
+            shape=shape,
+            fields=FOREIGN_CANCEL_FIELDS,
+            columns={},
+            key="cancel_id::uuid",
+            after=before,
+            searched=(
+                "account",
+                "symbol",
+                "status",
+                "exchange_order_id",
+                "client_order_id",
+                "asked_by",
+                "reason",
+            ),
+            limit=limit,
         )
         return to_values(rows, CancelLine)
 

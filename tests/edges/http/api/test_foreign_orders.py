@@ -73,7 +73,7 @@ class TestSeen:
         nobodys = (await bia.client.get(ORDERS)).json()["items"]
         one_accounts = (await desk.client.get(ORDERS, params={"account_id": main})).json()["items"]
 
-        assert [one["account_id"] for one in everybodys] == [main, own]
+        assert [one["account_id"] for one in everybodys] == [own, main]  # by name
         assert [one["symbol"] for one in hers] == ["ETHUSDT"]
         assert nobodys == []
         [one] = one_accounts

@@ -3,21 +3,29 @@
 import csv
 import io
 import re
+from datetime import timedelta
+from decimal import Decimal
 from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from starlette.requests import Request
 
+from pregao.domain.alert import AlertLevel, Mute
 from pregao.domain.bot import Approval
-from pregao.domain.facts import AlertRaised, LabRunAsked
+from pregao.domain.breaker import VENUE, Breakers
+from pregao.domain.facts import AlertRaised, AlertsMuted, ForeignCancelAsked, ForeignPositionSeen, LabRunAsked
 from pregao.domain.lab import Contender, LabKind, LabRequest
+from pregao.domain.order import PositionSide
 from pregao.edges.http.console.lists import ROWS, arrange, asked_of
 from pregao.edges.ids import uuid7
+from pregao.edges.postgres.breakers import SharedBreakers
 from tests.builders import NOON, alert, bot, configured
 from tests.edges.http.api.own_desk import SUBSCRIPTIONS
 from tests.edges.http.api.test_approvals import asked as waiting_for_a_person
+from tests.edges.http.api.test_foreign_orders import foreign_seen, resting
 from tests.edges.http.api.test_sorted_lists import five_orders
 
 
@@ -179,6 +187,69 @@ async def three_runs(desk) -> None:
         )
 
 
+async def three_workers(desk) -> None:
+    for name in NAMES:
+        await desk.journal.pool.execute(
+            "INSERT INTO workers (worker_id, role, lease_epoch, lease_until) VALUES ($1, 'web', 1, now() + interval '1 h')", name
+        )  # fmt: skip
+
+
+async def three_breakers(desk) -> None:
+    await broken(desk, *NAMES)
+
+
+async def broken(desk, *names: str) -> None:
+    breakers = Breakers(monotonic=lambda: 0.0, clock=lambda: NOON)
+    for name in names:
+        one = breakers.get(name, VENUE)
+        for _ in range(VENUE.failure_threshold):
+            one.fail(one.begin())
+    await SharedBreakers(desk.journal.pool, breakers, told_by="trader-1", ring=lambda: None).look()
+
+
+async def three_backups(desk) -> None:
+    folder = Path((await desk.client.get("/api/v1/backups")).json()["folder"])
+    folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        (folder / f"{name} .backup").write_bytes(b"PK")
+
+
+async def three_mutes(desk) -> None:
+    for name in NAMES:
+        mute = Mute(
+            mute_id=uuid7(NOON), user_id=None, kind=None, level_max=AlertLevel.ERROR, until=NOON + timedelta(hours=1),
+            reason="", muted_by=name,
+        )  # fmt: skip
+        await desk.append(AlertsMuted(happened_at=NOON, mute=mute))
+
+
+async def three_differences(desk) -> None:
+    account_id = (await desk.make_account("main"))["account_id"]
+    for name in NAMES:
+        seen = ForeignPositionSeen(
+            happened_at=NOON, account_id=account_id, symbol=name, position_side=PositionSide.BOTH, quantity=Decimal(1)
+        )  # fmt: skip
+        await desk.append(seen)
+
+
+async def three_foreign_orders(desk) -> None:
+    account_id = (await desk.make_account("main"))["account_id"]
+    orders = [
+        resting(symbol=name, exchange_order_id=str(number)) for number, name in enumerate(NAMES, start=1)
+    ]
+    await foreign_seen(desk, account_id, *orders)
+
+
+async def three_taken_back(desk) -> None:
+    account_id = (await desk.make_account("main"))["account_id"]
+    for number, name in enumerate(NAMES, start=1):
+        asked = ForeignCancelAsked(
+            happened_at=NOON, cancel_id=uuid7(NOON), account_id=account_id, order=resting(exchange_order_id=str(number)),
+            reason="", asked_by=name, user_id=None, source_address="",
+        )  # fmt: skip
+        await desk.append(asked)
+
+
 class TestEveryList:
     """Each is searched, sorted both ways, and had as a file of the very lines that are shown."""
 
@@ -190,6 +261,12 @@ class TestEveryList:
             (three_alerts, "/console/alerts", "title", "title"),
             (three_people, "/console/people", "name", "name"),
             (three_runs, "/console/lab", "symbol", "symbol"),
+            (three_workers, "/console/operations/workers", "worker_id", "worker_id"),
+            (three_breakers, "/console/operations/breakers", "name", "name"),
+            (three_mutes, "/console/alerts/mutes", "muted_by", "muted_by"),
+            (three_differences, "/console/operations/differences", "symbol", "symbol"),
+            (three_foreign_orders, "/console/operations/orders", "symbol", "symbol"),
+            (three_taken_back, "/console/operations/taken-back", "asked_by", "asked_by"),
         ],
     )
     async def test_is_searched_sorted_and_had_as_a_file(self, desk, admin, given, page, sort, field):
@@ -229,6 +306,28 @@ class TestEveryList:
         shown = names.findall(first.text) + names.findall(second.text)
         assert shown == [f"{number:03}" for number in range(ROWS + 2)]
         assert 'rel="next"' not in second.text
+
+    async def test_of_files_is_searched_and_sorted_too(self, desk, admin):
+        await three_backups(desk)
+
+        page = (await admin.get("/console/operations/backups?sort=-name&q=backup")).text
+        found = (await admin.get("/console/operations/backups?q=AR")).text
+
+        names = re.compile(r"<code>(\w+) [.]backup</code>")
+        assert (names.findall(page), names.findall(found)) == (["Clara", "Bruno", "ana"], ["Clara"])
+
+    @pytest.mark.parametrize("sort", ["name", "-failure_count"])
+    async def test_that_is_held_whole_goes_on_where_the_page_before_ended(self, desk, admin, sort):
+        await broken(desk, *(f"venue {number:03}" for number in range(ROWS + 2)))
+
+        first = (await admin.get(f"/console/operations/breakers?sort={sort}")).text
+        second = (await admin.get(unescape(re.search(r'rel="next" href="([^"]+)"', first)[1]))).text
+
+        names = re.compile(r'data-label="Name">venue (\d{3})<')
+        shown = names.findall(first) + names.findall(second)
+        assert len(names.findall(first)) == ROWS
+        assert sorted(shown) == [f"{number:03}" for number in range(ROWS + 2)]
+        assert 'rel="next"' not in second
 
 
 class TestApprovals:

@@ -33,7 +33,7 @@ from pregao.alerts.configure import (
 from pregao.domain.alert import AlertKind, AlertLevel, Channel, ChannelKind
 from pregao.edges.http.api.approvals import Reason
 from pregao.edges.http.api.cursors import Cursor
-from pregao.edges.http.api.listing import ALERTS
+from pregao.edges.http.api.listing import ALERTS, MUTES
 from pregao.edges.http.api.roles import Operator, Trader, Viewer, name_of
 from pregao.edges.http.api.shapes import (
     CONFLICT,
@@ -199,12 +199,6 @@ class MuteShown(Shown):
     until: datetime
     reason: str
     muted_by: str
-
-
-class MutesShown(Shown):
-    """The mutes that stand."""
-
-    items: list[MuteShown]
 
 
 class LevelShown(Shown):
@@ -406,11 +400,34 @@ async def list_channel_deliveries(
     return page_of(lines, limit=limit, cursor=lambda last: last.alert_id)
 
 
-@routes.get("/alert-mutes")
-async def list_alert_mutes(desk: DeskGiven, who: Viewer) -> MutesShown:
-    """Give the mutes that stand."""
-    mutes = await desk.alerts.mutes(owner=who.owner, now=desk.clock())
-    return MutesShown(items=[MuteShown.model_validate(one) for one in mutes])
+MuteSort = Literal[
+    "until", "-until", "kind", "-kind", "level_max", "-level_max", "muted_by", "-muted_by",
+]  # fmt: skip
+
+
+@routes.get("/alert-mutes", response_model=Page[MuteShown], responses=AsCsv)
+async def list_alert_mutes(
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    search: Search = None,
+    sort: MuteSort = "until",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    form: Format = "json",
+) -> Page[MuteShown] | Response:
+    """Give the mutes that stand, the next to end first unless `sort` says otherwise."""
+    return await MUTES.answer(
+        MUTES.within(await desk.alerts.mutes(owner=who.owner, now=desk.clock())),
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=form,
+        to_shown=MuteShown.model_validate,
+        shown=MuteShown,
+        name="mutes",
+    )
 
 
 @routes.post("/alert-mutes", status_code=201, responses=UNREADABLE)

@@ -1,11 +1,17 @@
 """Backups in the desk's own folder: which there are, and another one."""
 
 from datetime import datetime
+from typing import Literal
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import BACKUPS
 from pregao.edges.http.api.roles import Admin
-from pregao.edges.http.api.shapes import CONFLICT, ERRORS, TOKEN, DeskGiven, Shown
+from pregao.edges.http.api.shapes import CONFLICT, ERRORS, PAGE_ITEMS, TOKEN, DeskGiven, Limit, Page, Shown
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.errors import ApiError
 from pregao.views.backups import BackupUnmadeError
 
@@ -23,20 +29,43 @@ class BackupShown(Shown):
     accounts: int | None
 
 
-class BackupsShown(Shown):
-    """All of them, the newest first, and where on the desk's machine they lie."""
+class BackupsShown(Page[BackupShown]):
+    """A page of them, and where on the desk's machine they lie."""
 
     folder: str
-    items: list[BackupShown]
 
 
-@routes.get("")
-async def list_backups(desk: DeskGiven, _who: Admin) -> BackupsShown:
-    """Give the backups in the desk's folder."""
-    lines = await desk.backups.backups()
-    return BackupsShown(
-        folder=desk.backups.folder, items=[BackupShown.model_validate(line) for line in lines]
+BackupSort = Literal[
+    "made_at", "-made_at", "name", "-name", "size_bytes", "-size_bytes", "facts", "-facts", "accounts", "-accounts",
+]  # fmt: skip
+
+
+@routes.get("", response_model=BackupsShown, responses=AsCsv)
+async def list_backups(
+    *,
+    desk: DeskGiven,
+    _who: Admin,
+    search: Search = None,
+    sort: BackupSort = "-made_at",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> BackupsShown | Response:
+    """Give the backups in the desk's folder, the newest first unless `sort` says otherwise."""
+    told = await BACKUPS.answer(
+        BACKUPS.within(await desk.backups.backups()),
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=BackupShown.model_validate,
+        shown=BackupShown,
+        name="backups",
     )
+    if not isinstance(told, Page):
+        return told
+    return BackupsShown(folder=desk.backups.folder, items=told.items, next_cursor=told.next_cursor)
 
 
 @routes.post("", status_code=201, responses=CONFLICT)

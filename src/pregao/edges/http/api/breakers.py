@@ -1,12 +1,18 @@
 """The circuit breakers: which venues and symbols take no entries, and why."""
 
 from datetime import datetime
+from typing import Literal
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from pregao.domain.breaker import BreakerScope, BreakerState
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import BREAKERS
 from pregao.edges.http.api.roles import OPERATOR
-from pregao.edges.http.api.shapes import ERRORS, TOKEN, DeskGiven, Page, Shown
+from pregao.edges.http.api.shapes import ERRORS, PAGE_ITEMS, TOKEN, DeskGiven, Limit, Page, Shown
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 
 routes = APIRouter(
     prefix="/api/v1/breakers", tags=["health"], dependencies=[TOKEN, OPERATOR], responses=ERRORS
@@ -28,8 +34,30 @@ class BreakerShown(Shown):
     told_by: str
 
 
-@routes.get("")
-async def list_breakers(desk: DeskGiven) -> Page[BreakerShown]:
-    """Give every breaker, services first; there is one page only."""
-    lines = await desk.breakers.breakers()
-    return Page(items=[BreakerShown.model_validate(line) for line in lines], next_cursor=None)
+BreakerSort = Literal[
+    "name", "-name", "state", "-state", "failure_count", "-failure_count", "changed_at", "-changed_at",
+]  # fmt: skip
+
+
+@routes.get("", response_model=Page[BreakerShown], responses=AsCsv)
+async def list_breakers(
+    *,
+    desk: DeskGiven,
+    search: Search = None,
+    sort: BreakerSort = "name",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[BreakerShown] | Response:
+    """Give the breakers, by name unless `sort` says otherwise."""
+    return await BREAKERS.answer(
+        BREAKERS.within(await desk.breakers.breakers()),
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=BreakerShown.model_validate,
+        shown=BreakerShown,
+        name="breakers",
+    )

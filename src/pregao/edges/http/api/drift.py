@@ -1,17 +1,21 @@
 """Whether each account holds at its venue what the books say; and what differs, settled by an operator."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.accounts.principal import Principal
 from pregao.domain.facts import DriftSettled
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import DIFFERENCES
 from pregao.edges.http.api.roles import Operator, Viewer, name_of
 from pregao.edges.http.api.rules import SYMBOL_PATTERN
 from pregao.edges.http.api.shapes import (
@@ -32,9 +36,13 @@ from pregao.edges.http.api.shapes import (
     Shown,
     page_of,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.ids import uuid7
 from pregao.positions.settle import Settlement, adopt, write_off
+from pregao.views.drift import DifferenceLine
+from pregao.views.sorting import Shape
 
 routes = APIRouter(prefix="/api/v1/drift", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -81,6 +89,13 @@ class DifferenceShown(Shown):
     seen_at: datetime
 
 
+class DifferenceListed(DifferenceShown):
+    """One of these, and on which account it is."""
+
+    account_id: int
+    account: str
+
+
 class AccountDriftShown(Shown):
     """One account as it was compared last; while `unreconciled_since` is set it takes no entries."""
 
@@ -115,6 +130,40 @@ async def list_drift(
         [AccountDriftShown.model_validate(line) for line in lines],
         limit=limit,
         cursor=lambda last: last.account_id,
+    )
+
+
+DifferenceSort = Literal[
+    "account", "-account", "symbol", "-symbol", "ours", "-ours", "venue", "-venue", "seen_at", "-seen_at",
+]  # fmt: skip
+
+
+@routes.get("/differences", response_model=Page[DifferenceListed], responses=AsCsv)
+async def list_differences(
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    search: Search = None,
+    sort: DifferenceSort = "account",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[DifferenceListed] | Response:
+    """Give what differs on your accounts, on all of them for staff, by account unless `sort` says otherwise."""
+
+    async def find(after: str | None, *, shape: Shape, limit: int) -> Sequence[DifferenceLine]:
+        return await desk.drifts.differences(owner=who.owner, after=after, shape=shape, limit=limit)
+
+    return await DIFFERENCES.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=DifferenceListed.model_validate,
+        shown=DifferenceListed,
+        name="differences",
     )
 
 

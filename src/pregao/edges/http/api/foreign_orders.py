@@ -1,19 +1,21 @@
 """Orders that rest at venues and are not ours: what the last look saw, a look now, and having one taken back."""
 
 import asyncio
-from dataclasses import astuple
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from pregao.domain.account import EXCHANGES, Venue
 from pregao.domain.foreign import CancelStatus
 from pregao.edges.http.api.accounts import get_account_line
-from pregao.edges.http.api.cursors import Cursor, read_cursor, to_cursor
+from pregao.edges.http.api.cursors import Cursor
 from pregao.edges.http.api.drift import REASON_PATTERN
+from pregao.edges.http.api.listing import FOREIGN_CANCELS, FOREIGN_ORDERS
 from pregao.edges.http.api.roles import Operator, Viewer, name_of
 from pregao.edges.http.api.rules import SYMBOL_PATTERN
 from pregao.edges.http.api.shapes import (
@@ -31,14 +33,16 @@ from pregao.edges.http.api.shapes import (
     Limit,
     Page,
     Shown,
-    page_of,
 )
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import ApiError
 from pregao.edges.ids import uuid7
 from pregao.positions.refusals import ConflictError
 from pregao.positions.take_back import CancelWish, ask_cancel
-from pregao.views.foreign import ForeignOrderLine, ForeignPlace
+from pregao.views.foreign import CancelLine, ForeignOrderLine
+from pregao.views.sorting import OLDEST_FIRST, Shape
 
 routes = APIRouter(prefix="/api/v1/drift", tags=["activity"], dependencies=[TOKEN], responses=ERRORS)
 
@@ -108,33 +112,74 @@ class CancelShown(Shown):
     told_at: datetime | None
 
 
-@routes.get("/orders")
+ForeignOrderSort = Literal[
+    "account", "-account", "symbol", "-symbol", "price", "-price", "quantity", "-quantity", "created_at", "-created_at",
+    "seen_at", "-seen_at",
+]  # fmt: skip
+CancelSort = Literal[
+    "time", "-time", "account", "-account", "symbol", "-symbol", "status", "-status", "asked_by", "-asked_by", "told_at", "-told_at",
+]  # fmt: skip
+
+
+@routes.get("/orders", response_model=Page[ForeignOrderShown], responses=AsCsv)
 async def list_foreign_orders(
+    *,
     desk: DeskGiven,
     who: Viewer,
-    *,
     account_id: Annotated[int | None, Query(ge=1, le=ID_MAX)] = None,
+    search: Search = None,
+    sort: ForeignOrderSort = "account",
     cursor: Cursor = None,
     limit: Limit = PAGE_ITEMS,
-) -> Page[ForeignOrderShown]:
-    """Give orders that rest at venues and are not ours, as the last look at each account saw them."""
-    after = None if cursor is None else ForeignPlace(*read_cursor(cursor, int, str, str))
-    lines = await desk.foreign.orders(owner=who.owner, account_id=account_id, after=after, limit=limit)
-    return page_of(
-        [ForeignOrderShown.model_validate(line) for line in lines],
+    kind: Format = "json",
+) -> Page[ForeignOrderShown] | Response:
+    """Give orders that rest at venues and are not ours, as the last look at each account saw them; by account unless `sort` says otherwise."""
+
+    async def find(after: str | None, *, shape: Shape, limit: int) -> Sequence[ForeignOrderLine]:
+        return await desk.foreign.orders(
+            owner=who.owner, account_id=account_id, after=after, shape=shape, limit=limit
+        )
+
+    return await FOREIGN_ORDERS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
         limit=limit,
-        cursor=lambda last: to_cursor(*astuple(_place_of(last))),
+        kind=kind,
+        to_shown=ForeignOrderShown.model_validate,
+        shown=ForeignOrderShown,
+        name="foreign-orders",
     )
 
 
-@routes.get("/cancels")
+@routes.get("/cancels", response_model=Page[CancelShown], responses=AsCsv)
 async def list_foreign_cancels(
-    desk: DeskGiven, who: Viewer, *, cursor: UUID | None = None, limit: Limit = PAGE_ITEMS
-) -> Page[CancelShown]:
-    """Give orders that were to be taken back, the latest first: who wanted it, why, and what came of it."""
-    lines = await desk.foreign.cancels(owner=who.owner, before=cursor, limit=limit)
-    shown = [CancelShown.model_validate(line) for line in lines]
-    return page_of(shown, limit=limit, cursor=lambda last: last.cancel_id)
+    *,
+    desk: DeskGiven,
+    who: Viewer,
+    search: Search = None,
+    sort: CancelSort = "-time",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> Page[CancelShown] | Response:
+    """Give orders that were to be taken back, the latest first unless `sort` says otherwise: who wanted it, why, and what came of it."""
+
+    async def find(before: UUID | None, *, shape: Shape, limit: int) -> Sequence[CancelLine]:
+        return await desk.foreign.cancels(owner=who.owner, before=before, shape=shape, limit=limit)
+
+    return await FOREIGN_CANCELS.answer(
+        find,
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=CancelShown.model_validate,
+        shown=CancelShown,
+        name="taken-back",
+    )
 
 
 @routes.get("/cancels/{cancel_id:uuid}", responses=UNKNOWN)
@@ -153,7 +198,9 @@ async def look_at_foreign_orders(account_id: AccountId, desk: DeskGiven, who: Op
         )
     is_there = await _look(account_id, desk=desk)
     look = await desk.foreign.look_of(account_id)
-    lines = await desk.foreign.orders(owner=who.owner, account_id=account_id, after=None, limit=PAGE_ITEMS)
+    lines = await desk.foreign.orders(
+        owner=who.owner, account_id=account_id, after=None, shape=OLDEST_FIRST, limit=PAGE_ITEMS
+    )
     return LookShown(
         account_id=account_id,
         looked_at=look.looked_at,
@@ -210,7 +257,3 @@ async def _look(account_id: int, *, desk: Desk) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _place_of(last: ForeignOrderLine | ForeignOrderShown) -> ForeignPlace:
-    return ForeignPlace(last.account_id, last.symbol, last.exchange_order_id)

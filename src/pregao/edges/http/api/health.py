@@ -9,10 +9,15 @@ from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from starlette.responses import Response
 
 from pregao.domain.trading_state import TradingState
+from pregao.edges.http.api.cursors import Cursor
+from pregao.edges.http.api.listing import WORKERS
 from pregao.edges.http.api.roles import Operator
-from pregao.edges.http.api.shapes import ERRORS, TOKEN, DeskGiven, Shown
+from pregao.edges.http.api.shapes import ERRORS, PAGE_ITEMS, TOKEN, DeskGiven, Limit, Page, Shown
+from pregao.edges.http.api.sheets import AsCsv, Format
+from pregao.edges.http.api.sorting import Search
 from pregao.edges.http.desk import Desk
 from pregao.edges.http.errors import DATABASE_AWAY_ERRORS, ApiError, ErrorBody, Told
 from pregao.views.health import LEASE_SECONDS, ROLES_NEEDED, TradingHealth, Waiting, Worker
@@ -60,6 +65,7 @@ class WorkersShown(Shown):
     """The workers that live, and those that ended within the last hour without a word."""
 
     workers: list[WorkerNamed]
+    next_cursor: str | None
     lease_seconds: float  # after its last word a worker that says nothing is dead
     timestamp: datetime
 
@@ -206,23 +212,51 @@ async def list_queues(desk: DeskGiven, _who: Operator) -> QueuesShown:
     )
 
 
-@worker_routes.get("/api/v1/workers")
-async def list_workers(desk: DeskGiven, _who: Operator) -> WorkersShown:
+WorkerSort = Literal[
+    "role", "-role", "worker_id", "-worker_id", "started_at", "-started_at", "lease_until", "-lease_until",
+]  # fmt: skip
+
+
+@worker_routes.get("/api/v1/workers", response_model=WorkersShown, responses=AsCsv)
+async def list_workers(
+    *,
+    desk: DeskGiven,
+    _who: Operator,
+    search: Search = None,
+    sort: WorkerSort = "role",
+    cursor: Cursor = None,
+    limit: Limit = PAGE_ITEMS,
+    kind: Format = "json",
+) -> WorkersShown | Response:
     """Give the workers with their names, the dead ones too: one that says nothing is dead when its lease has run out."""
-    found = await desk.health.workers()
+    told = await WORKERS.answer(
+        WORKERS.within(await desk.health.workers()),
+        sort=sort,
+        search=search,
+        cursor=cursor,
+        limit=limit,
+        kind=kind,
+        to_shown=_worker_named,
+        shown=WorkerNamed,
+        name="workers",
+    )
+    if not isinstance(told, Page):
+        return told
     return WorkersShown(
-        workers=[
-            WorkerNamed(
-                worker_id=one.worker_id,
-                role=one.role,
-                status="alive" if one.is_alive else "dead",
-                started_at=one.started_at,
-                lease_until=one.lease_until,
-            )
-            for one in found
-        ],
+        workers=list(told.items),
+        next_cursor=told.next_cursor,
         lease_seconds=LEASE_SECONDS,
         timestamp=desk.clock(),
+    )
+
+
+def _worker_named(one: Worker) -> WorkerNamed:
+    return WorkerNamed(
+        worker_id=one.worker_id,
+        role=one.role,
+        status="alive" if one.is_alive else "dead",
+        started_at=one.started_at,
+        lease_until=one.lease_until,
     )
 
 

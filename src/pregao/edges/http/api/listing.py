@@ -1,7 +1,7 @@
 """A list as the API answers it: searched, sorted, page by page, or all of it as CSV."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pregao.edges.http.api.shapes import Page
 from pregao.edges.http.api.sheets import SHEET_ITEMS, sheet_of_shown
 from pregao.edges.http.api.sorting import (
     cursor_after,
+    printable,
     read_position_place,
     read_signal_place,
     shape_after,
@@ -22,14 +23,21 @@ from pregao.views.sorting import (
     ACCOUNT_FIELDS,
     ALERT_FIELDS,
     APPROVAL_FIELDS,
+    BACKUP_FIELDS,
     BOT_FIELDS,
+    BREAKER_FIELDS,
+    DIFFERENCE_FIELDS,
+    FOREIGN_CANCEL_FIELDS,
+    FOREIGN_ORDER_FIELDS,
     LAB_FIELDS,
+    MUTE_FIELDS,
     SUBSCRIPTION_FIELDS,
     USER_FIELDS,
+    WORKER_FIELDS,
     Shape,
 )
 
-Place = TypeVar("Place", UUID, int)
+Place = TypeVar("Place", UUID, int, str)
 Item = TypeVar("Item", bound=BaseModel)
 
 
@@ -63,6 +71,32 @@ class Listing(Generic[Place]):
             return lines, None
         last = lines[limit - 1]
         return lines[:limit], cursor_after(last, shape, ids=str(self.place_of(last)))
+
+    def within(self, lines: Sequence[Any]) -> Finds:
+        """Fetch from lines that are few enough to be all at hand; like a database, what is not known is the least."""
+
+        async def find(place: Any, /, *, shape: Shape, limit: int) -> Sequence[Any]:
+            def key(value: Any, line_place: Any) -> tuple[Any, ...]:
+                return *_comparable(value), line_place
+
+            def key_of(line: Any) -> tuple[Any, ...]:
+                return key(None if shape.by is None else getattr(line, shape.by), self.place_of(line))
+
+            found = sorted(
+                (one for one in lines if shape.search is None or shape.search.casefold() in _said_by(one)),
+                key=key_of,
+                reverse=shape.is_descending,
+            )
+            if place is not None:
+                last = key(shape.after, place)
+                found = [
+                    one
+                    for one in found
+                    if (key_of(one) < last if shape.is_descending else key_of(one) > last)
+                ]
+            return found[:limit]
+
+        return find
 
     async def answer(
         self,
@@ -107,6 +141,23 @@ class Listing(Generic[Place]):
         return await sheet_of_shown(fetch, shown=shown, name=name, shown_of=lambda pair: pair[1])
 
 
+def _comparable(value: Any) -> tuple[bool, Any]:
+    """Give what values of one kind are compared by; an unknown one is less than all others."""
+    return value is not None, (
+        value.casefold() if isinstance(value, str) else value
+    ) if value is not None else 0
+
+
+def _said_by(line: Any) -> str:
+    """Give the words of a line, small."""
+    values = (getattr(line, field.name) for field in fields(line))
+    return " ".join(value for value in values if isinstance(value, str)).casefold()
+
+
+def _read_text(text: str) -> str | None:
+    return printable(text)
+
+
 BOTS = Listing(fields=BOT_FIELDS, place_of=lambda line: line.bot.bot_id, read_place=read_signal_place)
 SUBSCRIPTIONS = Listing(
     fields=SUBSCRIPTION_FIELDS,
@@ -121,4 +172,15 @@ ALERTS = Listing(fields=ALERT_FIELDS, place_of=lambda line: line.alert.alert_id,
 LAB_RUNS = Listing(fields=LAB_FIELDS, place_of=lambda line: line.run.run_id, read_place=read_signal_place)
 APPROVALS = Listing(
     fields=APPROVAL_FIELDS, place_of=lambda line: line.signal_id, read_place=read_signal_place
+)
+WORKERS = Listing(fields=WORKER_FIELDS, place_of=lambda line: line.worker_id, read_place=_read_text)
+BREAKERS = Listing(
+    fields=BREAKER_FIELDS, place_of=lambda line: f"{line.scope}.{line.name}", read_place=_read_text
+)
+BACKUPS = Listing(fields=BACKUP_FIELDS, place_of=lambda line: line.name, read_place=_read_text)
+MUTES = Listing(fields=MUTE_FIELDS, place_of=lambda line: line.mute_id, read_place=read_signal_place)
+DIFFERENCES = Listing(fields=DIFFERENCE_FIELDS, place_of=lambda line: line.place, read_place=_read_text)
+FOREIGN_ORDERS = Listing(fields=FOREIGN_ORDER_FIELDS, place_of=lambda line: line.place, read_place=_read_text)
+FOREIGN_CANCELS = Listing(
+    fields=FOREIGN_CANCEL_FIELDS, place_of=lambda line: line.cancel_id, read_place=read_signal_place
 )

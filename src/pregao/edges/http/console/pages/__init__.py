@@ -8,8 +8,10 @@ from fastapi import APIRouter
 
 from pregao.edges.http.console.pages import (
     accounts,
+    alerts,
     begin,
     bots,
+    drift,
     guards,
     lab,
     operations,
@@ -37,7 +39,9 @@ for _subject in (
     guards,
     subscriptions,
     accounts,
+    alerts,
     operations,
+    drift,
     people,
 ):
     routes.include_router(_subject.routes)

@@ -1,26 +1,21 @@
-"""What those who look after the desk watch: workers, budgets, breakers, alerts, the screener."""
+"""What those who look after the desk watch: what waits, workers, budgets, breakers, backups; the screener."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from pregao.accounts.principal import Principal
-from pregao.domain.account import EXCHANGES
-from pregao.domain.alert import AlertKind, AlertLevel, ChannelKind
 from pregao.domain.screener import Source
 from pregao.domain.user import Role
-from pregao.edges.http.api.listing import ALERTS
+from pregao.edges.http.api.listing import BACKUPS, BREAKERS, WORKERS
 from pregao.edges.http.api.shapes import DeskGiven
 from pregao.edges.http.console.entrance import Seen
-from pregao.edges.http.console.lists import ROWS, arrange, asked_of, page_of
-from pregao.edges.http.console.showing import CHOICES_MAX, JOBS, needs, show_missing, show_page
+from pregao.edges.http.console.lists import arrange, asked_of, page_of
+from pregao.edges.http.console.showing import JOBS, needs, show_page
 from pregao.market.strategies import RANGES
-from pregao.views.alerts import AlertLine
 from pregao.views.screener import TickerLine
-from pregao.views.sorting import ALERT_FIELDS, Shape
+from pregao.views.sorting import BACKUP_FIELDS, BREAKER_FIELDS, WORKER_FIELDS
 
 TICKERS_BY: dict[str, Callable[[TickerLine], Any]] = {
     "rank": lambda one: one.rank,
@@ -29,87 +24,6 @@ TICKERS_BY: dict[str, Callable[[TickerLine], Any]] = {
 }
 
 routes = APIRouter(include_in_schema=False)
-
-
-@routes.get("/console/alerts")
-async def show_alerts(request: Request, desk: DeskGiven, who: Seen) -> Response:
-    """Show what a person should know, whom it was told, and who takes care of it."""
-    asked = asked_of(request, sorts=ALERT_FIELDS, usual={"level": "", "kind": "", "state": ""})
-    level, kind = asked.chosen["level"], asked.chosen["kind"]
-    is_acknowledged = {"open": False, "taken": True}.get(asked.chosen["state"])
-
-    async def find(before: UUID | None, *, shape: Shape, limit: int) -> Sequence[AlertLine]:
-        return await desk.alerts.alerts(
-            owner=who.owner,
-            level=AlertLevel(level) if level in set(AlertLevel) else None,
-            kind=AlertKind(kind) if kind in set(AlertKind) else None,
-            is_acknowledged=is_acknowledged,
-            before=before,
-            shape=shape,
-            limit=limit,
-        )
-
-    values = {
-        **await page_of(ALERTS, find, asked),
-        "file": asked.file(
-            "/api/v1/alerts",
-            level=level,
-            kind=kind,
-            acknowledged="" if is_acknowledged is None else str(is_acknowledged).lower(),
-        ),
-        "levels": list(AlertLevel),
-        "kinds": sorted(AlertKind),
-        "channels": await desk.alerts.channels(owner=who.owner),
-        "least": await desk.alerts.level(),
-        "can_act": who.role.includes(Role.TRADER),
-        "is_staff": who.role.is_staff,
-        "channel_kinds": kinds_for(who),
-    }
-    return await show_page(request, "operations/alerts.html", values, desk=desk, who=who)
-
-
-def kinds_for(who: Principal) -> list[str]:
-    """Give the kinds of channel that somebody may make."""
-    return [one.value for one in ChannelKind if who.role.is_staff or one is not ChannelKind.APPRISE]
-
-
-@routes.get("/console/alerts/channels/{channel_id:int}")
-async def show_channel(
-    *,
-    channel_id: int,
-    request: Request,
-    desk: DeskGiven,
-    who: Seen,
-    before: UUID | None = None,
-) -> Response:
-    """Show one channel: how it reaches people, what it carries, and what came of each message."""
-    found = [
-        one for one in await desk.alerts.channels(owner=who.owner) if one.channel.channel_id == channel_id
-    ]
-    if not found:
-        return await show_missing(request, desk=desk, who=who)
-    [line] = found
-    asked = asked_of(request, usual={"status": ""})
-    lines = await desk.alerts.deliveries(
-        owner=who.owner,
-        channel_id=channel_id,
-        status=asked.chosen["status"] or None,
-        before=before,
-        limit=ROWS + 1,
-    )
-    values = {
-        "line": line,
-        "it": line.channel,
-        "asked": asked,
-        "lines": lines[:ROWS],
-        "following": str(lines[ROWS - 1].alert_id) if len(lines) > ROWS else None,
-        "file": asked.file(f"/api/v1/alert-channels/{channel_id}/deliveries", status=asked.chosen["status"]),
-        "levels": list(AlertLevel),
-        "least": await desk.alerts.level(),
-        "can_act": who.role.includes(Role.TRADER),
-        "is_staff": who.role.is_staff,
-    }
-    return await show_page(request, "operations/channel.html", values, desk=desk, who=who)
 
 
 @routes.get("/console/screener")
@@ -131,28 +45,55 @@ async def show_screener(request: Request, desk: DeskGiven, who: Seen) -> Respons
 
 @routes.get("/console/operations")
 async def show_operations(request: Request, desk: DeskGiven, who: Seen) -> Response:
-    """Show workers, breakers, rate budgets, differences, and what may be traded."""
+    """Show what waits, what is wrong anywhere, rate budgets, and what may be traded."""
     needs(Role.OPERATOR, who)
-    accounts = await desk.configured.accounts(owner=who.owner, is_active=None, after=None, limit=CHOICES_MAX)
     values = {
         "workers": await desk.health.workers(),
         "queues": await desk.health.queues(),
         "journal": await desk.health.journal(),
         "breakers": await desk.breakers.breakers(),
+        "differences": await desk.drifts.count(owner=who.owner),
+        "foreign": await desk.foreign.count(owner=who.owner),
         "weights": await desk.weights.weights(),
-        "drifts": await desk.drifts.accounts(
-            owner=who.owner, only_drifting=True, after=None, limit=CHOICES_MAX
-        ),
-        "subscriptions": await desk.configured.subscriptions(
-            owner=who.owner, bot_id=None, account_id=None, status=None, after=None, limit=CHOICES_MAX
-        ),
-        "accounts": [one for one in accounts if one.account.venue in EXCHANGES],
-        "foreign": await desk.foreign.orders(owner=who.owner, account_id=None, after=None, limit=CHOICES_MAX),
-        "cancels": await desk.foreign.cancels(owner=who.owner, before=None, limit=JOBS),
-        "backups": {"folder": desk.backups.folder, "lines": await desk.backups.backups()}
-        if who.role.includes(Role.ADMIN)
-        else None,
-        "standing": await desk.clear_books.standing() if who.role.includes(Role.ADMIN) else None,
         "trading": await desk.trading_states.now(owner=who.owner),
     }
     return await show_page(request, "operations/operations.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/operations/workers")
+async def show_workers(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show the desk's processes, and which ended without a word."""
+    needs(Role.OPERATOR, who)
+    asked = asked_of(request, sorts=WORKER_FIELDS, usual_sort="role")
+    values = {
+        **await page_of(WORKERS, WORKERS.within(await desk.health.workers()), asked),
+        "file": asked.file("/api/v1/workers"),
+    }
+    return await show_page(request, "operations/workers.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/operations/breakers")
+async def show_breakers(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show which venues and symbols take no entries, and since when."""
+    needs(Role.OPERATOR, who)
+    asked = asked_of(request, sorts=BREAKER_FIELDS, usual_sort="name")
+    lines = await desk.breakers.breakers()
+    values = {
+        **await page_of(BREAKERS, BREAKERS.within(lines), asked),
+        "file": asked.file("/api/v1/breakers"),
+    }
+    return await show_page(request, "operations/breakers.html", values, desk=desk, who=who)
+
+
+@routes.get("/console/operations/backups")
+async def show_backups(request: Request, desk: DeskGiven, who: Seen) -> Response:
+    """Show the backups in the desk's folder, how one is put back, and what clearing the database would forget."""
+    needs(Role.ADMIN, who)
+    asked = asked_of(request, sorts=BACKUP_FIELDS, usual_sort="-made_at")
+    values = {
+        **await page_of(BACKUPS, BACKUPS.within(await desk.backups.backups()), asked),
+        "file": asked.file("/api/v1/backups"),
+        "folder": desk.backups.folder,
+        "standing": await desk.clear_books.standing(),
+    }
+    return await show_page(request, "operations/backups.html", values, desk=desk, who=who)
