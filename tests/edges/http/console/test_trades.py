@@ -2,7 +2,11 @@
 
 import json
 import re
+from decimal import Decimal
 from html import unescape
+from types import SimpleNamespace
+
+import pytest
 
 from pregao.domain.account import Venue
 from pregao.domain.facts import (
@@ -13,7 +17,9 @@ from pregao.domain.facts import (
     SubscriptionConfigured,
 )
 from pregao.domain.order import PositionSide
-from tests.builders import NOON, account, bot, flatten_started, held, subscription
+from pregao.domain.position import Direction
+from pregao.edges.http.console.pages.guards import effect_of_closing
+from tests.builders import NOON, account, bot, configured, flatten_started, held, subscription
 from tests.edges.http.api.test_receipts import accepted, approved, filled, planned
 from tests.edges.http.api.test_sell_list_at_source import bought
 from tests.edges.http.console.signed_in import signed_in
@@ -44,18 +50,52 @@ class TestOrders:
 
         rows = dict(re.findall(r'<tr id="order-(\w+)">(.*?)</tr>', page, re.DOTALL))
         closes = {name: re.findall(r'data-acts="([^"]+)"', row) for name, row in rows.items()}
-        assert closes == {"p1": [f"POST /admin/orders/{position_id}/close"], "p2": []}
+        assert closes == {"p1": [f"POST /api/v1/positions/{position_id}/close"], "p2": []}
         assert (listed["p1"]["position_status"], listed["p2"]["position_status"]) == ("open", "pending")
         assert '<dialog id="close-one"' in page
         said = re.search(r'data-what="([^"]+)"', rows["p1"])[1]
         assert said.startswith("long BTCUSDT · ")
 
-    async def test_a_subscriber_sees_his_orders_and_no_button(self, desk):
-        viewer = await signed_in(desk, "vera", "trader")
+    async def test_a_subscriber_closes_his_own_and_a_viewer_nothing(self, desk):
+        """Each sees the position; only who may trade is offered what ends it, and only what is his."""
+        trader, viewer = [await signed_in(desk, name, name) for name in ("trader", "viewer")]
+        ids = {row["name"]: row["user_id"] for row in await desk.journal.pool.fetch("SELECT * FROM users")}
+        await one_held_and_one_on_its_way(desk)
+        give = "UPDATE accounts SET user_id = $1 WHERE account_id = 1"
+        opener = 'data-acts="POST /api/v1/positions/1/close"'
+        pages = ("/console/orders", "/console/positions", "/console/positions/1")
 
-        page = (await viewer.get("/console/orders")).text
+        found = {}
+        for name, client in (("trader", trader), ("viewer", viewer)):
+            await desk.journal.pool.execute(give, ids[name])
+            found[name] = [(await client.get(page)).text.count(opener) for page in pages]
+        others = [(await trader.get(page)).text.count(opener) for page in pages]
 
-        assert "close-one" not in page
+        assert found == {"trader": [1, 1, 1], "viewer": [0, 0, 0]}
+        assert others == [0, 0, 0]
+
+    async def test_says_on_the_position_what_closing_would_do(self, desk, admin):
+        await desk.append(*configured(accounts=1))
+        await bought(desk, "BTCUSDT", number=1)
+
+        page = (await admin.get("/console/positions/1")).text
+
+        effect = re.search(r'id="close-effect".*?</dl>', page, re.DOTALL)[0]
+        assert f'title="{held(position_id=1).quantity}"' in effect
+        assert "nobody has looked for 30 seconds" in effect
+
+
+class TestEffect:
+    @pytest.mark.parametrize(("direction", "result"), [(Direction.LONG, "-15"), (Direction.SHORT, "6")])
+    def test_is_reckoned_at_the_side_that_would_be_taken(self, direction, result):
+        """A long is sold at the bid, a short is bought back at the ask."""
+        position = SimpleNamespace(direction=direction, quantity=Decimal(3), entry_price=Decimal(100))
+        guard = SimpleNamespace(is_watched=True, bid=Decimal(95), ask=Decimal(98))
+
+        effect = effect_of_closing(SimpleNamespace(position=position, guard=guard))
+
+        assert effect.result == Decimal(result)
+        assert effect.value == 3 * effect.price
 
 
 class TestSellList:

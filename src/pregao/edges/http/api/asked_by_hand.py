@@ -47,6 +47,21 @@ async def ask_close(
     return signal_id
 
 
+async def ask_close_of(position: Position, *, reason: str, by: str, book: PositionBook, desk: Desk) -> UUID:
+    """Have one position closed, and no other of its bot; give the signal's id."""
+    return await ask_close(
+        ByHand.CLOSE,
+        position.symbol,
+        bot_id=position.bot_id,
+        subscription_id=position.subscription_id,
+        side=position.direction.entry_side.opposite,
+        reason=reason,
+        by=by,
+        book=book,
+        desk=desk,
+    )
+
+
 async def enter_in_books(
     subscription_id: UUID,
     *,

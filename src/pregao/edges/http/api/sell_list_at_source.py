@@ -19,6 +19,7 @@ from pregao.edges.http.api.asked_by_hand import (
     CLOSED_BY_HAND,
     LIST_CLEARED,
     ask_close,
+    ask_close_of,
     close_some_in_books,
     enter_in_books,
     unknown_position,
@@ -352,17 +353,7 @@ async def close_order_at_source(
                 f"position={position_id} status={position.status}. There is nothing to close.",
             )
         if is_forwarded:
-            signal_id = await ask_close(
-                ByHand.CLOSE,
-                position.symbol,
-                bot_id=position.bot_id,
-                subscription_id=position.subscription_id,
-                side=position.direction.entry_side.opposite,
-                reason=body.reason,
-                by=by,
-                book=book,
-                desk=desk,
-            )
+            signal_id = await ask_close_of(position, reason=body.reason, by=by, book=book, desk=desk)
             status, closed_at = PositionStatus.CLOSING, None
         else:
             [booked] = await close_some_in_books(

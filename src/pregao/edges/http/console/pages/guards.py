@@ -1,14 +1,17 @@
 """One position with its chart, and the stops of all of them with what they fired."""
 
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from pregao.domain.position import Direction
 from pregao.domain.stop import ExecutionStatus, StopStatus
+from pregao.domain.user import Role
 from pregao.edges.http.api.cursors import read_cursor, to_cursor
 from pregao.edges.http.api.guards import StopShown, place_of, rule_in_words, shown_stop
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
@@ -16,7 +19,7 @@ from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.console.entrance import Seen
 from pregao.edges.http.console.lists import ROWS, arrange, asked_of
 from pregao.edges.http.console.showing import names_for, show_missing, show_page
-from pregao.views.guard_story import ExecutionPlace, StopFilter
+from pregao.views.guard_story import ExecutionPlace, PositionStory, StopFilter
 
 STOPS_MAX = 500
 STOPS_BY: dict[str, Callable[[StopShown], Any]] = {
@@ -44,9 +47,38 @@ async def show_position(position_id: int, request: Request, desk: DeskGiven, who
         "position": story.position,
         "guard": story.guard,
         "rule": None if story.rule is None else rule_in_words(story.rule),
-        "can_close": who.role.is_staff,
+        "can_close": who.role.includes(Role.TRADER),
+        "effect": effect_of_closing(story),
     }
     return await show_page(request, "guards/position.html", values, desk=desk, who=who)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What closing would sell or buy back now, and what that is worth; only the quantity is known where nobody looks at the price."""
+
+    quantity: Decimal
+    price: Decimal | None
+    value: Decimal | None
+    result: Decimal | None
+
+
+def effect_of_closing(story: PositionStory) -> Effect:
+    """Say what closing a position would do at the price its guard has just seen."""
+    position, guard = story.position, story.guard
+    is_long = position.direction == Direction.LONG
+    price = None
+    if guard is not None and guard.is_watched:
+        price = guard.bid if is_long else guard.ask
+    if price is None or position.entry_price is None:
+        return Effect(quantity=position.quantity, price=None, value=None, result=None)
+    moved = price - position.entry_price
+    return Effect(
+        quantity=position.quantity,
+        price=price,
+        value=position.quantity * price,
+        result=position.quantity * (moved if is_long else -moved),
+    )
 
 
 @routes.get("/console/stops")

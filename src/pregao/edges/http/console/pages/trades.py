@@ -80,7 +80,7 @@ async def show_orders(
         "following": None if last is None else cursor_after(last, shape, ids=order_ids(last)),
         "file": asked.file("/api/v1/orders", account_id=account, status=status, phase=phase),
         "statuses": [one.value for one in OrderStatus],
-        "can_close": who.role.is_staff,
+        "can_close": who.role.includes(Role.TRADER),
         **await names_for(desk, who),
     }
     return await show_page(request, "trades/orders.html", values, desk=desk, who=who)
@@ -126,7 +126,7 @@ async def show_positions(
         ),
         "statuses": ["live", *(one.value for one in PositionStatus)],
         "guards": await desk.guarded.guarded([one.position_id for one in lines]),
-        "can_close": who.role.is_staff,
+        "can_close": who.role.includes(Role.TRADER),
         **await names_for(desk, who),
     }
     return await show_page(request, "trades/positions.html", values, desk=desk, who=who)
