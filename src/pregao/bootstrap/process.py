@@ -22,7 +22,7 @@ from pregao.trading.trouble import AWAY
 
 AWAY_SECONDS = 1.0
 MISTAKE_SECONDS = 5.0
-LOST_SECONDS = 1.0  # until a process without its lease has ended: nothing that it begins is written any more
+LOST_SECONDS = 0.2  # until a process without its lease has ended: nothing that it begins is written any more
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)  # a look through everything stops the process for up to 50 ms
 
 log = structlog.get_logger()

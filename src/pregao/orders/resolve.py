@@ -24,7 +24,9 @@ from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
-ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
+# A venue's reads lag for a moment, and what they do not show yet may stand open; then every half minute: a refusal that repeats
+# is probed slowly.
+ASK_AGAIN_SECONDS = (1, 1, 1, 2, 4, 8, 15, 30)
 # What an exit was to close stands open until its end is certain: it is asked as soon as its receive window has closed, six
 # seconds and a half after it left, and again every two seconds for a while, since a question may be lost as well.
 EXIT_ASK_AGAIN_SECONDS = (1.5, 4, 2, 2, 2, 4, 8, 15, 30)

@@ -20,7 +20,7 @@ from pregao.trading.trouble import AWAY
 
 RESOLVE_SECONDS = 0.25
 QUESTIONS_PER_BATCH = 100
-CHECKS_OF_DOUBT = 5  # about half a minute of asking
+CHECKS_OF_DOUBT = 7  # about half a minute of asking
 AGE_SHARE = (
     0.25  # what goes on being refused or unknown is asked again after so much of the time it has been so
 )

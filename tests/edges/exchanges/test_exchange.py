@@ -158,6 +158,21 @@ class TestSubmit:
         assert exchange.venue_now_ms() == to_ms(NOON) + 30_000  # before anybody can sign the next attempt
         assert venue.executed == {}
 
+    async def test_asks_again_itself_by_the_clock_it_has_measured(self, exchange, venue):
+        """A question that woke up late was not answered; nobody waits until it is asked for the next time."""
+        venue.clock.move(30)
+
+        assert await exchange.find_order(account_id=1, symbol="BTCUSDT", client_order_id="p" * 28) is None
+        assert len(venue.asked("/fapi/v1/order")) == 2
+
+    async def test_asks_once_where_the_clock_cannot_be_measured(self, exchange, venue):
+        venue.clock.move(30)
+        venue.will(Misdeed(executes=False, answer=http(500, b"")), path="/fapi/v1/time")
+
+        with pytest.raises(RetryLater, match="recvWindow"):
+            await exchange.find_order(account_id=1, symbol="BTCUSDT", client_order_id="p" * 28)
+        assert len(venue.asked("/fapi/v1/order")) == 1
+
     async def test_measures_the_clock_once_for_many_that_woke_up_late(self, exchange, venue):
         venue.clock.move(30)
         late = [attempt(number, client_order_id=f"p{number:027d}") for number in range(8)]

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from pregao.domain.facts import SignalRepeated
+from pregao.domain.facts import OrderAccepted, SignalRepeated
 from pregao.domain.order import Leg
 from pregao.domain.signal import Action
 from pregao.edges.postgres import work
@@ -218,7 +218,7 @@ class TestClaimDueOrders:
 
     @pytest.mark.parametrize(
         ("leg", "pauses"),
-        [(Leg.ENTRY, (1, 2, 4, 8, 15, 30, 30)), (Leg.EXIT, (1.5, 4, 2, 2, 2, 4, 8, 15, 30, 30))],
+        [(Leg.ENTRY, (1, 1, 1, 2, 4, 8, 15, 30, 30)), (Leg.EXIT, (1.5, 4, 2, 2, 2, 4, 8, 15, 30, 30))],
     )
     async def test_asks_ever_more_slowly_about_an_exit_as_soon_as_its_window_has_closed(
         self, journal, leg, pauses
@@ -235,6 +235,32 @@ class TestClaimDueOrders:
 
             assert claimed.leg is leg
             assert before <= due_at - timedelta(seconds=seconds) <= after
+
+    @pytest.mark.parametrize("news", ["another attempt", "it was accepted"])
+    async def test_asks_quickly_again_when_there_is_something_new_to_ask(self, journal, news):
+        """A venue's read that lags would else be followed by half a minute in which nobody knows what filled."""
+        long_ago = now() - timedelta(hours=1)
+        planned = order(happened_at=long_ago)
+        await put(journal, [*configured(), planned])
+        for _ in range(6):
+            await journal.pool.execute("UPDATE orders SET check_at = clock_timestamp()")
+            await claim_due_orders(journal.pool, limit=5)
+
+        again = replace(planned, attempt=2, client_order_id=planned.order_id + "2")
+        accepted = OrderAccepted(
+            happened_at=long_ago,
+            order_id=planned.order_id,
+            attempt=1,
+            exchange_order_id="77",
+            sent_at=long_ago,
+            acknowledged_at=long_ago,
+        )
+        await put(journal, [again if news == "another attempt" else accepted])
+        [claimed] = await claim_due_orders(journal.pool, limit=5)
+
+        assert claimed.checks == 0
+        pause = await journal.pool.fetchval("SELECT check_at - clock_timestamp() FROM orders")
+        assert pause <= timedelta(seconds=1)
 
 
 class TestPositionsLive:

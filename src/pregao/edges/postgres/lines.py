@@ -11,9 +11,9 @@ from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX
 from pregao.domain.protection import MAY_TRADE
 from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_values
+from pregao.orders.resolve import ASK_AGAIN_SECONDS
 from pregao.stops.ports import LeftOpen, Line
 
-ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)
 TOLD_DAYS = 7  # an alarm that is older than this has been heard
 TOLD_SECONDS_MAX = (
     5.0  # a monitor says each second what it watches; one that is silent for longer is not counted on

@@ -15,7 +15,7 @@ from typing import Any
 from pregao import rehearsal
 
 PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies, kill -9 included
-BACKOFF_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+BACKOFF_SECONDS = (0.05, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_SECONDS = 10.0  # alive for so long, the back-off starts from the beginning
 LINE_LENGTH_MAX = 4000  # characters of a stray line that are kept
 

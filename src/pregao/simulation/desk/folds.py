@@ -281,6 +281,7 @@ def _(state: State, fact: facts.OrderPlanned) -> None:
         "status": OrderStatus.PLANNED,
         "updated_at": fact.happened_at,
         "check_at": fact.happened_at + ANSWER_AFTER,
+        "checks": 0,
         "execution": fact.execution,
     }
     if known is None:
@@ -403,6 +404,7 @@ def _(state: State, fact: facts.OrderAccepted) -> None:
         reason=None,
         updated_at=fact.happened_at,
         check_at=fact.happened_at + FILL_AFTER if waits else row.check_at,
+        checks=0 if row.status in WITHOUT_ANSWER else row.checks,
     )
 
 

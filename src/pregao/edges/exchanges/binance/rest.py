@@ -37,6 +37,7 @@ UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, 
 """What an answer raises that is not what the venue promised."""
 CREDENTIALS_RETRY_SECONDS = 5.0
 RESYNC_SECONDS_MAX = 2.0  # then the next attempt takes its chance with the clock as it is
+CLOCK_TOLD = frozenset(map(str, CLOCK_CODES))
 TOO_MANY_ORDERS = -1015  # counted per account; every other limit is the address's
 
 log = structlog.get_logger()
@@ -139,11 +140,22 @@ class BinanceRest:
         self, call: Call, parameters: dict[str, Value], *, account_id: int, translate: Callable[[Any], T]
     ) -> T:
         key = await self._key_of(account_id)
-        timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
-        payload = self._payload(
-            call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key
-        )
-        return await self._body_of(call, payload, account_id=account_id, translate=translate)
+
+        async def ask() -> T:
+            timed = parameters | {"recvWindow": self._recv_window_ms, "timestamp": self.clock.now_ms()}
+            payload = self._payload(
+                call.method, call.path, signed(query_of(timed), secret=key.secret), key=key.key
+            )
+            return await self._body_of(call, payload, account_id=account_id, translate=translate)
+
+        offset_ms = self.clock.offset_ms
+        try:
+            return await ask()
+        except RetryLater as late:
+            # Nothing was done, and the clock is known better now: whoever waits for the answer need not come again.
+            if late.code not in CLOCK_TOLD or self.clock.offset_ms == offset_ms:
+                raise
+        return await ask()
 
     async def _body_of(
         self, call: Call, payload: bytes, *, account_id: int, translate: Callable[[Any], T]

@@ -92,7 +92,7 @@ SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quan
     margin_mode = excluded.margin_mode, signed_at_ms = excluded.signed_at_ms,
     recv_window_ms = excluded.recv_window_ms, owner = excluded.owner, lease_epoch = excluded.lease_epoch,
     status = 'planned', is_dead = false, code = NULL, reason = NULL, exchange_order_id = NULL,
-    updated_at = excluded.updated_at, check_at = excluded.check_at, execution = excluded.execution
+    updated_at = excluded.updated_at, check_at = excluded.check_at, checks = 0, execution = excluded.execution
 WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 """
 OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
@@ -265,7 +265,11 @@ async def settle(connection: Any, signal_ids: Sequence[Any], group: Sequence[Any
 
 @folds(facts.OrderAccepted)
 async def _(connection: Any, group: Sequence[facts.OrderAccepted]) -> None:
-    """Keep the times and the venue's id even where a fill was told before the answer."""
+    """
+    Keep the times and the venue's id even where a fill was told before the answer.
+
+    What is asked from here on is where the fill is: however often it was asked whether there is an order at all.
+    """
     group = _latest_answers(group)
     await connection.execute(
         """
@@ -274,7 +278,8 @@ async def _(connection: Any, group: Sequence[facts.OrderAccepted]) -> None:
             exchange_order_id = new.exchange_order_id, sent_at = coalesce(new.sent_at, orders.sent_at),
             acknowledged_at = new.acknowledged_at, is_dead = false, code = NULL, reason = NULL,
             updated_at = new.at,
-            check_at = CASE WHEN status IN ('planned', 'unresolved', 'accepted') THEN new.at + $7::interval ELSE check_at END
+            check_at = CASE WHEN status IN ('planned', 'unresolved', 'accepted') THEN new.at + $7::interval ELSE check_at END,
+            checks = CASE WHEN status IN ('planned', 'unresolved') THEN 0 ELSE checks END
         FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
              AS new (order_id, attempt, exchange_order_id, sent_at, acknowledged_at, at)
         WHERE orders.order_id = new.order_id AND orders.attempt = new.attempt
