@@ -165,6 +165,14 @@ class TestSubmit:
         assert await exchange.find_order(account_id=1, symbol="BTCUSDT", client_order_id="p" * 28) is None
         assert len(venue.asked("/fapi/v1/order")) == 2
 
+    async def test_measures_the_clock_though_little_weight_is_left(self, exchange, venue):
+        """By a wrong clock nobody is answered, and every question uses weight all the same."""
+        venue.answers["GET", "/fapi/v3/balance"] = http(200, [], headers=["x-mbx-used-weight-1m: 2100"])
+        await exchange.balance(account_id=1)
+        venue.clock.move(30)
+
+        assert await exchange.find_order(account_id=1, symbol="BTCUSDT", client_order_id="p" * 28) is None
+
     async def test_asks_once_where_the_clock_cannot_be_measured(self, exchange, venue):
         venue.clock.move(30)
         venue.will(Misdeed(executes=False, answer=http(500, b"")), path="/fapi/v1/time")

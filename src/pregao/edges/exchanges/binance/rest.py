@@ -16,7 +16,7 @@ import structlog
 from pregao import tally
 from pregao.domain.clock import Clock
 from pregao.domain.venue import OperatorNeeded, OutcomeUnknown, RetryLater, VenueError
-from pregao.domain.weight import Importance, importance_of
+from pregao.domain.weight import Importance, asking_for, importance_of
 from pregao.edges.exchanges.binance.errors import CLOCK_CODES, Kind
 from pregao.edges.exchanges.binance.limits import Limits
 from pregao.edges.exchanges.binance.outcomes import (
@@ -54,6 +54,9 @@ class Call:
     is_on_an_orders_way: bool = False  # then it never waits for a slice of the weight
     tells_limits: bool = False  # then it is asked whatever is used up: how much that is, only its answer says
     priority: Priority = Priority.READ
+
+
+TIME = Call(method="GET", path="/fapi/v1/time", importance=Importance.EXITS)
 
 
 class BinanceRest:
@@ -127,8 +130,7 @@ class BinanceRest:
             await asyncio.gather(self._resync, return_exceptions=True)
 
     async def _server_time(self) -> int:
-        call = Call(method="GET", path="/fapi/v1/time")
-        body = await self.public(call, {}, translate=_as_it_is)
+        body = await self.public(TIME, {}, translate=_as_it_is)
         try:
             return int(msgspec.json.decode(body)["serverTime"])
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as problem:
@@ -274,7 +276,9 @@ class BinanceRest:
 
     async def _resynced(self) -> None:
         try:
-            await self.measure_clock()
+            # Whoever needs it first may ask for little: by a wrong clock nobody is answered, and each question weighs all the same.
+            with asking_for(Importance.EXITS):
+                await self.measure_clock()
             log.info("binance.clock.measured", offset_ms=self.clock.offset_ms)
         except VenueError as problem:
             log.warning("binance.clock.unmeasured", code=problem.code)
