@@ -716,6 +716,7 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         "positions": await books.lock_positions(POSITIONS),
         "planned": await books.planned_orders(ORDERS),
         "open": await books.open_attempts(ORDERS),
+        "of claims": await books.attempts_of_claims(POSITIONS),
         "accounts": await books.accounts((*ACCOUNTS, 99)),
         "assets": await books.margin_assets((*ACCOUNTS, 99)),
         "own": await books.lock_orders(ORDERS),

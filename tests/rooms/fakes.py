@@ -359,6 +359,9 @@ class FakeBooks:
     async def open_attempts(self, order_ids: Sequence[str]) -> Mapping[str, int | None]:
         return {one: self.attempts[one] for one in order_ids if one in self.attempts}
 
+    async def attempts_of_claims(self, position_ids: Sequence[int]) -> Mapping[str, int | None]:
+        return dict(self.attempts)
+
     async def last_trades(self, position_ids: Sequence[int]) -> Mapping[int, datetime]:
         last: dict[int, datetime] = {}
         for fact in self.fills.values():

@@ -4,7 +4,7 @@ Plan the orders that close positions: reduce-only, sized by what is held, never 
 Takes ExitRequested, and what a close signal's DecisionApproved asks. Gives OrderPlanned, OrderDenied, OrderDeferred.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -427,7 +427,7 @@ async def plan_exit(
         _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk, execution=one.execution): one
         for one in requests
     }
-    standing = await books.open_attempts(sorted(wanted))
+    standing = await _standing(wanted, positions, books=books)
     on_the_way = await books.on_the_way(sorted(positions))
     states = await books.trading_states()
     moment = Moment(market=market, desk=desk, now=now)
@@ -463,6 +463,17 @@ async def plan_exit(
                 _defer(position, ASKED_FIRST, signal_id=request.signal_id, share=request.share, moment=moment)
             )
     return facts
+
+
+async def _standing(
+    wanted: Mapping[str, ExitRequested], positions: Collection[int], *, books: Books
+) -> dict[str, int | None]:
+    """Give where each of the orders stands that are there already."""
+    of_signals = sorted(identity for identity, one in wanted.items() if one.execution is None)
+    standing = dict(await books.open_attempts(of_signals)) if of_signals else {}
+    if len(of_signals) < len(wanted):
+        standing |= await books.attempts_of_claims(sorted(positions))
+    return standing
 
 
 def _execute(

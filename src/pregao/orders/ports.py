@@ -369,6 +369,14 @@ class Books(Protocol):
         """
         ...
 
+    async def attempts_of_claims(self, position_ids: Sequence[int]) -> Mapping[str, int | None]:
+        """
+        Give the orders of claims on these positions by id, as `open_attempts` does.
+
+        Their positions' rows must be locked: nobody else writes them then.
+        """
+        ...
+
     async def accounts(self, account_ids: Sequence[int]) -> Mapping[int, Account]:
         """Give accounts by id."""
         ...

@@ -19,7 +19,7 @@ from pregao.domain.stop import (
     retry_seconds,
     slippage_percent,
 )
-from pregao.stops.ports import ArmedStop, Claimed
+from pregao.stops.ports import ArmedStop, Claimed, Guard
 
 LOOK_AGAIN_SECONDS = 5.0  # at a claim of which nothing was heard
 BLOCKED_AGAIN_SECONDS = 60.0  # an exit that failed five times is tried on, slowly: a person was called
@@ -63,6 +63,36 @@ def triggered(
         again_at=now + timedelta(seconds=wait_seconds),
         claimed_by=claimed_by,
     )
+
+
+def claimed_by(fact: StopTriggered) -> Claimed:
+    """Give the claim that was made."""
+    return Claimed(
+        token=fact.token,
+        kind=fact.trigger.kind,
+        number=fact.trigger.number,
+        position_id=fact.stop.position_id,
+        account_id=fact.account_id,
+        signal_id=fact.signal_id,
+        version=fact.trigger.version,
+        level=fact.trigger.level,
+        source=fact.source,
+        seen_at=fact.seen_at,
+        status=ExecutionStatus.PENDING,
+        again_at=fact.again_at,
+    )
+
+
+def after_claim(guard: Guard, fact: StopTriggered) -> Guard:
+    """Give what guards a position once its claim is made."""
+    assert guard.armed is not None, "what was never armed reaches no level"
+    claims = sorted((*guard.claims, claimed_by(fact)), key=order_of_claim)
+    return replace(guard, armed=replace(guard.armed, stop=fact.stop), claims=tuple(claims))
+
+
+def order_of_claim(one: Claimed) -> tuple[datetime, str, TriggerKind, int]:
+    """Give what a position's claims are sorted by."""
+    return one.seen_at, one.token, one.kind, one.number
 
 
 def give_up(armed: ArmedStop, *, claimed_by: str, now: datetime) -> StopTriggered:

@@ -18,8 +18,10 @@ from pregao.domain.stop import Claim, Lost, Source, Trigger, TriggerKind, claim
 from pregao.domain.trailing import adjustment_of, raised
 from pregao.stops.book import Fired, Happened, Raised
 from pregao.stops.claims import triggered
+from pregao.stops.guardrails import HOUR
 from pregao.stops.ports import ArmedStop, Guard
 from pregao.trading.floor import Floor
+from pregao.trading.store import Books
 
 LEASE_LOST = "LEASE_LOST"
 NOT_ACTIVE = "Operation is not active"  # in the words of the source system
@@ -93,7 +95,7 @@ class Claims:
                 return taken
             books = store.books(transaction)
             positions = await books.lock_positions(sorted({one.position_id for one in ours}))
-            guards = await books.guards([one for one in positions.values() if one.status in HELD])
+            guards = await _guards(books, positions, ours, now=self._floor.clock())
             facts = self._facts(ours, positions, guards, taken)
             taken.done = await self._floor.runner.advance_in(transaction, facts)
             if taken.claimed:
@@ -173,6 +175,16 @@ class Claims:
             estimated_price=far * tick,
         )
         return replace(told, seen_at=one.seen_at)
+
+
+async def _guards(
+    books: Books, positions: Mapping[int, Position], reached: Sequence[Reached], *, now: datetime
+) -> Mapping[int, Guard]:
+    """Give what guards what is held; where something fired, with all that its exit will be judged by."""
+    held = [one for one in positions.values() if one.status in HELD]
+    if not any(isinstance(one.event, Fired) for one in reached):
+        return await books.guards(held)
+    return (await books.exit_scene(held, since=now - HOUR)).guards
 
 
 def _raise(one: Reached, armed: ArmedStop, *, price: Decimal, now: datetime) -> StopRaised | str:

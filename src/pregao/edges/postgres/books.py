@@ -605,6 +605,13 @@ class PostgresBooks:
         )
         return {row["order_id"]: row["attempt"] if row["is_open"] else None for row in rows}
 
+    async def attempts_of_claims(self, position_ids: Sequence[int]) -> dict[str, int | None]:
+        """Give the orders of claims on these positions by id, as `open_attempts` does; the positions must be locked."""
+        known = self._seen.attempts
+        if any(number not in known for number in position_ids):
+            return await exits.attempts_of_claims(self._connection, position_ids)
+        return {identity: attempt for number in position_ids for identity, attempt in known[number].items()}
+
     async def accounts(self, account_ids: Sequence[int]) -> dict[int, Account]:
         """Give accounts by id."""
         known = self._seen.accounts
@@ -638,11 +645,16 @@ class PostgresBooks:
 
     async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
         """Give what exits of these locked positions are judged by; what they are planned by is read with it."""
-        scene, ways = await exits.read_exit_scene(self._connection, positions, since=since)
         seen = self._seen
+        numbers = {one.position_id for one in positions}
+        if seen.scene is not None and numbers <= seen.staged:
+            return seen.scene
+        scene, ways, attempts = await exits.read_exit_scene(self._connection, positions, since=since)
         seen.accounts.update(scene.accounts)
         seen.ways.update(ways)
+        seen.attempts.update(attempts)
         seen.states = scene.states
+        seen.scene, seen.staged = scene, frozenset(numbers)
         return scene
 
     async def tenant_limits(self, users: Collection[UUID]) -> dict[UUID, TenantLimits]:

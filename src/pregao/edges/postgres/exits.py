@@ -21,12 +21,19 @@ from pregao.orders.ports import OnTheWay
 from pregao.stops.limits import TenantLimits, limits_of
 from pregao.stops.ports import DueExit, ExitScene
 
+ATTEMPTS_OF_CLAIMS = """
+SELECT position_id, order_id, attempt, status IN ('deferred', 'planned', 'unresolved') AS is_open FROM orders
+WHERE position_id = ANY($1::bigint[]) AND execution IS NOT NULL
+"""
+
 # All that an exit of a position is judged and planned by, in one round trip: the position waits at its level meanwhile. A tenant
 # is a user with all his accounts, or an account that is no user's.
 SCENE = f"""
 {GUARDS}
 UNION ALL
 SELECT 'way', position_id, to_jsonb(way) FROM ({ON_THE_WAY}) AS way
+UNION ALL
+SELECT 'attempt', position_id, to_jsonb(made) FROM ({ATTEMPTS_OF_CLAIMS}) AS made
 UNION ALL
 SELECT 'account', NULL, to_jsonb(a) FROM accounts AS a WHERE account_id = ANY($3::bigint[])
 UNION ALL
@@ -92,6 +99,20 @@ class _Execution:
         return self.user_id or self.account_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """An order of a claim."""
+
+    order_id: str
+    attempt: int
+    is_open: bool
+
+    @property
+    def standing(self) -> int | None:
+        return self.attempt if self.is_open else None
+
+
+_made = msgspec.json.Decoder(_Made).decode
 _account = msgspec.json.Decoder(Account).decode
 _user = msgspec.json.Decoder(User).decode
 _state = msgspec.json.Decoder(ScopeState).decode
@@ -100,18 +121,26 @@ _execution = msgspec.json.Decoder(_Execution).decode
 
 async def read_exit_scene(
     connection: Connection, positions: Sequence[Position], *, since: datetime
-) -> tuple[ExitScene, dict[int, OnTheWay | None]]:
-    """Give what exits of these positions are judged by, and what is on its way of each; their rows must be locked."""
+) -> tuple[ExitScene, dict[int, OnTheWay | None], dict[int, dict[str, int | None]]]:
+    """
+    Give what exits of these positions are judged by, what is on its way of each, and the orders of claims on it.
+
+    Their rows must be locked.
+    """
     ids = sorted({one.position_id for one in positions})
     told: defaultdict[str, list[str]] = defaultdict(list)
     found = {number: Found() for number in ids}
     ways: dict[int, OnTheWay | None] = dict.fromkeys(ids)
+    attempts: dict[int, dict[str, int | None]] = {number: {} for number in ids}
     for row in await connection.fetch(
         SCENE, ids, STANDING, sorted({one.account_id for one in positions}), since
     ):
         match row["kind"]:
             case "way":
                 ways[row["position_id"]] = to_way(row["told"])
+            case "attempt":
+                made = _made(row["told"])
+                attempts[row["position_id"]][made.order_id] = made.standing
             case "account" | "user" | "state" | "execution" as kind:
                 told[kind].append(row["told"])
             case kind:
@@ -127,7 +156,13 @@ async def read_exit_scene(
         executions={number: planned[one.user_id or number] for number, one in accounts.items()},
         limits={one.user_id: limits_of(one) for one in map(_user, told["user"])},
     )
-    return scene, ways
+    return scene, ways, attempts
+
+
+async def attempts_of_claims(connection: Connection, position_ids: Sequence[int]) -> dict[str, int | None]:
+    """Give the orders of claims on these positions, each with the attempt it stands at; None: not to be tried again."""
+    made = to_values(await connection.fetch(ATTEMPTS_OF_CLAIMS, position_ids), _Made)
+    return {one.order_id: one.standing for one in made}
 
 
 async def tenant_limits(connection: Connection, users: Collection[UUID]) -> dict[UUID, TenantLimits]:

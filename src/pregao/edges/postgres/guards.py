@@ -17,6 +17,7 @@ from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_value
 from pregao.orders.ports import Member
 from pregao.stops.asked import asked_of, said_by_hand, said_by_strategy
+from pregao.stops.claims import order_of_claim
 from pregao.stops.ports import ArmedStop, Asked, Claimed, Guard, Line
 
 STANDING = [status.value for status in sorted(MAY_TRADE)]
@@ -84,7 +85,7 @@ class Found:
             venue=self.armed.venue,
             lines=tuple(sorted(self.lines, key=lambda line: line.version)),
             lines_made=self.lines_made,
-            claims=tuple(sorted(self.claims, key=lambda one: (one.seen_at, one.token, one.kind, one.number))),
+            claims=tuple(sorted(self.claims, key=order_of_claim)),
             is_entering=self.is_entering,
         )
 

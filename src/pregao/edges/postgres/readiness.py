@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import asyncpg
 
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.edges.postgres.folds.orders import INSERT_ORDERS, NO_ORDERS
-from pregao.edges.postgres.folds.stops import CLAIM, CLOSE_FOR_CLAIMS, WRITE_STOPS
+from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, NO_ORDERS
+from pregao.edges.postgres.folds.stops import CLAIM, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND
 from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
@@ -32,9 +32,8 @@ async def get_ready(connection: asyncpg.Connection) -> None:
         books = PostgresBooks(connection)
         await books.lock_positions([NOBODY])
         await books.exit_scene([], since=LONG_AGO)
-        await books.open_attempts([""])
+        await books.attempts_of_claims([NOBODY])
         await connection.execute(CLAIM, "[]", "[]")
         await connection.execute(WRITE_STOPS, "[]")
-        await connection.execute(CLOSE_FOR_CLAIMS, "[]")
-        await connection.execute(INSERT_ORDERS, *NO_ORDERS)
+        await connection.execute(INSERT_EXITS_OF_CLAIMS, *NO_ORDERS, "[]")
         await connection.execute(APPEND, [], [], [], "[]")

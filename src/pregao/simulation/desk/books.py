@@ -44,6 +44,7 @@ from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
 from pregao.simulation.desk.months import months_over
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
 from pregao.stops.asked import asked_of, said_by_strategy
+from pregao.stops.claims import order_of_claim
 from pregao.stops.limits import limits_of
 from pregao.stops.ports import ArmedStop, Asked, Claimed, ExitScene, Guard, Line
 
@@ -464,6 +465,12 @@ class MemoryBooks:
         rows = [self._state.orders[one] for one in sorted(set(order_ids)) if one in self._state.orders]
         return {row.order_id: row.attempt if row.status in NOT_SENT_FOR_GOOD else None for row in rows}
 
+    async def attempts_of_claims(self, position_ids: Sequence[int]) -> dict[str, int | None]:
+        rows = [
+            row for row in self._state.orders.values() if row.execution and row.position_id in position_ids
+        ]
+        return {row.order_id: row.attempt if row.status in NOT_SENT_FOR_GOOD else None for row in rows}
+
     async def accounts(self, account_ids: Sequence[int]) -> dict[int, Account]:
         return {one: self._state.accounts[one] for one in account_ids if one in self._state.accounts}
 
@@ -596,7 +603,7 @@ class MemoryBooks:
                         filled_notional=order.filled_notional,
                     )
                 )
-        return sorted(found, key=lambda one: (one.seen_at, one.token, one.kind, one.number))
+        return sorted(found, key=order_of_claim)
 
     async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
         state = self._state

@@ -8,7 +8,8 @@ from pregao.domain.protection import ENDS, MAY_TRADE, LineStatus
 from pregao.domain.stop import ExecutionStatus, Stop, StopStatus
 from pregao.simulation.desk.registry import folds
 from pregao.simulation.desk.state import BrokenRuleError, ClaimRow, LineRow, State, StopRow
-from pregao.stops.ports import ArmedStop, Claimed, Line
+from pregao.stops.claims import claimed_by
+from pregao.stops.ports import ArmedStop, Line
 
 ANSWER_AFTER = timedelta(seconds=7)
 TRIGGER_AFTER = timedelta(seconds=2)
@@ -130,22 +131,8 @@ def _(state: State, fact: facts.StopTriggered) -> None:
     if key in state.stop_claims:
         raise BrokenRuleError(f"the claim {key} is there already")
     _write_stop(state, fact.stop, fact.happened_at)
-    claimed = Claimed(
-        token=fact.token,
-        kind=fact.trigger.kind,
-        number=fact.trigger.number,
-        position_id=fact.stop.position_id,
-        account_id=fact.account_id,
-        signal_id=fact.signal_id,
-        version=fact.trigger.version,
-        level=fact.trigger.level,
-        source=fact.source,
-        seen_at=fact.seen_at,
-        status=ExecutionStatus.PENDING,
-        again_at=fact.again_at,
-    )
     state.stop_claims[key] = ClaimRow(
-        claimed=claimed, venue=fact.venue, symbol=fact.symbol, updated_at=fact.happened_at
+        claimed=claimed_by(fact), venue=fact.venue, symbol=fact.symbol, updated_at=fact.happened_at
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pregao.domain import facts
 from pregao.edges.postgres.folds.registry import column, firsts, folds
-from pregao.edges.postgres.folds.stops import close_for_claims
+from pregao.edges.postgres.folds.stops import CLOSE_FOR_CLAIMS, executions_of
 from pregao.edges.postgres.rows import as_array, encode_json
 
 ANSWER_SECONDS = 7  # the receive window (5 s) and a margin: after it an unanswered attempt is asked about
@@ -51,7 +51,7 @@ async def _(connection: Any, group: Sequence[facts.SignalPlanned]) -> None:
 
 
 # The reserved position and the order with its attempt, from one copy of the values.
-INSERT_ORDERS = """
+WRITE_ORDERS = """
 WITH planned AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text::text[], $2::text::text[], $3::uuid[], $4::text::bigint[], $5::text::bigint[],
@@ -74,7 +74,7 @@ WITH planned AS MATERIALIZED (
     FROM planned WHERE leg = 'entry' AND attempt = 1
     ORDER BY account_id, symbol, position_side
     ON CONFLICT (position_id) DO NOTHING
-)
+){and_more}
 INSERT INTO orders (
     order_id, attempt, client_order_id, signal_id, bot_id, subscription_id, account_id, venue, leg, position_id,
     symbol, side, position_side, quantity, reduce_only, leverage, margin_mode, margin_usd, decision_price,
@@ -95,6 +95,8 @@ SET attempt = excluded.attempt, client_order_id = excluded.client_order_id, quan
     updated_at = excluded.updated_at, check_at = excluded.check_at, checks = 0, execution = excluded.execution
 WHERE orders.status IN ('deferred', 'planned', 'unresolved') AND excluded.attempt > orders.attempt
 """
+INSERT_ORDERS = WRITE_ORDERS.format(and_more="")
+INSERT_EXITS_OF_CLAIMS = WRITE_ORDERS.format(and_more=", " + CLOSE_FOR_CLAIMS.format(rows="$29"))
 OWN_COLUMNS = ("order_id", "client_order_id", "subscription_id", "account_id", "position_id", "quantity")
 AS_ARRAYS: tuple[Callable[[Sequence[Any]], Any], ...] = (
     as_array,
@@ -122,8 +124,6 @@ NO_ORDERS: tuple[Any, ...] = (
 @folds(facts.OrderPlanned)
 async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
     """Mark the position an exit closes; then reserve that of each entry, and write the orders."""
-    if claimed := [fact for fact in group if fact.execution is not None]:
-        await close_for_claims(connection, claimed)
     exits = [fact for fact in group if fact.leg == "exit" and fact.execution is None]
     if exits:
         await connection.execute(
@@ -137,14 +137,17 @@ async def _(connection: Any, group: Sequence[facts.OrderPlanned]) -> None:
             column(exits, "happened_at"),
         )
     runs, (*alike, executions) = _runs(group, ALIKE_COLUMNS)
-    await connection.execute(
-        INSERT_ORDERS,
+    written = (
         *(send(column(group, name)) for name, send in zip(OWN_COLUMNS, AS_ARRAYS, strict=True)),
         as_array(runs),
         *alike,
         timedelta(seconds=ANSWER_SECONDS),
         [None if execution is None else encode_json(execution).decode() for execution in executions],
     )
+    if any(executions):
+        await connection.execute(INSERT_EXITS_OF_CLAIMS, *written, executions_of(group))
+    else:
+        await connection.execute(INSERT_ORDERS, *written)
 
 
 def _runs(rows: Sequence[Any], names: Sequence[str]) -> tuple[list[int], list[list[Any]]]:

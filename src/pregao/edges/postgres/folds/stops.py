@@ -248,46 +248,54 @@ async def _(connection: Any, group: Sequence[facts.GuardrailBlocked]) -> None:
         )
 
 
+# Parts of a statement that writes orders of claims, by their rows as JSON.
 CLOSE_FOR_CLAIMS = """
-WITH new AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb)
+executions AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset({rows}::jsonb)
     AS new (token text, kind text, number int, attempt int, is_bounded boolean, order_id text,
             position_id bigint, signal_id uuid, is_new boolean, at timestamptz)
 ), closing AS (
     UPDATE positions SET status = 'closing', exit_signal_id = last.signal_id, updated_at = last.at
-    FROM (SELECT DISTINCT ON (position_id) position_id, signal_id, at FROM new ORDER BY position_id, at DESC) AS last
+    FROM (SELECT DISTINCT ON (position_id) position_id, signal_id, at FROM executions ORDER BY position_id, at DESC) AS last
     WHERE positions.position_id = last.position_id AND positions.status IN ('open', 'closing')
 ), counted AS (
     UPDATE signals SET orders_live = coalesce(orders_live, 0) + more.orders
-    FROM (SELECT signal_id, count(*)::int AS orders FROM new WHERE is_new GROUP BY signal_id) AS more
+    FROM (SELECT signal_id, count(*)::int AS orders FROM executions WHERE is_new GROUP BY signal_id) AS more
     WHERE signals.signal_id = more.signal_id
+), submitted AS (
+    UPDATE stop_claims AS c
+    SET status = 'submitted', attempts = new.attempt, order_id = new.order_id, is_bounded = new.is_bounded,
+        again_at = NULL, updated_at = new.at
+    FROM executions AS new
+    WHERE (c.token, c.kind, c.number) = (new.token, new.kind, new.number) AND c.status <> 'executed'
 )
-UPDATE stop_claims AS c
-SET status = 'submitted', attempts = new.attempt, order_id = new.order_id, is_bounded = new.is_bounded,
-    again_at = NULL, updated_at = new.at
-FROM new WHERE (c.token, c.kind, c.number) = (new.token, new.kind, new.number) AND c.status <> 'executed'
 """
 
 
-async def close_for_claims(connection: Any, exits: Sequence[facts.OrderPlanned]) -> None:
-    """Note that claims have an order on its way that closes; it counts among those of the signal that opened the position."""
-    rows = [
-        {
-            "token": fact.execution.token,
-            "kind": fact.execution.kind,
-            "number": fact.execution.number,
-            "attempt": fact.execution.attempt,
-            "is_bounded": fact.execution.limit_price is not None,
-            "order_id": fact.order_id,
-            "position_id": fact.position_id,
-            "signal_id": fact.signal_id,
-            "is_new": fact.attempt == 1,
-            "at": fact.happened_at,
-        }
-        for fact in exits
-        if fact.execution is not None
-    ]
-    await connection.execute(CLOSE_FOR_CLAIMS, to_json(rows))
+def executions_of(exits: Sequence[facts.OrderPlanned]) -> str:
+    """
+    Write the claims that have an order on its way now, which closes.
+
+    It counts among those of the signal that opened the position.
+    """
+    return to_json(
+        [
+            {
+                "token": fact.execution.token,
+                "kind": fact.execution.kind,
+                "number": fact.execution.number,
+                "attempt": fact.execution.attempt,
+                "is_bounded": fact.execution.limit_price is not None,
+                "order_id": fact.order_id,
+                "position_id": fact.position_id,
+                "signal_id": fact.signal_id,
+                "is_new": fact.attempt == 1,
+                "at": fact.happened_at,
+            }
+            for fact in exits
+            if fact.execution is not None
+        ]
+    )
 
 
 @folds(facts.ExecutionMoved)
