@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.main import get_command
 
 from pregao.domain.facts import FACTS
 from pregao.edges.cli import app
+from pregao.edges.http.console.languages import ENGLISH, LANGUAGES
 from pregao.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,14 @@ OWN_CODES = {"PRICE_MOVE", "TRADING_STATE"}
 """Checks whose verdicts end a signal under codes of their own, not under their name and _DECLINED."""
 ENDINGS = ("_UNCERTAIN",)
 """What follows a word that is only known when it happens: BOT_UNCERTAIN, ACCOUNT_UNCERTAIN."""
+
+
+STORED = (
+    "Signals: refused", "Decisions: declined", "Orders: ", "Stops, targets and sizes", "Pre-flight: ", "Selling out: ",
+    "Destinations", "The screener: ", "Alerts: ",
+)  # fmt: skip
+"""The parts of errors.md whose codes are stored with signals, orders, stops, accounts, lists and alerts, and shown there."""
+MEANINGS = sorted((SOURCE / "edges" / "http" / "console" / "languages").glob("*/codes.toml"))
 
 
 def source_files():
@@ -126,6 +136,47 @@ class TestErrors:
         gone = {code for code in rows - codes_in_source().keys() if not code.endswith(ENDINGS)}
 
         assert not gone
+
+
+class TestMeanings:
+    """Where a page shows a code, somebody who reads no English is told what it means and what helps."""
+
+    def test_every_code_that_pages_show_is_said_in_every_language(self):
+        shown = codes_on_pages()
+
+        missing = {
+            page.parent.name: sorted(shown - tomllib.loads(page.read_text(encoding="utf-8")).keys())
+            for page in MEANINGS
+        }
+
+        assert not any(missing.values()), f"{missing}: say it in languages/*/codes.toml, too"
+        assert len(shown) > 150
+
+    def test_no_meaning_is_of_a_code_that_is_gone_and_none_is_half(self):
+        page = (DOCS / "errors.md").read_text(encoding="utf-8")
+        said = {
+            code: words for one in MEANINGS for code, words in tomllib.loads(one.read_text("utf-8")).items()
+        }
+
+        assert [code for code in said if f"`{code}`" not in page] == []
+        assert [code for code, words in said.items() if not 1 <= len(words) <= 2 or not all(words)] == []
+
+    def test_every_language_but_english_has_them(self):
+        """English stands in docs/errors.md, and the desk's own words are English."""
+        assert {one.parent.name for one in MEANINGS} == set(LANGUAGES) - {ENGLISH}
+
+
+def codes_on_pages():
+    """Give the codes of errors.md that stand with what is stored; those that only whoever calls is told have a status."""
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    found = set()
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        if not section.startswith(STORED):
+            continue
+        for first, second in re.findall(r"^[|] (`[A-Z].*?) [|] (.*?) [|]", section, re.MULTILINE):
+            if second not in ("ok", "inapplicable") and not re.search(r"^[45]\d\d\b|HTTP 4", second):
+                found |= set(re.findall(rf"`({CODE})`", first))
+    return {code for code in found if not code.startswith("LAB_")}  # the lab's pages say these themselves
 
 
 class TestCommands:

@@ -8,17 +8,18 @@ import pytest
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from pregao.domain.alert import AlertLevel
+from pregao.domain.alert import AlertKind, AlertLevel
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.preflight import Check, Light, Result
 from pregao.domain.screener import Source
 from pregao.domain.signal import Action
+from pregao.domain.stop import Level, Method, StopRule, TargetRule, Trailing, TrailingMode
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import Role
 from pregao.edges.http.api.activity import SignalStatus
-from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language
-from pregao.edges.http.console.rendering import HOME, PLACES, WORDS
+from pregao.edges.http.console.languages import CATALOGS, LANGUAGES, language, values_of
+from pregao.edges.http.console.rendering import HOME, PLACES, WORDS, templates
 from pregao.signals.messages import MESSAGES
 from pregao.views.activity import ORDER_PHASES
 
@@ -41,6 +42,7 @@ def said_on_pages() -> set[str]:
 def said_of_values() -> set[str]:
     kinds = (
         Source,
+        AlertKind,
         AlertLevel,
         OrderStatus,
         Side,
@@ -117,3 +119,65 @@ class TestLanguage:
 
     def test_there_is_a_catalog_for_every_language_but_english(self):
         assert {folder.name for folder in CATALOGS.iterdir()} == set(LANGUAGES) - {"en"}
+
+
+class TestWhy:
+    """What a code means is said in the reader's language; the desk's values stand beside it."""
+
+    def test_says_what_it_means_and_keeps_the_values_and_the_words(self):
+        told = "quantity=0.001 minimum=0.002 instrument=BTCUSDT. Raise margin or leverage."
+
+        said = language("pt-BR").why("QUANTITY_BELOW_MINIMUM", told)
+
+        assert re.sub(r"<[^>]+>", "", said) == (
+            "A quantidade é menor que o mínimo do símbolo. Aumente margem ou alavancagem; feche uma parte maior."
+            " quantity 0.001 minimum 0.002 instrument BTCUSDT"
+        )
+        assert f'title="{told}"' in said
+
+    @pytest.mark.parametrize(("tag", "code"), [("en", "SYMBOL_OWNED"), ("pt-BR", "-2019"), ("pt-BR", None)])
+    def test_leaves_the_desks_words_where_it_has_none_of_its_own(self, tag, code):
+        assert language(tag).why(code, "a <b> c") == "a &lt;b&gt; c"
+
+    @pytest.mark.parametrize(
+        ("told", "values"),
+        [
+            (None, []),
+            ("It was asked. x=1", []),
+            ("level=account name=Ana, paper version=3", [("level", "account"), ("name", "Ana, paper"), ("version", "3")]),
+            ("status=paused. It only closes.", [("status", "paused")]),
+            ("late_seconds=1.5. Too late: a=b", [("late_seconds", "1.5")]),
+        ],
+    )  # fmt: skip
+    def test_tells_values_from_the_sentence_behind_them(self, told, values):
+        assert values_of(told) == values
+
+    def test_runs_nothing_that_a_value_holds(self):
+        said = language("pt-BR").why("TRADING_HALTED", 'reason=<script>"x" version=1')
+
+        assert "<script>" not in said
+        assert '"x"' not in said
+
+
+class TestRules:
+    """A stop's rule is said whole, whatever stands in it."""
+
+    @pytest.mark.parametrize("tag", ["en", "pt-BR"])
+    @pytest.mark.parametrize("method", list(Method))
+    @pytest.mark.parametrize("mode", list(TrailingMode))
+    def test_are_said_in_both_languages(self, tag, method, mode):
+        level = Level(method=method, value=Decimal("2.5"))
+        rule = StopRule(
+            stop=None if method is Method.RISK else level,
+            targets=(TargetRule(level=level),),
+            trailing=Trailing(mode=mode),
+            break_even_after_target=True,
+        )
+        rules = templates().get_template("guards/rule.html").module
+        told = language(tag)
+
+        said = rules.said_of(rule, told, told.say).strip()
+
+        assert said.count(", ") == (2 if method is Method.RISK else 3)
+        assert ("alvo" if tag == "pt-BR" else "target") in said
+        assert said.count("2,5" if tag == "pt-BR" else "2.5") == (1 if method is Method.RISK else 2)

@@ -1,15 +1,20 @@
-"""The console's languages: what is said in them, and how numbers and moments are written there."""
+"""The console's languages: what is said in them, what codes mean, and how numbers and moments are written there."""
 
+import re
+import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from babel import Locale
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+Meanings: TypeAlias = dict[str, tuple[str, ...]]
 
 CATALOGS = Path(__file__).parent / "languages"
 ENGLISH = "en"
@@ -18,6 +23,8 @@ NO_FIGURE = "–"
 THOUSANDTHS_MAX = 8  # decimals shown of a price or quantity; all of them stand in its title
 CENT = Decimal("0.01")
 MINUTE_MS = 60_000
+CODES = "codes.toml"
+VALUE = re.compile(r"(?:^| )([a-z_]+)=")
 WRITTEN_MAX = 8_192  # figures: a list that is asked for again says mostly the same, and writing one takes a tenth of a millisecond
 
 
@@ -28,11 +35,30 @@ class Language:
     tag: str  # as HTML and browsers write it
     locale: Locale
     words: dict[str, str]
+    meanings: Meanings  # of codes: what each says, and what helps
 
     def say(self, text: str, **values: object) -> str:
         """Give a text in this language, with its values; what has no translation stays English."""
         said = self.words.get(text) or text
         return said.format(**values) if values else said
+
+    def why(self, code: str | None, told: str | None) -> Markup:
+        """
+        Say what a code means and what helps, the desk's values beside it and its own words in the title.
+
+        Where this language does not know the code, as with a venue's own, the desk's words stand as they are.
+        """
+        meaning = self.meanings.get(code or "")
+        if meaning is None:
+            return escape(told or "")
+        figures = Markup("").join(
+            Markup(' <span class="faint">{}</span> {}').format(name, value) for name, value in values_of(told)
+        )
+        return Markup('<span title="{}">{}</span>{}').format(told or "", " ".join(meaning), figures)
+
+    def figure(self, value: Decimal) -> str:
+        """Write a figure with the decimals it has, where no markup may stand."""
+        return _written(value, "#,##0." + "#" * THOUSANDTHS_MAX, self.locale)
 
     def number(self, value: Decimal | int | None) -> str | Markup:
         """Write a figure with the decimals it has, at most eight; more precisely in its title."""
@@ -93,6 +119,19 @@ class Language:
         return f"{hours} h {rest:02d} min" if hours else f"{rest} min {int(whole // 1_000) % 60:02d} s"
 
 
+def values_of(told: str | None) -> list[tuple[str, str]]:
+    """Give the values that the desk's words begin with, `name=value` each; what follows them is a sentence."""
+    values, _, _ = (told or "").partition(". ")
+    parts = VALUE.split(values)
+    if parts[0]:
+        return []
+    return [
+        (name, value.strip().rstrip("."))
+        for name, value in zip(parts[1::2], parts[2::2], strict=True)
+        if value
+    ]
+
+
 @lru_cache(maxsize=WRITTEN_MAX)
 def _written(value: Decimal | int, pattern: str, locale: Locale) -> str:
     return format_decimal(value, pattern, locale=locale)
@@ -104,7 +143,7 @@ def language(tag: str) -> Language:
     if tag not in LANGUAGES:
         tag = ENGLISH
     locale = Locale.parse(tag, sep="-")
-    return Language(tag, locale, _words(CATALOGS / tag))
+    return Language(tag, locale, _words(CATALOGS / tag), _meanings(CATALOGS / tag / CODES))
 
 
 def preferred(accepted: str) -> str:
@@ -125,3 +164,9 @@ def _words(folder: Path) -> dict[str, str]:
                 str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string
             }
     return words
+
+
+def _meanings(page: Path) -> Meanings:
+    if not page.exists():
+        return {}
+    return {code: tuple(said) for code, said in tomllib.loads(page.read_text(encoding="utf-8")).items()}

@@ -13,7 +13,7 @@ from pregao.domain.position import Direction
 from pregao.domain.stop import ExecutionStatus, StopStatus
 from pregao.domain.user import Role
 from pregao.edges.http.api.cursors import read_cursor, to_cursor
-from pregao.edges.http.api.guards import StopShown, place_of, rule_in_words, shown_stop
+from pregao.edges.http.api.guards import StopShown, place_of, shown_stop
 from pregao.edges.http.api.shapes import ID_MAX, DeskGiven
 from pregao.edges.http.api.sorting import printable
 from pregao.edges.http.console.entrance import Seen
@@ -46,7 +46,7 @@ async def show_position(position_id: int, request: Request, desk: DeskGiven, who
         "story": story,
         "position": story.position,
         "guard": story.guard,
-        "rule": None if story.rule is None else rule_in_words(story.rule),
+        "rule": story.rule,
         "can_close": who.role.includes(Role.TRADER),
         "effect": effect_of_closing(story),
     }
@@ -110,6 +110,7 @@ async def show_stops(
     narrowed = {"account_id": account, "symbol": symbol}
     values = {
         "asked": asked,
+        "rules": {one.position_id: one.rule for one in stops},
         "stops": arrange([shown_stop(one) for one in stops], asked, by=STOPS_BY),
         "exits": exits[:ROWS],
         "following": None if older is None else to_cursor(*astuple(older)),
