@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pregao.edges.cli import _database_url, _fail, _settings
-from pregao.edges.cli.backtests import (
+from pregao.edges.cli.shown import show_fields, show_rows
+from pregao.edges.cli.trial_options import (
     DEFAULT_FEE_BPS,
     CandlesName,
     FeeBps,
@@ -23,12 +24,10 @@ from pregao.edges.cli.backtests import (
     Symbol,
     TimeframeName,
     Until,
-    _bar,
-    _candles,
-    _instant,
+    candles_of,
 )
-from pregao.edges.cli.backtests import _told_apart as _told_apart_there
-from pregao.edges.cli.shown import show_fields, show_rows
+from pregao.edges.cli.trial_options import told_apart as told_apart_there
+from pregao.edges.cli.trials_shown import bar, instant
 
 if TYPE_CHECKING:
     from pregao.edges.model_files.foretell import Said
@@ -116,7 +115,7 @@ def train(
         )
         terms = Terms(fee_bps=fee_bps, slippage_bps=slippage_bps)
         candles = _own_candles(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
-        with _bar(folds + 1, shown=not as_json) as advance:
+        with bar(folds + 1, shown=not as_json) as advance:
             trained = train_model(
                 candles, recipe, folds=folds, confidence_min=confidence, terms=terms, on_done=advance
             )
@@ -168,7 +167,7 @@ def show_list(*, as_json: Json = False) -> None:
             "horizon": one.recipe.question.horizon,
             "barrier": one.recipe.question.barrier,
             "rows": one.taught_rows,
-            "until": _instant(one.looked_at_until_ms),
+            "until": instant(one.looked_at_until_ms),
             "gain": round(one.score.gain, 4),
             "better": one.score.is_better,
             "made_at": one.made_at,
@@ -225,7 +224,7 @@ def predict(
     show_fields(
         [
             ("model", said.model),
-            ("candle", f"{candles.label} {_instant(said.bar_opened_at_ms)}"),
+            ("candle", f"{candles.label} {instant(said.bar_opened_at_ms)}"),
             ("says", f"{said.direction} ({said.signal}), {said.confidence_pct:.1f} % sure"),
         ]
     )
@@ -370,7 +369,7 @@ def _own_candles(
     """Give candles under the venue's spelling of their symbol: by it a model is found, and its candles are asked for."""
     from pregao.edges.model_files.spelling import as_the_venue_spells
 
-    candles = _candles(name, symbol=symbol, timeframe=timeframe, since=since, until=until)
+    candles = candles_of(name, symbol=symbol, timeframe=timeframe, since=since, until=until)
     return as_the_venue_spells(candles, symbol=symbol)
 
 
@@ -389,7 +388,7 @@ def _told_apart() -> Iterator[None]:
     from pregao.research.models.teaching import TeachingImpossibleError
 
     try:
-        with _told_apart_there():
+        with told_apart_there():
             yield
     except (
         LabelsUnusableError,
@@ -413,7 +412,7 @@ def _show_manifest(manifest: "Manifest", *, as_json: bool) -> None:
             ("of", f"{manifest.label}, from {manifest.source}"),
             ("asked", f"{question.barrier:g} ATR up or down within {question.horizon} candles"),
             ("taught with", f"{manifest.taught_rows:,} candles, set right by {manifest.calibrated_rows:,}"),
-            ("looked at", f"{_instant(manifest.taught_since_ms)} to {_instant(manifest.looked_at_until_ms)}"),
+            ("looked at", f"{instant(manifest.taught_since_ms)} to {instant(manifest.looked_at_until_ms)}"),
             ("figures", f"{len(manifest.features)}, version {manifest.features_version}"),
             ("seed", manifest.recipe.seed),
             ("made", f"{manifest.made_at}, {_versions(manifest)}"),
