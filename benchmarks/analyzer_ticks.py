@@ -166,6 +166,7 @@ class Watching:
             desk=self.desk,
             judges=judges,
             venue_now_ms=lambda _venue: 0,  # no candle ends by the clock: ticks are never late here
+            heard_since_ms=lambda _venue, _symbol: 0,
             monotonic=time.monotonic,
         )
         self._followers = len(strategies)
@@ -175,8 +176,7 @@ class Watching:
         self.watch.set(deployed)
 
     async def settled(self, tape):
-        # Of each symbol the first candle was not seen whole, and the last is still in the making.
-        candles = len(tape) // tape.to_a_candle - 2 * SYMBOLS
+        candles = len(tape) // tape.to_a_candle - SYMBOLS  # each symbol's last is still in the making
         async with asyncio.timeout(SETTLE_SECONDS_MAX):
             while self.desk.noted < candles * self._followers:  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0)

@@ -26,7 +26,7 @@ class TestAnalyzer:
         assert page["machine"]["processor"]
         assert page["machine"]["cpus"] == os.cpu_count()
         live, bare = page["ticks"]
-        assert (live["candles"], bare["candles"]) == (480, 490)  # of 50,000 ticks of ten symbols
+        assert (live["candles"], bare["candles"]) == (490, 490)  # of 50,000 ticks of ten symbols
         assert live["per_second"] > 0
         assert [line["ticks_per_second"] for line in page["latency"]] == [1_000, 10_000]
         for line in page["latency"]:

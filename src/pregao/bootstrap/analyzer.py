@@ -61,6 +61,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
     ):
         await sender.doorbell.start()
         work = PostgresDeploymentWork(sender.journal.pool)
+        streams: dict[Venue, TradeStream] = {}
         watch = Watch(
             past=KnownCandles(sender, seen=SeenCandles(settings.state_dir / "candles" / "seen")),
             desk=StrategyDesk(
@@ -72,20 +73,25 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
             ),
             judges=LateJudges(compute, sender=sender, models=settings.state_dir / MODELS_FOLDER),
             venue_now_ms=lambda venue: sender.exchanges[venue].venue_now_ms(),
+            heard_since_ms=lambda venue, symbol: streams[venue].heard_since_ms(symbol),
             monotonic=time.monotonic,
         )
         calm_collector()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sender.run())
             tasks.create_task(watch.run())
-            await _follow(watch, work, sender=sender, tasks=tasks)
+            await _follow(watch, work, streams, sender=sender, tasks=tasks)
 
 
 async def _follow(
-    watch: Watch, work: PostgresDeploymentWork, *, sender: Sender, tasks: asyncio.TaskGroup
+    watch: Watch,
+    work: PostgresDeploymentWork,
+    streams: dict[Venue, TradeStream],
+    *,
+    sender: Sender,
+    tasks: asyncio.TaskGroup,
 ) -> None:
     """Have all watched that is deployed, while no other process does."""
-    streams: dict[Venue, TradeStream] = {}
     workers, lease = Workers(sender.journal.pool), sender.lease
     while True:
         deployed: Sequence[Deployment] = ()
@@ -100,7 +106,7 @@ async def _follow(
             streams[venue] = TradeStream(
                 addresses=sender.exchanges[venue].addresses,
                 take=partial(watch.take, venue),
-                gap=partial(watch.gap, venue),
+                venue_now_ms=sender.exchanges[venue].venue_now_ms,
             )
             tasks.create_task(streams[venue].run())
         watch.set(deployed)

@@ -22,7 +22,8 @@ from pregao.domain.traded import (
 )
 from pregao.research.backtests.terms import Ending
 from pregao.research.candles import CandlesUnusableError
-from pregao.research.comparison.compare import compare, counts, unexplained
+from pregao.research.comparison.compare import OwnTrade, compare, counts, unexplained
+from pregao.research.comparison.difference import Cause
 from pregao.research.comparison.expected import expected_trades, prepend, run_candles
 from pregao.research.strategies.shipped import get_strategy
 from pregao.research.strategies.strategy import FLAT, LONG, SHORT, Plan
@@ -122,8 +123,8 @@ def told(run, signals, orders, positions, *, standings=()):
     )  # fmt: skip
 
 
-def compared(traded, expected, run):
-    return compare(ANA, traded, expected, run, fee_bps=5.0)
+def compared(traded, expected, run, **others):
+    return compare(ANA, traded, expected, run, fee_bps=5.0, **others)
 
 
 def difference(found, kind):
@@ -247,6 +248,46 @@ class TestCompare:
         assert not difference(found, "only_on_desk").is_explained
         assert counts(found.pairs)["only_on_desk"] == 1
 
+    def test_explains_by_other_candles_before_only_what_a_backtest_of_the_desks_own_has_as_the_desk(
+        self, run, expected, traded
+    ):
+        own = OwnTrade.all_of(expected, run)
+        less, gone = without(traded, 2)
+        unsent = replace(less, signals=tuple(one for one in less.signals if one.signal_id != gone.signal_id))
+        others = [one for one in own if one.wanted_at_ms != own[2].wanted_at_ms]
+
+        def causes(desk, of_backtest, of_own):
+            found = compared(desk, of_backtest, run, of_own=of_own)
+            return [
+                one.cause for pair in found.pairs for one in pair.differences if one.kind.startswith("only")
+            ]
+
+        assert causes(unsent, expected, others) == [
+            Cause.EARLIER_CANDLES
+        ]  # neither the desk nor its own has it
+        assert causes(unsent, expected, own) == [Cause.UNKNOWN]
+        assert causes(traded, expected[:2] + expected[3:], own) == [Cause.EARLIER_CANDLES]
+        assert causes(traded, expected[:2] + expected[3:], others) == [Cause.UNKNOWN]
+
+    def test_explains_an_end_by_other_candles_before_only_where_its_own_ends_it_then(
+        self, run, expected, traded
+    ):
+        own = OwnTrade.all_of(expected, run)
+        trade = expected[1].trade
+        longer = replace(expected[1], trade=replace(trade, exit_bar=trade.exit_bar + 1))
+        tried = [expected[0], longer, *expected[2:]]
+        otherwise = [replace(one, ends_at_ms=one.ends_at_ms + 60_000) for one in own]
+
+        def ending(of_own):
+            return difference(compared(traded, tried, run, of_own=of_own), "ending").cause
+
+        # The signal that the backtest waits for is heard of no desk: only what the desk saw can say why it ended before.
+        assert [ending(own), ending(otherwise), ending(None)] == [
+            Cause.EARLIER_CANDLES,
+            Cause.UNKNOWN,
+            Cause.UNKNOWN,
+        ]
+
     def test_knows_who_closed_what_the_backtest_holds(self, run, expected, traded):
         changed = list(traded.positions)
         changed[1] = replace(changed[1], exit_signal_id=UUID(int=1))
@@ -325,6 +366,17 @@ class TestRunCandles:
         assert run.closed_at_ms.tolist() == [START_MS + 1_000 * (at + 1) for at in range(40)]
         assert (cold.first, len(cold.candles)) == (0, 40)
         assert (run.since(START_MS + 11_000).first, len(run.since(START_MS + 11_000))) == (130, 30)
+
+    def test_says_whether_two_began_with_the_same_candles_at_whatever_times(self):
+        tape = walk(200, seed=9, volatility=0.003, timeframe="1m")
+        run = whole_run(tape, first=120)
+        later = whole_run(replace(tape, opened_at_ms=tape.opened_at_ms + 7 * 60_000), first=120)
+        missed = prepend(tape.part(0, 119), tape.part(120, 200))
+        other = replace(run, candles=missed, first=119)
+
+        assert run.began_as(later, needed=100)
+        assert not run.began_as(other, needed=100)
+        assert run.began_as(other, needed=0)
 
     def test_says_which_candles_the_desk_saw_otherwise(self):
         other = CANDLES.close.copy()

@@ -68,6 +68,7 @@ def _show(found: dict[str, Any]) -> None:
             ("candles", f"{of['label']} from {of['source']}, {of['rows']}{speed}"),
             ("run", f"{_instant(found['began_at_ms'])} to {_instant(found['bar_at_ms'])}"),
             ("candles that differ", len(found["candles_differing"])),
+            *([("began with other candles", "yes")] if found["began_otherwise"] else []),
             *([("model", found["model"])] if found["model"] else []),
         ]
     )

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pregao.edges.lab.carry_out import finite
 from pregao.research.analyzer.plan import plan_with_model
 from pregao.research.analyzer.watch import WINDOW
 from pregao.research.candles import COLUMNS, Candles, CandlesUnusableError, make_candles
-from pregao.research.comparison.compare import compare, counts, money_of, unexplained
+from pregao.research.comparison.compare import OwnTrade, compare, counts, money_of, unexplained
 from pregao.research.comparison.difference import Pair
 from pregao.research.comparison.expected import RunCandles, expected_trades, prepend, run_candles
 from pregao.research.strategies.live import MAKERS, bars_before
@@ -44,17 +45,21 @@ def compare_deployment(
     deployment = traded.deployment
     since_ms = question.get("since_ms")
     run = _run(traded, candle_folder, named=question.get("candles"))
+    own = None if question.get("candles") is None else _own(traded, run, candle_folder)
     if since_ms is not None:
         run = run.since(int(since_ms))
+        own = None if own is None else own.since(int(since_ms))
     plan, model = _plan(deployment, run, model_folder)
+    own_plan = None if own is None else _plan(deployment, own, model_folder)[0]
     fee_bps, slippage_bps = float(question["fee_bps"]), float(question["slippage_bps"])
     compared = []
     for account in traded.accounts:
         money, leverage = money_of(account, traded)
-        expected = expected_trades(
-            run, plan, money=money, leverage=leverage, fee_bps=fee_bps, slippage_bps=slippage_bps
+        trade = partial(
+            expected_trades, money=money, leverage=leverage, fee_bps=fee_bps, slippage_bps=slippage_bps
         )
-        found = compare(account, traded, expected, run, fee_bps=fee_bps)
+        of_own = None if own is None or own_plan is None else OwnTrade.all_of(trade(own, own_plan), own)
+        found = compare(account, traded, trade(run, plan), run, fee_bps=fee_bps, of_own=of_own)
         compared.append((found, money, leverage))
     told = {
         "candles": run.candles.part(run.first, len(run.candles)).described,
@@ -65,6 +70,7 @@ def compare_deployment(
         "speed": run.speed,
         "model": model,
         "candles_differing": [int(one) for one in run.differing],
+        "began_otherwise": own is not None and not run.began_as(own, needed=_needed(deployment)),
         "unexplained": unexplained([one for one, _, _ in compared]),
         "accounts": [
             {
@@ -90,13 +96,28 @@ def _run(traded: DeploymentTraded, folder: Path, *, named: str | None) -> RunCan
     deployment = traded.deployment
     seen = _seen(deployment, folder)
     began_ms, bar_ms = to_ms(traded.began_at), to_ms(traded.bar_at)
-    if named is not None:
-        run = run_candles(seen, began_at_ms=began_ms, bar_at_ms=bar_ms, tried=CandleFolder(folder).get(named))
-    else:
-        if deployment.with_history and deployment.timeframe in KEPT_BY_VENUES:
-            seen = _with_history(deployment, seen, folder, began_ms=began_ms)
-        run = run_candles(seen, began_at_ms=began_ms, bar_at_ms=bar_ms)
+    tried = None if named is None else CandleFolder(folder).get(named)
+    if tried is None and deployment.with_history and deployment.timeframe in KEPT_BY_VENUES:
+        seen = _with_history(deployment, seen, folder, began_ms=began_ms)
+    run = run_candles(seen, began_at_ms=began_ms, bar_at_ms=bar_ms, tried=tried)
     return run if deployment.with_history else run.cold()
+
+
+def _own(traded: DeploymentTraded, run: RunCandles, folder: Path) -> RunCandles | None:
+    """Give the run over the candles that the desk saw itself, where they are others than those that were named."""
+    try:
+        own = _run(traded, folder, named=None)
+    except CandlesUnusableError:
+        return None  # the venue's past is not here: what the strategy began with is not known
+    is_same = not run.differing and run.began_as(own, needed=_needed(traded.deployment))
+    return None if is_same else own
+
+
+def _needed(deployment: Deployment) -> int:
+    """Give how many candles before its first a strategy looks at."""
+    if not deployment.with_history:
+        return 0
+    return bars_before(deployment.values) if deployment.strategy in MAKERS else WINDOW
 
 
 def _seen(deployment: Deployment, folder: Path) -> Candles:
@@ -112,7 +133,7 @@ def _seen(deployment: Deployment, folder: Path) -> Candles:
 
 def _with_history(deployment: Deployment, seen: Candles, folder: Path, *, began_ms: int) -> Candles:
     """Put the venue's past before what was seen live: the strategy began with it, and it is not kept here by itself."""
-    needed = bars_before(deployment.values) if deployment.strategy in MAKERS else WINDOW
+    needed = _needed(deployment)
     first = int(np.searchsorted(seen.opened_at_ms, began_ms - seen.timeframe.ms))
     live = seen.part(first, len(seen))
     past = CandleFolder(folder).find(candles_name(deployment.symbol, deployment.timeframe))

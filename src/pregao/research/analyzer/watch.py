@@ -36,6 +36,8 @@ AGAIN_SECONDS: Final = 5.0  # a deployment that could not begin tries again
 
 T = TypeVar("T")
 VenueNow: TypeAlias = Callable[[Venue], int]
+HeardSince: TypeAlias = Callable[[Venue, str], int | None]
+"""Gives the venue's time from which on no trade of a symbol was missed; None while some may be."""
 Monotonic: TypeAlias = Callable[[], float]
 
 log = structlog.get_logger()
@@ -81,12 +83,13 @@ class _Row:
     followers: dict[UUID, _Follower] = field(default_factory=dict)
     ended: asyncio.Queue[_Ended | None] = field(default_factory=asyncio.Queue)  # None: somebody is to begin
     last_opened_ms: int = -1
-    is_whole: bool = False  # the candle in the making was seen from its beginning
+    since_ms: int  # the venue's time from which on this row takes trades
     task: asyncio.Task[None] | None = None
 
-    def end(self, candle: Candle, *, at: float) -> None:
-        self.ended.put_nowait(_Ended(candle=candle, is_whole=self.is_whole, at=at))
-        self.is_whole = True
+    def end(self, candle: Candle, *, at: float, heard_since_ms: int | None) -> None:
+        """Have it judged; it is whole where no trade since it opened can have been missed."""
+        is_whole = heard_since_ms is not None and candle.opened_at_ms >= max(heard_since_ms, self.since_ms)
+        self.ended.put_nowait(_Ended(candle=candle, is_whole=is_whole, at=at))
 
     def set_followers(self, deployments: Collection[Deployment]) -> None:
         known, self.followers = self.followers, {}
@@ -127,13 +130,21 @@ class Watch:
     """All rows of candles that deployments watch."""
 
     def __init__(
-        self, *, past: Past, desk: Desk, judges: Judges, venue_now_ms: VenueNow, monotonic: Monotonic
+        self,
+        *,
+        past: Past,
+        desk: Desk,
+        judges: Judges,
+        venue_now_ms: VenueNow,
+        heard_since_ms: HeardSince,
+        monotonic: Monotonic,
     ) -> None:
         """Watch nothing yet."""
         self._past = past
         self._desk = desk
         self._judges = judges
         self._venue_now_ms = venue_now_ms
+        self._heard_since_ms = heard_since_ms
         self._monotonic = monotonic
         self._rows: dict[Series, _Row] = {}
         self._by_symbol: dict[tuple[Venue, str], list[_Row]] = {}
@@ -158,7 +169,11 @@ class Watch:
             task.cancel()
         for series, some in wanted.items():
             if series not in self._rows:
-                row = _Row(series=series, maker=CandleMaker(timeframe_of(series.frame_ms)))
+                row = _Row(
+                    series=series,
+                    maker=CandleMaker(timeframe_of(series.frame_ms)),
+                    since_ms=self._venue_now_ms(series.venue),
+                )
                 row.task = asyncio.create_task(
                     self._work(row), name=f"candles {series.symbol} {series.timeframe}"
                 )
@@ -178,15 +193,9 @@ class Watch:
                 log.info("analyzer.trade.late", symbol=symbol, traded_at_ms=traded_at_ms)
                 continue
             if ended is not None:
-                row.end(ended, at=began)
+                row.end(ended, at=began, heard_since_ms=self._heard_since_ms(venue, symbol))
         self._ticks[symbol] = self._ticks.get(symbol, 0) + 1
         self._took.note((self._monotonic() - began) * 1_000)
-
-    def gap(self, venue: Venue) -> None:
-        """Know that trades may have been missed at a venue: a candle in the making is asked for when it is over."""
-        for row in self._rows.values():
-            if row.series.venue is venue:
-                row.is_whole = False
 
     async def run(self) -> None:
         """End candles of which no later trade comes, until canceled; then all rows."""
@@ -201,7 +210,9 @@ class Watch:
                     until_ms = self._venue_now_ms(row.series.venue) - GRACE_MS
                     candle = row.maker.end(until_ms=until_ms)
                     if candle is not None:
-                        row.end(candle, at=self._monotonic())
+                        series = row.series
+                        heard_since_ms = self._heard_since_ms(series.venue, series.symbol)
+                        row.end(candle, at=self._monotonic(), heard_since_ms=heard_since_ms)
         finally:
             self._tell_figures()
             self.set(())

@@ -6,7 +6,7 @@ recorded: a code in a receipt, a level that one side's stop had and the other's 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -24,6 +24,9 @@ ASTRAY_BPS_MAX: Final = 50.0  # beyond the prices that ran meanwhile: a thin boo
 REST_MAX: Final = 1e-6  # of what was traded: parts that are added up in floats
 ACTS: Final = {1: "buy", -1: "sell"}
 SIDES: Final = {1: "long", -1: "short"}
+EARLIER: Final = (
+    "The desk saw other candles before than the backtest has: a backtest of what it saw says {}, too."
+)
 BY_LEVEL: Final = {
     "stop_loss": Ending.STOP,
     "trailing_stop": Ending.STOP,
@@ -44,6 +47,30 @@ Say = Callable[..., Difference]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTrade:
+    """A trade that the backtest makes of the candles as the desk saw them; its instants are closes of those."""
+
+    wanted_at_ms: int
+    side: int
+    ending: Ending
+    ends_at_ms: int  # the close at which its end was wanted, where a signal ended it
+
+    @classmethod
+    def all_of(cls, expected: Sequence[ExpectedTrade], run: RunCandles) -> "list[OwnTrade]":
+        """Give those of a run over what the desk saw."""
+        closes = [int(one) for one in run.closed_at_ms]
+        return [
+            cls(
+                wanted_at_ms=closes[one.signal_bar],
+                side=one.trade.side,
+                ending=one.trade.ending,
+                ends_at_ms=closes[one.trade.exit_bar - 1],
+            )
+            for one in expected
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """All trades of one account beside those of the backtest."""
 
@@ -59,9 +86,14 @@ def compare(
     run: RunCandles,
     *,
     fee_bps: float,
+    of_own: Collection[OwnTrade] | None = None,
 ) -> Compared:
-    """Pair the trades of one account with the backtest's, in the order in which they were wanted."""
-    beside = _Beside(account, traded, expected, run, fee_bps=fee_bps)
+    """
+    Pair the trades of one account with the backtest's, in the order in which they were wanted.
+
+    ``of_own`` are those that a backtest makes of what the desk saw, where it saw other candles than the backtest has.
+    """
+    beside = _Beside(account, traded, expected, run, fee_bps=fee_bps, of_own=of_own)
     return Compared(account_id=account.account_id, account=account.name, pairs=tuple(beside.pairs()))
 
 
@@ -82,8 +114,10 @@ class _Beside:
         run: RunCandles,
         *,
         fee_bps: float,
+        of_own: Collection[OwnTrade] | None,
     ) -> None:
         number = account.account_id
+        self.of_own = None if of_own is None else {(one.wanted_at_ms, one.side): one for one in of_own}
         self.traded = traded
         self.run = run
         self.fee_bps = fee_bps
@@ -260,6 +294,8 @@ class _Beside:
         if desk.close_reason is not None and exit_signal is None:
             return self._closed_by_somebody(desk, say)
         said = self._why_not(wanted_ms, None)
+        if said is None and self._ends_so_by_own(desk, exit_signal):
+            return say(cause=Cause.EARLIER_CANDLES, reason=EARLIER.format("that it ended here"))
         if said is None:
             return say(cause=Cause.UNKNOWN, reason="Nothing says why it did not end when the backtest's did.")
         return say(cause=said.cause, code=said.code, reason=said.reason)
@@ -286,9 +322,21 @@ class _Beside:
                 cause=Cause.STOP_MOVED if desk.is_stop_moved else Cause.UNKNOWN,
                 reason="Its stop or target stood elsewhere, or was met by a price that no candle has.",
             )
-        if desk.exit_signal_id not in self.signals:
+        exit_signal = None if desk.exit_signal_id is None else self.signals.get(desk.exit_signal_id)
+        if exit_signal is None:
             return self._closed_by_somebody(desk, say)
+        if self._ends_so_by_own(desk, exit_signal):
+            return say(cause=Cause.EARLIER_CANDLES, reason=EARLIER.format("that it ended here"))
         return say(cause=Cause.UNKNOWN, reason="Nothing says why it ended.")
+
+    def _ends_so_by_own(self, desk: SignalPosition, exit_signal: HeardSignal | None) -> bool:
+        """Say whether of what the desk saw the backtest makes this trade, too, with its end wanted at the same close."""
+        own = None if self.of_own is None else self.of_own.get((self._wanted_at_ms(desk), _side_of(desk)))
+        if own is None:
+            return False
+        if exit_signal is None:
+            return own.ending is Ending.END and desk.closed_at is None
+        return own.ending is Ending.SIGNAL and own.ends_at_ms == to_ms(exit_signal.closed_at)
 
     def _by_level(self, desk: SignalPosition, backtest: ExpectedTrade, say: Say) -> Difference | None:
         """Say whether the levels explain it: each side's hangs on the price that it paid."""
@@ -338,6 +386,8 @@ class _Beside:
             Difference, kind=Kind.ONLY_IN_BACKTEST, desk=None, backtest=backtest.trade.profit, unit=""
         )
         said = self._why_not(place[0], ACTS[place[1]])
+        if said is None and self.of_own is not None and place not in self.of_own:
+            return say(cause=Cause.EARLIER_CANDLES, reason=EARLIER.format("no such trade"))
         if said is None:
             return say(cause=Cause.UNKNOWN, reason="The desk has no such trade, and nothing says why.")
         return say(cause=said.cause, code=said.code, reason=said.reason)
@@ -357,6 +407,8 @@ class _Beside:
                     cause=Cause.STILL_HELD,
                     reason="The backtest still held its trade of this side, which had ended on the desk.",
                 )
+        if self.of_own is not None and place in self.of_own:
+            return say(cause=Cause.EARLIER_CANDLES, reason=EARLIER.format("this trade"))
         return say(cause=Cause.UNKNOWN, reason="The backtest has no such trade, and nothing says why.")
 
     def _why_not(self, wanted_ms: int, act: str | None) -> Said | None:

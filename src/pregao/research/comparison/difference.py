@@ -35,6 +35,7 @@ class Cause(StrEnum):
     LAST_CANDLE = "last_candle"  # the backtest ends there, the desk does not
     STILL_HELD = "still_held"  # by the backtest, whose trade had ended on the desk
     CANDLE_DIFFERED = "candle_differed"  # the desk saw another one
+    EARLIER_CANDLES = "earlier_candles"  # the desk had others before it; of those the backtest makes it, too
     DEPLOYMENT_STOOD = "deployment_stood"  # paused or removed: it sends no entries
     SIGNAL_REFUSED = "signal_refused"  # the code says by what
     ORDER_DENIED = "order_denied"  # or rejected; the code says by what

@@ -53,6 +53,13 @@ class RunCandles:
             is_simulated=self.candles.is_simulated,
         )
 
+    def began_as(self, other: "RunCandles", *, needed: int) -> bool:
+        """Say whether both have the same ``needed`` candles before their first, at whatever times."""
+        mine, others = (
+            _rows(one.candles.part(max(0, one.first - needed), one.first)) for one in (self, other)
+        )
+        return np.array_equal(mine, others, equal_nan=True)
+
     def cold(self) -> "RunCandles":
         """Leave out what came before: the strategy began with the first it saw itself."""
         return replace(self, candles=self.candles.part(self.first, len(self.candles)), first=0)

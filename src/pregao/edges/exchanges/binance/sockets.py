@@ -69,17 +69,19 @@ class KeptSocket:
         on_open: Callable[[Opening], Awaitable[None]],
         limits: SocketLimits,
         on_doubt: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Open nothing yet. Around a replacement messages may come twice.
 
         ``connect`` raises ``OSError`` or ``TimeoutError`` where there is nobody. ``on_doubt`` is told when opening keeps
-        failing: its address may be out of date.
+        failing: its address may be out of date. ``on_lost`` is told when a connection ended and none is there in its place.
         """
         self._connect = connect
         self._on_open = on_open
         self._limits = limits
         self._on_doubt = on_doubt
+        self._on_lost = on_lost
         self._renewal = asyncio.Event()
         self._socket: Connection | None = None
         self._lost_at: float | None = None
@@ -119,6 +121,7 @@ class KeptSocket:
                 continue
             connected_at = asyncio.get_running_loop().time()
             await self._keep(socket)
+            self._on_lost()
             self._lost_at = asyncio.get_running_loop().time()
             lived = self._lost_at - connected_at
             failures = 1 if lived > BACKOFF_SECONDS else failures + 1  # a door slammed at once counts as shut

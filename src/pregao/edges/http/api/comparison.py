@@ -100,7 +100,8 @@ class ComparisonShown(Shown):
     All trades of a deployment beside those of its backtest.
 
     ``speed`` is how many times faster than recorded the candles were played, ``candles_differing`` the closes of candles that the
-    desk saw otherwise than the backtest has them.
+    desk saw otherwise than the backtest has them. ``began_otherwise`` says that the strategy began with other candles before its
+    first than the backtest; what that changed has the cause ``earlier_candles``.
     """
 
     candles: CandlesOfRunShown
@@ -111,6 +112,7 @@ class ComparisonShown(Shown):
     speed: float
     model: str | None
     candles_differing: list[int]
+    began_otherwise: bool
     unexplained: Annotated[int, Field(description="Trades with a difference that nothing explains.")]
     accounts: list[AccountShown]
 
