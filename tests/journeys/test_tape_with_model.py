@@ -163,7 +163,9 @@ class TestATrainedStrategy:
         # Beside the tape's own candles it is the same, unless the first of them was not seen whole: then what that changed says so.
         assert unexplained(by_tape) == []
         if not by_tape["began_otherwise"]:
-            assert account_by_tape == account
+            assert backtested(account_by_tape) == backtested(
+                account
+            )  # the desk's side still changes: it trades on
 
         # Each trade is the backtest's, and what differs has its cause. One that only one of the two has is at an end of the tape,
         # or was denied because a machine took longer than a candle: its code says so.
@@ -178,7 +180,7 @@ class TestATrainedStrategy:
         for one in both:
             causes = {each["kind"]: each["cause"] for each in one["differences"]}
             assert causes["latency"] == "filled_later"
-            assert causes.get("entry_price", "prices_ran") == "prices_ran"
+            assert causes.get("entry_price", "prices_ran") in {"prices_ran", *AT_ENDS}
 
         # The trades beside which they were put are those that the backtest by hand comes to, and the model had the word in some.
         file, _ = seen
@@ -189,6 +191,10 @@ class TestATrainedStrategy:
         compared = [(one["side"], one["backtest"]["entry_price"]) for one in both]
         assert set(compared) <= set(by_hand)
         assert not set(compared) <= set(by_voters)
+
+
+def backtested(account):
+    return [(one["wanted_at_ms"], one["side"], one["backtest"]) for one in account["trades"]]
 
 
 def unexplained(found):
