@@ -256,8 +256,9 @@ class LateJudges:
     async def judge(self, deployment: Deployment, candles: Sequence[Candle]) -> Opinion:
         if self._judging is None:
             judge = importlib.import_module("pregao.research.analyzer.judge")
+            counting = importlib.import_module("pregao.research.analyzer.counting").counting
             self._judging = judge.Judging(
-                self._compute,
+                counting(self._compute),
                 breaker=self._sender.breakers.get("ml_predictor"),
                 find_predictors=partial(find_predictors, self._models),
             )

@@ -7,7 +7,7 @@ It has no state: what it was asked stands in the database, and what it has not f
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -26,9 +26,10 @@ from pregao.domain.clock import Clock
 from pregao.domain.facts import LabRunEnded
 from pregao.domain.lab import LabKind, LabRun, LabStatus
 from pregao.domain.venue import VenueError
-from pregao.edges.exchanges.binance.candles import BinanceCandles, WholeCandle
+from pregao.edges.exchanges.binance.candles import BinanceCandles
 from pregao.edges.lab.answer import Answering, code_and_message
 from pregao.edges.lab.carry_out import CalledOffError, CannotError, carry_out
+from pregao.edges.lab.topics import VenueTold
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.figures import PostgresTally
 from pregao.edges.postgres.journal import open_journal
@@ -104,17 +105,17 @@ async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
         await close_pool(journal.pool)
 
 
-async def last_candles(
-    venues: KeylessVenues, venue: str, symbol: str, timeframe: str
-) -> Sequence[WholeCandle]:
+async def last_candles(venues: KeylessVenues, venue: str, symbol: str, timeframe: str) -> VenueTold:
     """
-    Give the last candles of a venue's symbol that are closed.
+    Give the last candles of a venue's symbol as it tells them.
 
     :raises PastUnavailableError: when the venue does not give them.
     """
     try:
-        candles = BinanceCandles(venues.of(Venue(venue)))
-        return await candles.whole(symbol, interval=timeframe, since_ms=None, limit=VENUE_CANDLES)
+        exchange = venues.of(Venue(venue))
+        now_ms = exchange.venue_now_ms()
+        body = await BinanceCandles(exchange).unread(symbol, interval=timeframe, limit=VENUE_CANDLES)
+        return VenueTold(body=body, now_ms=now_ms)
     except VenueError as problem:
         raise PastUnavailableError(
             f"CANDLES_UNAVAILABLE: venue={venue} symbol={symbol} timeframe={timeframe} problem={problem}"

@@ -4,7 +4,7 @@ Answers what is asked about the last candles of a symbol, or of several at once,
 Candles are the lab's own or a venue's, where the question names one. What waits is here; what computes is not (`topics.py`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,20 +12,20 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from pregao import tally
 from pregao.domain.breaker import Breaker
 from pregao.domain.lab import Topic
 from pregao.edges.lab import topics
 from pregao.edges.lab.beside import compare_deployment
 from pregao.edges.lab.carry_out import finite
 from pregao.research.analyzer.combine import NOTHING
-from pregao.research.analyzer.judge import Compute, FindPredictors, Judging, Question
+from pregao.research.analyzer.counting import Compute, counting
+from pregao.research.analyzer.judge import FindPredictors, Judging, Question
 from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.analyzer.several import Monotonic, Seen, look_at_each
 from pregao.research.candles import Candles
 
-AskVenue: TypeAlias = Callable[[str, str, str], Awaitable[Sequence[Sequence[int | str]]]]
-"""Gives the last closed candles, oldest first, of a venue's symbol and timeframe."""
+AskVenue: TypeAlias = Callable[[str, str, str], Awaitable[topics.VenueTold]]
+"""Gives the last candles of a venue's symbol and timeframe as it tells them: this process, which waits for all, reads none."""
 
 log = structlog.get_logger()
 
@@ -46,6 +46,7 @@ class Answering:
     ) -> None:
         """Compute in other processes; no model is loaded where the folder has none."""
         self._compute = compute
+        self._counting = counting(compute)
         self._candle_folder = candle_folder
         self._model_folder = model_folder
         self._find_predictors = find_predictors
@@ -98,8 +99,8 @@ class Answering:
     async def _candles(self, symbol: str, timeframe: str, *, venue: str | None) -> Callable[[], Candles]:
         if venue is None:
             return partial(topics.stored_candles, self._candle_folder, symbol=symbol, timeframe=timeframe)
-        rows = await self._ask_venue(venue, symbol, timeframe)
-        return partial(topics.venue_candles, rows, symbol=symbol, timeframe=timeframe, venue=venue)
+        told = await self._ask_venue(venue, symbol, timeframe)
+        return partial(topics.venue_candles, told, symbol=symbol, timeframe=timeframe, venue=venue)
 
     async def _signal(self, question: Question) -> dict[str, Any]:
         """Say what the eight voters decide about the last candle (E4.1), and what is said in the end (E4)."""
@@ -118,13 +119,6 @@ class Answering:
             "warning": combined.warning,
         }
         return finite(told)  # type: ignore[no-any-return]
-
-    async def _counting(self, function: Callable[..., Any], *asked: Any) -> Any:
-        counted: topics.Counted = await self._compute(topics.counted, function, *asked)
-        for result, more in (("hit", counted.cache_hits), ("miss", counted.cache_misses)):
-            if more:
-                tally.count("deriv_bot_cache_operations_total", "get", result, by=more)
-        return counted.told
 
 
 def code_and_message(problem: Exception) -> tuple[str, str] | None:

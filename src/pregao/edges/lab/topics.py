@@ -5,11 +5,12 @@ All of it computes, and reads its candles itself: it runs in processes of its ow
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import talib
 
@@ -21,9 +22,9 @@ from pregao.research.analysis import compiled, voters
 from pregao.research.analysis.voters import Signal
 from pregao.research.analyzer.combine import is_sure
 from pregao.research.analyzer.judge import FindPredictors
+from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.candles import COLUMNS, Candles, Columns, Prices, make_candles
 from pregao.research.indicators import batch
-from pregao.research.indicators.cached import LAB_CACHE
 from pregao.research.models.scoreboard import Entry, Fate, board
 from pregao.research.timeframe import read_timeframe
 
@@ -31,25 +32,17 @@ CANDLES_READ: Final = 2_000  # the last ones: every indicator has settled by the
 FORMATIONS: Final = ("double bottom", "head and shoulders bottom", "double top", "head and shoulders top")
 
 
+CLOSED_AT: Final = 6  # place in a venue's row, whose first are ours: a candle's last millisecond
+
+_klines = msgspec.json.Decoder(list[list[float]], strict=False)  # milliseconds are whole in a float, too
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """What a function gave, and what the cache of this process was asked for it."""
+class VenueTold:
+    """Candles in a venue's own bytes, and the venue's time when it was asked: what had closed by then is closed."""
 
-    told: Any
-    cache_hits: int
-    cache_misses: int
-
-
-def counted(function: Callable[..., Any], *asked: Any) -> Counted:
-    """Carry it out, and count."""
-    before = LAB_CACHE.statistics
-    told = function(*asked)
-    after = LAB_CACHE.statistics
-    return Counted(
-        told=told,
-        cache_hits=after.cache_hits - before.cache_hits,
-        cache_misses=after.cache_misses - before.cache_misses,
-    )
+    body: bytes
+    now_ms: int
 
 
 def stored_candles(folder: Path, *, symbol: str, timeframe: str) -> Candles:
@@ -61,11 +54,25 @@ def stored_candles(folder: Path, *, symbol: str, timeframe: str) -> Candles:
     return CandleFolder(folder).get_last(candles_name(symbol, timeframe), rows=CANDLES_READ)
 
 
-def venue_candles(rows: Sequence[Sequence[int | str]], *, symbol: str, timeframe: str, venue: str) -> Candles:
-    """Put candles as a venue writes them into columns; those of the paper exchange are no market's."""
-    opened, *prices = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-    columns: Columns = {"opened_at_ms": np.array(opened, dtype=np.int64)}
-    columns |= {name: np.array(told, dtype=float) for name, told in zip(COLUMNS[1:], prices, strict=True)}
+def venue_candles(told: VenueTold, *, symbol: str, timeframe: str, venue: str) -> Candles:
+    """
+    Put the closed ones of the candles that a venue told into columns; those of the paper exchange are no market's.
+
+    :raises PastUnavailableError: when they cannot be read.
+    """
+    try:
+        rows = np.array(_klines.decode(told.body) or np.empty((0, CLOSED_AT + 1)))
+        closed = rows[rows[:, CLOSED_AT] < told.now_ms]
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        IndexError,
+    ) as problem:  # no numbers, rows of two lengths, too short ones
+        raise PastUnavailableError(
+            f"CANDLES_UNAVAILABLE: venue={venue} symbol={symbol} timeframe={timeframe}. Its answer holds no candles."
+        ) from problem
+    columns: Columns = {name: closed[:, place].copy() for place, name in enumerate(COLUMNS)}
+    columns["opened_at_ms"] = closed[:, 0].astype(np.int64)
     return make_candles(
         symbol=symbol,
         timeframe=read_timeframe(timeframe),

@@ -5,7 +5,7 @@ What computes (`analyzed`, `predicted`) runs in processes of its own, and reads 
 """
 
 from array import array
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -19,6 +19,7 @@ from pregao.domain.breaker import Breaker
 from pregao.domain.deployment import Deployment
 from pregao.research.analysis.voters import TARGET_RISKS, Analysis, Signal, analyze, decide
 from pregao.research.analyzer.combine import Combined, combine
+from pregao.research.analyzer.counting import Compute
 from pregao.research.candles import COLUMNS, Candles, make_candles
 from pregao.research.models.predictor import Prediction, Predictors
 from pregao.research.strategies.live import Opinion
@@ -28,8 +29,6 @@ from pregao.research.timeframe import read_timeframe
 
 SIDES: Final = {Signal.BUY: LONG, Signal.SELL: SHORT, Signal.NEUTRAL: KEEP}
 
-Compute: TypeAlias = Callable[..., Awaitable[Any]]
-"""Runs a function with its arguments in another process, and gives what it gives."""
 Rows: TypeAlias = tuple["array[Any]", ...]
 FindPredictors: TypeAlias = Callable[[], Predictors]
 

@@ -41,18 +41,25 @@ class BinanceCandles(CandleSource):
         closed = partial(_closed, now_ms=self._exchange.venue_now_ms())
         return await self._exchange.rest.public(_call(limit), parameters, translate=closed)
 
-    async def whole(
-        self, symbol: str, *, interval: str, since_ms: int | None, limit: int
-    ) -> list[WholeCandle]:
-        """Give the closed ones of the latest ``limit`` candles, or the first so many since then, oldest first."""
-        parameters: dict[str, Value] = {"symbol": symbol, "interval": interval, "limit": limit}
-        if since_ms is not None:
-            parameters["startTime"] = since_ms
+    async def whole(self, symbol: str, *, interval: str, since_ms: int, limit: int) -> list[WholeCandle]:
+        """Give the closed ones of the first ``limit`` candles since then, oldest first."""
+        parameters: dict[str, Value] = {
+            "symbol": symbol,
+            "interval": interval,
+            "limit": limit,
+            "startTime": since_ms,
+        }
         now_ms = self._exchange.venue_now_ms()
         call = replace(_call(limit), importance=Importance.REST, is_on_an_orders_way=False)
         return await self._exchange.rest.public(
             call, parameters, translate=lambda body: _whole(body, now_ms=now_ms)
         )
+
+    async def unread(self, symbol: str, *, interval: str, limit: int) -> bytes:
+        """Give the latest ``limit`` candles in the venue's own bytes, the one that still grows among them: others read them."""
+        parameters: dict[str, Value] = {"symbol": symbol, "interval": interval, "limit": limit}
+        call = replace(_call(limit), importance=Importance.REST, is_on_an_orders_way=False)
+        return await self._exchange.rest.public(call, parameters, translate=bytes)
 
 
 class BinanceBars:
