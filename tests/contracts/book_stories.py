@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import cycle
 from typing import Any
 from uuid import UUID
 
@@ -740,12 +741,17 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
         }
     for signal_id in SIGNALS:
         given[f"progress {signal_id}"] = await books.progress(signal_id)
+    everywhere = await books.live_positions(account_ids=ACCOUNTS, symbols=SYMBOLS)
+    given["live everywhere"] = sorted(everywhere, key=lambda one: one.position_id)
+    given["obstacles together"] = await books.obstacles(
+        dict(zip(SIGNALS, cycle(SYMBOLS), strict=False)), account_ids=ACCOUNTS
+    )
     for symbol in SYMBOLS:
-        live = await books.live_positions(account_ids=ACCOUNTS, symbol=symbol)
+        live = await books.live_positions(account_ids=ACCOUNTS, symbols=[symbol])
         given[f"live {symbol}"] = sorted(live, key=lambda one: one.position_id)
         for signal_id in SIGNALS:
             given[f"obstacles {symbol} {signal_id}"] = await books.obstacles(
-                account_ids=ACCOUNTS, symbol=symbol, signal_id=signal_id
+                {signal_id: symbol}, account_ids=ACCOUNTS
             )
         for number in ACCOUNTS:
             given[f"held {number} {symbol}"] = await books.held_quantity(account_id=number, symbol=symbol)
@@ -783,10 +789,13 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
                 given[f"usage {bot_id} {symbol} {day}"] = await books.usage(
                     bot_id,
                     subscription_ids=followers[1:],
-                    symbol=symbol,
+                    symbols=[symbol],
                     day=day,
                     rules=dict(zip(followers, RULES, strict=False)),
                 )
+        given[f"usage {bot_id} on all"] = await books.usage(
+            bot_id, subscription_ids=followers[1:], symbols=SYMBOLS, day=DAY
+        )
         for symbol in (*SYMBOLS, "ETHUSDT", "SOLUSDT", None):
             given[f"listing {symbol}"] = await books.find_listing(symbol)
             given[f"foretold {symbol}"] = await books.find_foretold("btc_1h", symbol, now=now)
@@ -797,6 +806,7 @@ async def answers(books: Any, *, now: datetime, bots: Any = BOTS) -> dict[str, A
             for signal_id in SIGNALS:
                 newer = await _newer(books, signal_id, bot_id=bot_id, one=one)
                 given[f"newer {name} {signal_id}"] = newer
+    given["followers"] = await books.lock_bots(bots, symbols=None)
     return given
 
 

@@ -150,8 +150,11 @@ class FakeBooks:
         self.states_read += 1
         return self.states
 
-    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
+    async def lock_bots(
+        self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None
+    ) -> dict[UUID, int]:
         self.locked_bots.update(bot_ids)
+        return {bot_id: len(await self.members(bot_id)) for bot_id in bot_ids}
 
     async def lock_bot(self, bot_id: UUID) -> Bot:
         self.locked_bots.add(bot_id)
@@ -238,7 +241,7 @@ class FakeBooks:
         bot_id: UUID,
         *,
         subscription_ids: Sequence[UUID],
-        symbol: str,
+        symbols: Collection[str],
         day: date,
         rules=None,
         is_counted: bool = True,
@@ -258,18 +261,26 @@ class FakeBooks:
         followers = {one.subscription_id for one in self.subscriptions if one.bot_id == bot_id}
         return Usage(
             of_bot=tally(lambda one: one.subscription_id in followers, ours, losses),
-            of_bot_on_symbol=tally(
-                lambda one: one.subscription_id in followers and one.symbol == symbol, ours, losses
-            ),
+            of_bot_on={
+                symbol: tally(
+                    lambda one, symbol=symbol: one.subscription_id in followers and one.symbol == symbol,
+                    ours,
+                    losses,
+                )
+                for symbol in symbols
+            },
             of_subscriptions={
                 key: tally(lambda one, key=key: one.subscription_id == key, ours, losses)
                 for key in subscriptions
             },
-            of_subscriptions_on_symbol={
-                key: tally(
-                    lambda one, key=key: one.subscription_id == key and one.symbol == symbol, ours, losses
+            of_subscriptions_on={
+                (key, symbol): tally(
+                    lambda one, key=key, symbol=symbol: one.subscription_id == key and one.symbol == symbol,
+                    ours,
+                    losses,
                 )
                 for key in subscriptions
+                for symbol in symbols
             },
             of_users={
                 key: tally(
@@ -281,7 +292,15 @@ class FakeBooks:
             records={key: self.records.get(key, NO_RECORD) for key in rules or {}},
         )
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
+    async def obstacles(
+        self, symbols: Mapping[UUID, str], *, account_ids: Sequence[int]
+    ) -> dict[UUID, Obstacles]:
+        return {
+            one: self._obstacles(one, symbol=symbol, account_ids=account_ids)
+            for one, symbol in symbols.items()
+        }
+
+    def _obstacles(self, signal_id: UUID, *, symbol: str, account_ids: Sequence[int]) -> Obstacles:
         return Obstacles(
             foreign={
                 (account_id, side): quantity
@@ -328,11 +347,11 @@ class FakeBooks:
     async def waiting_exits(self, position_ids: Sequence[int]) -> Mapping[int, WaitingExit]:
         return {one: self.exits_waiting[one] for one in position_ids if one in self.exits_waiting}
 
-    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
+    async def live_positions(self, *, account_ids: Sequence[int], symbols: Collection[str]) -> list[Position]:
         return [
             one
             for one in self.positions_by_id.values()
-            if one.account_id in account_ids and one.symbol == symbol and one.status in LIVE_STATUSES
+            if one.account_id in account_ids and one.symbol in symbols and one.status in LIVE_STATUSES
         ]
 
     async def live_positions_of_bot(
@@ -386,7 +405,7 @@ class FakeBooks:
         return sum(
             (
                 one.quantity if one.direction is Direction.LONG else -one.quantity
-                for one in await self.live_positions(account_ids=[account_id], symbol=symbol)
+                for one in await self.live_positions(account_ids=[account_id], symbols=[symbol])
             ),
             ZERO,
         )
@@ -405,7 +424,7 @@ class FakeBooks:
     async def open_position(
         self, *, account_id: int, symbol: str, position_side: PositionSide
     ) -> OpenPosition | None:
-        for one in await self.live_positions(account_ids=[account_id], symbol=symbol):
+        for one in await self.live_positions(account_ids=[account_id], symbols=[symbol]):
             if one.position_side is position_side:
                 return OpenPosition(
                     position_id=one.position_id,

@@ -70,7 +70,6 @@ DESK_ID = UUID(int=77)
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 2.0
 ORDERS_IN_FLIGHT_MAX = 4
-FIRST_PART = 1  # account: every signal of several is planned in parts
 PRICE_SECONDS = 0.5
 HAND_QUANTITY = Decimal("0.01")
 CRASH = Decimal("0.75")
@@ -230,7 +229,7 @@ class World:
             clock=self.clock,
             desk=Desk(desk_id=DESK_ID, owner=name, lease_epoch=self._lives),
             orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
-            first_part=FIRST_PART,
+            first_part=self._plan.first_part,
         )
         prices = SimulatedPrices(self.venue)
         watches = MemoryWatches(
@@ -261,7 +260,7 @@ class World:
             clock=self.clock,
             desk=Desk(desk_id=DESK_ID, owner=name, lease_epoch=self._lives),
             orders_in_flight_max=ORDERS_IN_FLIGHT_MAX,
-            first_part=FIRST_PART,
+            first_part=self._plan.first_part,
             protections={Venue.PAPER: self.venue},
         )
         return TraderProcess(

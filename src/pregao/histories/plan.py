@@ -28,6 +28,8 @@ TROUBLE_SECONDS = 90.0  # then nothing goes wrong any more
 RESTORES = 1 / 6
 CRASHES = 1 / 6
 HAND_TRADES = 1 / 4
+BURSTS = 1 / 3
+FIRST_PARTS = (1, 8)  # every signal of several accounts is planned in parts; or whole, with others
 FAR_LEVELS = 1 / 4
 LEAP_PERCENT = Decimal("0.4")
 OUTLIER = Decimal("0.7")
@@ -87,12 +89,13 @@ class Plan:
     monitors: int  # none: the venue's lines alone guard
     manners: Manners
     database_loss: float  # how often a commit fails, or succeeds unheard
+    first_part: int  # accounts: whether signals of several are planned in parts, or several signals as one
 
 
 def make_plan(seed: int) -> Plan:
     """Draw a history: the same seed gives the same."""
     chance, apart = random.Random(f"{seed}/plan"), random.Random(f"{seed}/apart")
-    guards = random.Random(f"{seed}/guards")
+    guards, together = random.Random(f"{seed}/guards"), random.Random(f"{seed}/together")
     user = User(
         user_id=UUID(int=900),
         email="ana@desk.test",
@@ -121,7 +124,7 @@ def make_plan(seed: int) -> Plan:
     crashes = _crashes(apart)
     bots = tuple(_guarded(bot, guards) for bot in bots)
     monitors = guards.choice((0, 1, 1, 2))
-    deliveries = tuple(_deliveries(bots, chance))
+    deliveries = tuple(_in_bursts(_deliveries(bots, chance), together))
     strikes = [*_strikes(chance, traders), *_restores(seed), *crashes, *_leaps(guards)]
     strikes += _strikes_at_monitors(guards, first=traders, monitors=monitors)
     return Plan(
@@ -140,6 +143,7 @@ def make_plan(seed: int) -> Plan:
         monitors=monitors,
         manners=_spoiling(_manners(chance), guards),
         database_loss=chance.choice((0.0, 0.01, 0.03)),
+        first_part=together.choice(FIRST_PARTS),
     )
 
 
@@ -182,6 +186,22 @@ def _deliveries(bots: tuple[Bot, ...], chance: random.Random) -> list[Delivery]:
         if chance.random() < 0.3:
             deliveries.append(replace(delivery, at_seconds=at_seconds + 5.0 * chance.random()))
     return sorted(deliveries, key=lambda one: (one.at_seconds, one.signal_id))
+
+
+def _in_bursts(deliveries: list[Delivery], chance: random.Random) -> list[Delivery]:
+    """Let some signals of one symbol bring the same of the other ones with them."""
+    burst = [
+        replace(
+            one,
+            signal_id=UUID(int=one.signal_id.int + 1_000 * place),
+            instruction=replace(one.instruction, symbol=symbol),
+        )
+        for one in deliveries
+        if one.instruction.symbol is not None and chance.random() < BURSTS
+        for place, symbol in enumerate(SYMBOLS, start=1)
+        if symbol != one.instruction.symbol
+    ]
+    return sorted([*deliveries, *burst], key=lambda one: (one.at_seconds, one.signal_id))
 
 
 def _instruction(at_seconds: float, chance: random.Random) -> Instruction:

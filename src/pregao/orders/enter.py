@@ -5,11 +5,12 @@ Takes EntryRequested, PositionLeft, and what an entry signal's DecisionApproved 
 OrderDenied, OrderDeferred, EntryRequested.
 """
 
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from pregao.domain.account import EXCHANGES, Account, Venue
@@ -83,7 +84,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is there on the symbol, on all accounts of the bot, under the transaction's locks."""
+    """What is there on one symbol, on all accounts of the bot, under the transaction's locks."""
 
     own: Mapping[UUID, Position]  # by subscription
     owners: Mapping[tuple[int, PositionSide], Position]  # by place, whoever opened it
@@ -105,33 +106,71 @@ class Standing:
 
 
 async def plan_entries(
-    decision: DecisionApproved, members: Sequence[Member], *, books: Books, moment: Moment
+    turns: Sequence[tuple[DecisionApproved, Sequence[Member]]], *, books: Books, moment: Moment
 ) -> AsyncIterator[list[Row]]:
-    """Give the rows of each member for an entry; the newest signal takes the place of an entry that still waits."""
+    """
+    Give the rows of each member for an entry; the newest signal takes the place of an entry that still waits.
+
+    Several decisions are entries of one bot, each on another symbol, each with the same members in an order of its own:
+    what they look at is read once for all, and each sees the places that those before it have taken.
+    """
+    bot = await books.get_bot(turns[0][0].bot_id)
+    # What a restored database may have forgotten of the first signal must not be entered by the one that repeats it.
+    firsts = {decision.signal_id: _first_id(decision) for decision, _ in turns}
+    standings = await _standings(
+        bot,
+        turns[0][1],
+        symbols={firsts[decision.signal_id]: decision.instruction.symbol or "" for decision, _ in turns},
+        books=books,
+        now=moment.now,
+    )
+    entries: list[_Entry] = []
+    for decision, members in turns:
+        asked, standing = _asked(decision, bot=bot), standings[firsts[decision.signal_id]]
+        taking_part = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
+        entries.append(_Entry(asked, standing, taking_part))
+    new_ids = iter(await books.new_position_ids(sum(len(entry.members) for entry in entries)))
+    for entry in entries:
+        placed = list(zip(entry.members, new_ids, strict=False))
+        for rows in _plan_entry(placed, asked=entry.asked, standing=entry.standing, moment=moment):
+            yield rows
+
+
+class _Entry(NamedTuple):
+    asked: Asked
+    standing: Standing
+    members: Sequence[Member]
+
+
+def _asked(decision: DecisionApproved, *, bot: Bot) -> Asked:
     instruction = decision.instruction
     assert instruction.side is not None, "an entry has a side"
-    asked = Asked(
+    return Asked(
         signal_id=decision.signal_id,
-        bot=await books.get_bot(decision.bot_id),
+        bot=bot,
         symbol=instruction.symbol or "",
         side=instruction.side,
         send_before=instruction.send_before,
         risk=instruction.risk,
         is_retry=instruction.is_retry,
     )
-    # What a restored database may have forgotten of the first signal must not be entered by the one that repeats it.
-    first_id = instruction.again.before[0] if instruction.again is not None else asked.signal_id
-    standing = await _standing(
-        asked.bot, members, symbol=asked.symbol, signal_id=first_id, books=books, now=moment.now
-    )
-    members = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
-    new_ids = await books.new_position_ids(len(members))
+
+
+def _first_id(decision: DecisionApproved) -> UUID:
+    again = decision.instruction.again
+    return decision.signal_id if again is None else again.before[0]
+
+
+def _plan_entry(
+    placed: Sequence[tuple[Member, int]], *, asked: Asked, standing: Standing, moment: Moment
+) -> Iterator[list[Row]]:
+    """Give one signal's rows of each member, beside whom stands the id that a new position of his would have."""
     plan = partial(_plan_member, asked=asked, standing=standing, moment=moment)
 
     def failed(one: tuple[Member, int]) -> Row:
         return _deny(one[0], FAILED, asked=asked, moment=moment)
 
-    for some in in_turns(list(zip(members, new_ids, strict=True))):
+    for some in in_turns(placed):
         rows: list[Row] = []
         for one in some:
             member = one[0]
@@ -148,44 +187,46 @@ async def plan_entries(
         yield rows
 
 
-async def _standing(
-    bot: Bot, members: Sequence[Member], *, symbol: str, signal_id: UUID, books: Books, now: datetime
-) -> Standing:
+async def _standings(
+    bot: Bot, members: Sequence[Member], *, symbols: Mapping[UUID, str], books: Books, now: datetime
+) -> dict[UUID, Standing]:
+    """Give what is there for each signal, each on a symbol of its own; what one of them takes counts for all."""
     accounts = [member.account.account_id for member in members]
     subscriptions = [member.subscription.subscription_id for member in members]
     states = await books.trading_states()
-    positions = await books.live_positions(account_ids=accounts, symbol=symbol)
+    asked = list(symbols.values())
+    positions = await books.live_positions(account_ids=accounts, symbols=asked)
     own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
     if own_ids:
         # Under their locks, or what an order waits for may have happened before it began to wait.
         locked = await books.lock_positions(sorted(own_ids))
         positions = [locked.get(position.position_id, position) for position in positions]
         positions = [position for position in positions if position.status in LIVE_STATUSES]
-    return Standing(
-        own={position.subscription_id: position for position in positions},
-        owners={(position.account_id, position.position_side): position for position in positions},
-        obstacles=await books.obstacles(account_ids=accounts, symbol=symbol, signal_id=signal_id),
-        on_the_way=await books.on_the_way(own_ids) if own_ids else {},
-        waiting={
-            one.subscription_id: one
-            for one in await books.waiting_entries(bot.bot_id, subscription_ids=subscriptions)
-            if one.symbol == symbol
-        },
-        states=states,
-        allowance=Allowance(
-            bot,
-            symbol=symbol,
-            usage=await books.usage(
-                bot.bot_id,
-                subscription_ids=subscriptions,
-                symbol=symbol,
-                day=now.date(),
-                rules=rules_asked(bot, members),
-                is_counted=is_counted(bot, members, symbol=symbol),
-            ),
-            now=now,
-        ),
+    obstacles = await books.obstacles(symbols, account_ids=accounts)
+    on_the_way = await books.on_the_way(own_ids) if own_ids else {}
+    waiting = await books.waiting_entries(bot.bot_id, subscription_ids=subscriptions)
+    usage = await books.usage(
+        bot.bot_id,
+        subscription_ids=subscriptions,
+        symbols=asked,
+        day=now.date(),
+        rules=rules_asked(bot, members),
+        is_counted=is_counted(bot, members, symbols=asked),
     )
+    allowance = Allowance(bot, usage=usage, now=now)
+    standings: dict[UUID, Standing] = {}
+    for signal_id, symbol in symbols.items():
+        here = [position for position in positions if position.symbol == symbol]
+        standings[signal_id] = Standing(
+            own={position.subscription_id: position for position in here},
+            owners={(position.account_id, position.position_side): position for position in here},
+            obstacles=obstacles[signal_id],
+            on_the_way=on_the_way,
+            waiting={one.subscription_id: one for one in waiting if one.symbol == symbol},
+            states=states,
+            allowance=allowance,
+        )
+    return standings
 
 
 def _takes_part(member: Member, *, asked: Asked, standing: Standing) -> bool:
@@ -212,7 +253,7 @@ def _plan_member(one: tuple[Member, int], *, asked: Asked, standing: Standing, m
     settings = terms.settings
     denial = _denial_of_member(
         member, asked=asked, standing=standing, moment=moment
-    ) or standing.allowance.denial(member, takes_place=False)
+    ) or standing.allowance.denial(member, symbol=asked.symbol, takes_place=False)
     if asked.risk is not None or asked.is_retry:
         return [_deny(member, denial or _in_the_way(own, asked), asked=asked, moment=moment)]
     waits = (
@@ -249,7 +290,7 @@ def _plan_member(one: tuple[Member, int], *, asked: Asked, standing: Standing, m
 
 
 def _left_to_wait_for(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> int | None:
-    """Give the flat position whose protective orders may still trade where the entry would; None where it is denied."""
+    """Give the flat position of which something may still trade where the entry would; None where it is denied."""
     if not standing.obstacles.leaving:
         return None
     place = member.account.account_id, _position_side(member.account, asked.side)
@@ -330,7 +371,7 @@ def _enter(
     price = None if view is None else view.quote.last_price
     assert price is not None or account.venue not in EXCHANGES, "what has a size had a price"
     if is_new:
-        standing.allowance.take(member)
+        standing.allowance.take(member, symbol=asked.symbol)
     settings = terms.settings
     identity = entry_id(asked.signal_id, account, desk=moment.desk)
     return OrderPlanned(
@@ -391,7 +432,7 @@ def _denial(
             f"subscription={owner.subscription_id}. Another subscription trades this symbol here.",
         )
     denial = _denial_of_place(member, asked=asked, standing=standing)
-    return denial or standing.allowance.denial(member, takes_place=is_new)
+    return denial or standing.allowance.denial(member, symbol=asked.symbol, takes_place=is_new)
 
 
 def _denial_of_member(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> Denial | None:
@@ -528,9 +569,7 @@ def _wait(member: Member, own: Position, *, asked: Asked, moment: Moment) -> Ord
 
 
 def _wait_for_line(member: Member, left: int, *, asked: Asked, moment: Moment) -> OrderDeferred:
-    reason = (
-        f"position={left}. It is flat, and its protective orders are taken back first; then this is entered."
-    )
+    reason = f"position={left}. It is flat, and what may still trade of it ends first; then this is entered."
     return _defer(member, left, code="PROTECTION_STANDS", reason=reason, asked=asked, moment=moment)
 
 
@@ -625,7 +664,8 @@ async def _plan_together(
     subscribed = {member.subscription.subscription_id: member for member in members}
     symbol, signal_id = waiting[0].symbol, waiting[0].signal_id
     entering = [subscribed[one.subscription_id] for one in waiting]
-    standing = await _standing(bot, entering, symbol=symbol, signal_id=signal_id, books=books, now=moment.now)
+    standings = await _standings(bot, entering, symbols={signal_id: symbol}, books=books, now=moment.now)
+    standing = standings[signal_id]
     new_ids = await books.new_position_ids(len(waiting))
     facts: list[Fact] = []
     for one, member, new_id in zip(waiting, entering, new_ids, strict=True):
@@ -723,20 +763,20 @@ async def _stops_of_died(
         usage = await books.usage(
             bot_id,
             subscription_ids=[before.subscription_id for before in together],
-            symbol=symbol,
+            symbols=[symbol],
             day=now.date(),
             rules=rules_asked(bot, asking),
-            is_counted=is_counted(bot, asking, symbol=symbol),
+            is_counted=is_counted(bot, asking, symbols=[symbol]),
         )
-        allowance = Allowance(bot, symbol=symbol, usage=usage, now=now)
-        obstacles = await books.obstacles(
-            account_ids=[before.account_id for before in together], symbol=symbol, signal_id=signal_id
+        allowance = Allowance(bot, usage=usage, now=now)
+        met = await books.obstacles(
+            {signal_id: symbol}, account_ids=[before.account_id for before in together]
         )
         for before in together:
             denial = allowance.denial(
-                members[before.subscription_id], takes_place=False
+                members[before.subscription_id], symbol=symbol, takes_place=False
             ) or denial_of_obstacle(
-                obstacles,
+                met[signal_id],
                 account_id=before.account_id,
                 subscription_id=before.subscription_id,
                 symbol=symbol,

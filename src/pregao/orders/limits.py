@@ -165,15 +165,15 @@ def rules_asked(bot: Bot, members: Iterable[Member]) -> dict[UUID, RiskRules]:
     return {subscription_id: one for subscription_id, one in rules.items() if one.looks_back}
 
 
-def is_counted(bot: Bot, members: Iterable[Member], *, symbol: str) -> bool:
+def is_counted(bot: Bot, members: Iterable[Member], *, symbols: Iterable[str]) -> bool:
     """Say whether a limit of the bot or of a subscription asks what they hold already, or have lost today."""
-    row = settings_of(bot.symbols, symbol)
-    limits = (
+    rows = [settings_of(bot.symbols, symbol) for symbol in symbols]
+    limits = [
         bot.global_max_positions,
         bot.global_max_daily_loss_usd,
-        row.max_positions,
-        row.max_daily_loss_usd,
-    )
+        *(row.max_positions for row in rows),
+        *(row.max_daily_loss_usd for row in rows),
+    ]
     return any(limit is not None for limit in limits) or any(
         one.subscription.symbols
         or one.subscription.max_daily_loss_usd is not None
@@ -191,41 +191,32 @@ class Level(NamedTuple):
 
 
 class Allowance:
-    """What a bot's subscribers may still enter on one symbol; what is planned with it counts at once."""
+    """What a bot's subscribers may still enter on some symbols; what is planned with it counts at once."""
 
-    def __init__(self, bot: Bot, *, symbol: str, usage: Usage, now: datetime) -> None:
+    def __init__(self, bot: Bot, *, usage: Usage, now: datetime) -> None:
         """Begin with what has been used."""
         self._bot = bot
         self._now = now
         self._records = usage.records
         self._months = usage.months
-        self._symbol = symbol
         self._users = usage.limited_users
-        self._asked: tuple[Member, list[Level]] | None = None
+        self._asked: tuple[Member, str, list[Level]] | None = None
         self._positions: Counter[tuple[str, Hashable]] = Counter()
         self._losses: dict[tuple[str, Hashable], Decimal] = {}
+        self._wide: dict[str, list[Level]] = {}  # by symbol
         levels: tuple[tuple[str, Mapping[Any, Tally]], ...] = (
             ("subscription", usage.of_subscriptions),
-            ("subscription_symbol", usage.of_subscriptions_on_symbol),
+            ("subscription_symbol", usage.of_subscriptions_on),
             ("user", usage.of_users),
             ("bot", {None: usage.of_bot}),
-            ("bot_symbol", {None: usage.of_bot_on_symbol}),
+            ("bot_symbol", usage.of_bot_on),
         )
         for name, tallies in levels:
             for subject, tally in tallies.items():
                 self._positions[name, subject] = tally.positions
                 self._losses[name, subject] = tally.loss_usd
-        row = settings_of(bot.symbols, symbol)
-        self._wide = [
-            level
-            for level in (
-                Level(("bot", None), bot.global_max_positions, bot.global_max_daily_loss_usd),
-                Level(("bot_symbol", None), row.max_positions, row.max_daily_loss_usd),
-            )
-            if level.positions_max is not None or level.loss_max is not None
-        ]
 
-    def denial(self, member: Member, *, takes_place: bool) -> Denial | None:
+    def denial(self, member: Member, *, symbol: str, takes_place: bool) -> Denial | None:
         """
         Give the first limit that stops an entry: the month, the losses of the day, the risk rules, the places.
 
@@ -238,7 +229,7 @@ class Allowance:
                 code="MONTHLY_DRAWDOWN",
                 reason=f"{month_told(month, month=self._now.date())}. Wait for the next.",
             )
-        levels = self._levels(member)
+        levels = self._levels(member, symbol)
         for level in levels:
             if level.loss_max is None:
                 continue
@@ -268,18 +259,19 @@ class Allowance:
                 )
         return None
 
-    def take(self, member: Member) -> None:
+    def take(self, member: Member, *, symbol: str) -> None:
         """Count one more position, on every level."""
-        for level in self._levels(member):
+        for level in self._levels(member, symbol):
             self._positions[level.key] += 1
 
-    def _levels(self, member: Member) -> list[Level]:
+    def _levels(self, member: Member, symbol: str) -> list[Level]:
         """Give the levels that count for a member; who may enter is counted next."""
-        if self._asked is None or self._asked[0] is not member:
-            self._asked = member, self._levels_of(member)
-        return self._asked[1]
+        asked = self._asked
+        if asked is None or asked[0] is not member or asked[1] != symbol:
+            asked = self._asked = member, symbol, self._levels_of(member, symbol)
+        return asked[2]
 
-    def _levels_of(self, member: Member) -> list[Level]:
+    def _levels_of(self, member: Member, symbol: str) -> list[Level]:
         subscription = member.subscription
         levels = [
             Level(
@@ -290,16 +282,30 @@ class Allowance:
             ),
         ]
         if subscription.symbols:
-            row = settings_of(subscription.symbols, self._symbol)
+            row = settings_of(subscription.symbols, symbol)
             levels.append(
                 Level(
-                    ("subscription_symbol", subscription.subscription_id),
+                    ("subscription_symbol", (subscription.subscription_id, symbol)),
                     row.max_positions,
                     row.max_daily_loss_usd,
                 )
             )
-        levels.extend(self._wide)
+        levels.extend(self._wide_levels(symbol))
         user = self._users.get(member.account.user_id) if member.account.user_id else None
         if user is not None:
             levels.append(Level(("user", user.user_id), user.max_positions, user.max_daily_loss_usd))
         return levels
+
+    def _wide_levels(self, symbol: str) -> list[Level]:
+        """Give the bot's own levels that have a limit."""
+        known = self._wide.get(symbol)
+        if known is None:
+            row = settings_of(self._bot.symbols, symbol)
+            bot = Level(("bot", None), self._bot.global_max_positions, self._bot.global_max_daily_loss_usd)
+            here = Level(("bot_symbol", symbol), row.max_positions, row.max_daily_loss_usd)
+            known = self._wide[symbol] = [
+                level
+                for level in (bot, here)
+                if level.positions_max is not None or level.loss_max is not None
+            ]
+        return known

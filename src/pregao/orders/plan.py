@@ -9,7 +9,8 @@ Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDef
 """
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -34,12 +35,12 @@ def sizes_of_parts(first: int, *, in_flight_max: int) -> tuple[int, ...]:
 
 
 def goes_with_others(asked: Instruction) -> bool:
-    """Say whether a signal may be planned together with others of its bot: it closes one symbol, for all who follow."""
+    """Say whether a signal may be planned together with others of its bot: it closes or enters one symbol, for all who follow."""
     return (
-        asked.action is Action.CLOSE
+        asked.action in (Action.CLOSE, Action.ENTER)
         and asked.symbol is not None
         and asked.only is None
-        and not asked.was_entry
+        and asked.risk is None
     )
 
 
@@ -59,7 +60,8 @@ async def plan_orders(
     The parts have so many accounts, in their order; every other has as many as the last of ``part_sizes``.
 
     Several decisions are planned together where all of them ``goes_with_others``, by one bot, each another symbol, none
-    begun. If that bot has more accounts than the first part nothing is given: each is then planned on its own, in parts.
+    begun; entries count their limits in the order given. If that bot has more accounts than the first part nothing is
+    given: each is then planned on its own, in parts.
 
     The orders come account by account, so that the first can be written while the next are planned; the books are
     not asked any more then. Last comes what waits, what is denied, and how many there are.
@@ -85,39 +87,72 @@ async def plan_orders(
         if one.subscription.subscription_id in kept_out
     ]
     planned = (
-        plan_entries(decision, members, books=books, moment=moment)
+        plan_entries([(decision, members)], books=books, moment=moment)
         if decision.instruction.action is Action.ENTER
         else plan_closes(decisions, members, books=books, moment=moment)
     )
-    async for rows in _counted(planned, decisions, part=part, denied=denied, now=now):
+    parts = {decision.signal_id: part}
+    async for rows in _counted(planned, decisions, parts=parts, denied=denied, now=now):
         yield rows
 
 
 async def _plan_together(
     decisions: Sequence[DecisionApproved], *, books: Books, moment: Moment, part_sizes: Sequence[int]
 ) -> AsyncIterator[list[Fact]]:
-    """Plan closes of different symbols: what is held and what is on its way is read once for all of them."""
+    """Plan what is asked of different symbols: what is held and what is on its way is read once for all of a kind."""
     first = decisions[0]
     symbols = {one.instruction.symbol for one in decisions if one.bot_id == first.bot_id}
     assert len(symbols) == len(decisions), "each must see what the one before it has done to its symbol"
     assert all(goes_with_others(one.instruction) for one in decisions), (
         "the books are read once for all of them"
     )
-    part = await books.next_part(
-        first.bot_id, after=NOT_BEGUN, start=first.signal_id.int % STARTS, limit=part_sizes[0]
-    )
+    part = await books.next_part(first.bot_id, after=NOT_BEGUN, start=0, limit=part_sizes[0])
     if not part.is_last:
         return
-    planned = plan_closes(decisions, part.members, books=books, moment=moment)
-    async for rows in _counted(planned, decisions, part=part, denied=[], now=moment.now):
+    parts = {one.signal_id: _turned(part, start=one.signal_id.int % STARTS) for one in decisions}
+    entering = [one for one in decisions if one.instruction.action is Action.ENTER]
+    closing = [one for one in decisions if one.instruction.action is not Action.ENTER]
+    planned: list[list[Row]] = []  # of a few accounts: all is read before the first is written
+    if entering:
+        turns = [(one, parts[one.signal_id].members) for one in entering]
+        planned += [rows async for rows in plan_entries(turns, books=books, moment=moment)]
+    # What was an entry asks for rules of its own; the others close for whoever holds.
+    for together in [
+        [one for one in closing if not one.instruction.was_entry],
+        *([one] for one in closing if one.instruction.was_entry),
+    ]:
+        if together:
+            members = parts[together[0].signal_id].members
+            closes = plan_closes(together, members, books=books, moment=moment)
+            planned += [rows async for rows in closes]
+    async for facts in _counted(_given(planned), decisions, parts=parts, denied=[], now=moment.now):
+        yield facts
+
+
+async def _given(planned: Sequence[list[Row]]) -> AsyncIterator[list[Row]]:
+    for rows in planned:
         yield rows
+
+
+def _turned(part: Part, *, start: int) -> Part:
+    """Give a whole bot's only part, its first account at place ``start``: as a part of its own would begin."""
+    if not part.members:
+        return part
+    place = start % len(part.members)
+    members = [*part.members[place:], *part.members[:place]]
+    progress = replace(
+        part.progress,
+        first_account_id=members[0].account.account_id,
+        last_account_id=members[-1].account.account_id,
+    )
+    return replace(part, members=members, progress=progress)
 
 
 async def _counted(
     planned: AsyncIterator[list[Row]],
     decisions: Sequence[DecisionApproved],
     *,
-    part: Part,
+    parts: Mapping[UUID, Part],
     denied: Sequence[Row],
     now: datetime,
 ) -> AsyncIterator[list[Fact]]:
@@ -139,7 +174,7 @@ async def _counted(
     ends = [
         _to_planned(
             decision,
-            part,
+            parts[decision.signal_id],
             accounts=len(accounts[decision.signal_id]),
             orders=orders[decision.signal_id],
             now=now,

@@ -148,15 +148,15 @@ NOTHING_USED = Tally()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """
-    What has been used of every limit that an entry of one bot on one symbol may break; losses are the day's.
+    What has been used of every limit that entries of one bot on some symbols may break; losses are the day's.
 
-    Users without a limit of their own are left out.
+    Users without a limit of their own are left out, and symbols on which nothing is used.
     """
 
     of_bot: Tally = NOTHING_USED  # all its subscriptions, on any symbol
-    of_bot_on_symbol: Tally = NOTHING_USED
+    of_bot_on: Mapping[str, Tally] = field(default_factory=dict)
     of_subscriptions: Mapping[UUID, Tally] = field(default_factory=dict)  # those asked about, on any symbol
-    of_subscriptions_on_symbol: Mapping[UUID, Tally] = field(default_factory=dict)
+    of_subscriptions_on: Mapping[tuple[UUID, str], Tally] = field(default_factory=dict)
     of_users: Mapping[UUID, Tally] = field(default_factory=dict)
     limited_users: Mapping[UUID, User] = field(default_factory=dict)
     months: Mapping[UUID, Drawdown] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class Obstacles:
     )  # None: all subscriptions
     leaving: Mapping[tuple[int, PositionSide], int] = field(
         default_factory=dict
-    )  # the flat position whose protective orders may still trade there
+    )  # the flat position of which a protective order or an exit may still trade there
 
     @property
     def is_clear(self) -> bool:
@@ -266,11 +266,13 @@ class Books(Protocol):
         """Give the bot."""
         ...
 
-    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
+    async def lock_bots(
+        self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None
+    ) -> Mapping[UUID, int]:
         """
         Lock several bots and all that planning for them looks at, each kind of row at once and in one order.
 
-        Of what is held only ``symbols``; None is all.
+        Of what is held only ``symbols``; None is all. Give how many accounts follow each of the bots.
         """
         ...
 
@@ -306,25 +308,29 @@ class Books(Protocol):
         bot_id: UUID,
         *,
         subscription_ids: Sequence[UUID],
-        symbol: str,
+        symbols: Collection[str],
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
         is_counted: bool = True,
     ) -> Usage:
         """
-        Give what these subscriptions, their users and the bot have used of the limits, on a UTC day.
+        Give what these subscriptions, their users and the bot have used of the limits, on a UTC day; by symbol of these.
 
         Where places are given out, the members must be locked. ``rules`` names the subscriptions whose records are asked.
         What the bot and the subscriptions hold may be left out where it is not ``is_counted``: no limit of theirs asks.
         """
         ...
 
-    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> Sequence[Position]:
-        """Give the live positions of these accounts on a symbol, whoever opened them."""
+    async def live_positions(
+        self, *, account_ids: Sequence[int], symbols: Collection[str]
+    ) -> Sequence[Position]:
+        """Give the live positions of these accounts on these symbols, whoever opened them."""
         ...
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
-        """Give what keeps entries of a signal out of these accounts on a symbol."""
+    async def obstacles(
+        self, symbols: Mapping[UUID, str], *, account_ids: Sequence[int]
+    ) -> Mapping[UUID, Obstacles]:
+        """Give what keeps the entry of each of these signals, on its symbol, out of these accounts."""
         ...
 
     async def entered_before(

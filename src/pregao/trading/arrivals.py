@@ -7,7 +7,7 @@ signal of its bot is decided; whoever finds it unfinished goes on with it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,8 @@ import structlog
 
 from pregao import rehearsal
 from pregao.decisions.answer import CLOCK, to_answer
-from pregao.decisions.checks import goes_against
 from pregao.decisions.ports import Waiting, WaitingSignal
 from pregao.domain.account import Venue
-from pregao.domain.bot import Bot
 from pregao.domain.candle import Measure
 from pregao.domain.facts import (
     DecisionApproved,
@@ -27,13 +25,12 @@ from pregao.domain.facts import (
     Fact,
     OrderDeferred,
     OrderPlanned,
-    SignalAccepted,
     SignalPlanned,
 )
-from pregao.domain.signal import Action, Instruction
-from pregao.orders.plan import goes_with_others
+from pregao.domain.signal import Action
 from pregao.orders.rows import deny_planned
 from pregao.trading.floor import LOOK_SECONDS, Floor
+from pregao.trading.groups import in_groups
 from pregao.trading.trouble import BROKEN, DATA_MISTAKES, OUR_MISTAKES
 
 MISTAKES = (*OUR_MISTAKES, *BROKEN)
@@ -120,15 +117,19 @@ class Arrivals:
             groups = [[one] for one in claimed]
             if len(claimed) > 1:
                 books, bot_ids = self._floor.store.books(transaction), {one.bot_id for one in claimed}
-                await books.lock_bots(bot_ids, symbols=_symbols(claimed))
+                followers = await books.lock_bots(bot_ids, symbols=_symbols(claimed))
                 if not is_apart:
-                    groups = in_groups(claimed, bots={one: await books.get_bot(one) for one in bot_ids})
+                    groups = in_groups(
+                        claimed,
+                        bots={one: await books.get_bot(one) for one in bot_ids},
+                        large={one for one in bot_ids if followers[one] > self._floor.first_part},
+                    )
             begun: set[UUID] = set()
             for together in groups:
                 if together[0].bot_id in begun:
                     continue  # they wait until the one before them is planned whole
                 rehearsal.reach("trader.signal.claimed")
-                # One after the other: each must see the positions that the one before it has reserved.
+                # One group after the other: each must see the positions that those before it have reserved.
                 followed = await each(together, transaction)
                 done.extend(followed)
                 begun.update(fact.bot_id for fact in _begun(followed))
@@ -241,42 +242,6 @@ def _pairs(waiting: Sequence[WaitingSignal]) -> set[tuple[Venue, str]]:
 
 def _measures(waiting: Sequence[WaitingSignal]) -> set[Measure]:
     return {measure for one in waiting for measure in one.measures}
-
-
-def in_groups(claimed: Sequence[Waiting], *, bots: Mapping[UUID, Bot]) -> list[list[Waiting]]:
-    """
-    Put closes of one bot that may be planned together into one group, at the place of its first; all others stay alone.
-
-    A close is drawn forward past signals of other symbols only: none overtakes another of its bot and symbol, nor one
-    that means all symbols.
-    """
-    groups: list[list[Waiting]] = []
-    open_groups: dict[UUID, list[Waiting]] = {}
-    passed: dict[UUID, set[str]] = {}  # symbols that signals of the bot have named since its group began
-    for signal in claimed:
-        bot_id, asked = signal.bot_id, signal.instruction
-        group = open_groups.get(bot_id)
-        joins = isinstance(signal, SignalAccepted) and _may_only_close(asked, bots[bot_id])
-        if asked.symbol is None or asked.action is Action.CLOSE_ALL:
-            open_groups.pop(bot_id, None)
-            groups.append([signal])
-        elif joins and group is not None and asked.symbol not in passed[bot_id]:
-            group.append(signal)
-            passed[bot_id].add(asked.symbol)
-        elif joins:
-            open_groups[bot_id], passed[bot_id] = [signal], {asked.symbol}
-            groups.append(open_groups[bot_id])
-        else:
-            passed.setdefault(bot_id, set()).add(asked.symbol)
-            groups.append([signal])
-    return groups
-
-
-def _may_only_close(asked: Instruction, bot: Bot) -> bool:
-    """Say whether a signal closes one symbol for all, or nothing: as a close, or as what goes the way its bot may not enter."""
-    if asked.action is Action.ENTER and asked.risk is None and goes_against(bot, asked):
-        asked = replace(asked, action=Action.CLOSE)
-    return goes_with_others(asked)
 
 
 def _symbols(claimed: Sequence[Waiting]) -> Collection[str] | None:

@@ -129,6 +129,7 @@ class Floor:
         self._end_listeners: list[Callable[[str], None]] = []
         self._rejection_listeners: list[Callable[[str], None]] = []
         self._line_listeners: list[Callable[[ProtectionPlanned | StopDisarmed], None]] = []
+        self.first_part = first_part
         self._part_sizes = sizes_of_parts(first_part, in_flight_max=orders_in_flight_max)
         steps, steps_in_turns = bind_steps(
             store,

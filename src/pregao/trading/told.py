@@ -136,7 +136,7 @@ class Told:
     async def _only_reduces(self, fill: FillReported) -> bool:
         trade = fill.trade
         live = await self._floor.store.books().live_positions(
-            account_ids=[fill.account_id], symbol=trade.symbol
+            account_ids=[fill.account_id], symbols=[trade.symbol]
         )
         return any(
             one.position_side is trade.position_side

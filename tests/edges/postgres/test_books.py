@@ -90,23 +90,28 @@ class TestUsage:
         async with journal.transaction() as transaction:
             books = PostgresBooks(transaction.connection)
             everybody = [one.subscription.subscription_id for one in await books.members(BOT_ID)]
-            usage = await books.usage(BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date())
+            usage = await books.usage(
+                BOT_ID, subscription_ids=everybody, symbols=["BTCUSDT"], day=NOON.date()
+            )
             tomorrow = await books.usage(
-                BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date().replace(day=22)
+                BOT_ID, subscription_ids=everybody, symbols=["BTCUSDT"], day=NOON.date().replace(day=22)
             )
 
         def told(tallies):
             return {key.int: (one.positions, one.loss_usd) for key, one in tallies.items()}
 
         assert told(usage.of_subscriptions) == {1: (0, 6), 2: (1, 1), 3: (1, 0)}
-        assert told(usage.of_subscriptions_on_symbol) == {1: (0, 6), 3: (1, 0)}
+        assert {
+            (key.int, symbol): (one.positions, one.loss_usd)
+            for (key, symbol), one in usage.of_subscriptions_on.items()
+        } == {(1, "BTCUSDT"): (0, 6), (3, "BTCUSDT"): (1, 0)}
         assert told(usage.of_users) == {9: (1, 7)}
         assert told(tomorrow.of_subscriptions) == {2: (1, 0), 3: (1, 0)}
         assert told(tomorrow.of_users) == {9: (1, 0)}
         assert usage.limited_users == {USER.user_id: USER}
 
         unlocked = await PostgresBooks(journal.pool).usage(
-            BOT_ID, subscription_ids=everybody, symbol="BTCUSDT", day=NOON.date()
+            BOT_ID, subscription_ids=everybody, symbols=["BTCUSDT"], day=NOON.date()
         )
 
         assert unlocked == usage

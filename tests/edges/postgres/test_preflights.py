@@ -60,7 +60,7 @@ async def keep(desk, results, *, due=None, account_id=1, seconds=3600.0):
 
 
 async def obstacles(desk, symbol="BTCUSDT"):
-    found = await PostgresBooks(desk.pool).obstacles(account_ids=[1, 2], symbol=symbol, signal_id=uuid4())
+    [found] = (await PostgresBooks(desk.pool).obstacles({uuid4(): symbol}, account_ids=[1, 2])).values()
     return {key: one.code for key, one in found.grounded.items()}
 
 
@@ -207,7 +207,7 @@ class TestObstacles:
     async def test_what_denies_nothing_is_left_out(self, desk):
         await keep(desk, [replace(WITHDRAWS, denies=False)])
 
-        found = await PostgresBooks(desk.pool).obstacles(account_ids=[1], symbol="BTCUSDT", signal_id=uuid4())
+        [found] = (await PostgresBooks(desk.pool).obstacles({uuid4(): "BTCUSDT"}, account_ids=[1])).values()
 
         assert (found.grounded, found.foreign, found.unreconciled) == ({}, {}, frozenset())
         assert isinstance(subscription(1).subscription_id, UUID)

@@ -22,6 +22,7 @@ from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_or
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.domain.stop import Execution, TriggerKind
+from pregao.domain.user import Role, User
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
@@ -439,6 +440,121 @@ class TestClosesTogether:
         together = await self.run(self.desk(), [close(symbol=one) for one in self.SYMBOLS], first_part=1)
 
         assert together == {symbol: [] for symbol in self.SYMBOLS}
+
+
+class TestEntriesTogether:
+    """Entries of different symbols are planned with one look at the books, and count their limits one after the other."""
+
+    SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+    async def run(self, desk, asked, *, first_id=500, first_part=100):
+        """Plan them; give each one's rows, the first account first, and its summary."""
+        seen = market()
+        [view] = {id(one): one for one in seen.views.values()}.values()
+        views = {(Venue.PAPER, symbol): view for symbol in self.SYMBOLS}
+        decisions = [
+            approved(one, signal_id=UUID(int=number)) for number, one in enumerate(asked, start=first_id)
+        ]
+        turns = plan_orders(
+            decisions,
+            books=desk,
+            market=replace(seen, views=views),
+            desk=DESK,
+            now=NOON,
+            part_sizes=(first_part, 200),
+        )
+        facts = [fact async for some in turns for fact in some]
+        return [[fact for fact in facts if fact.signal_id == one.signal_id] for one in decisions]
+
+    def enter(self):
+        return [instruction(symbol=symbol) for symbol in self.SYMBOLS]
+
+    async def test_give_what_each_of_them_alone_gives(self):
+        """Reversed, entered, closed, and closed where the rule for the other side is not to ignore it."""
+
+        def desk():
+            return books(accounts=3).take(
+                held(),
+                held(position_id=2, symbol="SOLUSDT", account_id=2, subscription_id=UUID(int=2)),
+            )
+
+        asked = [
+            instruction(side=Side.SELL),
+            instruction(symbol="ETHUSDT"),
+            close(symbol="SOLUSDT", was_entry=True, side=Side.SELL),
+        ]
+
+        together = await self.run(desk(), asked)
+
+        for number, facts in enumerate(together):
+            [alone] = await self.run(desk(), asked[number : number + 1], first_id=500 + number)
+            assert [unplaced(fact) for fact in facts] == [unplaced(fact) for fact in alone]
+        assert [facts[-1].orders for facts in together] == [
+            4,
+            3,
+            1,
+        ]  # closed and waiting, and two entered; three; one
+        assert len({row.position_id for facts in together[:2] for row in facts[:-1]}) == 6
+
+    async def test_begin_with_another_account_each(self):
+        """Nobody always trades last, whatever came with it."""
+        together = await self.run(books(accounts=3), self.enter())
+
+        assert {facts[0].account_id for facts in together} == {1, 2, 3}
+
+    @pytest.mark.parametrize(
+        "limited",
+        [
+            {"bots": [bot(global_max_positions=2)]},
+            {"max_concurrent_positions": 2},
+        ],
+    )
+    async def test_give_the_last_place_to_whoever_came_first(self, limited):
+        """One place is taken on another symbol, so that one is left."""
+        desk = books(**limited).take(held(position_id=9, symbol="XRPUSDT"))
+
+        together = await self.run(desk, self.enter())
+
+        assert [type(facts[0]) for facts in together] == [OrderPlanned, OrderDenied, OrderDenied]
+        assert {facts[0].code for facts in together[1:]} == {"POSITIONS_AT_LIMIT"}
+
+    async def test_share_the_places_of_a_user(self):
+        user = User(user_id=OTHER, email="ana@desk.test", name="Ana", role=Role.TRADER, max_positions=3)
+        desk = books(accounts=2, account_changes={"user_id": OTHER})
+        desk.users[OTHER] = user
+
+        together = await self.run(desk, self.enter())
+
+        assert [facts[-1].orders for facts in together] == [2, 1, 0]
+
+    async def test_end_the_entry_that_waited_for_their_symbol_alone(self):
+        desk = books()
+        desk.waiting = [
+            WaitingEntry(
+                order_id=f"waiting {symbol}", signal_id=OTHER, bot_id=BOT_ID, subscription_id=UUID(int=1),
+                account_id=1, symbol=symbol, side=Side.SELL, position_id=number, send_before=NOON,
+            )
+            for number, symbol in enumerate(self.SYMBOLS, start=1)
+        ]  # fmt: skip
+        decisions = [
+            approved(one, signal_id=UUID(int=500 + number)) for number, one in enumerate(self.enter()[:2])
+        ]
+        turns = plan_orders(decisions, books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(100,))
+
+        ended = [fact async for some in turns for fact in some if fact.signal_id == OTHER]
+
+        # ETHUSDT has no price here: what is denied takes nobody's place.
+        assert [(one.order_id, one.code) for one in ended] == [("waiting BTCUSDT", "SUPERSEDED")]
+
+    async def test_give_nothing_where_the_bot_is_planned_in_parts(self):
+        assert await self.run(books(accounts=2), self.enter(), first_part=1) == [[], [], []]
+
+
+def unplaced(fact):
+    """Give a fact without the number that its new position was given."""
+    if isinstance(fact, OrderPlanned) and fact.leg is Leg.ENTRY:
+        return replace(fact, position_id=0)
+    return fact
 
 
 class TestAMistakeAboutOneAccount:

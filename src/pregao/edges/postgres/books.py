@@ -1,10 +1,10 @@
 """The books as planning, booking and updating need them: locked rows, read under the transaction they change in."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pregao.decisions.checks import goes_against
@@ -49,6 +49,8 @@ from pregao.stops.limits import TenantLimits
 from pregao.stops.ports import ArmedStop, ExitScene, Guard, Line
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
+
+K = TypeVar("K")
 
 LIVE = "closed_at IS NULL"  # pending, open or closing: what the indexes of live positions say too
 
@@ -110,17 +112,18 @@ coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quan
     SELECT FROM fills AS f WHERE f.position_id = p.position_id AND f.side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END
     AND (f.traded_at AT TIME ZONE 'UTC')::date = {day})), 0)
 """
-# By subscription for those in $4, and of the whole bot, where the subscription is null.
+# By subscription for those in $4, and of the whole bot, where the subscription is null; by symbol for those in $2.
+HERE = "CASE WHEN symbol = ANY($2::text[]) THEN symbol END"
 USED = f"""
-(SELECT subscription_id, symbol = $2 AS is_here, count(*)::int AS positions,
+(SELECT subscription_id, {HERE} AS here, count(*)::int AS positions,
        {LOST_IN_PART.format(day="$3")} AS loss_usd
 FROM positions AS p WHERE bot_id = $1 AND {LIVE}
-GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
+GROUP BY GROUPING SETS ((subscription_id, {HERE}), ({HERE}))
 HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
 UNION ALL
-(SELECT subscription_id, symbol = $2 AS is_here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
+(SELECT subscription_id, {HERE} AS here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
 FROM daily_results WHERE bot_id = $1 AND day = $3
-GROUP BY GROUPING SETS ((subscription_id, symbol = $2), (symbol = $2))
+GROUP BY GROUPING SETS ((subscription_id, {HERE}), ({HERE}))
 HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
 """
 OF_USERS = f"""
@@ -133,25 +136,27 @@ WHERE a.user_id = ANY($1::uuid[])
 GROUP BY a.user_id
 """
 
+# Of the symbols in $2, and of the signals in $3; '' is any symbol.
 OBSTACLES = """
-SELECT account_id, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code, NULL AS reason,
-       false AS is_unreconciled, false AS is_forgotten, NULL::bigint AS leaving
+SELECT account_id, symbol, NULL::uuid AS forgotten, position_side, quantity, NULL::uuid AS subscription_id, NULL AS code,
+       NULL AS reason, false AS is_unreconciled, NULL::bigint AS leaving
 FROM foreign_positions
-WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND quantity <> 0
+WHERE account_id = ANY($1::bigint[]) AND symbol = ANY($2::text[]) AND quantity <> 0
 UNION ALL
-SELECT account_id, NULL, NULL, NULL, NULL, NULL, true, false, NULL FROM account_checks
+SELECT account_id, '', NULL, NULL, NULL, NULL, NULL, NULL, true, NULL FROM account_checks
 WHERE account_id = ANY($1::bigint[]) AND unreconciled_since IS NOT NULL
 UNION ALL
-SELECT account_id, NULL, NULL, NULL, NULL, NULL, false, true, NULL FROM account_checks
-WHERE account_id = ANY($1::bigint[]) AND restored_at IS NOT NULL
-  AND restored_at >= (SELECT received_at FROM signals WHERE signal_id = $3)
+SELECT c.account_id, '', g.signal_id, NULL, NULL, NULL, NULL, NULL, false, NULL
+FROM account_checks AS c JOIN signals AS g ON c.restored_at >= g.received_at
+WHERE c.account_id = ANY($1::bigint[]) AND c.restored_at IS NOT NULL AND g.signal_id = ANY($3::uuid[])
 UNION ALL
-SELECT s.account_id, s.position_side, NULL, NULL, NULL, NULL, false, false, s.position_id
+SELECT s.account_id, s.symbol, NULL, s.position_side, NULL, NULL, NULL, NULL, false, s.position_id
 FROM stops AS s JOIN positions AS p USING (position_id)
-WHERE s.account_id = ANY($1::bigint[]) AND s.symbol = $2 AND s.left_at IS NULL AND p.status IN ('closed', 'abandoned')
+WHERE s.account_id = ANY($1::bigint[]) AND s.symbol = ANY($2::text[]) AND s.left_at IS NULL
+  AND p.status IN ('closed', 'abandoned')
 UNION ALL
-(SELECT account_id, NULL, NULL, subscription_id, code, reason, false, false, NULL FROM grounded
- WHERE account_id = ANY($1::bigint[]) AND symbol IN ('', $2) ORDER BY place DESC)
+(SELECT account_id, symbol, NULL, NULL, NULL, subscription_id, code, reason, false, NULL FROM grounded
+ WHERE account_id = ANY($1::bigint[]) AND (symbol = '' OR symbol = ANY($2::text[])) ORDER BY place DESC)
 """
 
 WAITING_ENTRIES = """
@@ -268,7 +273,9 @@ class PostgresBooks:
         assert row is not None, f"BOT_UNKNOWN: bot_id={bot_id}"
         return to_value(row, Bot)
 
-    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
+    async def lock_bots(
+        self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None
+    ) -> dict[UUID, int]:
         """
         Lock several bots and all that planning for them looks at: each kind of row at once, in one order.
 
@@ -280,12 +287,13 @@ class PostgresBooks:
         rows = await self._connection.fetch(LOCK_BOTS, list(bot_ids))
         self._seen.bots.update({bot.bot_id: bot for bot in to_values(rows, Bot)})
         users = await self._connection.fetch(LOCK_USERS, list(bot_ids))
-        members = await self._connection.fetch(LOCK_MEMBERS, list(bot_ids))
+        members: dict[UUID, list[Any]] = {bot_id: [] for bot_id in bot_ids}
+        for row in await self._connection.fetch(LOCK_MEMBERS, list(bot_ids)):
+            members[row["bot_id"]].append(row)
         if not users:
-            self._seen.members.update({bot_id: [] for bot_id in bot_ids})
-            for row in members:
-                self._seen.members[row["bot_id"]].append(row)
+            self._seen.members.update(members)
         await self._connection.execute(LOCK_LIVE, list(bot_ids), None if symbols is None else sorted(symbols))
+        return {bot_id: len(rows) for bot_id, rows in members.items()}
 
     async def trading_states(self) -> TradingStates:
         """Give all states that are not active, and keep others from changing one until the transaction ends."""
@@ -463,7 +471,7 @@ class PostgresBooks:
         bot_id: UUID,
         *,
         subscription_ids: Sequence[UUID],
-        symbol: str,
+        symbols: Collection[str],
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
         is_counted: bool = True,
@@ -472,16 +480,17 @@ class PostgresBooks:
         users = self._limited_users
         if users is None:
             users = await self._users(LIMITED_USERS, bot_id)
-        rows = await self._connection.fetch(USED, bot_id, symbol, day, subscription_ids) if is_counted else []
+        asked = bot_id, list(symbols), day, subscription_ids
+        rows = await self._connection.fetch(USED, *asked) if is_counted else []
         of_bot = [row for row in rows if row["subscription_id"] is None]
         own = [row for row in rows if row["subscription_id"] is not None]
         measured = [user.user_id for user in users.values() if user.risk_capital_usd is not None]
         of_users = await self._connection.fetch(OF_USERS, list(users), day) if users else []
         return Usage(
             of_bot=_total(of_bot),
-            of_bot_on_symbol=_total(row for row in of_bot if row["is_here"]),
-            of_subscriptions=_summed(own),
-            of_subscriptions_on_symbol=_summed(row for row in own if row["is_here"]),
+            of_bot_on=_summed(of_bot, by=_here),
+            of_subscriptions=_summed(own, by=itemgetter("subscription_id")),
+            of_subscriptions_on=_summed(own, by=_subscription_here),
             of_users={
                 row["user_id"]: Tally(positions=row["positions"], loss_usd=row["loss_usd"])
                 for row in of_users
@@ -495,38 +504,32 @@ class PostgresBooks:
         users = to_values(await self._connection.fetch(query, [bot_id]), User)
         return {user.user_id: user for user in users}
 
-    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
-        """Give the live positions of these accounts on a symbol, whoever opened them."""
+    async def live_positions(self, *, account_ids: Sequence[int], symbols: Collection[str]) -> list[Position]:
+        """Give the live positions of these accounts on these symbols, whoever opened them."""
         rows = await self._connection.fetch(
-            f"SELECT * FROM positions WHERE account_id = ANY($1::bigint[]) AND symbol = $2 AND {LIVE}",
+            f"SELECT * FROM positions WHERE account_id = ANY($1::bigint[]) AND symbol = ANY($2::text[]) AND {LIVE}",
             account_ids,
-            symbol,
+            list(symbols),
         )
         return to_values(rows, Position)
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
-        """Give what keeps entries of a signal out of these accounts on a symbol."""
-        rows = await self._connection.fetch(OBSTACLES, account_ids, symbol, signal_id)
-        return Obstacles(
-            foreign={
-                (row["account_id"], PositionSide(row["position_side"])): row["quantity"]
-                for row in rows
-                if row["quantity"] is not None
-            },
-            unreconciled=frozenset(row["account_id"] for row in rows if row["is_unreconciled"]),
-            forgotten=frozenset(row["account_id"] for row in rows if row["is_forgotten"]),
-            grounded={
-                (row["account_id"], row["subscription_id"]): Grounded(code=row["code"], reason=row["reason"])
-                for row in rows
-                if row["code"] is not None
-            },
-            leaving={  # of several the one that came last
-                (row["account_id"], PositionSide(row["position_side"])): row["leaving"]
-                for row in sorted(
-                    (one for one in rows if one["leaving"] is not None), key=itemgetter("leaving")
-                )
-            },
+    async def obstacles(
+        self, symbols: Mapping[UUID, str], *, account_ids: Sequence[int]
+    ) -> dict[UUID, Obstacles]:
+        """Give what keeps the entry of each of these signals, on its symbol, out of these accounts."""
+        rows = await self._connection.fetch(
+            OBSTACLES, account_ids, list(set(symbols.values())), list(symbols)
         )
+        return {
+            signal_id: _to_obstacles(
+                [
+                    row
+                    for row in rows
+                    if row["symbol"] in ("", symbol) and row["forgotten"] in (None, signal_id)
+                ]
+            )
+            for signal_id, symbol in symbols.items()
+        }
 
     async def entered_before(
         self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
@@ -834,11 +837,47 @@ def _total(rows: Iterable[Mapping[str, Any]]) -> Tally:
     )
 
 
-def _summed(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Tally]:
-    tallies: dict[UUID, Tally] = {}
+def _summed(
+    rows: Iterable[Mapping[str, Any]], *, by: Callable[[Mapping[str, Any]], K | None]
+) -> dict[K, Tally]:
+    """Add up rows by what ``by`` gives; those for which it gives None are left out."""
+    tallies: dict[K, Tally] = {}
     for row in rows:
-        before = tallies.get(row["subscription_id"], NOTHING_USED)
-        tallies[row["subscription_id"]] = Tally(
+        key = by(row)
+        if key is None:
+            continue
+        before = tallies.get(key, NOTHING_USED)
+        tallies[key] = Tally(
             positions=before.positions + row["positions"], loss_usd=before.loss_usd + row["loss_usd"]
         )
     return tallies
+
+
+def _here(row: Mapping[str, Any]) -> str | None:
+    symbol: str | None = row["here"]
+    return symbol
+
+
+def _subscription_here(row: Mapping[str, Any]) -> tuple[UUID, str] | None:
+    return None if row["here"] is None else (row["subscription_id"], row["here"])
+
+
+def _to_obstacles(rows: Sequence[Mapping[str, Any]]) -> Obstacles:
+    return Obstacles(
+        foreign={
+            (row["account_id"], PositionSide(row["position_side"])): row["quantity"]
+            for row in rows
+            if row["quantity"] is not None
+        },
+        unreconciled=frozenset(row["account_id"] for row in rows if row["is_unreconciled"]),
+        forgotten=frozenset(row["account_id"] for row in rows if row["forgotten"] is not None),
+        grounded={
+            (row["account_id"], row["subscription_id"]): Grounded(code=row["code"], reason=row["reason"])
+            for row in rows
+            if row["code"] is not None
+        },
+        leaving={  # of several the one that came last
+            (row["account_id"], PositionSide(row["position_side"])): row["leaving"]
+            for row in sorted((one for one in rows if one["leaving"] is not None), key=itemgetter("leaving"))
+        },
+    )

@@ -1,10 +1,11 @@
 """The books in memory, as planning, booking, updating and deciding ask for them."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 
 from pregao.decisions.checks import goes_against
@@ -50,6 +51,8 @@ from pregao.stops.ports import ArmedStop, Asked, Claimed, ExitScene, Guard, Line
 
 TRADED = ("approved", "planned", "settled")
 
+K = TypeVar("K")
+
 Read = Callable[[], State]
 """Gives the state as it stands at the moment."""
 
@@ -75,8 +78,14 @@ class MemoryBooks:
     async def lock_bot(self, bot_id: UUID) -> Bot:
         return await self.get_bot(bot_id)
 
-    async def lock_bots(self, bot_ids: Collection[UUID], *, symbols: Collection[str] | None) -> None:
-        """Nothing: one transaction at a time."""
+    async def lock_bots(
+        self,
+        bot_ids: Collection[UUID],
+        *,
+        symbols: Collection[str] | None,  # noqa: ARG002
+    ) -> dict[UUID, int]:
+        """Lock nothing: one transaction at a time."""
+        return {bot_id: len(await self.members(bot_id)) for bot_id in bot_ids}
 
     async def trading_states(self) -> TradingStates:
         return standing_states(self._state)
@@ -261,7 +270,7 @@ class MemoryBooks:
         bot_id: UUID,
         *,
         subscription_ids: Sequence[UUID],
-        symbol: str,
+        symbols: Collection[str],
         day: date,
         rules: Mapping[UUID, RiskRules] | None = None,
         is_counted: bool = True,
@@ -280,13 +289,13 @@ class MemoryBooks:
         ]
         used = everything if is_counted else []
         limited = self._limited_users(bot_id)
-        here = [one for one in used if one[1] == symbol]
+        here = [one for one in used if one[1] in symbols]
         own = set(subscription_ids)
         return Usage(
             of_bot=_total(tally for _, _, tally in used),
-            of_bot_on_symbol=_total(tally for _, _, tally in here),
+            of_bot_on=_summed((symbol, tally) for _, symbol, tally in here),
             of_subscriptions=_summed((one, tally) for one, _, tally in used if one in own),
-            of_subscriptions_on_symbol=_summed((one, tally) for one, _, tally in here if one in own),
+            of_subscriptions_on=_summed(((one, symbol), tally) for one, symbol, tally in here if one in own),
             of_users={user_id: self._used_by(user_id, day) for user_id in limited},
             limited_users=limited,
             months=months_over(self._state, limited.values(), day=day),
@@ -336,9 +345,9 @@ class MemoryBooks:
         in_part = sum((self._lost_in_part(one, day) for one in live), ZERO)
         return Tally(positions=len(live), loss_usd=in_part + sum(closed, ZERO))
 
-    async def live_positions(self, *, account_ids: Sequence[int], symbol: str) -> list[Position]:
+    async def live_positions(self, *, account_ids: Sequence[int], symbols: Collection[str]) -> list[Position]:
         wanted = set(account_ids)
-        return [one for one in self._state.live() if one.account_id in wanted and one.symbol == symbol]
+        return [one for one in self._state.live() if one.account_id in wanted and one.symbol in symbols]
 
     async def live_positions_of_bot(
         self, bot_id: UUID, *, subscription_ids: Sequence[UUID], symbols: Collection[str] | None
@@ -352,8 +361,13 @@ class MemoryBooks:
             and (symbols is None or one.symbol in symbols)
         ]
 
-    async def obstacles(self, *, account_ids: Sequence[int], symbol: str, signal_id: UUID) -> Obstacles:
-        wanted = set(account_ids)
+    async def obstacles(
+        self, symbols: Mapping[UUID, str], *, account_ids: Sequence[int]
+    ) -> dict[UUID, Obstacles]:
+        wanted = frozenset(account_ids)
+        return {one: self._obstacles(one, symbol=symbol, wanted=wanted) for one, symbol in symbols.items()}
+
+    def _obstacles(self, signal_id: UUID, *, symbol: str, wanted: frozenset[int]) -> Obstacles:
         asked = self._state.signals.get(signal_id)
         return Obstacles(
             foreign={
@@ -380,15 +394,23 @@ class MemoryBooks:
                 if row.account_id in wanted and row.symbol in ("", symbol)
             },
             leaving={
-                (row.armed.account_id, row.armed.position_side): number
-                for number, row in sorted(self._state.stops.items())
-                if row.armed.account_id in wanted
-                and row.armed.symbol == symbol
-                and row.armed.left_at is None
-                and number in self._state.positions
-                and self._state.positions[number].position.status not in LIVE_STATUSES
+                (account_id, side): number
+                for number, account_id, where, side in sorted(self._leaving())
+                if account_id in wanted and where == symbol
             },
         )
+
+    def _leaving(self) -> Iterator[tuple[int, int, str, PositionSide]]:
+        """Give flat positions whose protective orders are not known to be taken back."""
+        flat = {
+            number: row.position
+            for number, row in self._state.positions.items()
+            if row.position.status not in LIVE_STATUSES
+        }
+        for number, stop in self._state.stops.items():
+            armed = stop.armed
+            if number in flat and armed.left_at is None:
+                yield number, armed.account_id, armed.symbol, armed.position_side
 
     async def entered_before(
         self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
@@ -481,7 +503,7 @@ class MemoryBooks:
         return [t for t in trades if (account_id, symbol, t.trade_id, t.exchange_order_id) not in fills]
 
     async def held_quantity(self, *, account_id: int, symbol: str) -> Decimal:
-        live = await self.live_positions(account_ids=[account_id], symbol=symbol)
+        live = await self.live_positions(account_ids=[account_id], symbols=[symbol])
         return sum((signed_quantity(one) for one in live), ZERO)
 
     # --- fills ---
@@ -533,7 +555,7 @@ class MemoryBooks:
     async def open_position(
         self, *, account_id: int, symbol: str, position_side: PositionSide
     ) -> OpenPosition | None:
-        for one in await self.live_positions(account_ids=[account_id], symbol=symbol):
+        for one in await self.live_positions(account_ids=[account_id], symbols=[symbol]):
             if one.position_side is position_side:
                 return OpenPosition(
                     position_id=one.position_id,
@@ -778,8 +800,8 @@ def _total(tallies: Iterable[Tally]) -> Tally:
     )
 
 
-def _summed(tallies: Iterable[tuple[UUID, Tally]]) -> dict[UUID, Tally]:
-    summed: dict[UUID, Tally] = {}
+def _summed(tallies: Iterable[tuple[K, Tally]]) -> dict[K, Tally]:
+    summed: dict[K, Tally] = {}
     for key, tally in tallies:
         before = summed.get(key, NOTHING_USED)
         summed[key] = replace(
