@@ -5,12 +5,15 @@ PostgreSQL keeps them, and so does memory, with folds and answers of its own: wh
 """
 
 import contextlib
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from pregao.domain import facts
+from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.checks import mark_forgotten
 from pregao.edges.postgres.store import PostgresStore
@@ -19,6 +22,7 @@ from pregao.simulation.desk.folds import FOLDS
 from pregao.simulation.desk.journal import MemoryJournal
 from pregao.simulation.desk.state import BrokenRuleError
 from pregao.simulation.desk.store import MemoryStore
+from tests.builders import BOT_ID, NOON, closed, configured, held
 from tests.contracts.book_stories import (
     Story,
     answers,
@@ -28,10 +32,12 @@ from tests.contracts.book_stories import (
     rows_in_memory,
     rows_in_postgres,
 )
+from tests.rooms.orders.test_send import order
 
 BATCHES = 200
 COMPARED_EVERY = 20
 FORGOTTEN_AFTER, KNOWN_AFTER = 90, 150
+OLDER, NEWER = UUID(int=500), UUID(int=501)
 NOT_FOLDED = {
     "DeliveryTurnedAway", "ActionTaken", "ForwardBegun", "ForwardAnswered", "ForwardLimitSet", "HistoryImported", "ForeignCancelAsked", "ForeignCancelTold", "FlattenStarted", "FlattenAccountSeen", "FlattenEnded",
     "FillReported", "ExitRequested", "EntryRequested", "ProtectionReported", "StopUnusable", "PositionUnguarded",
@@ -121,3 +127,62 @@ class TestBooks:
                     raise LookupError
 
         assert len(memory.state.journal) == 1
+
+
+class TestAnExitThatAStopHasOvertaken:
+    """
+    Design 4: no entry while an exit may still trade.
+
+    A venue's own stop may close a position while an exit of it is late at that venue: reduce-only, it would sell out of
+    the position that comes next.
+    """
+
+    def facts(self):
+        """An exit is planned, and an entry waits for it; then the position is closed by something else."""
+        opened = replace(held(), signal_id=OLDER)
+        out = {
+            "position_id": 1,
+            "leg": Leg.EXIT,
+            "side": Side.SELL,
+            "reduce_only": True,
+            "margin_usd": None,
+            "send_before": None,
+        }
+        return [
+            *configured(),
+            order(signal_id=OLDER, order_id="in", position_id=1),
+            facts.PositionChanged(happened_at=NOON, position=opened),
+            order(signal_id=NEWER, order_id="out", client_order_id="out1", **out),
+            facts.OrderDeferred(
+                happened_at=NOON, order_id="next", signal_id=NEWER, bot_id=BOT_ID,
+                subscription_id=opened.subscription_id, account_id=1, symbol="BTCUSDT", position_id=1, leg=Leg.ENTRY,
+                side=Side.SELL, send_before=datetime.now(UTC) + timedelta(hours=1), reason="",
+            ),
+            facts.PositionChanged(happened_at=NOON, position=closed(opened)),
+        ]  # fmt: skip
+
+    async def look(self, books, store):
+        met = await books.obstacles({NEWER: "BTCUSDT", OLDER: "ETHUSDT"}, account_ids=[1])
+        turns = await store.peek_waiting_entries(limit=10)
+        return met[NEWER].leaving, met[OLDER].leaving, [one.order_id for _, one in turns]
+
+    @pytest.mark.parametrize("kept_by", ["PostgreSQL", "memory"])
+    async def test_keeps_entries_waiting_until_it_ends(self, journal, kept_by):
+        memory = MemoryJournal()
+        where = journal if kept_by == "PostgreSQL" else memory
+        store = (
+            PostgresStore(journal)
+            if kept_by == "PostgreSQL"
+            else MemoryStore(memory, clock=lambda: datetime.now(UTC))
+        )
+        assert await put(where, self.facts())
+
+        before = await self.look(store.books(), store)
+        ended = facts.OrderEnded(
+            happened_at=NOON, order_id="out", signal_id=NEWER, position_id=1,
+            status=OrderStatus.EXPIRED, ended_at=NOON,
+        )  # fmt: skip
+        await put(where, [ended])
+
+        assert before == ({(1, PositionSide.BOTH): 1}, {}, [])
+        assert await self.look(store.books(), store) == ({}, {}, ["next"])

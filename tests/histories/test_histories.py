@@ -37,6 +37,7 @@ PRINT_TRACE = "from pregao.histories.history import run_history; print(run_histo
 
 
 CLAIMED = 234
+OVERTAKEN = 18
 WAITS_FOR_EVER = Mutant(
     name="try an exit for ever that a close waits for",
     changes=[
@@ -90,6 +91,10 @@ class TestHistory:
 
         assert outcome.hits["restore"] == 1
         assert outcome.found == ()
+
+    def test_finds_nothing_where_a_stop_overtakes_an_exit(self):
+        """With this seed an exit is late at the venue: once it sold out of the position that came after its own."""
+        assert run_history(OVERTAKEN).found == ()
 
     def test_finds_nothing_where_owners_trade_by_hand_and_the_venue_liquidates(self):
         outcome = run_history(21)

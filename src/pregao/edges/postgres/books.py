@@ -155,6 +155,11 @@ FROM stops AS s JOIN positions AS p USING (position_id)
 WHERE s.account_id = ANY($1::bigint[]) AND s.symbol = ANY($2::text[]) AND s.left_at IS NULL
   AND p.status IN ('closed', 'abandoned')
 UNION ALL
+SELECT x.account_id, x.symbol, NULL, p.position_side, NULL, NULL, NULL, NULL, false, p.position_id
+FROM orders AS x JOIN positions AS p USING (position_id)
+WHERE x.account_id = ANY($1::bigint[]) AND x.symbol = ANY($2::text[]) AND x.leg = 'exit'
+  AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled') AND p.status IN ('closed', 'abandoned')
+UNION ALL
 (SELECT account_id, symbol, NULL, NULL, NULL, subscription_id, code, reason, false, NULL FROM grounded
  WHERE account_id = ANY($1::bigint[]) AND (symbol = '' OR symbol = ANY($2::text[])) ORDER BY place DESC)
 """

@@ -354,7 +354,10 @@ async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tu
         FROM orders AS o JOIN positions AS p USING (position_id) JOIN accounts AS a ON a.account_id = o.account_id
         WHERE o.status = 'deferred' AND o.leg = 'entry'
           AND (p.status IN ('closed', 'abandoned') AND (o.send_before <= clock_timestamp() OR NOT EXISTS (
-              SELECT FROM stops AS s WHERE s.position_id = o.position_id AND s.left_at IS NULL))
+              SELECT FROM stops AS s WHERE s.position_id = o.position_id AND s.left_at IS NULL)
+              AND NOT EXISTS (
+              SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'
+              AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')))
             OR (p.status = 'open' AND NOT EXISTS (
               SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'
               AND x.status IN ('deferred', 'planned', 'unresolved', 'accepted', 'partially_filled'))))

@@ -401,7 +401,7 @@ class MemoryBooks:
         )
 
     def _leaving(self) -> Iterator[tuple[int, int, str, PositionSide]]:
-        """Give flat positions whose protective orders are not known to be taken back."""
+        """Give flat positions whose protective orders are not known to be taken back, or that have an exit on its way."""
         flat = {
             number: row.position
             for number, row in self._state.positions.items()
@@ -411,6 +411,10 @@ class MemoryBooks:
             armed = stop.armed
             if number in flat and armed.left_at is None:
                 yield number, armed.account_id, armed.symbol, armed.position_side
+        for order in self._state.orders.values():
+            number = order.position_id or 0
+            if number in flat and order.leg is Leg.EXIT and order.status in ON_ITS_WAY:
+                yield number, order.account_id, order.symbol, flat[number].position_side
 
     async def entered_before(
         self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
