@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from pregao.edges.candle_files.bring import Told, bring, bring_trades, open_candles
-from pregao.edges.candle_files.shapes import FileUnreadableError, read_rows
+from pregao.edges.candle_files.shapes import ROWS_THAT_TELL, FileUnreadableError, read_rows
 from pregao.edges.candle_files.store import (
     CandleFolder,
     CandlesContradictError,
@@ -93,6 +93,15 @@ class TestBring:
     def test_refuses_what_it_cannot_read_for_certain(self, tmp_path, text, code):
         with pytest.raises(FileUnreadableError, match=code):
             bring(written(tmp_path, text), told=Told(timeframe="1h"))
+
+    def test_reads_what_only_a_late_row_shows_to_be_no_whole_number(self, tmp_path):
+        rows = 3 * ROWS_THAT_TELL
+        volumes = [*["1"] * (rows - 1), "1.5"]
+        lines = [f"{at * 60_000 + 1_546_300_800_000},1,1,1,1,{volume}" for at, volume in enumerate(volumes)]
+
+        (read,) = read_rows(written(tmp_path, "\n".join(["ts_ms,open,high,low,close,volume", *lines])))
+
+        assert read.columns["volume"].tolist() == [float(one) for one in volumes]
 
     def test_keeps_the_first_of_two_rows_that_contradict_each_other(self, tmp_path):
         text = "time,open,high,low,close\n3600,1,1,1,1\n0,2,2,2,2\n3600,1,1,1,1\n0,3,3,3,3\n7200,4,4,4,4\n"

@@ -39,6 +39,20 @@ class TestRun:
         assert f"trades                     {trades.height}\n" in result.stdout
         assert set(trades["ending"]) <= {"signal", "stop", "target", "liquidated", "end"}
 
+    def test_writes_its_page_where_it_says_and_none_where_it_is_not_wanted(self, typed, tmp_path):
+        words = ("run", "--strategy", "ema_cross", "--data", PERP, "--until", "2023-01-04")
+        named = tmp_path / "named.html"
+
+        table = typed(*words)
+        told = [read(typed(*words, "--json", *more)) for more in (("--report", str(named)), ("--no-report",))]
+
+        own = tmp_path / "reports" / "ema_cross_perp_BTCUSDT_5m_2023_5m.html"
+        assert f"report                     {own}\n" in table.stdout
+        assert [one["report"] for one in told] == [str(named), None]
+        assert "ema_cross" in own.read_text()
+        assert own.read_text() == named.read_text()
+        assert list(own.parent.iterdir()) == [own]
+
     def test_says_the_same_candle_by_candle(self, typed):
         words = ("run", "--strategy", "macd", "--data", PERP, "--until", "2023-01-06", "--json")
 

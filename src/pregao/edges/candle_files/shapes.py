@@ -40,6 +40,7 @@ TRADE_NAMES: Final = {
     "price": ("price", "p"),
     "quantity": ("qty", "quantity", "amount", "size", "q"),
 }
+ROWS_THAT_TELL: Final = 1_000  # looking at every row for it takes six times as long as reading them
 KLINE_COLUMNS: Final = 12
 KLINE_NAMES: Final = ("open_time", "open", "high", "low", "close", "volume")
 """What the first columns of Binance's kline files are, which have twelve and, the older ones, no header."""
@@ -123,9 +124,9 @@ def _frame_of(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        frame = pl.read_csv(path, glob=False, infer_schema_length=None)
+        frame = _csv_of(path, has_header=True)
         if _is_headless(frame.columns):
-            frame = pl.read_csv(path, glob=False, infer_schema_length=None, has_header=False)
+            frame = _csv_of(path, has_header=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FileUnreadableError(
             f"FILE_UNREADABLE: file={path.name}. {str(error).splitlines()[0]}"
@@ -133,6 +134,14 @@ def _frame_of(path: Path) -> pl.DataFrame:
     if _is_headless_kline(frame):
         return frame.rename(dict(zip(frame.columns, KLINE_NAMES, strict=False)))
     return frame
+
+
+def _csv_of(path: Path, *, has_header: bool) -> pl.DataFrame:
+    """Read a file whose first rows say what its columns hold; where a later one holds something else, all of them do."""
+    try:
+        return pl.read_csv(path, glob=False, infer_schema_length=ROWS_THAT_TELL, has_header=has_header)
+    except pl.exceptions.ComputeError:
+        return pl.read_csv(path, glob=False, infer_schema_length=None, has_header=has_header)
 
 
 def _is_headless(names: list[str]) -> bool:

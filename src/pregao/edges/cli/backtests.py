@@ -1,6 +1,7 @@
 """`pregao backtest`: what a strategy would have done."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,6 @@ from pregao.edges.cli.trial_options import (
     Leverage,
     Out,
     QuantityStep,
-    Report,
     Since,
     Size,
     SizingName,
@@ -118,10 +118,18 @@ def run(
     trades: Annotated[
         Path | None, typer.Option("--trades", help="Write every trade to a .parquet or .csv file.")
     ] = None,
-    report: Report = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            dir_okay=False,
+            help="Where the page with charts goes; else the state folder's reports.",
+        ),
+    ] = None,
+    with_report: Annotated[bool, typer.Option("--with-report/--no-report", help="Write that page.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Try a strategy on candles and print what came of it."""
+    """Try a strategy on candles, print what came of it, and write a page with charts."""
     with told_apart():
         from pregao.edges.candle_files.results import require_kind, trade_rows, write_rows
         from pregao.research.backtests import compiled
@@ -153,12 +161,14 @@ def run(
         figures = figures_of_outcome(outcome)
         if trades is not None:
             write_rows(trade_rows(outcome), trades)
-        if report is not None:
+        page = None
+        if with_report:
             from pregao.edges.candle_files.page import page_of_run
             from pregao.research.backtests.trial import Trial
 
+            page = report or _own_page(strategy, candles)
             trial = Trial(strategy=strategy, values=filled, figures=figures)
-            report.write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
+            page.write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
     if as_json:
         told = {
             "candles": about(candles),
@@ -167,13 +177,21 @@ def run(
             "terms": asdict(terms),
             "figures": asdict(figures),
             "trades": trade_rows(outcome),
+            "report": None if page is None else str(page),
         }
         typer.echo(json.dumps(finite(told)))
         return
-    _show_run(candles, f"{strategy} {shown_values(filled)}", figures)
+    _show_run(candles, f"{strategy} {shown_values(filled)}", figures, page=page)
 
 
-def _show_run(candles: "Candles", strategy: str, figures: "Figures") -> None:
+def _own_page(strategy: str, candles: "Candles") -> Path:
+    """Give where the page of a run goes that named no place: the next one of these candles takes it again."""
+    folder: Path = _settings().state_dir / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{strategy}_{re.sub('[^A-Za-z0-9.]+', '_', candles.label)}.html"
+
+
+def _show_run(candles: "Candles", strategy: str, figures: "Figures", *, page: Path | None) -> None:
     show_fields(
         [
             ("candles", candles.label),
@@ -181,6 +199,7 @@ def _show_run(candles: "Candles", strategy: str, figures: "Figures") -> None:
             ("strategy", strategy),
             ("money", f"{figures.start:,.2f} became {figures.final_equity:,.2f}"),
             *((words, number(getattr(figures, field))) for words, field in FIGURES.items()),
+            *([("report", page)] if page else []),
         ]
     )
 
