@@ -5,104 +5,41 @@ Takes EntryRequested, PositionLeft, and what an entry signal's DecisionApproved 
 OrderDenied, OrderDeferred, EntryRequested.
 """
 
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from pregao.domain.account import EXCHANGES, Account, Venue
+from pregao.domain.account import EXCHANGES
 from pregao.domain.bot import (
     Bot,
     BotStatus,
-    EffectiveSettings,
-    OppositeSide,
-    SameSide,
-    Subscription,
-    SubscriptionStatus,
-    effective_settings,
-    set_by,
 )
 from pregao.domain.desk import Desk
 from pregao.domain.facts import (
     DecisionApproved,
     EntryRequested,
     Fact,
-    OrderDeferred,
     OrderDenied,
     OrderPlanned,
 )
 from pregao.domain.market import Market, MarketView
-from pregao.domain.money import ZERO
-from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id
-from pregao.domain.position import FORWARDED_LEVERAGE, LIVE_STATUSES, Direction, Position
-from pregao.domain.signal import Risked
-from pregao.domain.trading_state import TradingStates
-from pregao.domain.venue import RECV_WINDOW_MS
-from pregao.orders.close import plan_close
+from pregao.domain.order import client_order_id
 from pregao.orders.denial import NO_PRICE, Denial
+from pregao.orders.entry import deny, enter_member, left_to_wait_for, plan_member, takes_part
 from pregao.orders.limits import (
     Allowance,
-    denial_of_holding,
-    denial_of_instrument,
     denial_of_member,
     denial_of_obstacle,
     denial_of_outage,
-    denial_of_range,
-    denial_of_short,
     is_counted,
     rules_asked,
 )
-from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, Obstacles, OnTheWay, WaitingEntry
-from pregao.orders.risk import denial_of_reward, denial_of_size, reward_of_risked, reward_to_risk
-from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, entry_id, in_turns, plan_alone
-from pregao.orders.sizing import FORWARDED_QUANTITY, size_entry, size_risked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The entry that a signal asks of every account."""
-
-    signal_id: UUID
-    bot: Bot
-    symbol: str
-    side: Side
-    send_before: datetime
-    risk: Risked | None = None  # a trade by hand is sized by it
-    is_retry: bool = False  # it neither adds nor reverses, and takes the place of nothing newer
-
-
-@dataclass(slots=True)
-class Terms:
-    """What subscriptions that set the same enter with; what was sized for one of them holds for all."""
-
-    settings: EffectiveSettings
-    sizes: dict[tuple[Venue, str], Decimal | Denial] = field(default_factory=dict)  # by margin asset
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What is there on one symbol, on all accounts of the bot, under the transaction's locks."""
-
-    own: Mapping[UUID, Position]  # by subscription
-    owners: Mapping[tuple[int, PositionSide], Position]  # by place, whoever opened it
-    obstacles: Obstacles
-    on_the_way: Mapping[int, OnTheWay]  # by position
-    waiting: Mapping[UUID, WaitingEntry]  # by subscription
-    states: TradingStates
-    allowance: Allowance
-    terms: dict[Hashable, Terms] = field(default_factory=dict)  # by what a subscription sets
-
-    def terms_of(self, subscription: Subscription, *, asked: Asked) -> Terms:
-        """Give what it enters with: worked out for the first of those that set the same."""
-        own = set_by(subscription)
-        terms = self.terms.get(own)
-        if terms is None:
-            settings = effective_settings(asked.bot, subscription, symbol=asked.symbol)
-            terms = self.terms[own] = Terms(settings)
-        return terms
+from pregao.orders.ports import Books, Member, WaitingEntry
+from pregao.orders.rows import FAILED, Moment, Row, deny_again, deny_waiting, in_turns, plan_alone
+from pregao.orders.standing import Asked, Standing, read_standings, to_asked
 
 
 async def plan_entries(
@@ -117,7 +54,7 @@ async def plan_entries(
     bot = await books.get_bot(turns[0][0].bot_id)
     # What a restored database may have forgotten of the first signal must not be entered by the one that repeats it.
     firsts = {decision.signal_id: _first_id(decision) for decision, _ in turns}
-    standings = await _standings(
+    standings = await read_standings(
         bot,
         turns[0][1],
         symbols={firsts[decision.signal_id]: decision.instruction.symbol or "" for decision, _ in turns},
@@ -126,8 +63,8 @@ async def plan_entries(
     )
     entries: list[_Entry] = []
     for decision, members in turns:
-        asked, standing = _asked(decision, bot=bot), standings[firsts[decision.signal_id]]
-        taking_part = [one for one in members if _takes_part(one, asked=asked, standing=standing)]
+        asked, standing = to_asked(decision, bot=bot), standings[firsts[decision.signal_id]]
+        taking_part = [one for one in members if takes_part(one, asked=asked, standing=standing)]
         entries.append(_Entry(asked, standing, taking_part))
     new_ids = iter(await books.new_position_ids(sum(len(entry.members) for entry in entries)))
     for entry in entries:
@@ -142,20 +79,6 @@ class _Entry(NamedTuple):
     members: Sequence[Member]
 
 
-def _asked(decision: DecisionApproved, *, bot: Bot) -> Asked:
-    instruction = decision.instruction
-    assert instruction.side is not None, "an entry has a side"
-    return Asked(
-        signal_id=decision.signal_id,
-        bot=bot,
-        symbol=instruction.symbol or "",
-        side=instruction.side,
-        send_before=instruction.send_before,
-        risk=instruction.risk,
-        is_retry=instruction.is_retry,
-    )
-
-
 def _first_id(decision: DecisionApproved) -> UUID:
     again = decision.instruction.again
     return decision.signal_id if again is None else again.before[0]
@@ -165,10 +88,10 @@ def _plan_entry(
     placed: Sequence[tuple[Member, int]], *, asked: Asked, standing: Standing, moment: Moment
 ) -> Iterator[list[Row]]:
     """Give one signal's rows of each member, beside whom stands the id that a new position of his would have."""
-    plan = partial(_plan_member, asked=asked, standing=standing, moment=moment)
+    plan = partial(plan_member, asked=asked, standing=standing, moment=moment)
 
     def failed(one: tuple[Member, int]) -> Row:
-        return _deny(one[0], FAILED, asked=asked, moment=moment)
+        return deny(one[0], FAILED, asked=asked, moment=moment)
 
     for some in in_turns(placed):
         rows: list[Row] = []
@@ -185,412 +108,6 @@ def _plan_entry(
                 )
                 rows.append(deny_waiting(waiting, code="SUPERSEDED", reason=reason, now=moment.now))
         yield rows
-
-
-async def _standings(
-    bot: Bot, members: Sequence[Member], *, symbols: Mapping[UUID, str], books: Books, now: datetime
-) -> dict[UUID, Standing]:
-    """Give what is there for each signal, each on a symbol of its own; what one of them takes counts for all."""
-    accounts = [member.account.account_id for member in members]
-    subscriptions = [member.subscription.subscription_id for member in members]
-    states = await books.trading_states()
-    asked = list(symbols.values())
-    positions = await books.live_positions(account_ids=accounts, symbols=asked)
-    own_ids = [position.position_id for position in positions if position.bot_id == bot.bot_id]
-    if own_ids:
-        # Under their locks, or what an order waits for may have happened before it began to wait.
-        locked = await books.lock_positions(sorted(own_ids))
-        positions = [locked.get(position.position_id, position) for position in positions]
-        positions = [position for position in positions if position.status in LIVE_STATUSES]
-    obstacles = await books.obstacles(symbols, account_ids=accounts)
-    on_the_way = await books.on_the_way(own_ids) if own_ids else {}
-    waiting = await books.waiting_entries(bot.bot_id, subscription_ids=subscriptions)
-    usage = await books.usage(
-        bot.bot_id,
-        subscription_ids=subscriptions,
-        symbols=asked,
-        day=now.date(),
-        rules=rules_asked(bot, members),
-        is_counted=is_counted(bot, members, symbols=asked),
-    )
-    allowance = Allowance(bot, usage=usage, now=now)
-    standings: dict[UUID, Standing] = {}
-    for signal_id, symbol in symbols.items():
-        here = [position for position in positions if position.symbol == symbol]
-        standings[signal_id] = Standing(
-            own={position.subscription_id: position for position in here},
-            owners={(position.account_id, position.position_side): position for position in here},
-            obstacles=obstacles[signal_id],
-            on_the_way=on_the_way,
-            waiting={one.subscription_id: one for one in waiting if one.symbol == symbol},
-            states=states,
-            allowance=allowance,
-        )
-    return standings
-
-
-def _takes_part(member: Member, *, asked: Asked, standing: Standing) -> bool:
-    """Leave out canceled subscriptions, but for those that hold what the signal goes against: that is still closed."""
-    if member.subscription.status is not SubscriptionStatus.CANCELED:
-        return True
-    own = standing.own.get(member.subscription.subscription_id)
-    return own is not None and own.direction.entry_side is not asked.side
-
-
-def _plan_member(one: tuple[Member, int], *, asked: Asked, standing: Standing, moment: Moment) -> list[Row]:
-    """Give the rows of one member; beside it stands the id that a new position of it would have."""
-    member, new_id = one
-    own = standing.own.get(member.subscription.subscription_id) if standing.own else None
-    waiting = standing.waiting.get(member.subscription.subscription_id) if standing.waiting else None
-    if asked.is_retry and waiting is not None:
-        return [_deny(member, _newer_waits(waiting), asked=asked, moment=moment)]
-    if own is None:
-        left = _left_to_wait_for(member, asked=asked, standing=standing, moment=moment)
-        if left is not None:
-            return [_wait_for_line(member, left, asked=asked, moment=moment)]
-        return [_enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)]
-    terms = standing.terms_of(member.subscription, asked=asked)
-    settings = terms.settings
-    denial = _denial_of_member(
-        member, asked=asked, standing=standing, moment=moment
-    ) or standing.allowance.denial(member, symbol=asked.symbol, takes_place=False)
-    if asked.risk is not None or asked.is_retry:
-        return [_deny(member, denial or _in_the_way(own, asked), asked=asked, moment=moment)]
-    waits = (
-        _deny(member, denial, asked=asked, moment=moment)
-        if denial
-        else _wait(member, own, asked=asked, moment=moment)
-    )
-    if standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY).closes_all(own.quantity):
-        return [waits]
-    values = f"position={own.position_id} direction={own.direction} status={own.status}"
-    if own.direction.entry_side is asked.side:
-        if settings.same_side is SameSide.IGNORE:
-            stands = Denial(code="SAME_SIDE_OPEN", reason=f"{values}. The position stands; nothing is added.")
-            return [_deny(member, denial or stands, asked=asked, moment=moment)]
-        if denial is not None:
-            return [waits]
-        if settings.same_side is SameSide.ADD:
-            return [_add(member, own, asked=asked, standing=standing, moment=moment)]
-        vain = _denial_of_place(member, asked=asked, standing=standing) or _fit(
-            member, terms, asked=asked, standing=standing, moment=moment
-        )
-        if isinstance(vain, Denial):
-            return [_deny(member, vain, asked=asked, moment=moment)]  # nothing could take its place
-        return [_close(member, own, asked=asked, standing=standing, moment=moment), waits]
-    if settings.opposite_side is OppositeSide.IGNORE:
-        stands = Denial(
-            code="OPPOSITE_SIDE_OPEN", reason=f"{values}. The position stands; nothing is reversed."
-        )
-        return [_deny(member, denial or stands, asked=asked, moment=moment)]
-    exit_row = _close(member, own, asked=asked, standing=standing, moment=moment)
-    if member.account.venue not in EXCHANGES:
-        return [exit_row]  # nothing is sold there that is not held: there is nothing to reverse to
-    return [exit_row, waits] if settings.opposite_side is OppositeSide.REVERSE else [exit_row]
-
-
-def _left_to_wait_for(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> int | None:
-    """Give the flat position of which something may still trade where the entry would; None where it is denied."""
-    if not standing.obstacles.leaving:
-        return None
-    place = member.account.account_id, _position_side(member.account, asked.side)
-    left = standing.obstacles.leaving.get(place)
-    if left is None or _denial(member, asked=asked, standing=standing, moment=moment, is_new=True):
-        return None
-    return left
-
-
-def _in_the_way(own: Position, asked: Asked) -> Denial:
-    """Say what a trade by hand or a retry has met: it was asked for an account that is flat, so it neither adds nor reverses."""
-    code = "SAME_SIDE_OPEN" if own.direction.entry_side is asked.side else "OPPOSITE_SIDE_OPEN"
-    values = f"position={own.position_id} direction={own.direction} status={own.status}"
-    return Denial(
-        code=code,
-        reason=f"{values}. The position stands; close it before another is opened by hand."
-        if asked.risk is not None
-        else f"{values}. It was opened meanwhile and stands; a retry neither adds nor reverses.",
-    )
-
-
-def _newer_waits(waiting: WaitingEntry) -> Denial:
-    return Denial(
-        code="ORDER_IN_FLIGHT",
-        reason=f"signal={waiting.signal_id}. Its entry waits for its turn here; a retry does not take its place.",
-    )
-
-
-def _close(member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment) -> Row:
-    return plan_close(
-        own,
-        signal_id=asked.signal_id,
-        share=None,
-        on_the_way=standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY),
-        account=member.account,
-        states=standing.states,
-        moment=moment,
-    )
-
-
-def _add(
-    member: Member, own: Position, *, asked: Asked, standing: Standing, moment: Moment
-) -> OrderPlanned | OrderDenied:
-    if standing.on_the_way.get(own.position_id, NOTHING_ON_THE_WAY).has_orders:
-        busy = Denial(
-            code="ORDER_IN_FLIGHT",
-            reason=f"position={own.position_id} status={own.status}. It is added to when nothing is on its way.",
-        )
-        return _deny(member, busy, asked=asked, moment=moment)
-    added = _enter(
-        member, asked=asked, standing=standing, moment=moment, position_id=own.position_id, is_new=False
-    )
-    instrument = moment.instrument_of(member.account.venue, asked.symbol)
-    if isinstance(added, OrderPlanned) and instrument is not None:
-        too_large = denial_of_holding(own.quantity, added=added.quantity, instrument=instrument)
-        if too_large is not None:
-            return _deny(member, too_large, asked=asked, moment=moment)
-    return added
-
-
-def _enter(
-    member: Member,
-    *,
-    asked: Asked,
-    standing: Standing,
-    moment: Moment,
-    position_id: int,
-    is_new: bool = True,
-) -> OrderPlanned | OrderDenied:
-    account = member.account
-    view = moment.view_of(account.venue, asked.symbol)
-    terms = standing.terms_of(member.subscription, asked=asked)
-    quantity = _denial(member, asked=asked, standing=standing, moment=moment, is_new=is_new) or (
-        _fit(member, terms, asked=asked, standing=standing, moment=moment)
-    )
-    if isinstance(quantity, Denial):
-        return _deny(member, quantity, asked=asked, moment=moment)
-    price = None if view is None else view.quote.last_price
-    assert price is not None or account.venue not in EXCHANGES, "what has a size had a price"
-    if is_new:
-        standing.allowance.take(member, symbol=asked.symbol)
-    settings = terms.settings
-    identity = entry_id(asked.signal_id, account, desk=moment.desk)
-    return OrderPlanned(
-        happened_at=moment.now,
-        order_id=identity,
-        attempt=1,
-        client_order_id=client_order_id(identity, attempt=1),
-        signal_id=asked.signal_id,
-        bot_id=asked.bot.bot_id,
-        subscription_id=member.subscription.subscription_id,
-        account_id=account.account_id,
-        venue=account.venue,
-        leg=Leg.ENTRY,
-        position_id=position_id,
-        symbol=asked.symbol,
-        side=asked.side,
-        position_side=_position_side(account, asked.side),
-        quantity=quantity,
-        reduce_only=False,
-        leverage=FORWARDED_LEVERAGE if account.venue not in EXCHANGES else settings.leverage,
-        margin_mode=account.margin_mode,
-        margin_usd=_margin(settings, asked.risk, quantity=quantity, price=price),
-        decision_price=price,
-        send_before=asked.send_before,
-        signed_at_ms=moment.market.venue_now_ms[account.venue],
-        recv_window_ms=RECV_WINDOW_MS,
-        owner=moment.desk.owner,
-        lease_epoch=moment.desk.lease_epoch,
-    )
-
-
-def _margin(
-    settings: EffectiveSettings, risk: Risked | None, *, quantity: Decimal, price: Decimal | None
-) -> Decimal | None:
-    if price is None:
-        return None  # what a destination pays with is not ours to know
-    return settings.margin_usd if risk is None else quantity * price / settings.leverage
-
-
-def _denial(
-    member: Member, *, asked: Asked, standing: Standing, moment: Moment, is_new: bool
-) -> Denial | None:
-    """Give the first thing that keeps this account from entering now."""
-    denial = _denial_of_member(member, asked=asked, standing=standing, moment=moment) or denial_of_short(
-        member.account, side=asked.side, symbol=asked.symbol
-    )
-    if denial is not None:
-        return denial
-    owner = (
-        standing.owners.get((member.account.account_id, _position_side(member.account, asked.side)))
-        if is_new and standing.owners
-        else None
-    )
-    if owner is not None:
-        return Denial(
-            code="SYMBOL_OWNED",
-            reason=f"position={owner.position_id} direction={owner.direction} status={owner.status} "
-            f"subscription={owner.subscription_id}. Another subscription trades this symbol here.",
-        )
-    denial = _denial_of_place(member, asked=asked, standing=standing)
-    return denial or standing.allowance.denial(member, symbol=asked.symbol, takes_place=is_new)
-
-
-def _denial_of_member(member: Member, *, asked: Asked, standing: Standing, moment: Moment) -> Denial | None:
-    return denial_of_member(
-        member,
-        bot=asked.bot,
-        symbol=asked.symbol,
-        states=standing.states,
-        send_before=asked.send_before,
-        now=moment.now,
-    )
-
-
-def _denial_of_place(member: Member, *, asked: Asked, standing: Standing) -> Denial | None:
-    if standing.obstacles.is_clear:
-        return None
-    return denial_of_obstacle(
-        standing.obstacles,
-        account_id=member.account.account_id,
-        subscription_id=member.subscription.subscription_id,
-        symbol=asked.symbol,
-        position_side=_position_side(member.account, asked.side),
-    )
-
-
-def _fit(
-    member: Member, terms: Terms, *, asked: Asked, standing: Standing, moment: Moment
-) -> Decimal | Denial:
-    """Give how much to trade, within the rules of what one position may be worth and has to aim for."""
-    account = member.account
-    held = standing.own.get(member.subscription.subscription_id) if standing.own else None
-    if held is not None:
-        return _fitted(account, held, settings=terms.settings, asked=asked, moment=moment)
-    alike = account.venue, account.margin_asset
-    quantity = terms.sizes.get(alike)
-    if quantity is None:
-        quantity = _fitted(account, None, settings=terms.settings, asked=asked, moment=moment)
-        terms.sizes[alike] = quantity
-    return quantity
-
-
-def _fitted(
-    account: Account, held: Position | None, *, settings: EffectiveSettings, asked: Asked, moment: Moment
-) -> Decimal | Denial:
-    rules = settings.risk
-    quantity = (
-        _sized(account, settings, symbol=asked.symbol, moment=moment)
-        if asked.risk is None
-        else _size_risked(account, asked.risk, asked=asked, moment=moment)
-    )
-    view = moment.view_of(account.venue, asked.symbol)
-    if isinstance(quantity, Denial) or account.venue not in EXCHANGES or view is None:
-        return quantity
-    price = view.quote.last_price
-    adds = held is not None and held.direction.entry_side is asked.side and settings.same_side is SameSide.ADD
-    together = quantity + (held.quantity if held is not None and adds else ZERO)
-    reward = (
-        reward_to_risk(
-            settings, venue=account.venue, symbol=asked.symbol, price=price, ranges=moment.market.ranges
-        )
-        if asked.risk is None
-        else reward_of_risked(asked.risk, price=price)
-    )
-    return (
-        denial_of_size(rules, quantity=together, price=price) or denial_of_reward(rules, reward) or quantity
-    )
-
-
-def _sized(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:
-    if account.venue not in EXCHANGES:
-        return FORWARDED_QUANTITY
-    unmeasured = denial_of_range(settings, market=moment.market, venue=account.venue, symbol=symbol)
-    return unmeasured or _size(account, settings, symbol=symbol, moment=moment)
-
-
-def _size(account: Account, settings: EffectiveSettings, *, symbol: str, moment: Moment) -> Decimal | Denial:
-    view = _view(account, symbol=symbol, moment=moment)
-    if isinstance(view, Denial):
-        return view
-    return size_entry(
-        margin_usd=settings.margin_usd,
-        leverage=settings.leverage,
-        price=view.quote.last_price,
-        instrument=view.instrument,
-    )
-
-
-def _size_risked(account: Account, risk: Risked, *, asked: Asked, moment: Moment) -> Decimal | Denial:
-    view = _view(account, symbol=asked.symbol, moment=moment)
-    if isinstance(view, Denial):
-        return view
-    return size_risked(risk, side=asked.side, price=view.quote.last_price, instrument=view.instrument)
-
-
-def _view(account: Account, *, symbol: str, moment: Moment) -> MarketView | Denial:
-    """Give the symbol and its price where the account may enter it, or why it may not."""
-    outage = denial_of_outage(moment.market, venue=account.venue, symbol=symbol)
-    if outage is not None:
-        return outage
-    view = moment.view_of(account.venue, symbol)
-    if view is None:
-        return NO_PRICE
-    return denial_of_instrument(account, view=view) or view
-
-
-def _position_side(account: Account, side: Side) -> PositionSide:
-    if account.position_mode is PositionMode.ONE_WAY:
-        return PositionSide.BOTH
-    return PositionSide.LONG if Direction.of_entry(side) is Direction.LONG else PositionSide.SHORT
-
-
-def _deny(member: Member, denial: Denial, *, asked: Asked, moment: Moment) -> OrderDenied:
-    return OrderDenied(
-        happened_at=moment.now,
-        order_id=entry_id(asked.signal_id, member.account, desk=moment.desk),
-        signal_id=asked.signal_id,
-        bot_id=asked.bot.bot_id,
-        subscription_id=member.subscription.subscription_id,
-        account_id=member.account.account_id,
-        leg=Leg.ENTRY,
-        symbol=asked.symbol,
-        side=asked.side,
-        position_id=None,
-        code=denial.code,
-        reason=denial.reason,
-    )
-
-
-def _wait(member: Member, own: Position, *, asked: Asked, moment: Moment) -> OrderDeferred:
-    reason = (
-        f"position={own.position_id} direction={own.direction}. It is closed first; then this is entered."
-    )
-    return _defer(member, own.position_id, code="EXIT_ON_ITS_WAY", reason=reason, asked=asked, moment=moment)
-
-
-def _wait_for_line(member: Member, left: int, *, asked: Asked, moment: Moment) -> OrderDeferred:
-    reason = f"position={left}. It is flat, and what may still trade of it ends first; then this is entered."
-    return _defer(member, left, code="PROTECTION_STANDS", reason=reason, asked=asked, moment=moment)
-
-
-def _defer(
-    member: Member, position_id: int, *, code: str, reason: str, asked: Asked, moment: Moment
-) -> OrderDeferred:
-    return OrderDeferred(
-        happened_at=moment.now,
-        order_id=entry_id(asked.signal_id, member.account, desk=moment.desk),
-        signal_id=asked.signal_id,
-        bot_id=asked.bot.bot_id,
-        subscription_id=member.subscription.subscription_id,
-        account_id=member.account.account_id,
-        symbol=asked.symbol,
-        position_id=position_id,
-        leg=Leg.ENTRY,
-        side=asked.side,
-        send_before=asked.send_before,
-        code=code,
-        reason=reason,
-    )
 
 
 # --- entries whose time comes later -----------------------------------------------------------------------
@@ -664,7 +181,7 @@ async def _plan_together(
     subscribed = {member.subscription.subscription_id: member for member in members}
     symbol, signal_id = waiting[0].symbol, waiting[0].signal_id
     entering = [subscribed[one.subscription_id] for one in waiting]
-    standings = await _standings(bot, entering, symbols={signal_id: symbol}, books=books, now=moment.now)
+    standings = await read_standings(bot, entering, symbols={signal_id: symbol}, books=books, now=moment.now)
     standing = standings[signal_id]
     new_ids = await books.new_position_ids(len(waiting))
     facts: list[Fact] = []
@@ -677,7 +194,7 @@ async def _plan_together(
         if (
             denial is None
             and own is None
-            and _left_to_wait_for(member, asked=asked, standing=standing, moment=moment) is not None
+            and left_to_wait_for(member, asked=asked, standing=standing, moment=moment) is not None
         ):
             continue  # another flat position has not been left yet
         if denial is None and own is not None:
@@ -687,9 +204,9 @@ async def _plan_together(
                 "It could not be closed whole; the rest stays open and nothing is entered.",
             )
         facts.append(
-            _deny(member, denial, asked=asked, moment=moment)
+            deny(member, denial, asked=asked, moment=moment)
             if denial
-            else _enter(member, asked=asked, standing=standing, moment=moment, position_id=new_id)
+            else enter_member(member, asked=asked, standing=standing, moment=moment, position_id=new_id)
         )
     return facts
 
