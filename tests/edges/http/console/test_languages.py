@@ -15,6 +15,7 @@ from pregao.domain.preflight import Check, Light, Result
 from pregao.domain.screener import Source
 from pregao.domain.signal import Action
 from pregao.domain.stop import Level, Method, StopRule, TargetRule, Trailing, TrailingMode
+from pregao.domain.strategy import DESCRIPTIONS
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import Role
 from pregao.edges.http.api.activity import SignalStatus
@@ -57,7 +58,12 @@ def said_of_values() -> set[str]:
         TradingState,
         Role,
     )
-    return {str(one.value) for kind in kinds for one in kind} | {*SignalStatus.__args__, *ORDER_PHASES}
+    meanings = {told.meaning for one in DESCRIPTIONS.values() for told in (one, *one.parameters)}
+    return (
+        {str(one.value) for kind in kinds for one in kind}
+        | {*SignalStatus.__args__, *ORDER_PHASES}
+        | meanings
+    )
 
 
 class TestCatalog:

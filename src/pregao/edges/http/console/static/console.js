@@ -420,6 +420,8 @@ const colorOf = (name) => {
   return color;
 };
 
+const figures = new Intl.NumberFormat(tag, { minimumFractionDigits: 2, maximumFractionDigits: 8 });
+
 function drawCharts() {
   for (const box of document.querySelectorAll("[data-chart]")) {
     const chart = LightweightCharts.createChart(box, {
@@ -428,7 +430,7 @@ function drawCharts() {
       grid: { vertLines: { visible: false }, horzLines: { color: colorOf("line") } },
       rightPriceScale: { borderVisible: false },
       timeScale: { borderVisible: false },
-      localization: { locale: tag },
+      localization: { locale: tag, priceFormatter: (price) => figures.format(price) },
     });
     const line = chart.addSeries(LightweightCharts.BaselineSeries, {
       topLineColor: colorOf("good"), bottomLineColor: colorOf("bad"), baseValue: { type: "price", price: 0 }, lineWidth: 2,
@@ -449,7 +451,7 @@ function candlesIn(box) {
     grid: { vertLines: { visible: false }, horzLines: { color: colorOf("line") } },
     rightPriceScale: { borderVisible: false },
     timeScale: { borderVisible: false, timeVisible: true },
-    localization: { locale: tag },
+    localization: { locale: tag, priceFormatter: (price) => figures.format(price) },
   });
   const [good, bad, warn] = ["good", "bad", "warn"].map(colorOf);
   const candles = chart.addSeries(LightweightCharts.CandlestickSeries, {
