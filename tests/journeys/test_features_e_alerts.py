@@ -1,17 +1,21 @@
 """System E's alerts on a running desk: what happens is told, once, also when the process that carries it is killed (F107, F121 to F124)."""
 
 import asyncio
+import base64
 import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
+from pregao.bootstrap.alerting import take_environment
 from pregao.edges.paper.serve import PaperSettings
 from pregao.edges.postgres.journal import open_journal
-from tests.builders import unguarded
+from tests.builders import told, unguarded
 from tests.edges.notifications.scripted_channels import BOT_TOKEN, CHAT, scripted_service
 from tests.journeys.whole_desk import running_desk
 
@@ -145,3 +149,26 @@ async def test_f107_f121_a_halt_is_told_on_every_channel_of_the_environment(desk
     # F143: no secret in the log.
     secrets = (BOT_TOKEN, "a-token-nobody-may-see")
     assert not any(secret in jobs.log() for secret in secrets)
+
+
+async def test_f121_a_channel_of_the_environment_that_cannot_be_used_silences_no_other(database, tmp_path):
+    settings = told(
+        database_dsn=database,
+        state_dir=tmp_path,
+        admin_token="admin-token-for-tests",
+        master_key=base64.b64encode(bytes(32)).decode(),
+        discord_webhook_url="http://discord.example/api/webhooks/1/s3cr3t",
+        telegram_bot_token=BOT_TOKEN,
+        telegram_chat_id=CHAT,
+    )
+    journal = await open_journal(database, connections_max=2)
+
+    with structlog.testing.capture_logs() as said:
+        await take_environment(settings, journal=journal, clock=lambda: datetime.now(UTC))
+
+    rows = await journal.pool.fetch("SELECT name, kind FROM pregao.alert_channels")
+    await journal.pool.close()
+    assert [tuple(row) for row in rows] == [("telegram", "telegram")]
+    [told_of] = [one for one in said if one["event"] == "alerts.environment.unusable"]
+    assert (told_of["channel"], told_of["code"]) == ("discord", "CHANNEL_ADDRESS_UNUSABLE")
+    assert "s3cr3t" not in str(said)

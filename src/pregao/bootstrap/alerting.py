@@ -1,7 +1,10 @@
 """Carry alerts to people: loaded by the first channel, and by none before."""
 
+from collections.abc import Mapping
+
 import structlog
 
+from pregao.alerts.channels import Asker, ChannelRules, read_address
 from pregao.alerts.configure import replace_channels
 from pregao.alerts.deliver import Delivering
 from pregao.alerts.ports import Senders
@@ -51,22 +54,34 @@ async def serve_delivery(settings: Settings, *, journal: Journal, lease: Lease, 
 
 async def take_environment(settings: Settings, *, journal: Journal, clock: Clock) -> None:
     """Make the channels that the environment names, on a desk where nobody has said anything about channels."""
-    wanted = environment_channels(settings)
+    rules = channel_rules(settings)
+    wanted = _usable(environment_channels(settings), rules=rules)
     if not wanted:
         return
     vault = build_vault(settings, desk=await desk_id(journal))
     books = PostgresAlertBooks(journal, vault=vault, ring=_nobody)
     ids = [await books.next_channel_id() for _ in wanted]
-    try:
-        async with books.open(owner=None) as book:
-            if await book.channels() or await book.is_level_set():
-                return
-            rules = channel_rules(settings)
-            await book.append(
-                await replace_channels(wanted, channel_ids=ids, rules=rules, book=book, now=clock())
-            )
-    except AlertError as unusable:
-        log.error("alerts.environment.unusable", code=unusable.code, why=str(unusable))
+    async with books.open(owner=None) as book:
+        if await book.channels() or await book.is_level_set():
+            return
+        await book.append(
+            await replace_channels(wanted, channel_ids=ids, rules=rules, book=book, now=clock())
+        )
+
+
+def _usable(
+    wanted: Mapping[ChannelKind, Mapping[str, str]], *, rules: ChannelRules
+) -> dict[ChannelKind, Mapping[str, str]]:
+    """Leave out, and tell, what cannot be used: a mistake in one address must not silence the others."""
+    usable: dict[ChannelKind, Mapping[str, str]] = {}
+    for kind, told in wanted.items():
+        try:
+            read_address(kind, told, rules=rules, asker=Asker(is_staff=True))
+        except AlertError as unusable:
+            log.error("alerts.environment.unusable", channel=kind, code=unusable.code, why=str(unusable))
+        else:
+            usable[kind] = told
+    return usable
 
 
 def _nobody() -> None:
