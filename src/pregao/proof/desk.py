@@ -28,7 +28,7 @@ from pregao.edges.postgres.pool import AWAY
 from pregao.edges.processes.child import die_with_parent
 from pregao.edges.processes.postgres import USER
 from pregao.edges.processes.sockets import find_free_port
-from pregao.edges.processes.supervisor import MODULE, Plan, Role, own_command
+from pregao.edges.processes.supervisor import MODULE, Plan, born_role, own_command
 from pregao.orders.resolve import CLOCK_MARGIN_MS
 from pregao.proof.compare import LostTime
 from pregao.proof.plan import BotPlan, ProofPlan
@@ -114,8 +114,8 @@ class ProofDesk:
             database_password=self._password,
             paper_url=self.paper_url,
             roles=[
-                *(Role(name, own_command("serve", role)) for name, role in self.workers.items()),
-                Role("web", own_command("serve", "web"), socket="web"),
+                *(born_role(name, role) for name, role in self.workers.items()),
+                born_role("web", socket="web"),
             ],
             backoff_seconds=BACKOFF_SECONDS,
         )

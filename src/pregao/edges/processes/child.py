@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pregao import rehearsal
 
+PR_SET_NAME = 15  # Linux: what `top` shows
 PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies, kill -9 included
 BACKOFF_SECONDS = (0.05, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_SECONDS = 10.0  # alive for so long, the back-off starts from the beginning
@@ -21,6 +22,32 @@ LINE_LENGTH_MAX = 4000  # characters of a stray line that are kept
 
 Say = Callable[..., None]
 """Logs an event: its name, then keys."""
+
+
+class Process(Protocol):
+    """A process of ours, started or forked."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Return its exit code when it has ended."""
+        ...
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send it a signal."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
 
 
 def die_with_parent(death_signal: signal.Signals, *, nicer: int = 0) -> Callable[[], None] | None:
@@ -45,6 +72,12 @@ def tie_to(parent: int, death_signal: signal.Signals) -> None:
     """End this process when its parent dies in whatever way; where the system cannot, it lives on."""
     if sys.platform == "linux":
         _tie(ctypes.CDLL(None).prctl, parent, death_signal)
+
+
+def name_process(name: str) -> None:
+    """Have lists of processes show this one by another name than its command's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
 
 
 def _tie(prctl: Callable[..., object], parent: int, death_signal: signal.Signals) -> None:
@@ -106,7 +139,7 @@ class Child:
     def __init__(
         self,
         role: str,
-        start: Callable[[int], Awaitable[asyncio.subprocess.Process]],
+        start: Callable[[int], Awaitable[Process]],
         *,
         say: Say,
         line_said: Callable[[str], None],
@@ -117,7 +150,7 @@ class Child:
         self.role = role
         self.restarts = 0
         self.since: str | None = None
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
         self._start = start
         self._say = say
         self._lines = Lines(line_said)
@@ -149,7 +182,7 @@ class Child:
         self._lines.close()
         self._changed()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, process: Process) -> None:
         for stop_signal, grace_seconds in self._stop_signals:
             if process.returncode is not None:
                 break

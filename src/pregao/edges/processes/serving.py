@@ -1,6 +1,8 @@
 """How one role is started: told whom it is, with the settings, and without what it does not need."""
 
+import importlib
 import sys
+from collections.abc import Iterable
 
 
 def serve(role: str) -> int:
@@ -17,6 +19,17 @@ def serve(role: str) -> int:
         return run_role(role, load_settings())
     except (SettingError, RehearsalRefusedError) as refused:
         return _refuse(str(refused), code=1)
+
+
+def load_roles(roles: Iterable[str]) -> None:
+    """Load what the roles need, and run none of them."""
+    _spare_rich()
+    import uvloop  # noqa: F401, PLC0415
+
+    from pregao.edges.processes.roles import ROLES  # noqa: PLC0415
+
+    for role in roles:
+        importlib.import_module(ROLES[role].partition(":")[0])
 
 
 def _spare_rich() -> None:

@@ -14,18 +14,21 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pregao import rehearsal
-from pregao.edges.processes.child import BACKOFF_SECONDS, Child, die_with_parent, start_process
+from pregao.edges.processes.child import BACKOFF_SECONDS, Child, Process, die_with_parent, start_process
 from pregao.edges.processes.lines import JsonLines
+from pregao.edges.processes.nursery import Nursery, is_possible
 from pregao.edges.processes.postgres import STOP_SIGNALS, EmbeddedPostgres
 from pregao.edges.processes.sockets import LISTEN_FD, listen, listen_near
 from pregao.edges.processes.state import StartError, is_wanted, lock_state, write_processes
 
 MIGRATION_TEXT_MAX = 4000  # characters that are kept of what the migrations said: the end of a traceback
 DEMAND_SECONDS = 0.25  # somebody may wait for the answer of a role that has to start
+NURSERY = "nursery"
 NICER = 10  # what computes for people lets whatever trades go first
 MODULE = "pregao.edges.processes.supervisor"
 
@@ -35,13 +38,14 @@ class Role:
     """
     A process to keep: its name, its command, and the socket it serves (`web`, `paper` or none).
 
-    One that is ``on_demand`` runs only while `edges/processes/state.py` says that it is wanted; one that is ``nicer`` lets
+    One that is ``born`` as a role of the nursery is forked there, where there is one. One that is ``on_demand`` runs only while `edges/processes/state.py` says that it is wanted; one that is ``nicer`` lets
     the others go first.
     """
 
     name: str
     command: list[str]
     socket: str | None = None
+    born: str | None = None
     on_demand: bool = False
     nicer: int = 0
 
@@ -50,17 +54,23 @@ def own_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pregao", *arguments]
 
 
+def born_role(name: str, role: str | None = None, *, socket: str | None = None) -> Role:
+    """Give a role that always runs, under a name of its own where it is one of several."""
+    role = role or name
+    return Role(name, own_command("serve", role), socket=socket, born=role)
+
+
 def desk_roles() -> list[Role]:
     """Give the roles of the desk in the order they start."""
     return [
-        Role("paper", own_command("serve", "paper"), socket="paper"),
-        Role("trader", own_command("serve", "trader")),
-        Role("jobs", own_command("serve", "jobs")),
-        Role("monitor", own_command("serve", "monitor")),
+        born_role("paper", socket="paper"),
+        born_role("trader"),
+        born_role("jobs"),
+        born_role("monitor"),
         Role("analyzer", own_command("serve", "analyzer"), on_demand=True),
         Role("models", own_command("serve", "models"), on_demand=True),
         Role("lab", own_command("serve", "lab"), on_demand=True, nicer=NICER),
-        Role("web", own_command("serve", "web"), socket="web"),
+        born_role("web", socket="web"),
     ]
 
 
@@ -119,9 +129,17 @@ class _Desk:
         self._children: list[Child] = []
         self._on_demand: dict[str, Child] = {}
         self._sockets: dict[str, socket.socket] = {}
+        self._nursery = Nursery(roles=self._born_roles())
         self._environment = {**os.environ, "PREGAO_STATE_DIR": plan.state_dir}
         self._log = self._open_log("supervisor")
         self._postgres_log = self._open_log("postgres")
+
+    def _born_roles(self) -> set[str]:
+        """Give the roles that are forked."""
+        return {role.born for role in self._plan.roles if role.born and not self._is_elsewhere(role)}
+
+    def _is_elsewhere(self, role: Role) -> bool:
+        return role.socket == "paper" and bool(self._plan.paper_url)
 
     async def run(self) -> None:
         stop = asyncio.Event()
@@ -146,6 +164,7 @@ class _Desk:
     async def _start(self) -> None:
         plan = self._plan
         self._open_sockets()
+        await self._open_nursery()
         self._enter("database")
         if plan.database_url:
             self._environment["DATABASE_URL"] = plan.database_url
@@ -155,7 +174,7 @@ class _Desk:
         await self._migrate()
         self._enter("roles")
         for role in plan.roles:
-            if not (role.on_demand or (role.socket == "paper" and plan.paper_url)):
+            if not (role.on_demand or self._is_elsewhere(role)):
                 await self._start_role(role)
         self._enter("running")
 
@@ -190,6 +209,8 @@ class _Desk:
             child = self._children[-1]
             await child.stop()
             self._children.pop()
+            if child.role == NURSERY:
+                self._nursery.close()
             if opened := self._sockets.pop(child.role, None):
                 opened.close()
         for opened in self._sockets.values():
@@ -250,13 +271,26 @@ class _Desk:
                 f"MIGRATION_FAILED: exit_code={process.returncode}. The log supervisor.log says why."
             )
 
+    async def _open_nursery(self) -> None:
+        """Have what the roles need loaded while PostgreSQL starts."""
+        if self._born_roles() and is_possible():
+            start = partial(self._nursery.open, environment=dict(os.environ))
+            await self._child(NURSERY, start, log=self._log, stop_signals=((signal.SIGTERM, 1.0),)).start()
+
     async def _start_role(self, role: Role) -> None:
-        async def start(output: int) -> asyncio.subprocess.Process:
+        async def start(output: int) -> Process:
             environment = dict(self._environment)
             descriptors: tuple[int, ...] = ()
             if role.socket:
                 descriptors = (self._sockets[role.socket].fileno(),)
                 environment[LISTEN_FD] = str(descriptors[0])
+            if role.born is not None:
+                listening = descriptors[0] if descriptors else None
+                newborn = await self._nursery.bear(
+                    role.born, output=output, environment=environment, listening=listening
+                )
+                if newborn is not None:
+                    return newborn
             return await start_process(
                 role.command,
                 output=output,
