@@ -339,14 +339,29 @@ def show_status() -> int:
         return 1
     page = processes_page()
     print(f"The desk is running: supervisor {pid}, stage {page.get('stage', 'unknown')}.\n")
-    print(f"  {'role':<12}{'process':>9}{'restarts':>10}  since")
+    print(f"  {'role':<12}{'process':>9}{'restarts':>10}{'MB':>6}  since")
+    held = memory_mb(pid)
     for process in page.get("processes", []):
+        mb = memory_mb(process["pid"])
+        held += mb if process["role"] != "postgres" else 0
         print(
-            f"  {process['role']:<12}{process['pid'] or 'down':>9}{process['restarts']:>10}  {process['since'] or ''}"
+            f"  {process['role']:<12}{process['pid'] or 'down':>9}{process['restarts']:>10}{mb or '':>6}  "
+            f"{process['since'] or ''}"
         )
+    if held:
+        print(f"\n  memory without PostgreSQL: {held} MB, what several share counted once")
     healthy = is_healthy()
     print(f"\n{addresses()}\n\n  {'healthy' if healthy else 'NOT healthy: python run.py --logs'}")
     return 0 if healthy else 1
+
+
+def memory_mb(pid: int | None) -> int:
+    """Give what a process holds of this machine's memory, its part of what it shares; 0 where nobody can tell."""
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in told.splitlines() if line.startswith("Pss:")), 0)
 
 
 def stop() -> int:

@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -231,6 +232,8 @@ class TestStart:
 
         assert shown.returncode == 0
         assert "web" in shown.stdout
+        held = re.search(r"memory without PostgreSQL: (\d+) MB", shown.stdout)
+        assert held is None or 0 < int(held[1]) < 400
         assert f"http://127.0.0.1:{checkout.port}/health" in shown.stdout
         assert (stopped.returncode, gone.returncode) == (0, 1)
 
