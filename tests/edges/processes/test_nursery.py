@@ -113,6 +113,28 @@ class TestNursery:
 
         assert await newborn.wait() == -signal.SIGKILL
 
+    async def test_keeps_no_role_waiting_while_it_is_frozen_and_bears_nobody_twice(self, said, state_dir):
+        """The role was started without it meanwhile; two traders where one was meant would be one too many."""
+        nursery = Nursery(roles=["paper"], ready_seconds_max=SECONDS_MAX, born_seconds_max=1.0)
+        process = await nursery.open(said[1], environment=dict(os.environ))
+        try:
+            await (await born(nursery, "nobody", said)).wait()
+            os.kill(process.pid, signal.SIGSTOP)
+            given = {"output": said[1], "environment": settings(state_dir), "listening": None}
+            assert await nursery.bear("paper", **given) is None
+
+            os.kill(process.pid, signal.SIGCONT)
+            await (await born(nursery, "nobody", said)).wait()  # asked after it, and born after it
+
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            async with asyncio.timeout(SECONDS_MAX):
+                while children.read_text():
+                    await asyncio.sleep(0.02)
+        finally:
+            nursery.close()
+            process.kill()
+            await process.wait()
+
     async def test_takes_its_children_along_and_another_bears_new_ones(self, opened, said, state_dir):
         """Whoever kills it finds every role started again, as after a kill of the supervisor."""
         nursery, process = opened

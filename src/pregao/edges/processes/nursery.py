@@ -11,6 +11,7 @@ Its children end with it, and it ends with the supervisor.
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from pregao.edges.processes.sockets import LISTEN_FD
 
 MODULE = "pregao.edges.processes.nursery"
 READY_SECONDS_MAX = 30.0  # to load everything, on a busy machine; then roles are started without it
+BORN_SECONDS_MAX = 5.0  # to fork: one that is frozen must not keep a role from starting
 MESSAGE_BYTES_MAX = 1 << 17
 DESCRIPTORS_MAX = 2
 
@@ -89,21 +91,28 @@ class Newborn:
 class Nursery:
     """The supervisor's end of it."""
 
-    def __init__(self, *, roles: Collection[str], ready_seconds_max: float = READY_SECONDS_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        roles: Collection[str],
+        ready_seconds_max: float = READY_SECONDS_MAX,
+        born_seconds_max: float = BORN_SECONDS_MAX,
+    ) -> None:
         """Bear these roles, when it is opened."""
         self._roles = sorted(roles)
         self._ready_seconds_max = ready_seconds_max
+        self._born_seconds_max = born_seconds_max
         self._line: socket.socket | None = None
         self._is_ready = False
         self._is_decided = asyncio.Event()  # it is ready, or will not be
         self._is_decided.set()  # nobody has opened it
-        self._expected: list[asyncio.Future[Newborn]] = []  # in the order they were asked for
+        self._numbers = itertools.count(1)  # of what was asked
+        self._expected: dict[int, asyncio.Future[Newborn]] = {}  # by that
         self._born: dict[int, Newborn] = {}
 
     async def open(self, output: int, *, environment: dict[str, str]) -> asyncio.subprocess.Process:
         """Start the process; it says when it is ready."""
-        self._close()
-        self._is_decided.clear()
+        self.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = await start_process(
@@ -115,6 +124,7 @@ class Nursery:
             )
         ours.setblocking(False)
         self._line = ours
+        self._is_decided.clear()
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
         return process
 
@@ -127,22 +137,19 @@ class Nursery:
                 await self._is_decided.wait()
         if not self._is_ready or self._line is None:
             return None
-        asked = {"role": role, "environment": dict(environment)}
+        number = next(self._numbers)
+        asked = {"number": number, "role": role, "environment": dict(environment)}
         descriptors = [output] if listening is None else [output, listening]
         born: asyncio.Future[Newborn] = asyncio.get_running_loop().create_future()
-        self._expected.append(born)
+        self._expected[number] = born
         try:
-            socket.send_fds(self._line, [json.dumps(asked).encode()], descriptors)
-            return await born
-        except OSError:
+            async with asyncio.timeout(self._born_seconds_max):
+                socket.send_fds(self._line, [json.dumps(asked).encode()], descriptors)
+                return await born
+        except (OSError, TimeoutError):
             return None
         finally:
-            if born in self._expected:
-                self._expected.remove(born)
-
-    def close(self) -> None:
-        """Hear nothing of it any more."""
-        self._close()
+            self._expected.pop(number, None)
 
     def _read(self, line: socket.socket) -> None:
         try:
@@ -152,21 +159,24 @@ class Nursery:
         except OSError:
             text, descriptors = b"", []
         if not text:
-            self._close()
+            self.close()
             return
         told = json.loads(text)
         if "born" in told:
             newborn = Newborn(told["born"], handle=descriptors[0])
             self._born[newborn.pid] = newborn
-            if self._expected:
-                self._expected.pop(0).set_result(newborn)
+            if (born := self._expected.get(told["number"])) is not None and not born.done():
+                born.set_result(newborn)
+            else:
+                newborn.kill()  # nobody waits for it any more: another runs in its place
         elif "ended" in told:
             self._born.pop(told["ended"]).end(told["code"])
         else:
             self._is_ready = True
             self._is_decided.set()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Hear nothing of it any more."""
         if self._line is None:
             return
         asyncio.get_running_loop().remove_reader(self._line)
@@ -177,9 +187,9 @@ class Nursery:
         for newborn in self._born.values():
             newborn.outlive_nursery()
         self._born.clear()
-        for born in self._expected:
-            born.set_exception(ConnectionResetError("the nursery has ended"))
-        self._expected.clear()
+        for born in self._expected.values():
+            if not born.done():
+                born.set_exception(ConnectionResetError("the nursery has ended"))
 
 
 # --- the process itself -----------------------------------------------------------------------------------
@@ -211,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
         for descriptor in descriptors:
             os.close(descriptor)
         handle = os.pidfd_open(pid)
-        socket.send_fds(line, [json.dumps({"born": pid}).encode()], [handle])
+        socket.send_fds(line, [json.dumps({"born": pid, "number": asked["number"]}).encode()], [handle])
         os.close(handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
