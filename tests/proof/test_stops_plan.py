@@ -3,7 +3,16 @@
 import pytest
 
 from pregao.proof.plan import PlanError, read_faults, read_trials
-from pregao.proof.stops_plan import LEGS, ONCE_OPEN, STOP_ACTS, STOP_FAULTS, Scenario, make_stops_plan
+from pregao.proof.stops_plan import (
+    LEGS,
+    ONCE_OPEN,
+    SILENCING,
+    STOP_ACTS,
+    STOP_FAULTS,
+    STREAMED,
+    Scenario,
+    make_stops_plan,
+)
 from pregao.rehearsal import POINTS
 
 TRIALS = read_trials("all", known=STOP_ACTS)
@@ -58,6 +67,15 @@ class TestMakeStopsPlan:
     def test_begins_what_keeps_from_opening_when_all_is_open(self):
         assert set(STOP_FAULTS) >= ONCE_OPEN
         assert {"stick", "lose", "drop"}.isdisjoint(ONCE_OPEN)
+
+    @pytest.mark.parametrize("seed", range(40))
+    def test_lets_streams_speak_where_what_they_say_is_to_be_lost(self, seed):
+        """With one seed nothing was ever dropped: its chapters had a venue that was down, or silent."""
+        chapters = plan(seed=seed).chapters
+
+        for fault in STREAMED:
+            beside = [set(one.faults) - {fault} for one in chapters if fault in one.faults]
+            assert any(not one <= SILENCING for one in beside)
 
     def test_refuses_too_few_alerts(self):
         with pytest.raises(PlanError, match="SIGNALS_TOO_FEW: signals=3 minimum=36"):

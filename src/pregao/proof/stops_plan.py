@@ -59,6 +59,12 @@ STOP_FAULTS: dict[str, Trouble] = {
 ONCE_OPEN = frozenset({"down", "clock"})
 """Those that begin when all that a round opens is guarded: a venue that is down opens nothing, a clock steps under what is held."""
 
+SILENCING = frozenset({"down", "freeze"})
+"""While these last no stream says anything."""
+
+STREAMED = frozenset({"drop", "duplicate", "defer"})
+"""What can only happen to what a stream says."""
+
 STOP_ACTS: dict[str, tuple[Act, ...]] = {
     point: tuple(Act)
     for point in (
@@ -131,6 +137,15 @@ def make_stops_plan(
     )
 
 
+def let_streams_speak(faults: list[str]) -> None:
+    """Let no fault of streams come only beside what silences them: each is in a chapter with the one before and the one after it."""
+    for place, fault in enumerate(faults):
+        beside = {faults[place - 1], faults[(place + 1) % len(faults)]}
+        if fault in STREAMED and beside <= SILENCING:
+            other = next((n for n, one in enumerate(faults) if one not in SILENCING | STREAMED), place)
+            faults[place], faults[other] = faults[other], fault
+
+
 def _guarded(bot: BotPlan, *, number: int) -> BotPlan:
     guard: dict[str, Any] = [
         {"trailing": "percent", "trailing_percent": STOP_PERCENT},
@@ -155,6 +170,7 @@ def _rounds(
     trials: list[Trial],
 ) -> tuple[tuple[Chapter, ...], dict[int, Scenario]]:
     chance.shuffle(faults)
+    let_streams_speak(faults)
     chance.shuffle(trials)
     drift = [0] * len(bots)  # of each bot's price, so that it stays where it began
     scenarios: dict[int, Scenario] = {}
