@@ -71,7 +71,7 @@ class TestConsole:
             ("entry", row["filled_quantity"])
         ]
         assert len(chart["stops"]) == 1
-        assert "long LTCUSDT Ana, paper armed stop percent" in stops
+        assert "long LTCUSDT Ana, paper armed stop 2.5 % from the entry" in stops
         assert "Close 1 positions" in sold
         assert "Positions closed 1" in earned
         assert "Orders Executed" in earned

@@ -15,17 +15,23 @@ from typing import Protocol
 class Importance(IntEnum):
     """What hangs on a question; the lower, the longer it is still asked."""
 
-    EXITS = 0  # exits and unknown outcomes
-    BOOKS = 1  # reconciliation and streams; and what an entry hangs on
-    REST = 2
+    EXITS = 0  # exits, and what has become of them
+    ENTRIES = 1  # what has become of an entry: it may have filled, and stand open
+    BOOKS = 2  # reconciliation and streams; and what an entry hangs on
+    REST = 3
 
 
-SHARES = {Importance.EXITS: 0.95, Importance.BOOKS: 0.75, Importance.REST: 0.45}
+SHARES = {
+    Importance.EXITS: 0.95,
+    Importance.ENTRIES: 0.88,
+    Importance.BOOKS: 0.75,
+    Importance.REST: 0.45,
+}
 """
 Of a minute's weight: a question is asked while less than this is used. The rest is for what we have not counted.
 
 What unknown outcomes are left with asks about forty orders that nobody can find, eleven each; with half of it, and two traders that had
-begun anew in that minute, entries stood unknown and unguarded until its end.
+begun anew in that minute, entries stood unknown and unguarded until its end. Where entries could ask as long as exits, two exits did.
 """
 
 _asking_for: ContextVar[Importance] = ContextVar("asking_for", default=Importance.EXITS)

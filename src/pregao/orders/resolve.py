@@ -24,9 +24,10 @@ from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
-# A venue's reads lag for a moment, and what they do not show yet may stand open; then every half minute: a refusal that repeats
-# is probed slowly.
-ASK_AGAIN_SECONDS = (1, 1, 1, 2, 4, 8, 15, 30)
+ASK_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)  # then every half minute: a refusal that repeats is probed slowly
+# An accepted order has filled, most likely, and stands open until somebody knows; a venue's reads lag for a moment. It costs little:
+# one question, where three more say that an order is not there.
+FILL_ASK_AGAIN_SECONDS = (1, 1, 1, 2, 4, 8, 15, 30)
 # What an exit was to close stands open until its end is certain: it is asked as soon as its receive window has closed, six
 # seconds and a half after it left, and again every two seconds for a while, since a question may be lost as well.
 EXIT_ASK_AGAIN_SECONDS = (1.5, 4, 2, 2, 2, 4, 8, 15, 30)
@@ -38,9 +39,13 @@ ATTEMPTS_MAX = 5  # an order that died this often will die again
 ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 
 
-def ask_again_seconds(leg: Leg, checks: int) -> float:
+def ask_again_seconds(leg: Leg, status: OrderStatus, checks: int) -> float:
     """Say how long after question number ``checks`` (from zero) the next one is due."""
-    pauses = EXIT_ASK_AGAIN_SECONDS if leg is Leg.EXIT else ASK_AGAIN_SECONDS
+    pauses: Sequence[float] = ASK_AGAIN_SECONDS
+    if leg is Leg.EXIT:
+        pauses = EXIT_ASK_AGAIN_SECONDS
+    elif status is OrderStatus.ACCEPTED:
+        pauses = FILL_ASK_AGAIN_SECONDS
     return pauses[min(checks, len(pauses) - 1)]
 
 

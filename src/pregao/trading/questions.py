@@ -10,8 +10,9 @@ from pregao import rehearsal
 from pregao.domain.account import EXCHANGES
 from pregao.domain.breaker import Breaker, Breakers, BreakerScope, BreakerState
 from pregao.domain.facts import EntryRequested, Fact, FillReported, OrderEnded
-from pregao.domain.order import OrderStatus
+from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.venue import OperatorNeeded, Refused, VenueError
+from pregao.domain.weight import Importance, asking_for
 from pregao.orders.forward import resolve_forward
 from pregao.orders.ports import Exchange, LiveOrder
 from pregao.orders.resolve import ASK_AGAIN_SECONDS, FORGOTTEN_MS, resolve_order
@@ -20,7 +21,7 @@ from pregao.trading.trouble import AWAY
 
 RESOLVE_SECONDS = 0.25
 QUESTIONS_PER_BATCH = 100
-CHECKS_OF_DOUBT = 7  # about half a minute of asking
+CHECKS_OF_DOUBT = 6  # a quarter of a minute of asking, or a whole one
 AGE_SHARE = (
     0.25  # what goes on being refused or unknown is asked again after so much of the time it has been so
 )
@@ -77,8 +78,10 @@ class Questions:
         if order.order_id in self._asking:
             return
         self._asking[order.order_id] = None
+        importance = Importance.EXITS if order.leg is Leg.EXIT else Importance.ENTRIES
         try:
-            await self._ask(order)
+            with asking_for(importance):
+                await self._ask(order)
         finally:
             del self._asking[order.order_id]
 

@@ -12,7 +12,7 @@ from tests.edges.exchanges.scripted_venue import NOON
 
 NOW = to_ms(NOON)
 MINUTE = NOW // 60_000
-EXITS, BOOKS, REST = Importance
+EXITS, ENTRIES, BOOKS, REST = Importance
 
 
 class Budget:
@@ -64,7 +64,8 @@ class TestImportance:
 
         assert await used_up_by(limits, REST) == 450
         assert await used_up_by(limits, BOOKS) == 300
-        assert await used_up_by(limits, EXITS) == 200
+        assert await used_up_by(limits, ENTRIES) == 130
+        assert await used_up_by(limits, EXITS) == 70
 
     async def test_is_that_of_the_question_or_of_what_it_is_asked_for(self):
         assert importance_of(EXITS) is EXITS
@@ -118,7 +119,7 @@ class TestSlices:
         told = await asyncio.gather(*(take(limits, 1, EXITS) for _ in range(400)), return_exceptions=True)
 
         assert told.count(None) <= 50 + 1_000 * DEBT_SHARE
-        assert len(budget.asked) <= 3
+        assert len(budget.asked) <= len(Importance)
 
     async def test_are_done_without_when_the_database_is_away(self):
         budget = Budget()

@@ -218,7 +218,7 @@ class TestClaimDueOrders:
 
     @pytest.mark.parametrize(
         ("leg", "pauses"),
-        [(Leg.ENTRY, (1, 1, 1, 2, 4, 8, 15, 30, 30)), (Leg.EXIT, (1.5, 4, 2, 2, 2, 4, 8, 15, 30, 30))],
+        [(Leg.ENTRY, (1, 2, 4, 8, 15, 30, 30)), (Leg.EXIT, (1.5, 4, 2, 2, 2, 4, 8, 15, 30, 30))],
     )
     async def test_asks_ever_more_slowly_about_an_exit_as_soon_as_its_window_has_closed(
         self, journal, leg, pauses
@@ -261,6 +261,23 @@ class TestClaimDueOrders:
         assert claimed.checks == 0
         pause = await journal.pool.fetchval("SELECT check_at - clock_timestamp() FROM orders")
         assert pause <= timedelta(seconds=1)
+
+    async def test_asks_every_second_at_first_whether_an_accepted_entry_has_filled(self, journal):
+        """A market order fills at once; it stands open until a read that lags no more shows it."""
+        await put(journal, [*configured(), order(happened_at=now() - timedelta(hours=1))])
+        await journal.pool.execute("UPDATE orders SET status = 'accepted'")
+
+        pauses = []
+        for _ in range(4):
+            await journal.pool.execute("UPDATE orders SET check_at = clock_timestamp()")
+            await claim_due_orders(journal.pool, limit=5)
+            pauses.append(
+                await journal.pool.fetchval(
+                    "SELECT round(extract(epoch FROM check_at - now()))::int FROM orders"
+                )
+            )
+
+        assert pauses == [1, 1, 1, 2]
 
 
 class TestPositionsLive:

@@ -44,7 +44,7 @@ from pregao.edges.postgres.journal import Connection, decode
 from pregao.edges.postgres.pool import AWAY, CalmPool
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.orders.ports import LiveOrder, WaitingEntry
-from pregao.orders.resolve import ASK_AGAIN_SECONDS, EXIT_ASK_AGAIN_SECONDS
+from pregao.orders.resolve import ASK_AGAIN_SECONDS, EXIT_ASK_AGAIN_SECONDS, FILL_ASK_AGAIN_SECONDS
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
 from pregao.views.health import LEASE_SECONDS
@@ -418,6 +418,8 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
                     ELSE greatest(check_at, clock_timestamp()
                                   + CASE WHEN leg = 'exit'
                                       THEN ($4::interval[])[least(checks + 1, array_length($4::interval[], 1))]
+                                      WHEN status = 'accepted'
+                                      THEN ($6::interval[])[least(checks + 1, array_length($6::interval[], 1))]
                                       ELSE ($2::interval[])[least(checks + 1, array_length($2::interval[], 1))] END)
                 END
             FROM due WHERE orders.order_id = due.order_id
@@ -430,6 +432,7 @@ async def claim_due_orders(connection: Connection, *, limit: int) -> list[LiveOr
         timedelta(seconds=LEASE_SECONDS - SILENT_SECONDS),
         [timedelta(seconds=seconds) for seconds in EXIT_ASK_AGAIN_SECONDS],
         timedelta(seconds=SILENT_AGAIN_SECONDS),
+        [timedelta(seconds=seconds) for seconds in FILL_ASK_AGAIN_SECONDS],
     )
     return to_values(rows, LiveOrder)
 

@@ -211,7 +211,7 @@ class MemoryStore:
         ]
         due.sort(key=lambda row: (row.check_at, row.order_id))
         for row in due[:limit]:
-            pause = timedelta(seconds=ask_again_seconds(row.leg, row.checks))
+            pause = timedelta(seconds=ask_again_seconds(row.leg, row.status, row.checks))
             orders[row.order_id] = replace(row, checks=row.checks + 1, check_at=now + pause)
         return [_to_live_order(row) for row in due[:limit]]
 
