@@ -63,7 +63,8 @@ class TestPeopleInChromium:
             await expect(page.get_by_role("alert")).to_contain_text("This is not the code of this moment")
             await page.get_by_label("Code of your app").fill(codes[0])
             await page.get_by_role("button", name="Sign in").click()
-            await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+            # The overview, or where he was when a page of his noticed first that he had gone.
+            await expect(page.get_by_role("link", name="My account")).to_be_visible()
 
             async with httpx.AsyncClient(base_url=desk.client.base_url, timeout=20, verify=False) as other:
                 given = {"email": EMAIL, "password": PASSWORD, "code": codes[1]}
