@@ -237,6 +237,23 @@ class TestStart:
         assert f"http://127.0.0.1:{checkout.port}/health" in shown.stdout
         assert (stopped.returncode, gone.returncode) == (0, 1)
 
+    def test_says_nothing_of_a_reader_that_has_read_enough(self, checkout):
+        """`python run.py --logs | head -1`."""
+        logs = checkout.state / "logs"
+        logs.mkdir(parents=True)
+        for number in range(10):  # more than a pipe holds, so that the reader is gone before it is written
+            (logs / f"role-{number}.log").write_text(f"{'long ' * 600}\n" * 60)
+        command = f"{sys.executable} {checkout.folder / 'run.py'} --logs | head -1"
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**os.environ, "PREGAO_STATE_DIR": str(checkout.state)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (done.stdout, done.stderr) == ("==> role-0.log <==\n", "")
+
     def test_names_the_stage_that_failed_and_shows_the_logs(self, checkout):
         checkout.pretend_installed(BROKEN)
 
