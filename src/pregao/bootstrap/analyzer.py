@@ -31,6 +31,7 @@ from pregao.edges.ids import uuid7
 from pregao.edges.postgres.deployments import BarRow, PostgresDeploymentWork
 from pregao.edges.postgres.intake import PostgresIntake
 from pregao.edges.postgres.work import Workers
+from pregao.edges.processes.ending import Together
 from pregao.research.analyzer.ports import Judges, PastUnavailableError, Progress, Series
 from pregao.research.analyzer.watch import Watch
 from pregao.research.analyzer.wishes import Act, Wish
@@ -77,7 +78,7 @@ async def serve_analyzer(settings: Settings, *, clock: Clock = now_utc) -> None:
             monotonic=time.monotonic,
         )
         calm_collector()
-        async with asyncio.TaskGroup() as tasks:
+        async with Together() as tasks:
             tasks.create_task(sender.run())
             tasks.create_task(watch.run())
             await _follow(watch, work, streams, sender=sender, tasks=tasks)
@@ -89,7 +90,7 @@ async def _follow(
     streams: dict[Venue, TradeStream],
     *,
     sender: Sender,
-    tasks: asyncio.TaskGroup,
+    tasks: Together,
 ) -> None:
     """Have all watched that is deployed, while no other process does."""
     workers, lease = Workers(sender.journal.pool), sender.lease

@@ -29,6 +29,7 @@ from pregao.edges.postgres.lab import has_work
 from pregao.edges.postgres.predictions import models_wanted
 from pregao.edges.postgres.upkeep import PostgresUpkeep
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.ending import Together
 from pregao.edges.processes.state import set_wanted
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY
@@ -52,7 +53,7 @@ async def serve_jobs(settings: Settings, *, clock: Clock = now_utc) -> None:
     journal = await open_journal(settings.database_url, connections_max=CONNECTIONS_MAX)
     workers = Workers(journal.pool)
     try:
-        async with entered(workers, role="jobs") as lease, asyncio.TaskGroup() as tasks:
+        async with entered(workers, role="jobs") as lease, Together() as tasks:
             tasks.create_task(until_lost(workers, lease))
             tasks.create_task(keep_rolling(journal.pool))
             tasks.create_task(PostgresTally(journal.pool, worker_id=lease.worker_id).run())

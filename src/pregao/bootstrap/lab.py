@@ -36,6 +36,7 @@ from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.lab import ANSWERS_BELL, BELL, Asked, PostgresLabWork
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.ending import Together
 from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.indicators.cached import LAB_CACHE
 from pregao.settings import MODELS_FOLDER, Settings
@@ -76,7 +77,7 @@ async def serve_lab(settings: Settings, *, clock: Clock = now_utc) -> None:
         settings, pool=journal.pool, ring_weights=partial(doorbell.ring, WEIGHTS_BELL), clock=clock
     )
     try:
-        async with computing(cache_url=settings.lab_cache_url) as compute, asyncio.TaskGroup() as tasks:
+        async with computing(cache_url=settings.lab_cache_url) as compute, Together() as tasks:
             lab = Lab(
                 work,
                 answering=Answering(

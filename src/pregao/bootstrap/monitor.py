@@ -1,6 +1,5 @@
 """The process that watches prices: it claims what is reached, and exits it."""
 
-import asyncio
 import time
 
 from pregao.bootstrap.exits import watch_exits
@@ -11,6 +10,7 @@ from pregao.domain.clock import Clock
 from pregao.edges.exchanges.binance.feed import PriceFeed
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
+from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
 from pregao.trading.floor import Floor
 from pregao.trading.memory_exits import MemoryExits
@@ -37,7 +37,7 @@ async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
         watch_exits(floor, sender.journal, join=monitor.join)
         await sender.doorbell.start()
         calm_collector()
-        async with asyncio.TaskGroup() as tasks:
+        async with Together() as tasks:
             tasks.create_task(sender.run())
             tasks.create_task(monitor.run())
 

@@ -1,6 +1,5 @@
 """Keep the screener's list fresh: loaded by the first strategy, and by none before."""
 
-import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
@@ -24,6 +23,7 @@ from pregao.edges.postgres.screener import BELL, PostgresPace, PostgresScreenerW
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease
+from pregao.edges.processes.ending import Together
 from pregao.edges.screeners.finviz import Finviz, FinvizAccess
 from pregao.edges.screeners.lists import ListFile, StaticList
 from pregao.edges.screeners.most_traded import MostTraded
@@ -63,7 +63,7 @@ async def serve_screener(settings: Settings, *, journal: Journal, lease: Lease, 
     await doorbell.start()
     calm_collector()
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with Together() as tasks:
             tasks.create_task(again_and_again(refreshing.follow))
             tasks.create_task(weights.run())
     finally:

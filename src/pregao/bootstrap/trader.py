@@ -30,6 +30,7 @@ from pregao.edges.postgres.destinations import PostgresLimiter
 from pregao.edges.postgres.forwards import PostgresForwards
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.work import accounts_to_follow, symbols_to_watch
+from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
 from pregao.trading.destinations import DestinationPreflight
 from pregao.trading.drawdown import DrawdownWatch
@@ -122,7 +123,7 @@ async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
         await sender.doorbell.start()
         calm_collector()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 tasks.create_task(follower.run())
                 tasks.create_task(sender.run())
                 tasks.create_task(_trade(trader, follower))

@@ -1,6 +1,5 @@
 """What every process is built with that sends orders: a worker's lease, the venues, the bells, and what keeps them alive."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Collection
@@ -32,6 +31,7 @@ from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
 
 LEASE_CONNECTIONS = 2
@@ -62,7 +62,7 @@ class Sender:
 
         :raises LeaseLostError: when the process was away for too long.
         """
-        async with asyncio.TaskGroup() as tasks:
+        async with Together() as tasks:
             tasks.create_task(self.shared_breakers.run())
             tasks.create_task(self.high_water.watch())
             tasks.create_task(self.weights.run())

@@ -22,6 +22,7 @@ from pregao.domain.account import Account, Venue
 from pregao.domain.guarding import VENUE_FIRST_SECONDS, exits_from_memory
 from pregao.domain.position import Position
 from pregao.domain.stop import DUPLICATE, Source, Stop, StopStatus, TriggerKind
+from pregao.edges.processes.ending import Together
 from pregao.stops.book import Fired, Happened, StopBook
 from pregao.stops.feed import Feed, is_blind, watcher_of
 from pregao.stops.listen import Listening
@@ -135,7 +136,7 @@ class Monitor:
             *self._joined,
         ]
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Together() as tasks:
                 for listening in self._listening.values():
                     tasks.create_task(listening.run())
                 for work_once in loops:

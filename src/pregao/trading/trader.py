@@ -4,7 +4,6 @@ The trader of one desk: its floor, and the loops that work on it.
 Everything is found in the state again after a crash: starting and recovering are one path.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.desk import Desk
 from pregao.domain.protection import ProtectionReport, Protections
 from pregao.domain.venue import OrderReport, StreamGap, TradeReport
+from pregao.edges.processes.ending import Together
 from pregao.market.ports import CandleSource
 from pregao.orders.ports import Exchange, Forwards
 from pregao.trading.arrivals import Arrivals
@@ -92,7 +92,7 @@ class Trader:
         """Trade until canceled; what is on the wire then is finished before it returns."""
         keep = self.floor.keep
         try:
-            async with asyncio.TaskGroup() as loops:
+            async with Together() as loops:
                 loops.create_task(keep(self.halts.follow))
                 loops.create_task(keep(self.arrivals.decide_arrivals))
                 loops.create_task(keep(self.arrivals.end_approvals))

@@ -65,6 +65,7 @@ class Guard:
         :raises DatabaseRestoredError: when its database is another or has come less far.
         """
         if self._seen is not None and is_behind(HighWater(**await connection.fetchrow(NOW)), self._seen):
+            connection.terminate()  # asyncpg would close it in peace, and lose a cancellation that comes meanwhile
             raise DatabaseRestoredError("DATABASE_RESTORED: an older state was put back.")
 
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextvars import Context
 from threading import Timer
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 import structlog
+
+T = TypeVar("T")
 
 SECONDS_MAX = 9.0  # just before the supervisor's kill, so that the log says what hung
 TASKS_TOLD = 40
@@ -57,6 +61,43 @@ def end_soon(*, seconds: float | None = None) -> None:
     """Have this process end soon, or in so many ``seconds``, whatever its tasks do; nothing where it is no role's own."""
     for ending in _ending:
         ending.come(seconds=seconds)
+
+
+class Together(asyncio.TaskGroup):
+    """
+    The tasks of a role: once one of them has failed the process ends soon, whether or not the others do.
+
+    They are canceled then, once. A library that loses a cancellation on its way (asyncpg does, when what it calls on a
+    new connection fails) would otherwise keep half a role running for ever, without its lease.
+    """
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for all of them."""
+        if isinstance(error, Exception):
+            end_soon()
+        await super().__aexit__(kind, error, traceback)
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """Begin one of them."""
+        task = super().create_task(coro, name=name, context=context)
+        task.add_done_callback(_end_all)
+        return task
+
+
+def _end_all(done: asyncio.Task[Any]) -> None:
+    if not done.cancelled() and done.exception() is not None:
+        end_soon()
 
 
 def waits_for(task: asyncio.Task[Any]) -> str:
