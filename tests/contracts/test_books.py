@@ -60,6 +60,24 @@ async def put(journal, batch) -> bool:
     return True
 
 
+def ended(order_id: str, *, signal_id: UUID) -> facts.OrderEnded:
+    return facts.OrderEnded(
+        happened_at=NOON,
+        order_id=order_id,
+        signal_id=signal_id,
+        position_id=1,
+        status=OrderStatus.EXPIRED,
+        ended_at=NOON,
+    )
+
+
+def store_over(journal, memory, *, kept_by: str):
+    """Give what keeps the facts, and the store that answers from them."""
+    if kept_by == "PostgreSQL":
+        return journal, PostgresStore(journal)
+    return memory, MemoryStore(memory, clock=lambda: datetime.now(UTC))
+
+
 async def compare(journal, memory, *, now) -> None:
     there = rows_in_memory(memory.state)
     kept = comparable(await rows_in_postgres(journal.pool, there))
@@ -152,6 +170,7 @@ class TestAnExitThatAStopHasOvertaken:
             *configured(),
             order(signal_id=OLDER, order_id="in", position_id=1),
             facts.PositionChanged(happened_at=NOON, position=opened),
+            ended("in", signal_id=OLDER),
             order(signal_id=NEWER, order_id="out", client_order_id="out1", **out),
             facts.OrderDeferred(
                 happened_at=NOON, order_id="next", signal_id=NEWER, bot_id=BOT_ID,
@@ -168,21 +187,61 @@ class TestAnExitThatAStopHasOvertaken:
 
     @pytest.mark.parametrize("kept_by", ["PostgreSQL", "memory"])
     async def test_keeps_entries_waiting_until_it_ends(self, journal, kept_by):
-        memory = MemoryJournal()
-        where = journal if kept_by == "PostgreSQL" else memory
-        store = (
-            PostgresStore(journal)
-            if kept_by == "PostgreSQL"
-            else MemoryStore(memory, clock=lambda: datetime.now(UTC))
-        )
+        where, store = store_over(journal, MemoryJournal(), kept_by=kept_by)
         assert await put(where, self.facts())
 
         before = await self.look(store.books(), store)
-        ended = facts.OrderEnded(
-            happened_at=NOON, order_id="out", signal_id=NEWER, position_id=1,
-            status=OrderStatus.EXPIRED, ended_at=NOON,
-        )  # fmt: skip
-        await put(where, [ended])
+        await put(where, [ended("out", signal_id=NEWER)])
 
         assert before == ({(1, PositionSide.BOTH): 1}, {}, [])
         assert await self.look(store.books(), store) == ({}, {}, ["next"])
+
+
+class TestAnAddThatAStopHasOvertaken:
+    """
+    Design 4 and F055: nothing else takes the place of what an order that is in doubt may open again.
+
+    A position is added to, nobody knows whether the venue took it, and its stop closes what it held before.
+    """
+
+    def facts(self):
+        opened = replace(held(), signal_id=OLDER)
+        return [
+            *configured(),
+            order(signal_id=OLDER, order_id="in", position_id=1),
+            facts.PositionChanged(happened_at=NOON, position=opened),
+            ended("in", signal_id=OLDER),
+            order(signal_id=NEWER, order_id="add", client_order_id="add1", position_id=1),
+            facts.OrderDeferred(
+                happened_at=NOON, order_id="next", signal_id=NEWER, bot_id=BOT_ID,
+                subscription_id=opened.subscription_id, account_id=1, symbol="BTCUSDT", position_id=1, leg=Leg.ENTRY,
+                side=Side.BUY, send_before=datetime.now(UTC) + timedelta(hours=1), reason="",
+            ),
+            facts.PositionChanged(happened_at=NOON, position=closed(opened)),
+        ]  # fmt: skip
+
+    async def look(self, books, store):
+        one = held().subscription_id
+        met = await books.obstacles({NEWER: "BTCUSDT"}, account_ids=[1])
+        used = await books.usage(
+            BOT_ID, subscription_ids=[one], symbols=["BTCUSDT"], day=NOON.date(), is_counted=True
+        )
+        places = {
+            used.of_bot.positions,
+            used.of_bot_on["BTCUSDT"].positions if used.of_bot_on else 0,
+            used.of_subscriptions[one].positions if used.of_subscriptions else 0,
+            used.of_subscriptions_on[one, "BTCUSDT"].positions if used.of_subscriptions_on else 0,
+        }
+        turns = await store.peek_waiting_entries(limit=10)
+        return met[NEWER].leaving, places, [one.order_id for _, one in turns]
+
+    @pytest.mark.parametrize("kept_by", ["PostgreSQL", "memory"])
+    async def test_keeps_its_place_until_it_is_known(self, journal, kept_by):
+        where, store = store_over(journal, MemoryJournal(), kept_by=kept_by)
+        assert await put(where, self.facts())
+
+        before = await self.look(store.books(), store)
+        await put(where, [ended("add", signal_id=NEWER)])
+
+        assert before == ({(1, PositionSide.BOTH): 1}, {1}, [])
+        assert await self.look(store.books(), store) == ({}, {0}, ["next"])

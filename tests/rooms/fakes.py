@@ -41,7 +41,7 @@ from pregao.orders.ports import (
     WaitingEntry,
 )
 from pregao.positions.ports import WaitingExit
-from tests.builders import NOON, account, bot, subscription
+from tests.builders import NOON, account, bot, position, subscription
 from tests.fake_exchange import instrument
 
 DESK = Desk(desk_id=UUID(int=77), owner="trader-1", lease_epoch=1)
@@ -139,6 +139,24 @@ class FakeBooks:
                 self.exits_waiting[one.position_id] = WaitingExit(
                     position_id=one.position_id, signal_id=one.exit_signal_id, share=None
                 )
+        return self
+
+    def reserve(self, order: OrderPlanned, *, standing: int | None = 1) -> FakeBooks:
+        """Know a planned entry and the attempt it stands at, and hold its place, as the fold of its fact does."""
+        self.planned[order.order_id] = order
+        self.attempts[order.order_id] = standing
+        if order.position_id not in self.positions_by_id:
+            self.take(
+                position(
+                    order.position_id,
+                    account_id=order.account_id,
+                    bot_id=order.bot_id,
+                    subscription_id=order.subscription_id,
+                    signal_id=order.signal_id,
+                    symbol=order.symbol,
+                    position_side=order.position_side,
+                )
+            )
         return self
 
     # --- decisions and orders ---

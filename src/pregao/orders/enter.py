@@ -27,6 +27,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.market import Market, MarketView
 from pregao.domain.order import client_order_id
+from pregao.domain.position import PositionStatus
 from pregao.orders.denial import NO_PRICE, Denial
 from pregao.orders.entry import deny, enter_member, left_to_wait_for, plan_member, takes_part
 from pregao.orders.limits import (
@@ -262,9 +263,9 @@ async def _stops_of_died(
     died: Sequence[OrderPlanned], *, members: Mapping[UUID, Member], books: Books, now: datetime
 ) -> dict[str, Denial]:
     """
-    Give by order what has come up since it was planned: a loss that reached its limit, a foreign holding.
+    Give by order what has come up since it was planned: its position was closed, a loss reached its limit, a foreign holding.
 
-    Its place in the limits of positions it holds already. Nothing is locked: the positions are, and whoever plans
+    Its place in the limits of positions it holds already, unless that was closed. Nothing is locked: the positions are, and whoever plans
     locks them last.
     """
     stops: dict[str, Denial] = {}
@@ -286,22 +287,33 @@ async def _stops_of_died(
             is_counted=is_counted(bot, asking, symbols=[symbol]),
         )
         allowance = Allowance(bot, usage=usage, now=now)
-        met = await books.obstacles(
-            {signal_id: symbol}, account_ids=[before.account_id for before in together]
-        )
+        accounts = [before.account_id for before in together]
+        met = await books.obstacles({signal_id: symbol}, account_ids=accounts)
+        live = await books.live_positions(account_ids=accounts, symbols=[symbol])
+        standing = {one.position_id for one in live if one.status is not PositionStatus.CLOSING}
         for before in together:
-            denial = allowance.denial(
-                members[before.subscription_id], symbol=symbol, takes_place=False
-            ) or denial_of_obstacle(
-                met[signal_id],
-                account_id=before.account_id,
-                subscription_id=before.subscription_id,
-                symbol=symbol,
-                position_side=before.position_side,
+            denial = (
+                (None if before.position_id in standing else _closed_meanwhile(before))
+                or allowance.denial(members[before.subscription_id], symbol=symbol, takes_place=False)
+                or denial_of_obstacle(
+                    met[signal_id],
+                    account_id=before.account_id,
+                    subscription_id=before.subscription_id,
+                    symbol=symbol,
+                    position_side=before.position_side,
+                )
             )
             if denial is not None:
                 stops[before.order_id] = denial
     return stops
+
+
+def _closed_meanwhile(before: OrderPlanned) -> Denial:
+    return Denial(
+        code="CLOSED_MEANWHILE",
+        reason=f"position={before.position_id} attempt={before.attempt}. It was closed, or is being closed, while this entry "
+        "was in doubt; whoever closes wants to be out.",
+    )
 
 
 def _attempt_again(

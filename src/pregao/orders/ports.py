@@ -186,7 +186,7 @@ class Obstacles:
     )  # None: all subscriptions
     leaving: Mapping[tuple[int, PositionSide], int] = field(
         default_factory=dict
-    )  # the flat position of which a protective order or an exit may still trade there
+    )  # the flat position of which a protective order or another may still trade there
 
     @property
     def is_clear(self) -> bool:

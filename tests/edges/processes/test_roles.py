@@ -93,7 +93,6 @@ class TestRunRole:
         [hung] = [one for one in events(state_dir) if one["event"] == "processes.role.hung"]
         assert any("sleep" in one for one in hung["tasks"])  # what it waited for
 
-
     def test_one_of_whose_tasks_has_failed_ends_though_another_never_hears_of_it(self, state_dir):
         """A library between them may lose the one cancellation that a task group sends."""
         body = """

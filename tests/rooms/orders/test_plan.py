@@ -765,8 +765,7 @@ class TestPlanEntryAgain:
     async def run(self, *, on=None, in_market=None, now=NOON, standing=1):
         desk = on or books()
         [first] = await planned(on=desk)
-        desk.planned[first.order_id] = first
-        desk.attempts[first.order_id] = standing
+        desk.reserve(first, standing=standing)
         request = EntryRequested(
             happened_at=now,
             signal_id=SIGNAL,
@@ -811,8 +810,7 @@ class TestPlanEntryAgain:
         """Seconds of a busy venue: meanwhile the exits of other positions have lost the day's limit."""
         desk = books()
         [first] = await planned(on=desk)
-        desk.planned[first.order_id] = first
-        desk.attempts[first.order_id] = 1
+        desk.reserve(first)
         if code == "DAILY_LOSS_AT_LIMIT":
             desk.losses.append(Loss(UUID(int=1), 1, "ETHUSDT", NOON.date(), Decimal(200)))
         elif code == "FOREIGN_POSITION":
@@ -827,11 +825,25 @@ class TestPlanEntryAgain:
 
         assert (type(row), row.code, row.position_id) == (OrderDenied, code, first.position_id)
 
+    @pytest.mark.parametrize("status", [PositionStatus.CLOSED, PositionStatus.CLOSING])
+    async def test_adds_nothing_to_what_was_closed_while_it_was_in_doubt(self, status):
+        """Its stop fired meanwhile, or somebody closed it: another attempt would open it again, beside every limit."""
+        desk = books(custom_same_side=SameSide.ADD).take(held())
+        [adds] = await planned(on=desk)
+        desk.reserve(adds)
+        desk.positions_by_id[1] = closed(held()) if status is PositionStatus.CLOSED else held(status=status)
+
+        [row] = await plan_entry_again(
+            [EntryRequested(happened_at=NOON, signal_id=SIGNAL, order_id=adds.order_id, attempt=2, reason="")],
+            books=desk, market=market(), desk=DESK, now=NOON,
+        )  # fmt: skip
+
+        assert (type(row), row.code, row.position_id) == (OrderDenied, "CLOSED_MEANWHILE", 1)
+
     async def test_denies_when_the_bot_was_paused_meanwhile(self):
         desk = books()
         [first] = await planned(on=desk)
-        desk.planned[first.order_id] = first
-        desk.attempts[first.order_id] = 1
+        desk.reserve(first)
         desk.bots[BOT_ID] = bot(status=BotStatus.PAUSED)
 
         [row] = await plan_entry_again(

@@ -125,7 +125,7 @@ class TestEntries:
     async def test_whose_attempt_died_are_denied_and_give_their_position_back(self, state):
         desk = books()
         [first] = await planned(desk)
-        desk.planned[first.order_id], desk.attempts[first.order_id] = first, 1
+        desk.reserve(first)
         stopped(on=desk, state=state)
         again = EntryRequested(
             happened_at=NOON, signal_id=SIGNAL, order_id=first.order_id, attempt=2, reason="it died"

@@ -112,6 +112,10 @@ coalesce(sum(-p.realized_pnl) FILTER (WHERE p.realized_pnl < 0 AND p.exited_quan
     SELECT FROM fills AS f WHERE f.position_id = p.position_id AND f.side = CASE p.direction WHEN 'long' THEN 'sell' ELSE 'buy' END
     AND (f.traded_at AT TIME ZONE 'UTC')::date = {day})), 0)
 """
+# An entry that is still on its way would open its position again, however it was closed: it keeps its place until then.
+MAY_OPEN_AGAIN = """closed_at IS NOT NULL AND position_id = ANY(ARRAY(
+    SELECT x.position_id FROM orders AS x
+    WHERE x.leg = 'entry' AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')))"""
 # By subscription for those in $4, and of the whole bot, where the subscription is null; by symbol for those in $2.
 HERE = "CASE WHEN symbol = ANY($2::text[]) THEN symbol END"
 USED = f"""
@@ -121,13 +125,20 @@ FROM positions AS p WHERE bot_id = $1 AND {LIVE}
 GROUP BY GROUPING SETS ((subscription_id, {HERE}), ({HERE}))
 HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
 UNION ALL
+(SELECT subscription_id, {HERE} AS here, count(*)::int AS positions, 0 AS loss_usd
+FROM positions WHERE bot_id = $1 AND {MAY_OPEN_AGAIN}
+GROUP BY GROUPING SETS ((subscription_id, {HERE}), ({HERE}))
+HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
+UNION ALL
 (SELECT subscription_id, {HERE} AS here, 0 AS positions, sum(counted_loss_usd) AS loss_usd
 FROM daily_results WHERE bot_id = $1 AND day = $3
 GROUP BY GROUPING SETS ((subscription_id, {HERE}), ({HERE}))
 HAVING subscription_id IS NULL OR subscription_id = ANY($4::uuid[]))
 """
 OF_USERS = f"""
-SELECT a.user_id, count(p.*)::int AS positions,
+SELECT a.user_id,
+       count(p.*)::int + (SELECT count(*)::int FROM positions JOIN accounts AS o USING (account_id)
+                          WHERE o.user_id = a.user_id AND {MAY_OPEN_AGAIN}) AS positions,
        {LOST_IN_PART.format(day="$2")}
        + coalesce((SELECT sum(r.counted_loss_usd) FROM daily_results AS r JOIN accounts AS o USING (account_id)
                    WHERE o.user_id = a.user_id AND r.day = $2), 0) AS loss_usd
@@ -157,7 +168,7 @@ WHERE s.account_id = ANY($1::bigint[]) AND s.symbol = ANY($2::text[]) AND s.left
 UNION ALL
 SELECT x.account_id, x.symbol, NULL, p.position_side, NULL, NULL, NULL, NULL, false, p.position_id
 FROM orders AS x JOIN positions AS p USING (position_id)
-WHERE x.account_id = ANY($1::bigint[]) AND x.symbol = ANY($2::text[]) AND x.leg = 'exit'
+WHERE x.account_id = ANY($1::bigint[]) AND x.symbol = ANY($2::text[])
   AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled') AND p.status IN ('closed', 'abandoned')
 UNION ALL
 (SELECT account_id, symbol, NULL, NULL, NULL, subscription_id, code, reason, false, NULL FROM grounded

@@ -356,7 +356,7 @@ async def peek_waiting_entries(connection: Connection, *, limit: int) -> list[tu
           AND (p.status IN ('closed', 'abandoned') AND (o.send_before <= clock_timestamp() OR NOT EXISTS (
               SELECT FROM stops AS s WHERE s.position_id = o.position_id AND s.left_at IS NULL)
               AND NOT EXISTS (
-              SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'
+              SELECT FROM orders AS x WHERE x.position_id = o.position_id
               AND x.status IN ('planned', 'unresolved', 'accepted', 'partially_filled')))
             OR (p.status = 'open' AND NOT EXISTS (
               SELECT FROM orders AS x WHERE x.position_id = o.position_id AND x.leg = 'exit'

@@ -282,6 +282,11 @@ class MemoryBooks:
                 if one.bot_id == bot_id
             ),
             *(
+                (one.subscription_id, one.symbol, Tally(positions=1))
+                for one in self._state.may_open_again()
+                if one.bot_id == bot_id
+            ),
+            *(
                 (row.subscription_id, row.symbol, Tally(loss_usd=row.counted_loss_usd))
                 for row in self._state.daily_results.values()
                 if row.bot_id == bot_id and row.day == day
@@ -337,13 +342,14 @@ class MemoryBooks:
     def _used_by(self, user_id: UUID, day: date) -> Tally:
         accounts = {one.account_id for one in self._state.accounts.values() if one.user_id == user_id}
         live = [one for one in self._state.live() if one.account_id in accounts]
+        again = sum(one.account_id in accounts for one in self._state.may_open_again())
         closed = (
             row.counted_loss_usd
             for row in self._state.daily_results.values()
             if row.account_id in accounts and row.day == day
         )
         in_part = sum((self._lost_in_part(one, day) for one in live), ZERO)
-        return Tally(positions=len(live), loss_usd=in_part + sum(closed, ZERO))
+        return Tally(positions=len(live) + again, loss_usd=in_part + sum(closed, ZERO))
 
     async def live_positions(self, *, account_ids: Sequence[int], symbols: Collection[str]) -> list[Position]:
         wanted = set(account_ids)
@@ -401,7 +407,7 @@ class MemoryBooks:
         )
 
     def _leaving(self) -> Iterator[tuple[int, int, str, PositionSide]]:
-        """Give flat positions whose protective orders are not known to be taken back, or that have an exit on its way."""
+        """Give flat positions whose protective orders are not known to be taken back, or that have an order on its way."""
         flat = {
             number: row.position
             for number, row in self._state.positions.items()
@@ -413,7 +419,7 @@ class MemoryBooks:
                 yield number, armed.account_id, armed.symbol, armed.position_side
         for order in self._state.orders.values():
             number = order.position_id or 0
-            if number in flat and order.leg is Leg.EXIT and order.status in ON_ITS_WAY:
+            if number in flat and order.status in ON_ITS_WAY:
                 yield number, order.account_id, order.symbol, flat[number].position_side
 
     async def entered_before(

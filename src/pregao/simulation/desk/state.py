@@ -4,6 +4,7 @@ What the facts add up to: rows by their key, under the names of PostgreSQL's tab
 Rows are never changed, only replaced: a copy of the tables is a snapshot.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -273,6 +274,23 @@ class State:
         """Give the positions that own their place, by id."""
         return [
             row.position for _, row in sorted(self.positions.items()) if row.position.status in LIVE_STATUSES
+        ]
+
+    def orders_of(self, position_id: int) -> Iterator[OrderRow]:
+        """Give the orders of a position."""
+        return (row for row in self.orders.values() if row.position_id == position_id)
+
+    def may_open_again(self) -> list[Position]:
+        """Give the closed positions of which an entry is still on its way, by id."""
+        entering = {
+            row.position_id
+            for row in self.orders.values()
+            if row.leg is Leg.ENTRY and row.status in ON_ITS_WAY
+        }
+        return [
+            row.position
+            for number, row in sorted(self.positions.items())
+            if number in entering and row.position.closed_at is not None
         ]
 
 

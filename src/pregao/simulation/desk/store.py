@@ -605,17 +605,11 @@ def _turn_has_come(state: State, waiting: OrderRow, *, now: datetime) -> bool:
         stop = state.stops.get(position.position_id)
         is_left = stop is None or stop.armed.left_at is not None
         return _is_late(waiting, now=now) or (
-            is_left and not _has_exit(state, position.position_id, statuses=ON_ITS_WAY)
+            is_left and not any(order.status in ON_ITS_WAY for order in state.orders_of(position.position_id))
         )
-    return position.status is PositionStatus.OPEN and not _has_exit(
-        state, position.position_id, statuses={OrderStatus.DEFERRED, *ON_ITS_WAY}
-    )
-
-
-def _has_exit(state: State, position_id: int, *, statuses: Collection[OrderStatus]) -> bool:
-    return any(
-        order.position_id == position_id and order.leg is Leg.EXIT and order.status in statuses
-        for order in state.orders.values()
+    return position.status is PositionStatus.OPEN and not any(
+        order.leg is Leg.EXIT and order.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
+        for order in state.orders_of(position.position_id)
     )
 
 
