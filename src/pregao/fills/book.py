@@ -4,6 +4,7 @@ Book a fill once per (account, symbol, trade id, order id), whichever way and ho
 Takes FillReported. Gives FillBooked.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from pregao.domain.facts import Fact, FillBooked, FillReported
 from pregao.domain.money import ONE, ZERO, to_amount
-from pregao.domain.order import order_of
+from pregao.domain.order import Side, order_of
 from pregao.domain.protection import protection_of
 from pregao.fills.ports import FillKey, Ledger, OpenPosition, OwnOrder
 
@@ -40,6 +41,32 @@ class EntryUnknownError(TooSoonError):
 
     def __init__(self, position_id: int) -> None:
         super().__init__(f"ENTRY_UNKNOWN: position_id={position_id}")
+
+
+class Moved:
+    """What has been booked with one call: the positions are as they were before it, and the next fill is not."""
+
+    def __init__(self) -> None:
+        self._quantities: defaultdict[tuple[int, Side], Decimal] = defaultdict(Decimal)
+        self._began: dict[int, datetime] = {}
+
+    def note(self, position_id: int, report: FillReported, *, quantity: Decimal) -> None:
+        """Note a fill."""
+        self._quantities[position_id, report.trade.side] += quantity
+        self._began.setdefault(position_id, report.trade.traded_at)
+
+    def quantity_of(self, held: OpenPosition) -> Decimal:
+        """Give what the position holds now."""
+        entry_side = held.entry_side
+        return (
+            held.quantity
+            + self._quantities[held.position_id, entry_side]
+            - self._quantities[held.position_id, entry_side.opposite]
+        )
+
+    def opened_at(self, held: OpenPosition) -> datetime | None:
+        """Give when its first fill traded, if there was one."""
+        return held.opened_at or self._began.get(held.position_id)
 
 
 def key_of(report: FillReported) -> FillKey:
@@ -72,7 +99,7 @@ async def book_fill(
     named = {number for report in told.values() if (number := _guarded(report, desk_id=desk_id)) is not None}
     guarded = await ledger.guarded_positions(sorted(named)) if named else {}
     facts: list[Fact] = []
-    reduced: dict[int, Decimal] = {}
+    moved = Moved()
     for report in reversed(told.values()):
         if key_of(report) in booked:
             continue
@@ -82,9 +109,9 @@ async def book_fill(
         if order is not None:
             position_id, taken = order.position_id, report.trade.quantity
         elif held is not None:
-            position_id, taken = _taken_from(held, report, reduced=reduced)
+            position_id, taken = _taken_from(held, report, moved=moved)
         else:
-            position_id, taken = await _reduced_position(report, ledger=ledger, reduced=reduced)
+            position_id, taken = await _reduced_position(report, ledger=ledger, moved=moved)
             if position_id is not None and _may_be_unwritten(report, now=now):
                 raise OrderUnwrittenError(report.trade.client_order_id)
         if (
@@ -100,8 +127,8 @@ async def book_fill(
             paid=report.trade.commission,
             rates=rates,
         )
-        if order is None and position_id is not None:
-            reduced[position_id] = reduced.get(position_id, ZERO) + taken
+        if position_id is not None:
+            moved.note(position_id, report, quantity=taken)
         facts.append(
             FillBooked(
                 happened_at=now,
@@ -155,10 +182,8 @@ def _guarded(report: FillReported, *, desk_id: UUID) -> int | None:
     return None if name is None else name.position_id
 
 
-def _taken_from(
-    held: OpenPosition, report: FillReported, *, reduced: Mapping[int, Decimal]
-) -> tuple[int | None, Decimal]:
-    taken = min(report.trade.quantity, held.quantity - reduced.get(held.position_id, ZERO))
+def _taken_from(held: OpenPosition, report: FillReported, *, moved: Moved) -> tuple[int | None, Decimal]:
+    taken = min(report.trade.quantity, moved.quantity_of(held))
     if held.entry_side is report.trade.side or taken <= ZERO:
         return None, ZERO
     return held.position_id, taken
@@ -180,7 +205,7 @@ def _after(order: OwnOrder, *, quantity: Decimal) -> OwnOrder:
 
 
 async def _reduced_position(
-    report: FillReported, *, ledger: Ledger, reduced: Mapping[int, Decimal]
+    report: FillReported, *, ledger: Ledger, moved: Moved
 ) -> tuple[int | None, Decimal]:
     """
     Give the position a foreign fill took from, and how much of it.
@@ -193,9 +218,10 @@ async def _reduced_position(
     )
     if held is None or held.entry_side is trade.side:
         return None, ZERO
-    if held.opened_at is None or trade.traded_at < held.opened_at:
+    opened_at = moved.opened_at(held)
+    if opened_at is None or trade.traded_at < opened_at:
         return None, ZERO
-    return _taken_from(held, report, reduced=reduced)
+    return _taken_from(held, report, moved=moved)
 
 
 def _fee(report: FillReported, *, rate: Decimal, taken: Decimal) -> Decimal:

@@ -20,7 +20,7 @@ from pregao.fills.book import (
     book_fill,
 )
 from pregao.fills.ports import OwnOrder
-from tests.builders import NOON, held, reported
+from tests.builders import NOON, held, position, reported
 from tests.properties import quick
 from tests.rooms.fakes import books
 
@@ -130,6 +130,29 @@ class TestBookFill:
         [fact] = await booked([reported("1", side=Side.SELL)], on=desk)
 
         assert fact.position_id is None
+
+    async def test_takes_from_a_position_what_it_was_told_to_hold_a_moment_before(self):
+        """A stream was down, or a database was put back: entry and end are told together."""
+        desk = ledger().take(position())
+        out = reported("2", side=Side.SELL, traded_at=NOON + timedelta(seconds=1))
+
+        facts = await booked([fill(), out], on=desk)
+
+        assert [(one.order_id, one.position_id, one.foreign_quantity) for one in facts] == [
+            (OURS, 1, Decimal(0)),
+            (None, 1, Decimal(0)),
+        ]
+
+    async def test_takes_no_more_than_an_exit_of_ours_has_left_a_moment_before(self):
+        desk = ledger().take(held())
+        by_hand = reported("2", side=Side.SELL, quantity="0.004", traded_at=NOON + timedelta(seconds=1))
+
+        facts = await booked([fill(side=Side.SELL, quantity="0.003"), by_hand], on=desk)
+
+        assert [(one.position_id, one.foreign_quantity) for one in facts] == [
+            (1, Decimal(0)),
+            (1, Decimal("0.002")),
+        ]
 
     async def test_keeps_the_name_of_an_order_of_ours_that_the_books_have_forgotten(self):
         """A restored database never planned it; it has closed what is held all the same."""
