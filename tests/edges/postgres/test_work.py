@@ -1,6 +1,7 @@
 """Who acts is settled by leases, and what is to be done is found in the state by one trader at a time."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,12 +18,16 @@ from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.pool import AWAY
 from pregao.edges.postgres.work import (
+    FROZEN_SECONDS,
+    RENEW_SECONDS,
+    Lease,
     Workers,
     claim_due_orders,
     claim_waiting_signals,
     explain_trades,
     peek_waiting_signals,
 )
+from pregao.views.health import LEASE_SECONDS
 from tests.builders import BOT_ID, arrival, bot, configured, instruction, trade
 from tests.rooms.orders.test_send import order
 
@@ -72,6 +77,32 @@ class TestWorkers:
 
         await own.pool.release(held)
         await own.pool.close()
+
+    async def test_tell_who_was_frozen_that_his_lease_is_lost_though_nobody_answers(self, journal):
+        """A step that took as long as no step takes: its lease has run out, whatever the database would say."""
+        workers = Workers(journal.pool, monotonic=itertools.count(step=LEASE_SECONDS).__next__)
+        lease = await workers.enter(worker_id="trader-1", role="trader")
+
+        async with asyncio.timeout(30):
+            await workers.renew_until_lost(lease)
+
+        assert await workers.renew(lease) is True  # nobody was asked
+
+    async def test_let_nobody_go_because_the_database_is_away(self):
+        """Whoever guards from memory meanwhile stays on duty: each step took no longer than it may."""
+        asked = []
+
+        class Away:
+            async def connect_alone(self):
+                asked.append(1)
+                raise ConnectionRefusedError
+
+        workers = Workers(Away(), monotonic=itertools.count(step=FROZEN_SECONDS).__next__)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(RENEW_SECONDS + 2.0):
+                await workers.renew_until_lost(Lease(worker_id="monitor-1", lease_epoch=1))
+        assert len(asked) * 2 * FROZEN_SECONDS > LEASE_SECONDS
 
     async def test_refuse_to_renew_an_older_life_of_the_same_name(self, journal):
         workers = Workers(journal.pool)

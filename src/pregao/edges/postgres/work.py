@@ -5,7 +5,8 @@ Who does it is settled by leases on worker rows, judged by PostgreSQL's clock.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -52,6 +53,7 @@ from pregao.views.health import LEASE_SECONDS
 RENEW_SECONDS = 2.0
 RENEW_AGAIN_SECONDS = 0.2  # where it failed
 RENEWED_SECONDS_MAX = 4.0  # an answer that takes longer is not waited for: another connection is asked
+FROZEN_SECONDS = 3.0  # a step that ends so much later than it may was not carried out all the time
 SILENT_SECONDS = (
     3.0  # a worker that has not renewed its lease for so long may be dead: what it sent is asked about
 )
@@ -74,9 +76,10 @@ class Lease:
 class Workers:
     """The worker rows: taken once per process, renewed, and given up on the way out."""
 
-    def __init__(self, pool: CalmPool) -> None:
-        """Write through ``pool``."""
+    def __init__(self, pool: CalmPool, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Write through ``pool``; ``monotonic`` goes on while the process is frozen."""
         self._pool = pool
+        self._monotonic = monotonic
 
     async def enter(self, *, worker_id: str, role: str) -> Lease:
         """Take a lease under a fresh epoch."""
@@ -145,13 +148,19 @@ class Workers:
         Keep renewing; returns when the lease is lost.
 
         Over a connection of its own, and another one where it gives no answer: who was frozen must not wait for a pool whose
-        connections hang to learn that he may act no more.
+        connections hang to learn that he may act no more. Nor does he ask, where he was frozen for longer than a lease: a
+        database that is away keeps its leases from nobody, and its guards on duty.
         """
         own: asyncpg.Connection | None = None
         wait = RENEW_SECONDS
+        renewed_at = self._monotonic()
         try:
             while True:
+                began = self._monotonic()
                 await asyncio.sleep(wait)
+                if self._was_frozen(since=began, seconds_max=wait, renewed_at=renewed_at):
+                    break
+                began, is_ours = self._monotonic(), None
                 try:
                     async with asyncio.timeout(RENEWED_SECONDS_MAX):
                         own = own or await self._pool.connect_alone()
@@ -159,15 +168,23 @@ class Workers:
                 except AWAY:
                     if own is not None:
                         own.terminate()
-                    own, wait = None, RENEW_AGAIN_SECONDS
-                    continue
-                wait = RENEW_SECONDS
-                if not is_ours:
-                    log.error("postgres.lease.lost", worker_id=lease.worker_id)
-                    return
+                    own = None
+                    if self._was_frozen(since=began, seconds_max=RENEWED_SECONDS_MAX, renewed_at=renewed_at):
+                        break
+                if is_ours is False:
+                    break
+                if is_ours:
+                    renewed_at = self._monotonic()
+                wait = RENEW_SECONDS if is_ours else RENEW_AGAIN_SECONDS
+            log.error("postgres.lease.lost", worker_id=lease.worker_id)
         finally:
             if own is not None:
                 own.terminate()
+
+    def _was_frozen(self, *, since: float, seconds_max: float, renewed_at: float) -> bool:
+        """Say whether the process was frozen in a step that began then, and so long that its lease has run out."""
+        now = self._monotonic()
+        return now - renewed_at > LEASE_SECONDS and now - since > seconds_max + FROZEN_SECONDS
 
 
 async def living_workers(connection: Connection, *, role: str) -> list[str]:
