@@ -25,7 +25,7 @@ def read(result):
     return json.loads(result.stdout)
 
 
-def test_a_model_from_its_training_to_its_end(typed):
+def test_a_model_from_its_training_to_its_end(typed, tmp_path):
     trained = read(
         typed(
             "train", "btc_5m", "--data", PERP, "--symbol", "BINANCE:BTCUSDT.P", "--until", "2023-02-04", "--rounds", "2", "--folds", "2",
@@ -38,6 +38,16 @@ def test_a_model_from_its_training_to_its_end(typed):
 
     [listed] = read(typed("list", "--json"))
     assert listed["model"] == trained["model"] == read(typed("show", "btc_5m", "--json"))["model"]
+
+    (tmp_path / "models" / "broken.json").write_text("{")  # one that cannot be read hides no other
+    broken, well = read(typed("list", "--json"))
+    assert (broken["name"], broken["code"], broken["model"]) == ("broken", "MODEL_MANIFEST_UNREADABLE", None)
+    assert well == listed
+    table = typed("list")
+    assert "MODEL_MANIFEST_UNREADABLE" in table.stdout
+    assert "BTCUSDT 5m" in table.stdout
+    assert table.stderr.startswith("MODEL_MANIFEST_UNREADABLE: model=broken")
+    assert typed("remove", "broken").exit_code == 0
 
     shown = typed("show", "btc_5m").stdout
     assert trained["score"]["verdict"] in shown

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pregao.edges.model_files.store import ModelFolder, ModelMissingError
+from pregao.edges.model_files.store import BrokenModel, ModelFolder, ModelMissingError
 from pregao.research.backtests.terms import Terms
 from pregao.research.models.features import BARS_SEEN, figures
 from pregao.research.models.labels import Question
@@ -135,6 +135,29 @@ class TestModelFolder:
         folder.keep("btc_old", trained(), now=NOON - timedelta(days=1))
 
         assert folder.find(symbol="TEST", timeframe="1h").model == kept.model
+
+    def test_a_broken_one_hides_no_other(self, folder, kept, tmp_path):
+        models = tmp_path / "models"
+        (models / "half.json").write_text("{")
+        (models / "folder.json").mkdir()
+        (models / "Copy of btc.json").write_text("{}")
+        folder.keep("eth_1h", trained(), now=NOON)
+        other = json.loads((models / "eth_1h.json").read_text()) | {"symbol": "ETHUSDT", "format": 2}
+        (models / "eth_1h.json").write_text(json.dumps(other))
+
+        listed = {one.name: one for one in folder.list()}
+
+        assert listed.pop("btc_1h") == kept
+        assert {name: (one.code, one.symbol) for name, one in listed.items()} == {
+            "Copy of btc": ("MODEL_NAME_UNUSABLE", None),
+            "eth_1h": ("MODEL_MANIFEST_UNREADABLE", "ETHUSDT"),
+            "folder": ("MODEL_MANIFEST_UNREADABLE", None),
+            "half": ("MODEL_MANIFEST_UNREADABLE", None),
+        }
+        assert all(isinstance(one, BrokenModel) for one in listed.values())
+        assert folder.find(symbol="TEST", timeframe="1h").model == kept.model
+        with pytest.raises(ModelUnusableError, match="MODEL_MANIFEST_UNREADABLE: model=eth_1h"):
+            folder.find(symbol="ETHUSDT", timeframe="1h")  # technical analysis alone, and it is said why
 
     def test_without_a_model_nothing_is_found_and_that_is_no_failure(self, folder, kept):
         assert folder.find(symbol="TEST", timeframe="4h") is None

@@ -31,7 +31,7 @@ from pregao.edges.cli.trials_shown import bar, instant
 
 if TYPE_CHECKING:
     from pregao.edges.model_files.foretell import Said
-    from pregao.edges.model_files.store import ModelFolder
+    from pregao.edges.model_files.store import BrokenModel, ModelFolder
     from pregao.edges.postgres.predictions import FilteringBot
     from pregao.research.candles import Candles
     from pregao.research.models.manifest import Manifest
@@ -49,6 +49,7 @@ DEFAULT_CONFIDENCE = 0.5
 LISTED = {
     "name": "model",
     "of": "of",
+    "code": "trouble",
     "horizon": "horizon",
     "barrier": "barrier",
     "rows": "taught with",
@@ -156,32 +157,45 @@ def evaluate(
 
 @app.command("list")
 def show_list(*, as_json: Json = False) -> None:
-    """Show the models there are."""
+    """Show the models there are; one that cannot be read with what is wrong, among the others."""
     with _told_apart():
-        manifests = _folder().list()
-    rows = [
-        {
-            "name": one.name,
-            "model": one.model,
-            "of": one.label,
-            "horizon": one.recipe.question.horizon,
-            "barrier": one.recipe.question.barrier,
-            "rows": one.taught_rows,
-            "until": instant(one.looked_at_until_ms),
-            "gain": round(one.score.gain, 4),
-            "better": one.score.is_better,
-            "made_at": one.made_at,
-        }
-        for one in manifests
-    ]
+        rows = [_listed(one) for one in _folder().list()]
     if as_json:
         typer.echo(json.dumps(rows))
         return
     show_rows(
-        [{**row, "better": "yes" if row["better"] else "no"} for row in rows],
+        [{**row, "better": {True: "yes", False: "no", None: None}[row["better"]]} for row in rows],
         LISTED,
         empty="No models yet: make one with `pregao model train`.",
     )
+    for row in rows:
+        if row["problem"] is not None:
+            typer.echo(row["problem"], err=True)
+
+
+def _listed(one: "Manifest | BrokenModel") -> dict[str, Any]:
+    from pregao.edges.model_files.store import BrokenModel
+
+    if isinstance(one, BrokenModel):
+        label = None if one.symbol is None or one.timeframe is None else f"{one.symbol} {one.timeframe}"
+        nothing = dict.fromkeys(
+            ("model", "horizon", "barrier", "rows", "until", "gain", "better", "made_at"), None
+        )
+        return {"name": one.name, "of": label, "code": one.code, "problem": one.problem, **nothing}
+    return {
+        "name": one.name,
+        "model": one.model,
+        "of": one.label,
+        "code": None,
+        "problem": None,
+        "horizon": one.recipe.question.horizon,
+        "barrier": one.recipe.question.barrier,
+        "rows": one.taught_rows,
+        "until": instant(one.looked_at_until_ms),
+        "gain": round(one.score.gain, 4),
+        "better": one.score.is_better,
+        "made_at": one.made_at,
+    }
 
 
 @app.command()

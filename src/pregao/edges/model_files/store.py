@@ -10,6 +10,7 @@ import os
 import platform
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,28 @@ class ModelMissingError(LookupError):
     """The folder has no such model; the text says which it has."""
 
 
+class _Of(msgspec.Struct):
+    """What is read of a manifest that cannot be read whole."""
+
+    symbol: str | None = None
+    timeframe: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenModel:
+    """A model whose manifest cannot be read; of what it is, where that much can be."""
+
+    name: str
+    symbol: str | None
+    timeframe: str | None
+    problem: str
+
+    @property
+    def code(self) -> str:
+        """What is wrong, in one word."""
+        return self.problem.partition(":")[0]
+
+
 class ModelFolder:
     """Models by name, such as ``btc_1h``; a `Predictors`."""
 
@@ -45,13 +68,17 @@ class ModelFolder:
         """Give the names of all models there are."""
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
-    def list(self) -> list[Manifest]:
-        """
-        Give the manifests of all models.
-
-        :raises ModelUnusableError: when one cannot be read.
-        """
-        return [self.get_manifest(name) for name in self.names()]
+    def list(self) -> list[Manifest | BrokenModel]:
+        """Give the manifests of all models, and what is wrong with those that cannot be read: one hides no other."""
+        found: list[Manifest | BrokenModel] = []
+        for name in self.names():
+            try:
+                found.append(self.get_manifest(name))
+            except ModelUnusableError as wrong:
+                found.append(self._broken(name, wrong))
+            except ModelMissingError:  # removed this very moment
+                continue
+        return found
 
     def get_manifest(self, name: str) -> Manifest:
         """
@@ -68,6 +95,10 @@ class ModelFolder:
             raise ModelMissingError(
                 f"MODEL_MISSING: model={name} known={known}. Make one with `pregao model train`."
             ) from None
+        except OSError as error:
+            raise ModelUnusableError(
+                f"MODEL_MANIFEST_UNREADABLE: model={name} problem={type(error).__name__}. Train it anew, or remove it."
+            ) from error
         try:
             manifest = msgspec.json.decode(content, type=Manifest)
         except msgspec.MsgspecError as error:
@@ -108,12 +139,18 @@ class ModelFolder:
         """
         Give the newest model of a symbol and timeframe; None where there is none, and technical analysis is all there is.
 
+        A broken one of something else, or of nobody knows what, is in nobody's way.
+
         :raises ModelUnusableError: when it is there and cannot be trusted.
         """
         fitting = [one for one in self.list() if (one.symbol, one.timeframe) == (symbol, timeframe)]
-        if not fitting:
+        for one in fitting:
+            if isinstance(one, BrokenModel):  # it may be the newest
+                raise ModelUnusableError(one.problem)
+        manifests = [one for one in fitting if isinstance(one, Manifest)]
+        if not manifests:
             return None
-        return self.get(max(fitting, key=lambda one: one.made_at).name)
+        return self.get(max(manifests, key=lambda one: one.made_at).name)
 
     def keep(self, name: str, trained: Trained, *, now: datetime) -> Manifest:
         """Write a model, in the place of one that has its name."""
@@ -139,6 +176,12 @@ class ModelFolder:
             known = ", ".join(self.names()) or "none"
             raise ModelMissingError(f"MODEL_MISSING: model={name} known={known}.") from None
         self._remove_files(name, but=None)
+
+    def _broken(self, name: str, wrong: ModelUnusableError) -> BrokenModel:
+        told = _Of()
+        with suppress(OSError, msgspec.MsgspecError):
+            told = msgspec.json.decode((self._folder / f"{name}.json").read_bytes(), type=_Of)
+        return BrokenModel(name=name, symbol=told.symbol, timeframe=told.timeframe, problem=str(wrong))
 
     def _manifest_path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -89,7 +89,7 @@ class TestModels:
 
         found = {one["name"]: one["code"] for one in (await desk.client.get(MODELS)).json()["items"]}
 
-        assert found == {"broken": "MODEL_MISSING", "btc_1h": None}
+        assert found == {"broken": "MODEL_MANIFEST_UNREADABLE", "btc_1h": None}
 
     async def test_is_for_those_who_set_bots_up(self, desk):
         bruno = await signed_in(desk, "bruno", "trader")

@@ -245,7 +245,9 @@ async def models_of(desk: Desk) -> list[ModelShown]:
     for line in await _filtering(desk):
         assert line.bot.model_filter is not None, "these have one"
         bots.setdefault(line.bot.model_filter.model, []).append(line)
-    return [_shown(name, told.get(name), bots.get(name, ())) for name in sorted({*told, *bots})]
+    return [
+        _shown(name, told.get(name, "MODEL_MISSING"), bots.get(name, ())) for name in sorted({*told, *bots})
+    ]
 
 
 async def _filtering(desk: Desk) -> list[BotLine]:
@@ -259,24 +261,24 @@ async def _filtering(desk: Desk) -> list[BotLine]:
         after = lines[-1].bot.bot_id
 
 
-def _read_all(folder: Path) -> dict[str, Told | None]:
-    """Give what stands beside each model's file; None where it cannot be read."""
-    found: dict[str, Told | None] = {}
+def _read_all(folder: Path) -> dict[str, Told | str]:
+    """Give what stands beside each model's file; a code where that cannot be read."""
+    found: dict[str, Told | str] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             found[path.stem] = msgspec.json.decode(path.read_bytes(), type=Told)
         except FileNotFoundError:  # removed this very moment
             continue
         except (OSError, msgspec.MsgspecError):
-            found[path.stem] = None
+            found[path.stem] = "MODEL_MANIFEST_UNREADABLE"
     return found
 
 
-def _shown(name: str, told: Told | None, bots: Sequence[BotLine]) -> ModelShown:
+def _shown(name: str, told: Told | str, bots: Sequence[BotLine]) -> ModelShown:
     users = [UserOfModel(bot_id=one.bot.bot_id, name=one.name, status=one.status) for one in bots]
-    if told is None:
+    if isinstance(told, str):
         nothing: dict[str, Any] = dict.fromkeys(ModelShown.model_fields)
-        return ModelShown(**{**nothing, "name": name, "code": "MODEL_MISSING", "features": [], "bots": users})
+        return ModelShown(**{**nothing, "name": name, "code": told, "features": [], "bots": users})
     score, traded, question = told.score, told.traded, told.recipe.question
     return ModelShown(
         name=name,
