@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pregao.domain.figures import FIGURES, Kind, Told
+from pregao.domain.lab import LabKind
+from pregao.research.analyzer.wishes import Act
 from pregao.views.dashboards import dashboard, page, rules
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,12 @@ class TestTable:
         assert [
             one.name for one in FIGURES.values() if any(len(zero) != len(one.labels) for zero in one.zeros)
         ] == []
+
+    def test_shows_each_act_of_a_strategy_and_each_kind_of_a_labs_run_from_the_start(self):
+        acts = {labels[0] for labels in FIGURES["deriv_bot_signals_generated_total"].zeros}
+        methods = {labels[0] for labels in FIGURES["deriv_bot_backtest_duration_seconds"].zeros}
+
+        assert (acts, methods) == (set(Act), set(LabKind))
 
     def test_shows_no_zero_of_what_nobody_feeds(self):
         assert [one.name for one in FIGURES.values() if one.told is Told.NOBODY and one.zeros] == []

@@ -168,9 +168,13 @@ class TestMetrics:
         for seen in (first, families):
             samples = {sample.name for family in seen for sample in family.samples}
             assert not [name for name in unfed if any(sample.startswith(name) for sample in samples)]
-        assert {"deriv_bot_trades_total", "deriv_bot_win_rate", "pregao_unguarded_seconds_total"} <= {
-            sample.name for family in first for sample in family.samples
-        }  # zeros appear
+        assert {
+            "deriv_bot_trades_total",
+            "deriv_bot_win_rate",
+            "deriv_bot_signals_generated_total",
+            "deriv_bot_backtest_duration_seconds_count",
+            "pregao_unguarded_seconds_total",
+        } <= {sample.name for family in first for sample in family.samples if sample.value == 0}
         assert value(traded, "deriv_bot_trades_total", signal_type="buy") == 1
         assert value(traded, "pregao_signals_total", outcome="approved") == 4
         assert value(traded, "pregao_orders_total", venue="webhook", outcome="filled") == 1

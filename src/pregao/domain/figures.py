@@ -49,6 +49,8 @@ SIGNAL_OUTCOMES = ("received", "repeated", "refused", "pending", "approved", "de
 ORDER_OUTCOMES = (
     "planned", "denied", "accepted", "rejected", "unresolved", "filled", "canceled", "expired", "given_up",
 )  # fmt: skip
+CONFIDENCES = ("high", "medium", "low")
+LAB_METHODS = ("run", "compare", "sweep", "train")
 SEVERITIES = ("warning", "error", "critical")
 
 
@@ -83,7 +85,7 @@ OF_THE_SOURCE = (
     _one("deriv_bot_win_rate", G, S, "Percent of closed positions that won, of those that won or lost.", ("timeframe",), zeros=_each(TIMEFRAMES)),
     _one("deriv_bot_profit_loss_total", C, J, "USD won, and USD lost as a positive number.", ("outcome",), zeros=_each(("profit", "loss"))),
     _one("deriv_bot_signal_latency_milliseconds", H, P, "From the trade that ended a candle until a strategy had judged it.", ("model",), buckets=(10, 25, 50, 100, 250, 500, 1000)),
-    _one("deriv_bot_signals_generated_total", C, P, "Signals that strategies sent to bots.", ("signal_type", "confidence_level")),
+    _one("deriv_bot_signals_generated_total", C, P, "Signals that strategies sent to bots.", ("signal_type", "confidence_level"), zeros=_each((*SIDES, "close"), CONFIDENCES)),
     _one("deriv_bot_model_confidence", G, P, "Confidence of a strategy's or a model's last word, in percent; a rule that holds has no doubt.", ("model",)),
     _one("deriv_bot_model_accuracy", G, P, "Percent of a strategy's signals whose price had gone their way when it wanted something else, since the analyzer began.", ("model",)),
     _one("deriv_bot_tick_processing_milliseconds", H, P, "How long a monitor or the analyzer took for a price.", buckets=(1, 5, 10, 25, 50, 100, 250), zeros=((),)),
@@ -93,7 +95,7 @@ OF_THE_SOURCE = (
     _one("deriv_bot_cache_hit_rate", G, P, "Percent of questions to these caches that they could answer.", zeros=((),)),
     _one("deriv_bot_api_calls_total", C, P, "Questions and orders to venues, by path and HTTP status.", ("endpoint", "status")),
     _one("deriv_bot_api_latency_milliseconds", H, P, "How long venues took to answer.", ("endpoint",), buckets=(50, 100, 250, 500, 1000, 2500, 5000)),
-    _one("deriv_bot_backtest_duration_seconds", H, P, "How long the lab took for a run, a comparison, a sweep.", ("method",), buckets=(0.1, 0.5, 1, 5, 10, 30, 60)),
+    _one("deriv_bot_backtest_duration_seconds", H, P, "How long the lab took for a run, a comparison, a sweep, a training.", ("method",), buckets=(0.1, 0.5, 1, 5, 10, 30, 60), zeros=_each(LAB_METHODS)),
     _one("deriv_bot_backtest_sharpe_ratio", G, S, "Sharpe ratio of a strategy's last backtest in the lab; of a sweep the best one's.", ("strategy",)),
     _one("deriv_bot_backtest_max_drawdown", G, S, "Largest drawdown of the same, in percent.", ("strategy",)),
     _one("deriv_bot_info", I, S, "The desk's version.", ("version",)),
