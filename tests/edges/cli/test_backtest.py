@@ -1,6 +1,7 @@
 """`pregao backtest` as a person types it."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -38,6 +39,28 @@ class TestRun:
         trades = pl.read_parquet(out)
         assert f"trades                     {trades.height}\n" in result.stdout
         assert set(trades["ending"]) <= {"signal", "stop", "target", "liquidated", "end"}
+
+    def test_says_how_long_reading_compiling_and_computing_took(self, typed):
+        """How fast this machine is just now is nobody's mistake: the figures are there, and apart."""
+        words = ("run", "--strategy", "bollinger", "--data", PERP, "--no-report")
+
+        table, told = typed(*words), read(typed(*words, "--json"))
+
+        assert list(told["seconds"]) == ["reading", "compiling", "computing"]
+        assert all(took > 0 for took in told["seconds"].values())
+        assert re.search(
+            r"^seconds +reading [0-9.]+, compiling [0-9.]+, computing [0-9.]+$", table.stdout, re.MULTILINE
+        )
+
+    def test_what_is_no_number_is_null_for_machines(self, typed, tmp_path):
+        path = tmp_path / "still.csv"
+        rows = "\n".join(f"{at * 3600000},1,1,1,1" for at in range(50))
+        path.write_text(f"ts_ms,open,high,low,close\n{rows}\n")
+
+        told = read(typed("run", "--strategy", "macd", "--data", str(path), "--no-report", "--json"))
+
+        assert told["figures"]["trades"] == 0
+        assert told["figures"]["profit_factor"] is None
 
     def test_writes_its_page_where_it_says_and_none_where_it_is_not_wanted(self, typed, tmp_path):
         words = ("run", "--strategy", "ema_cross", "--data", PERP, "--until", "2023-01-04")

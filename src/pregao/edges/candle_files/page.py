@@ -60,8 +60,11 @@ WORDS: Final = {
 def page_of_run(trial: Trial, outcome: Outcome, terms: Terms) -> str:
     """Give the page about one backtest."""
     candles = outcome.candles
-    trades = list(outcome.trades)
     first, end = _stretch_shown(outcome)
+    count = len(outcome.trades)
+    # Of many thousand only those that are shown become objects; they end in the order in which they began.
+    on_candles = int(np.searchsorted(outcome.trades.exit_bar, first))
+    trades = list(outcome.trades.since(max(0, min(on_candles, count - TRADES_SHOWN))))
     parts = [
         _head(f"{trial.strategy} on {candles.label}", candles),
         _pairs({"strategy": trial.strategy, **trial.values}),
@@ -70,12 +73,12 @@ def page_of_run(trial: Trial, outcome: Outcome, terms: Terms) -> str:
         "<h2>Equity</h2>",
         curve(outcome.equity),
         "<h2>Drawdown, percent below the highest so far</h2>",
-        curve(-np.array(drawdowns(outcome.equity, start=outcome.start)), height=140, css="fall", fills=True),
+        curve(-drawdowns(outcome.equity, start=outcome.start), height=140, css="fall", fills=True),
         f"<h2>Trades on candles {first + 1:,} to {end:,}</h2>",
         candles_with_trades(candles, trades, first=first, end=end),
         "<h2>Months, percent</h2>",
         _months(outcome),
-        f"<h2>The last {min(len(trades), TRADES_SHOWN)} of {len(trades)} trades</h2>",
+        f"<h2>The last {min(count, TRADES_SHOWN)} of {count} trades</h2>",
         _trades(outcome, trades[-TRADES_SHOWN:]),
         "<h2>Terms</h2>",
         _pairs({**asdict(terms), "sizing": terms.sizing.name.lower()}),

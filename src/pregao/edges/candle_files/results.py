@@ -9,6 +9,7 @@ import polars as pl
 
 from pregao.research.backtests.outcome import Outcome
 from pregao.research.backtests.sweep import Swept
+from pregao.research.backtests.terms import Ending
 from pregao.research.backtests.trial import Trial
 
 
@@ -34,24 +35,23 @@ def write_sweep(swept: Swept, path: Path) -> None:
 
 def trade_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """Give one row for each trade, with the times of its candles."""
-    opened = outcome.candles.opened_at_ms
-    return [
-        {
-            "entry_ms": int(opened[trade.entry_bar]),
-            "exit_ms": int(opened[trade.exit_bar]),
-            "side": "long" if trade.side > 0 else "short",
-            "quantity": trade.quantity,
-            "entry_price": trade.entry_price,
-            "exit_price": trade.exit_price,
-            "fees": trade.fees,
-            "funding": trade.funding,
-            "profit": trade.profit,
-            "ending": trade.ending.name.lower(),
-            "entry_bar": trade.entry_bar,
-            "exit_bar": trade.exit_bar,
-        }
-        for trade in outcome.trades
-    ]
+    opened, trades = outcome.candles.opened_at_ms, outcome.trades
+    endings = {one.value: one.name.lower() for one in Ending}
+    columns = {
+        "entry_ms": opened[trades.entry_bar].tolist(),
+        "exit_ms": opened[trades.exit_bar].tolist(),
+        "side": ["long" if side > 0 else "short" for side in trades.side.tolist()],
+        "quantity": trades.quantity.tolist(),
+        "entry_price": trades.entry_price.tolist(),
+        "exit_price": trades.exit_price.tolist(),
+        "fees": trades.fees.tolist(),
+        "funding": trades.funding.tolist(),
+        "profit": trades.profit.tolist(),
+        "ending": [endings[ending] for ending in trades.ending.tolist()],
+        "entry_bar": trades.entry_bar.tolist(),
+        "exit_bar": trades.exit_bar.tolist(),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:

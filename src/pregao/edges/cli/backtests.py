@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,16 +41,21 @@ from pregao.edges.cli.trials_shown import (
     RANKED,
     about,
     extent,
-    finite,
     number,
     ranked_row,
     shown_values,
+    written,
 )
 
 if TYPE_CHECKING:
-    from pregao.research.backtests.figures import Figures
-    from pregao.research.candles import Candles
-    from pregao.research.strategies.strategy import Plan
+    from pregao.research.backtests.outcome import Outcome
+    from pregao.research.backtests.terms import Terms
+    from pregao.research.backtests.trial import Trial
+    from pregao.research.candles import Candles, Prices
+    from pregao.research.strategies.strategy import Plan, Strategy
+
+CANDLES_MIN = 2
+CANDLES_THAT_COMPILE = 500  # enough for every loop to be called
 
 app = typer.Typer(help="What a strategy would have done.", no_args_is_help=True)
 
@@ -132,9 +139,6 @@ def run(
     """Try a strategy on candles, print what came of it, and write a page with charts."""
     with told_apart():
         from pregao.edges.candle_files.results import require_kind, trade_rows, write_rows
-        from pregao.research.backtests import compiled
-        from pregao.research.backtests import plain as by_candle
-        from pregao.research.backtests.trial import figures_of_outcome
         from pregao.research.strategies.shipped import get_strategy
 
         if trades is not None:
@@ -149,39 +153,69 @@ def run(
             slippage_bps=slippage_bps,
             quantity_step=quantity_step,
         )
+        began = perf_counter()
         candles = candles_of(data, symbol=symbol, timeframe=timeframe, since=since, until=until)
-        filled = chosen.filled(values_of(values or []))
-        replay = by_candle.replay if plain else compiled.replay
-        plan = (
-            chosen.plan_of(candles, filled)
-            if model is None
-            else _with_model(model, strategy, candles, filled)
+        read = perf_counter() - began
+        due = funding_of(candles, funding)
+        trial, outcome, took = _tried(
+            candles, chosen, values_of(values or []), terms, funding=due, model=model, plain=plain
         )
-        outcome = replay(candles, plan, terms, funding=funding_of(candles, funding))
-        figures = figures_of_outcome(outcome)
         if trades is not None:
             write_rows(trade_rows(outcome), trades)
         page = None
         if with_report:
             from pregao.edges.candle_files.page import page_of_run
-            from pregao.research.backtests.trial import Trial
 
             page = report or _own_page(strategy, candles)
-            trial = Trial(strategy=strategy, values=filled, figures=figures)
             page.write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
+    seconds = {"reading": read, **took}
     if as_json:
         told = {
             "candles": about(candles),
             "strategy": strategy,
-            "values": filled,
+            "values": trial.values,
             "terms": asdict(terms),
-            "figures": asdict(figures),
+            "figures": asdict(trial.figures),
             "trades": trade_rows(outcome),
             "report": None if page is None else str(page),
+            "seconds": seconds,
         }
-        typer.echo(json.dumps(finite(told)))
+        typer.echo(written(told))
         return
-    _show_run(candles, f"{strategy} {shown_values(filled)}", figures, page=page)
+    _show_run(candles, trial, page=page, seconds=seconds)
+
+
+def _tried(
+    candles: "Candles",
+    strategy: "Strategy",
+    values: dict[str, float],
+    terms: "Terms",
+    *,
+    funding: "Prices | None",
+    model: str | None,
+    plain: bool,
+) -> "tuple[Trial, Outcome, dict[str, float]]":
+    """Try a strategy; say how long compiling (or loading what was compiled) took, and how long the trial itself."""
+    from pregao.research.backtests import compiled
+    from pregao.research.backtests import plain as by_candle
+    from pregao.research.backtests.trial import Trial, figures_of_outcome
+
+    filled = strategy.filled(values)
+    replay = by_candle.replay if plain else compiled.replay
+    began = perf_counter()
+    # Compiled at the first call, of which this is one: a few candles are nothing beside it.
+    some = max(CANDLES_MIN, min(len(candles) // 2, CANDLES_THAT_COMPILE))
+    head, its_funding = candles.part(0, some), None if funding is None else funding[:some]
+    replay(head, strategy.plan_of(head, filled), terms, funding=its_funding)
+    ready = perf_counter()
+    plan = (
+        strategy.plan_of(candles, filled)
+        if model is None
+        else _with_model(model, strategy.name, candles, filled)
+    )
+    outcome = replay(candles, plan, terms, funding=funding)
+    trial = Trial(strategy=strategy.name, values=filled, figures=figures_of_outcome(outcome))
+    return trial, outcome, {"compiling": ready - began, "computing": perf_counter() - ready}
 
 
 def _own_page(strategy: str, candles: "Candles") -> Path:
@@ -191,15 +225,17 @@ def _own_page(strategy: str, candles: "Candles") -> Path:
     return folder / f"{strategy}_{re.sub('[^A-Za-z0-9.]+', '_', candles.label)}.html"
 
 
-def _show_run(candles: "Candles", strategy: str, figures: "Figures", *, page: Path | None) -> None:
+def _show_run(candles: "Candles", trial: "Trial", *, page: Path | None, seconds: Mapping[str, float]) -> None:
+    figures = trial.figures
     show_fields(
         [
             ("candles", candles.label),
             ("from, to, how many", extent(candles)),
-            ("strategy", strategy),
+            ("strategy", f"{trial.strategy} {shown_values(trial.values)}"),
             ("money", f"{figures.start:,.2f} became {figures.final_equity:,.2f}"),
             *((words, number(getattr(figures, field))) for words, field in FIGURES.items()),
             *([("report", page)] if page else []),
+            ("seconds", ", ".join(f"{name} {took:.3f}" for name, took in seconds.items())),
         ]
     )
 
@@ -236,8 +272,8 @@ def compare(
         if out is not None:
             require_kind(out)
         contenders = []
-        for written in strategy or list(STRATEGIES):
-            name, _, told = written.partition(":")
+        for contender in strategy or list(STRATEGIES):
+            name, _, told = contender.partition(":")
             contenders.append((get_strategy(name), values_of(told.split(",") if told else [])))
         terms = terms_of(
             sizing,
@@ -253,7 +289,7 @@ def compare(
         if out is not None:
             write_rows(rows_of(trials), out)
     if as_json:
-        typer.echo(json.dumps(finite({"candles": about(candles), "trials": rows_of(trials)})))
+        typer.echo(written({"candles": about(candles), "trials": rows_of(trials)}))
         return
     typer.echo(f"{candles.label}  {extent(candles)}")
     show_rows([ranked_row(trial) for trial in trials], RANKED, empty="")

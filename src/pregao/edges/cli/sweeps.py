@@ -1,6 +1,5 @@
 """`pregao backtest sweep`: every combination of parameters, and how much of the best one luck explains."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -40,11 +39,11 @@ from pregao.edges.cli.trials_shown import (
     about,
     bar,
     extent,
-    finite,
     instant,
     number,
     ranked_row,
     shown_values,
+    written,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def sweep(
             "trials": rows_of(best_first),
             "walk_forward": asdict(forward) if forward else None,
         }
-        typer.echo(json.dumps(finite(told)))
+        typer.echo(written(told))
         return
     typer.echo(f"{candles.label}  {extent(candles)}")
     show_rows([ranked_row(trial) for trial in best_first], RANKED, empty="")

@@ -1,5 +1,6 @@
 """What came of trials, as the commands print it: figures, rankings, and how far one is."""
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,10 +101,19 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
 
 
-def finite(told: Any) -> Any:
-    """JSON has no infinity: what is not a number is null."""
+def written(told: Any) -> str:
+    """Write what came of trials for machines; JSON has no infinity: what is not a number is null."""
+    try:
+        return json.dumps(told, allow_nan=False)
+    except (
+        ValueError
+    ):  # rare, and looking at each of a hundred thousand values takes longer than writing them
+        return json.dumps(_finite(told))
+
+
+def _finite(told: Any) -> Any:
     if isinstance(told, dict):
-        return {name: finite(value) for name, value in told.items()}
+        return {name: _finite(value) for name, value in told.items()}
     if isinstance(told, list | tuple):
-        return [finite(value) for value in told]
+        return [_finite(value) for value in told]
     return None if isinstance(told, float) and not math.isfinite(told) else told

@@ -278,7 +278,7 @@ def _curves(outcome: Outcome) -> dict[str, Any]:
     """Give equity and drawdown at so many candles, the last among them, and what each month brought."""
     opened = outcome.candles.opened_at_ms
     places = np.unique(np.linspace(0, len(opened) - 1, num=min(POINTS, len(opened))).astype(np.int64))
-    fallen: Prices = np.array(drawdowns(outcome.equity, start=outcome.start))
+    fallen = drawdowns(outcome.equity, start=outcome.start)
     return {
         "at_ms": opened[places].tolist(),
         "equity": outcome.equity[places].tolist(),

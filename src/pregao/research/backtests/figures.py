@@ -143,13 +143,11 @@ def table_of(sums: Prices, *, start: float, bars: int, bars_per_year: float) -> 
         }
 
 
-def drawdowns(equity: Prices, *, start: float) -> list[float]:
+def drawdowns(equity: Prices, *, start: float) -> Prices:
     """Give at each close how far the equity is below its highest so far, in percent."""
-    peak, found = start, []
-    for worth in equity.tolist():
-        peak = max(peak, worth)
-        found.append((peak - worth) / peak * 100)
-    return found
+    peaks = np.maximum.accumulate(np.concatenate([[start], equity]))[1:]
+    fallen: Prices = (peaks - equity) / peaks * 100
+    return fallen
 
 
 def deflated_sharpe(figures: Figures, *, sharpes: Sequence[float], bars_per_year: float) -> float:

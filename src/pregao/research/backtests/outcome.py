@@ -57,11 +57,16 @@ class Trades:
     def __len__(self) -> int:
         return len(self.entry_bar)
 
+    def since(self, number: int) -> "Trades":
+        """Give the trades from that one on, counted from 0."""
+        return Trades(**{field.name: getattr(self, field.name)[number:] for field in fields(self)})
+
     def __iter__(self) -> Iterator[Trade]:
-        columns = [getattr(self, field.name).tolist() for field in fields(self)]
-        for *others, ending in zip(*columns, strict=True):
-            names = [field.name for field in fields(self)][:-1]
-            yield Trade(**dict(zip(names, others, strict=True)), ending=Ending(ending))
+        names = [field.name for field in fields(self)]
+        endings = {one.value: one for one in Ending}
+        for row in zip(*(getattr(self, name).tolist() for name in names), strict=True):
+            told = dict(zip(names, row, strict=True))
+            yield Trade(**told | {"ending": endings[told["ending"]]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
