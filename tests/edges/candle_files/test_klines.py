@@ -28,8 +28,11 @@ class Venue:
         self.now_ms = START + 3_600 * MINUTE + 30_000  # half a minute into a candle
         self.answers = []  # what is answered instead, in turn
         self.asked = []
+        self.market = None  # what a paper exchange says of its prices
 
     def answer(self, path, told):
+        if path == "/paper/health":
+            return (404, {}, {}) if self.market is None else (200, {"market": self.market}, {})
         if self.answers:
             return self.answers.pop(0)
         if path == "/fapi/v1/time":
@@ -185,3 +188,19 @@ class TestCommand:
         assert json.loads(again.stdout) == {"name": "BTCUSDT_1m", "fetched": 10, "kept": 20}
         kept = CandleFolder(tmp_path / "candles").get("BTCUSDT_1m")
         assert np.array_equal(kept.close, CANDLES.close[:20])
+
+    @pytest.mark.parametrize("market", ["SIMULATED", "TAPE", "STILL"])
+    def test_f131_what_a_paper_exchange_tells_is_no_markets_though_nobody_said_so(
+        self, venue, tmp_path, market
+    ):
+        venue.market = market
+        environment = {"PREGAO_STATE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+        words = ("fetch", "BTCUSDT", "1m", "--url", venue.url, "--since", "2023-11-14T22:14", "--json")
+
+        told = CliRunner().invoke(command.app, [*words, "--until", "2023-11-14T22:24"], env=environment)
+
+        assert told.exit_code == 0, told.stderr
+        name = json.loads(told.stdout)["name"]
+        kept = CandleFolder(tmp_path / "candles").get(name)
+        assert (name, kept.is_simulated) == ("SIMULATED-BTCUSDT_1m", True)
+        assert CandleFolder(tmp_path / "candles").find("BTCUSDT_1m") is None

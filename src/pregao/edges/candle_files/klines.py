@@ -15,6 +15,9 @@ from pregao.research.candles import COLUMNS, Columns
 from pregao.research.timeframe import Timeframe
 
 PATH: Final = "/fapi/v1/klines"
+PAPER_PATH: Final = (
+    "/paper/health"  # a paper exchange says there what its prices are; a venue has no such path
+)
 PAGE: Final = 1_500  # candles; the venue gives no more at once
 PAUSE_SECONDS: Final = 2.0
 TIMEOUT_SECONDS: Final = 10.0
@@ -64,6 +67,16 @@ def fetch_klines(
             return
         start_ms = int(rows[-1][0]) + 1
         sleep(PAUSE_SECONDS)
+
+
+def is_paper(client: httpx.Client) -> bool:
+    """Say whether a paper exchange answers there: what it tells is no market's, whoever forgot to say so."""
+    try:
+        answer = client.get(PAPER_PATH, timeout=TIMEOUT_SECONDS)
+        told = answer.json() if answer.is_success else None
+    except (httpx.HTTPError, ValueError):
+        return False  # whoever is asked for candles next is away, too, and that is said
+    return isinstance(told, dict) and "market" in told
 
 
 def _columns_of(rows: list[list[Any]]) -> Columns:

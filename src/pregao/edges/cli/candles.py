@@ -115,7 +115,10 @@ def fetch(
         str | None, typer.Option(help="Another address that speaks as Binance's USD-M futures do.")
     ] = None,
     simulated: Annotated[
-        bool, typer.Option("--simulated", help="No market makes that address's prices.")
+        bool,
+        typer.Option(
+            "--simulated", help="No market makes that address's prices; a paper exchange says so itself."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -125,30 +128,30 @@ def fetch(
 
         import httpx
 
-        from pregao.edges.candle_files.klines import fetch_klines
+        from pregao.edges.candle_files.klines import fetch_klines, is_paper
         from pregao.edges.candle_files.store import name_of
         from pregao.edges.exchanges.binance.addresses import LIVE
         from pregao.research.candles import make_candles
         from pregao.research.timeframe import read_timeframe
 
-        frame, folder = read_timeframe(timeframe), _folder()
-        blank = make_candles(
-            symbol=symbol,
-            timeframe=frame,
-            source=url or "Binance USD-M",
-            columns=_NONE,
-            is_simulated=simulated,
-        )
-        name, fetched = name_of(blank), 0
-        stored = folder.find(name)
-        since_ms = _at_ms(since)
-        if since_ms is None:
-            if stored is None:
-                _fail(
-                    f"FETCH_NEEDS_SINCE: name={name}. There are none yet; say from when with --since.", code=2
-                )
-            since_ms = int(stored.opened_at_ms[-1]) + 1
+        frame, folder, fetched = read_timeframe(timeframe), _folder(), 0
         with httpx.Client(base_url=url or LIVE.rest) as client:
+            made: dict[str, Any] = {
+                "symbol": symbol,
+                "timeframe": frame,
+                "source": url or "Binance USD-M",
+                "is_simulated": simulated or (url is not None and is_paper(client)),
+            }
+            name = name_of(make_candles(columns=_NONE, **made))
+            stored = folder.find(name)
+            since_ms = _at_ms(since)
+            if since_ms is None:
+                if stored is None:
+                    _fail(
+                        f"FETCH_NEEDS_SINCE: name={name}. There are none yet; say from when with --since.",
+                        code=2,
+                    )
+                since_ms = int(stored.opened_at_ms[-1]) + 1
             for columns in fetch_klines(
                 client,
                 symbol=symbol,
@@ -157,13 +160,7 @@ def fetch(
                 until_ms=_at_ms(until),
                 sleep=time.sleep,
             ):
-                page = make_candles(
-                    symbol=symbol,
-                    timeframe=frame,
-                    source=blank.source,
-                    columns=columns,
-                    is_simulated=simulated,
-                )
+                page = make_candles(columns=columns, **made)
                 stored = folder.keep(page)  # page by page: what was fetched stays when the next page fails
                 fetched += len(page)
                 if not as_json:
