@@ -306,7 +306,7 @@ class TestStops:
     )  # fmt: skip
     WANTED = np.array([FLAT, LONG, LONG, LONG, LONG, FLAT, FLAT], dtype=np.int8)
 
-    def found(self, *, stop, own_stop, ends):
+    def found(self, *, stop, own_stop, ends, enters=None):
         run = whole_run(self.CANDLES)
         plan = Plan(wanted=self.WANTED, stop=np.array([stop]), target=np.array([np.inf]))
         expected = backtested(run, plan)
@@ -315,6 +315,7 @@ class TestStops:
         at, reason = ends
         position = replace(
             position, initial_stop=Decimal(str(own_stop)), closed_at=late(run, at), close_reason=reason,
+            opened_at=position.opened_at if enters is None else late(run, enters),
             exited_quantity=position.entered_quantity, exit_notional=position.entered_quantity * 97,
             status=PositionStatus.CLOSED,
         )  # fmt: skip
@@ -330,6 +331,31 @@ class TestStops:
         _, found = self.found(stop=0.02, own_stop="97.9", ends=(5, "signal"))
 
         assert not difference(found, "ending").is_explained
+
+    @pytest.mark.parametrize(
+        ("enters", "cause"),
+        [(2, Cause.ENTERED_WITHIN), (3, Cause.FILLED_LATER), (4, Cause.FILLED_LATER), (1, Cause.UNKNOWN)],
+    )
+    def test_are_explained_where_the_desk_did_not_hold_it_yet(self, enters, cause):
+        """The fourth candle, which passed both levels, runs from the close of the third; the entry fills a little after a close."""
+        _, found = self.found(stop=0.02, own_stop="97.9", ends=(5, "signal"), enters=enters)
+
+        assert difference(found, "ending").cause is cause
+
+    @pytest.mark.parametrize(("is_heard", "cause"), [(True, Cause.FILLED_LATER), (False, Cause.UNKNOWN)])
+    def test_are_explained_where_the_exit_was_on_its_way_already(self, is_heard, cause):
+        """Wanted at the close of the sixth candle; before it had filled the desk met its stop."""
+        expected, _ = self.found(stop=0.2, own_stop="80", ends=(5, "signal"))
+        run = whole_run(self.CANDLES)
+        traded = traded_as(run, expected)
+        (position,) = traded.positions
+        stopped = replace(position, close_reason="stop_loss", exit_signal_id=None)
+        signals = traded.signals if is_heard else traded.signals[:1]
+
+        found = compared(replace(traded, positions=(stopped,), signals=signals), expected, run)
+
+        assert expected[0].trade.ending is Ending.SIGNAL
+        assert difference(found, "ending").cause is cause
 
     def test_are_no_difference_where_both_ended_at_the_candle(self):
         _, found = self.found(stop=0.02, own_stop="98.0", ends=(2, "stop_loss"))

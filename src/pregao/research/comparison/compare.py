@@ -8,6 +8,7 @@ recorded: a code in a receipt, a level that one side's stop had and the other's 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -347,37 +348,68 @@ class _Beside:
                 cause=Cause.STOP_MOVED,
                 reason="The bot moves its stop behind the price, which the backtest does not.",
             )
-        exit_bar = None if desk.closed_at is None else bisect_left(self.closes, to_ms(desk.closed_at))
+        exit_bar = None if desk.closed_at is None else self._bar_at(desk.closed_at)
         if ended is trade.ending and exit_bar == trade.exit_bar:
             return None
-        own_stop = None if desk.initial_stop is None else float(desk.initial_stop)
         first = min(trade.exit_bar, len(self.bars) - 1 if exit_bar is None else exit_bar)
         if first >= len(self.bars):
             return say(cause=Cause.LAST_CANDLE, reason="It ended after the last candle.")
-        low, high = float(self.bars.low[first]), float(self.bars.high[first])
-        worst = low if trade.side > 0 else high
-        levels = [level for level in (own_stop, backtest.stop_price) if level is not None]
-        between = len(levels) == 2 and min(levels) <= worst <= max(levels)
-        if between:
-            return say(
-                cause=Cause.OWN_LEVEL,
-                reason=f"The stop stood at {own_stop:g} on the desk and at {backtest.stop_price:g} in the backtest, by the prices "
-                f"paid; the candle came to {worst:g}, between them.",
-            )
-        if first == trade.entry_bar:
+        between = self._between_levels(desk, backtest, first)
+        if between is not None:
+            return say(cause=Cause.OWN_LEVEL, reason=between)
+        filled_later = self._level_while_on_its_way(desk, backtest, ended=ended)
+        if filled_later is not None:
+            return say(cause=Cause.FILLED_LATER, reason=filled_later)
+        if first == trade.entry_bar or trade.exit_bar == self._bar_at(desk.opened_at):
             return say(
                 cause=Cause.ENTERED_WITHIN,
-                reason="It ended on the candle of the entry: the backtest enters at its open, the desk a little later.",
+                reason="It ended on the candle of the entry: the backtest enters at an open, the desk a little later.",
             )
         if abs((exit_bar if exit_bar is not None else first) - trade.exit_bar) <= 1 and ended is trade.ending:
             return say(
                 cause=Cause.TURN_OF_CANDLES,
                 reason="The same level, met at the turn from one candle to the next.",
             )
+        low, high = float(self.bars.low[first]), float(self.bars.high[first])
         return say(
             cause=Cause.UNKNOWN,
             reason=f"On one side a level was met at the candle from {low:g} to {high:g}, on the other it was not.",
         )
+
+    def _between_levels(self, desk: SignalPosition, backtest: ExpectedTrade, bar: int) -> str | None:
+        """Say that a candle came between the two stops, which hang on the prices paid; None where it did not."""
+        if desk.initial_stop is None or backtest.stop_price is None:
+            return None
+        own, other = float(desk.initial_stop), backtest.stop_price
+        worst = float(self.bars.low[bar] if backtest.trade.side > 0 else self.bars.high[bar])
+        if not min(own, other) <= worst <= max(own, other):
+            return None
+        return (
+            f"The stop stood at {own:g} on the desk and at {other:g} in the backtest, by the prices paid; the candle came to "
+            f"{worst:g}, between them."
+        )
+
+    def _level_while_on_its_way(
+        self, desk: SignalPosition, backtest: ExpectedTrade, *, ended: Ending | None
+    ) -> str | None:
+        """Say that a level was met while only one side held the trade, its entry or exit being on its way; None where it was not."""
+        trade = backtest.trade
+        if trade.ending is not Ending.SIGNAL and trade.exit_bar < self._bar_at(desk.opened_at):
+            late = to_ms(desk.opened_at) - self.closes[trade.exit_bar]
+            return f"The backtest's {trade.ending.name.lower()} was met {late} ms before the desk's entry had filled."
+        if trade.ending is not Ending.SIGNAL or ended is None or desk.closed_at is None:
+            return None
+        wanted_ms = self.closes[trade.exit_bar - 1]
+        if to_ms(desk.closed_at) < wanted_ms or self._signal(wanted_ms, None) is None:
+            return None
+        return (
+            f"Its {ended.name.lower()} was met {to_ms(desk.closed_at) - wanted_ms} ms after the close at which its end was wanted, "
+            "the exit being on its way."
+        )
+
+    def _bar_at(self, at: datetime) -> int:
+        """Give the candle that ran at an instant."""
+        return bisect_left(self.closes, to_ms(at))
 
     # --- a trade that one of them has not ---
 
