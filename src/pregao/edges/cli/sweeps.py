@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +49,12 @@ from pregao.edges.cli.trials_shown import (
 
 if TYPE_CHECKING:
     from pregao.research.backtests.figures import Figures
+    from pregao.research.backtests.sweep import Swept
+    from pregao.research.backtests.terms import Terms
+    from pregao.research.backtests.trial import Trial
+    from pregao.research.backtests.walk_forward import WalkForward
+    from pregao.research.candles import Candles
+    from pregao.research.strategies.strategy import Strategy
 
 
 def sweep(
@@ -85,11 +92,8 @@ def sweep(
 ) -> None:
     """Try every combination of parameters, and say how much of the best one luck explains."""
     with told_apart():
-        from pregao.edges.candle_files.results import require_kind, rows_of, write_sweep
-        from pregao.research.backtests.figures import deflated_sharpe, expected_best
+        from pregao.edges.candle_files.results import require_kind, write_sweep
         from pregao.research.backtests.sweep import ranges_of
-        from pregao.research.backtests.sweep import sweep as sweep_all
-        from pregao.research.backtests.walk_forward import walk_forward
         from pregao.research.strategies.shipped import get_strategy
 
         if out is not None:
@@ -113,44 +117,91 @@ def sweep(
             bar(len(combinations) * (1 + folds), shown=not as_json) as advance,
         ):
             try_out = {"funding": funding_of(candles, funding), "jobs": jobs, "on_done": advance}
-            swept = sweep_all(candles, chosen, combinations, terms, **try_out)
-            forward = (
-                walk_forward(candles, chosen, combinations, terms, folds=folds, **try_out) if folds else None
-            )
+            found = _found(candles, chosen, combinations, terms, folds=folds, top=top, try_out=try_out)
         if out is not None:
-            write_sweep(swept, out)
-        sharpes = swept.table["sharpe"].tolist()
-        lucky = expected_best(sharpes)
-        best_first = swept.best(top)
-        deflated = deflated_sharpe(
-            best_first[0].figures, sharpes=sharpes, bars_per_year=candles.timeframe.bars_per_year
-        )
+            write_sweep(found.swept, out)
         if report is not None:
-            from pregao.edges.candle_files.page import page_of_sweep
+            _write_page(found, terms, report)
+    _show(found, as_json=as_json)
 
-            page = page_of_sweep(
-                candles, swept, terms, lucky_sharpe=lucky, deflated_sharpe=deflated, forward=forward
-            )
-            report.write_text(page, encoding="utf-8")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a sweep came to, its best first; and what luck explains of it."""
+
+    candles: "Candles"
+    swept: "Swept"
+    forward: "WalkForward | None"
+    best_first: "list[Trial]"
+    lucky: float
+    deflated: float
+
+
+def _found(
+    candles: "Candles",
+    strategy: "Strategy",
+    combinations: list[dict[str, float]],
+    terms: "Terms",
+    *,
+    folds: int,
+    top: int,
+    try_out: dict[str, Any],
+) -> _Found:
+    from pregao.research.backtests.figures import deflated_sharpe, expected_best
+    from pregao.research.backtests.sweep import sweep as sweep_all
+    from pregao.research.backtests.walk_forward import walk_forward
+
+    swept = sweep_all(candles, strategy, combinations, terms, **try_out)
+    forward = walk_forward(candles, strategy, combinations, terms, folds=folds, **try_out) if folds else None
+    sharpes, best_first = swept.table["sharpe"].tolist(), swept.best(top)
+    return _Found(
+        candles=candles,
+        swept=swept,
+        forward=forward,
+        best_first=best_first,
+        lucky=expected_best(sharpes),
+        deflated=deflated_sharpe(
+            best_first[0].figures, sharpes=sharpes, bars_per_year=candles.timeframe.bars_per_year
+        ),
+    )
+
+
+def _write_page(found: _Found, terms: "Terms", path: Path) -> None:
+    from pregao.edges.candle_files.page import page_of_sweep
+
+    page = page_of_sweep(
+        found.candles,
+        found.swept,
+        terms,
+        lucky_sharpe=found.lucky,
+        deflated_sharpe=found.deflated,
+        forward=found.forward,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _show(found: _Found, *, as_json: bool) -> None:
+    from pregao.edges.candle_files.results import rows_of
+
     if as_json:
         told = {
-            "candles": about(candles),
-            "tried": len(swept),
-            "sharpe_by_luck": lucky,
-            "deflated_sharpe": deflated,
-            "trials": rows_of(best_first),
-            "walk_forward": asdict(forward) if forward else None,
+            "candles": about(found.candles),
+            "tried": len(found.swept),
+            "sharpe_by_luck": found.lucky,
+            "deflated_sharpe": found.deflated,
+            "trials": rows_of(found.best_first),
+            "walk_forward": asdict(found.forward) if found.forward else None,
         }
         typer.echo(written(told))
         return
-    typer.echo(f"{candles.label}  {extent(candles)}")
-    show_rows([ranked_row(trial) for trial in best_first], RANKED, empty="")
+    typer.echo(f"{found.candles.label}  {extent(found.candles)}")
+    show_rows([ranked_row(trial) for trial in found.best_first], RANKED, empty="")
     typer.echo(
-        f"{len(swept)} combinations were tried. The best of so many would reach a Sharpe ratio of "
-        f"{lucky:.2f} by luck alone; that this one is above it has a probability of {number(deflated)}."
+        f"{len(found.swept)} combinations were tried. The best of so many would reach a Sharpe ratio of "
+        f"{found.lucky:.2f} by luck alone; that this one is above it has a probability of {number(found.deflated)}."
     )
-    if forward is not None:
-        _show_walk_forward(forward.folds, forward.traded)
+    if found.forward is not None:
+        _show_walk_forward(found.forward.folds, found.forward.traded)
 
 
 def _show_walk_forward(folds: Any, traded: "Figures") -> None:
