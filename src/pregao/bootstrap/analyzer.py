@@ -40,7 +40,7 @@ from pregao.research.ticks import Candle
 from pregao.settings import MODELS_FOLDER, Settings
 from pregao.signals.own import said_by_strategy
 from pregao.signals.ports import StoreAway
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 ROLE = "analyzer"
 LEASE = "analyzer"
@@ -99,7 +99,7 @@ async def _follow(
         try:
             deployed = await work.standing() if await workers.hold(LEASE, lease) else ()
         except AWAY as away:
-            log.warning("analyzer.work.away", error=type(away).__name__)
+            log_away("analyzer.work.away", away)
             await asyncio.sleep(AWAY_SECONDS)
             continue
         for venue in sorted({one.venue for one in deployed} - streams.keys()):
@@ -240,7 +240,7 @@ class StrategyDesk:
             try:
                 return await ask(*asked, **named)
             except (StoreAway, *AWAY) as away:
-                log.warning("analyzer.work.away", error=type(away).__name__)
+                log_away("analyzer.work.away", away)
                 await asyncio.sleep(AWAY_SECONDS)
 
 

@@ -12,7 +12,7 @@ from pregao.edges.postgres.by_hand import PostgresPositionBooks
 from pregao.edges.postgres.journal import Journal
 from pregao.positions.by_hand import Note, close_in_books
 from pregao.settings import Settings
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 LOOK_SECONDS = 60.0
 EXPIRED = "sell_list_expired"
@@ -26,7 +26,7 @@ async def clean_sell_list(settings: Settings, *, journal: Journal, clock: Clock)
         try:
             await clean_once(settings, journal=journal, clock=clock)
         except AWAY as away:
-            log.warning("jobs.sell_list.away", error=type(away).__name__)
+            log_away("jobs.sell_list.away", away)
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -32,7 +32,7 @@ from pregao.edges.postgres.work import Lease, Workers
 from pregao.edges.processes.ending import Together
 from pregao.edges.processes.state import set_wanted
 from pregao.settings import Settings
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 from pregao.views.upkeep import Forgotten
 
 CONNECTIONS_MAX = 4
@@ -99,7 +99,7 @@ async def _look_after(settings: Settings, *, journal: Journal, lease: Lease, clo
                     if forgotten != Forgotten():
                         log.info("jobs.past.forgotten", **asdict(forgotten))
         except AWAY as away:
-            log.warning("jobs.work.away", error=type(away).__name__)
+            log_away("jobs.work.away", away)
         except Exception:
             # Nothing trades by this: the screener's list must not stop because of it.
             log.exception("jobs.upkeep.failed")
@@ -156,5 +156,5 @@ async def _has_rows(table: str, journal: Journal) -> bool:
     try:
         return bool(await journal.pool.fetchval(f"SELECT EXISTS (SELECT FROM {table})"))
     except AWAY as away:
-        log.warning("jobs.work.away", error=type(away).__name__)
+        log_away("jobs.work.away", away)
         return False

@@ -41,7 +41,7 @@ from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.indicators.cached import LAB_CACHE
 from pregao.settings import MODELS_FOLDER, Settings
 from pregao.tally import count, observe
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 CONNECTIONS_MAX = 4
 LEASE = "lab"
@@ -158,7 +158,7 @@ class Lab:
                         if running is None and (run := await self._work.next_run()) is not None:
                             running = asyncio.create_task(self._carry_out(run))
                 except AWAY as away:
-                    log.warning("lab.work.away", error=type(away).__name__)
+                    log_away("lab.work.away", away)
                     running = None if running is None or running.done() else running
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._rung.wait(), LOOK_SECONDS)
@@ -191,7 +191,7 @@ class Lab:
             else:
                 await answer(told)
         except AWAY as away:  # it is taken again when the database is back, if somebody still waits
-            log.warning("lab.work.away", error=type(away).__name__)
+            log_away("lab.work.away", away)
         finally:
             del self._questions[asked.question_id]
 

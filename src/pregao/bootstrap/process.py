@@ -18,7 +18,7 @@ from pregao.edges.postgres.high_water import DatabaseRestoredError
 from pregao.edges.postgres.work import Lease, Workers
 from pregao.edges.processes.ending import end_soon
 from pregao.edges.processes.roles import WHEN_TOLD
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 AWAY_SECONDS = 1.0
 MISTAKE_SECONDS = 5.0
@@ -80,7 +80,7 @@ async def again_and_again(
         try:
             await work_once()
         except AWAY as away:
-            log.warning("jobs.work.away", error=type(away).__name__)
+            log_away("jobs.work.away", away)
             await asyncio.sleep(AWAY_SECONDS)
         except Exception:
             if not survives_mistakes:

@@ -63,7 +63,7 @@ from pregao.trading.gate import Gate
 from pregao.trading.outbox import NEVER_QUIET, Outbox, Quiet
 from pregao.trading.steps import bind_steps
 from pregao.trading.store import Bell, Store
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 UNWRITTEN_SECONDS = (
     0.25  # between two tries to have an order asked about whose outcome the database did not take
@@ -224,7 +224,7 @@ class Floor:
         try:
             settled = await self.store.settled_signals(ended)
         except AWAY as away:  # whoever waits for a receipt looks for himself too
-            log.warning("trader.database.away", error=type(away).__name__)
+            log_away("trader.database.away", away)
             return
         if settled:
             self.doorbell.ring("receipts", *(str(signal_id) for signal_id in settled))
@@ -392,7 +392,7 @@ class Floor:
             try:
                 await work_once()
             except AWAY as away:
-                log.warning("trader.database.away", error=type(away).__name__)
+                log_away("trader.database.away", away)
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def pause(self, seconds: float) -> bool:

@@ -18,7 +18,7 @@ from pregao.domain.weight import Importance, asking_for
 from pregao.fills.book import TooSoonError
 from pregao.trading.floor import Floor
 from pregao.trading.questions import RESOLVE_SECONDS, Questions
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 GAPS_AT_ONCE = 20  # a thousand accounts that reconnect leave the database and the wire to orders
 WAIT_SECONDS_MAX = 60.0  # until the next minute: a venue that wants a longer silence is not asked anyway
@@ -91,7 +91,7 @@ class Gaps:
             if await self._floor.store.mark_reconciled(account_id):
                 log.info("trader.account.reconciled", account_id=account_id)
         except AWAY as away:
-            log.warning("trader.database.away", error=type(away).__name__)
+            log_away("trader.database.away", away)
             self._floor.doubts.ask_later(account_id)
 
     async def _know_orders(self, account_id: int) -> None:

@@ -17,7 +17,7 @@ from pregao.orders.forward import resolve_forward
 from pregao.orders.ports import Exchange, LiveOrder
 from pregao.orders.resolve import ASK_AGAIN_SECONDS, FORGOTTEN_MS, resolve_order
 from pregao.trading.floor import Floor
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 RESOLVE_SECONDS = 0.25
 QUESTIONS_PER_BATCH = 100
@@ -118,7 +118,7 @@ class Questions:
                 with contextlib.suppress(*AWAY):
                     await self._put_off_refused(order, age_seconds=_age_seconds(order, exchange))
         except AWAY as away:
-            log.warning("trader.database.away", error=type(away).__name__)
+            log_away("trader.database.away", away)
 
     def _needs_rules(self, order: LiveOrder, facts: Sequence[Fact]) -> bool:
         """The stop of a fill stands by the symbol's rules: another trader may have known them."""

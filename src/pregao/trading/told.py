@@ -14,7 +14,7 @@ from pregao.trading.floor import Floor, needs_rate
 from pregao.trading.gaps import Gaps
 from pregao.trading.lines import Lines
 from pregao.trading.questions import Questions
-from pregao.trading.trouble import AWAY
+from pregao.trading.trouble import AWAY, log_away
 
 UNWRITTEN_AGAIN_SECONDS = 0.5
 
@@ -155,7 +155,7 @@ class Told:
         try:
             order = await self._floor.store.find_live_order(order_id)
         except AWAY as away:  # the stream goes on, and the account is asked what it did
-            log.warning("trader.database.away", error=type(away).__name__)
+            log_away("trader.database.away", away)
             self._floor.doubts.ask_later(account_id)
             return
         if order is not None:
