@@ -152,6 +152,33 @@ class TestMeanings:
         assert not any(missing.values()), f"{missing}: say it in languages/*/codes.toml, too"
         assert len(shown) > 150
 
+    def test_so_is_every_code_that_a_page_may_be_answered(self):
+        answered = codes_answered()
+
+        missing = {
+            page.parent.name: sorted(answered - tomllib.loads(page.read_text(encoding="utf-8")).keys())
+            for page in MEANINGS
+        }
+
+        assert not any(missing.values()), f"{missing}: say it in languages/*/codes.toml, too"
+        assert len(answered) > 150
+
+    def test_so_is_every_alert(self):
+        """Each has a code of its own, and the two files that say alerts name no other codes."""
+        page = (DOCS / "errors.md").read_text(encoding="utf-8")
+        section = page.partition("## Alerts: what is told\n")[2].partition("\n## ")[0]
+        listed = set(re.findall(rf"^[|] `({CODE})` [|]", section, re.MULTILINE))
+        said = {
+            code
+            for name in ("table.py", "conditions.py", "tell.py")
+            for code in re.findall(rf'"({CODE})"', (SOURCE / "alerts" / name).read_text(encoding="utf-8"))
+        }
+
+        assert listed == said - {
+            "DAILY_LOSS_AT_LIMIT",
+            "MONTHLY_DRAWDOWN",
+        }  # which denials and states are told
+
     def test_no_meaning_is_of_a_code_that_is_gone_and_none_is_half(self):
         page = (DOCS / "errors.md").read_text(encoding="utf-8")
         said = {
@@ -164,6 +191,18 @@ class TestMeanings:
     def test_every_language_but_english_has_them(self):
         """English stands in docs/errors.md, and the desk's own words are English."""
         assert {one.parent.name for one in MEANINGS} == set(LANGUAGES) - {ENGLISH}
+
+
+def codes_answered():
+    """Give the codes of errors.md that the API answers with a status of HTTP; the paper exchange has no pages."""
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    found = set()
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        if not section.startswith("The paper exchange"):
+            for first, second in re.findall(r"^[|] (`[A-Z].*?) [|] (.*?) [|]", section, re.MULTILINE):
+                if re.search(r"\b[45]\d\d\b", second):
+                    found |= set(re.findall(rf"`({CODE})`", first))
+    return found
 
 
 def codes_on_pages():

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from pregao.bootstrap.process import close_pool
+from pregao.domain.alert import AlertKind, AlertLevel
+from pregao.domain.facts import AlertRaised
 from pregao.edges.paper.serve import PaperSettings
+from pregao.edges.postgres.journal import open_journal
+from tests.builders import alert
 from tests.edges.http.console.signed_in import PAGES
 from tests.journeys.whole_desk import TOKEN, WholeDesk, running_desk
 
@@ -109,6 +115,35 @@ async def take_the_first_steps(page: Page) -> str:
     await page.get_by_role("button", name="Send it from here").click()
     secret: str = message["secret"]
     return secret
+
+
+async def see_notices_in_portuguese(page: Page, desk: WholeDesk) -> None:
+    """Be told in the page's language what was refused, and of an alert as it comes."""
+    address = {"webhook_url": "https://discord.com/api/webhooks/1/nobody"}
+    channel = {"name": "Night", "kind": "discord", "address": address}
+    await desk.ask("POST", "/api/v1/alert-channels", json=channel)
+    await page.goto("/console/alerts")
+    await page.get_by_role("button", name="Novo canal").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.locator("input[name=name]").fill("Night")
+    await dialog.locator('input[name="address.webhook_url"]').fill(address["webhook_url"])
+    await dialog.locator("button.main").click()
+    await expect(page.locator(".toast.bad")).to_contain_text("CHANNEL_NAME_TAKEN: Outro canal tem este nome.")
+
+    await expect(page.locator("#live")).to_have_text("ao vivo")
+    journal = await open_journal(desk.settings.database_url, connections_max=1)
+    try:
+        async with journal.transaction() as transaction:
+            raised = alert(
+                kind=AlertKind.POSITION_UNGUARDED, level=AlertLevel.CRITICAL, code="STANDS_UNGUARDED",
+                about="BTCUSDT", numbers={"seconds": "6.1"},
+            )  # fmt: skip
+            await transaction.append([AlertRaised(happened_at=datetime.now(UTC), alert=raised)])
+    finally:
+        await close_pool(journal.pool)
+    said = "BTCUSDT: A posição está sem stop efetivo há mais tempo do que pode."
+    await expect(page.locator(".toast.bad").last).to_contain_text(said)
+    await expect(page.locator("#list")).to_contain_text(said)
 
 
 @cache
@@ -236,7 +271,7 @@ class TestConsoleInChromium:
         """No page scrolls sideways at 390 pixels, axe finds no serious fault, and none asks for what its policy forbids."""
         async with (
             running_desk(database, tmp_path, paper=PaperSettings(still=True)) as desk,
-            browsing(desk) as page,
+            browsing(desk, expected=("409",)) as page,
         ):
             account_id = await desk.open_account(
                 "A name that is as long as names of accounts may well become here"
@@ -273,3 +308,4 @@ class TestConsoleInChromium:
             await expect(page.get_by_role("heading", name="Visão geral")).to_be_visible()
             shown = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
             assert shown == "rgb(20, 22, 26)"
+            await see_notices_in_portuguese(page, desk)

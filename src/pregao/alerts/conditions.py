@@ -15,6 +15,7 @@ All of it is the desk's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pregao.alerts.table import Saying
 from pregao.domain.alert import AlertKind, AlertLevel
@@ -41,14 +42,20 @@ class Condition:
         return f"{self.kind}:{self.about}"
 
 
+Told: TypeAlias = tuple[str, str, AlertLevel, str]
+"""Title, text, level and code."""
+
+
 def say_condition(one: Condition) -> Saying:
     """Give what is told when it is seen first."""
-    title, text, level = CONDITIONS[one.kind](one)
+    title, text, level, code = CONDITIONS[one.kind](one)
     return Saying(
         kind=one.kind,
         level=level,
         title=title,
         text=text,
+        code=code,
+        about=one.about,
         key=one.key,
         subject=one.key,
         numbers=one.numbers,
@@ -63,61 +70,69 @@ def say_over(key: str) -> Saying:
         level=AlertLevel.INFO,
         title=f"Over: {kind.replace('_', ' ')} ({about})",
         text="It was told of, and it stands no longer.",
+        code=OVER[AlertKind(kind)],
+        about=about,
         key=f"{key}:over",
         subject=key,
     )
 
 
-def _breaker(one: Condition) -> tuple[str, str, AlertLevel]:
+def _breaker(one: Condition) -> Told:
     return (
         f"{one.about} is left alone",
         "It failed several times in a row: nothing is entered there for a while, exits are sent all the same.",
         AlertLevel.ERROR,
+        "VENUE_LEFT_ALONE",
     )
 
 
-def _worker(one: Condition) -> tuple[str, str, AlertLevel]:
+def _worker(one: Condition) -> Told:
     text = "Nobody else does its work." if one.is_worse else "Another process does its work."
     return (
         f"{one.about} ended without a word",
         f"{text} Its log says why.",
         AlertLevel.CRITICAL if one.is_worse else AlertLevel.ERROR,
+        "WORKER_DIED_ALONE" if one.is_worse else "WORKER_DIED",
     )
 
 
-def _unresolved(one: Condition) -> tuple[str, str, AlertLevel]:
+def _unresolved(one: Condition) -> Told:
     return (
         f"Orders at {one.about} have no known outcome",
         "The venue is asked until it says; nothing is sent again. See the runbook of unresolved orders.",
         AlertLevel.ERROR,
+        "OUTCOMES_UNKNOWN",
     )
 
 
-def _silent(one: Condition) -> tuple[str, str, AlertLevel]:
+def _silent(one: Condition) -> Told:
     return (
         f"{one.about}: no price comes",
         "Something is held there. The venue's own stop protects; ours sees nothing.",
         AlertLevel.ERROR,
+        "NO_PRICE_COMES",
     )
 
 
-def _screener(one: Condition) -> tuple[str, str, AlertLevel]:
+def _screener(one: Condition) -> Told:
     return (
         f"The screener gives no list ({one.about})",
         "The last good list stands, and grows old.",
         AlertLevel.WARNING,
+        "NO_LIST_COMES",
     )
 
 
-def _restored(_one: Condition) -> tuple[str, str, AlertLevel]:
+def _restored(_one: Condition) -> Told:
     return (
         "The database was put back to an older state",
         "Every account is compared with its venue before anything is opened there.",
         AlertLevel.CRITICAL,
+        "OLDER_STATE_RESTORED",
     )
 
 
-CONDITIONS: Mapping[AlertKind, Callable[[Condition], tuple[str, str, AlertLevel]]] = {
+CONDITIONS: Mapping[AlertKind, Callable[[Condition], Told]] = {
     AlertKind.BREAKER_OPEN: _breaker,
     AlertKind.WORKER_DEAD: _worker,
     AlertKind.ORDER_UNRESOLVED: _unresolved,
@@ -125,3 +140,12 @@ CONDITIONS: Mapping[AlertKind, Callable[[Condition], tuple[str, str, AlertLevel]
     AlertKind.SCREENER_FAILING: _screener,
     AlertKind.DATABASE_RESTORED: _restored,
 }
+OVER = {
+    AlertKind.BREAKER_OPEN: "VENUE_TRIED_AGAIN",
+    AlertKind.WORKER_DEAD: "WORKER_NO_NEWS",
+    AlertKind.ORDER_UNRESOLVED: "OUTCOMES_KNOWN",
+    AlertKind.FEED_SILENT: "PRICES_COME_AGAIN",
+    AlertKind.SCREENER_FAILING: "LISTS_COME_AGAIN",
+    AlertKind.DATABASE_RESTORED: "RESTORED_LONG_AGO",
+}
+"""What is said when it stands no longer."""

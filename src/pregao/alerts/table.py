@@ -107,6 +107,8 @@ class Saying:
     text: str
     key: str
     subject: str
+    code: str  # what is said, for other languages
+    about: str = ""  # what the title begins with
     numbers: dict[str, str] = field(default_factory=dict)
     user_id: UUID | None = None  # whose it is, besides the desk's
     account_id: int | None = None
@@ -137,6 +139,7 @@ def _of_position(fact: Any, names: Names, **said: Any) -> Saying:
         user_id=account.user_id if account else None,
         account_id=fact.account_id,
         bot_id=position.bot_id if position else None,
+        about=names.symbol(fact.position_id),
         **said,
     )
 
@@ -146,6 +149,7 @@ def _unguarded(fact: PositionUnguarded, names: Names) -> Saying:
         fact,
         names,
         kind=AlertKind.POSITION_UNGUARDED,
+        code="STANDS_UNGUARDED",
         level=AlertLevel.CRITICAL,
         title=f"{names.symbol(fact.position_id)}: a position is unguarded",
         text="It has had no effective stop for longer than it may. Look at the position, and close it if in doubt.",
@@ -160,6 +164,7 @@ def _guarded(fact: PositionGuarded, names: Names) -> Saying:
         fact,
         names,
         kind=AlertKind.POSITION_GUARDED,
+        code="GUARDED_AGAIN",
         level=AlertLevel.INFO,
         title=f"{names.symbol(fact.position_id)}: the position is guarded again",
         text="The time without a stop is over.",
@@ -174,6 +179,7 @@ def _stop_unusable(fact: StopUnusable, names: Names) -> Saying:
         fact,
         names,
         kind=AlertKind.STOP_UNUSABLE,
+        code="STOP_CANNOT_STAND",
         level=AlertLevel.CRITICAL,
         title=f"{names.symbol(fact.position_id)}: a stop cannot stand",
         text=f"{fact.reason} The position is closed for it.",
@@ -187,11 +193,12 @@ def _blocked(fact: GuardrailBlocked, names: Names) -> Saying:
         fact,
         names,
         kind=AlertKind.GUARDRAIL_BLOCKED,
+        code="EXIT_HELD_UP",
         level=AlertLevel.CRITICAL if fact.is_critical else AlertLevel.ERROR,
         title=f"{names.symbol(fact.position_id)}: {fact.guardrail} holds an exit up",
         text=f"{fact.remedy} Meanwhile: {fact.instead}",
         key=f"guardrail:{fact.position_id}:{fact.guardrail}",
-        numbers=dict(fact.numbers),
+        numbers={"guardrail": fact.guardrail, **fact.numbers},
     )
 
 
@@ -202,6 +209,7 @@ def _execution(fact: ExecutionMoved, names: Names) -> Saying | None:
         fact,
         names,
         kind=AlertKind.EXIT_STUCK,
+        code="EXIT_WAITS",
         level=AlertLevel.CRITICAL,
         title=f"{names.symbol(fact.position_id)}: an exit waits for a person",
         text=f"{fact.reason or 'It could not be executed.'} Close the position by hand if it is not what you want.",
@@ -227,6 +235,8 @@ def _foreign(fact: ForeignPositionSeen, names: Names) -> Saying | None:
         fact,
         names,
         kind=AlertKind.DRIFT_SEEN,
+        code="VENUE_HOLDS_MORE",
+        about=fact.symbol,
         level=AlertLevel.ERROR,
         title=f"{fact.symbol}: the venue holds what the books do not",
         text="Nothing is entered there until it is gone, adopted or written off.",
@@ -242,6 +252,7 @@ def _denied(fact: OrderDenied, names: Names) -> Saying | None:
         fact,
         names,
         kind=AlertKind.LOSS_LIMIT,
+        code="DAILY_LOSS_REACHED",
         level=AlertLevel.WARNING,
         title="A daily loss limit is reached",
         text=f"{fact.reason} Exits go on; nothing is entered.",
@@ -267,12 +278,14 @@ def _state(fact: TradingStateSet, names: Names) -> Saying:
         owner = account.user_id if account else None
     return Saying(
         kind=AlertKind.LOSS_LIMIT if is_drawdown else AlertKind.TRADING_STATE,
+        code="DRAWDOWN_REACHED" if is_drawdown else STATE_CODES[fact.state],
+        about="" if fact.level is ScopeLevel.DESK else fact.name or fact.subject,
         level=AlertLevel.INFO if fact.state is TradingState.ACTIVE else AlertLevel.WARNING,
         title=f"{fact.level} {fact.name or fact.subject}: trading is {fact.state}",
         text=fact.reason,
         key=f"trading_state:{fact.version}",
         subject=f"{fact.level}:{fact.subject}",
-        numbers={"set_by": fact.set_by, "version": str(fact.version)},
+        numbers={"level": fact.level, "set_by": fact.set_by, "version": str(fact.version)},
         user_id=owner,
         account_id=account_id,
         once=True,
@@ -282,12 +295,14 @@ def _state(fact: TradingStateSet, names: Names) -> Saying:
 def _sell_out_begun(fact: FlattenStarted, _names: Names) -> Saying:
     return Saying(
         kind=AlertKind.SELL_OUT,
+        code="SELL_OUT_BEGUN",
+        about="" if fact.level is ScopeLevel.DESK else fact.name or fact.subject,
         level=AlertLevel.WARNING,
         title=f"{fact.level} {fact.name or fact.subject}: everything is closed",
         text=fact.reason,
         key=f"sell_out:{fact.flatten_id}:started",
         subject=f"sell_out:{fact.flatten_id}",
-        numbers={"asked_by": fact.asked_by, "accounts": str(len(fact.account_ids))},
+        numbers={"level": fact.level, "asked_by": fact.asked_by, "accounts": str(len(fact.account_ids))},
         once=True,
     )
 
@@ -295,6 +310,7 @@ def _sell_out_begun(fact: FlattenStarted, _names: Names) -> Saying:
 def _sell_out_ended(fact: FlattenEnded, _names: Names) -> Saying:
     return Saying(
         kind=AlertKind.SELL_OUT,
+        code="SELL_OUT_DONE" if fact.is_done else "SELL_OUT_STOPPED",
         level=AlertLevel.INFO if fact.is_done else AlertLevel.WARNING,
         title="Everything is closed" if fact.is_done else "Closing everything was stopped",
         text=fact.reason or "Every account was proven flat.",
@@ -309,25 +325,32 @@ def _pending(fact: DecisionPending, names: Names) -> Saying:
     asked = fact.instruction
     return Saying(
         kind=AlertKind.APPROVAL_WAITING,
+        code="ANSWER_WANTED",
+        about=asked.symbol or "",
         level=AlertLevel.WARNING,
         title=f"{asked.symbol}: an entry waits for your answer",
         text=f"{names.bot(fact.bot_id)} wants to enter. Nobody's answer is a no.",
         key=f"approval:{fact.signal_id}",
         subject=f"bot:{fact.bot_id}",
-        numbers={"signal": str(fact.signal_id), "until": fact.expires_at.isoformat(timespec="seconds")},
+        numbers={
+            "bot": names.bot(fact.bot_id),
+            "signal": str(fact.signal_id),
+            "until": fact.expires_at.isoformat(timespec="seconds"),
+        },
         bot_id=fact.bot_id,
         once=True,
     )
 
 
 def _health(fact: HealthAlarmed, _names: Names) -> Saying:
-    what = fact.name.replace("_", " ")
+    what, told = fact.name.replace("_", " "), HEALTH[fact.name]
     level = AlertLevel.CRITICAL if fact.severity is Severity.CRITICAL else AlertLevel.WARNING
     return Saying(
         kind=AlertKind.HEALTH,
+        code=told.code if fact.is_on else told.over,
         level=level if fact.is_on else AlertLevel.INFO,
         title=f"The desk is not well: {what}" if fact.is_on else f"The desk is well again: {what}",
-        text=HEALTH_TEXTS[fact.name],
+        text=told.text,
         key=f"health:{fact.name}:{fact.is_on}",
         subject=f"health:{fact.name}",
         numbers=dict(fact.numbers),
@@ -337,6 +360,7 @@ def _health(fact: HealthAlarmed, _names: Names) -> Saying:
 def _cleared(fact: DatabaseCleared, _names: Names) -> Saying:
     return Saying(
         kind=AlertKind.DATABASE_CLEARED,
+        code="CLEARED_BY_SOMEBODY",
         level=AlertLevel.WARNING,
         title="The database was cleared",
         text=fact.reason or "Signals, positions and what came of them were deleted.",
@@ -358,6 +382,8 @@ def _acted(fact: ActionTaken, _names: Names) -> Saying | None:
     user_id, email = fact.targets.get("user_id"), fact.targets.get("email", "")
     return Saying(
         kind=AlertKind.SECOND_FACTOR_RESET,
+        code="SECOND_FACTOR_TURNED_OFF",
+        about=email,
         level=AlertLevel.WARNING,
         title=f"The second factor of {email} was turned off",
         text="An admin did it, and ended the user's sessions. If nobody asked for it, change both passwords.",
@@ -369,9 +395,29 @@ def _acted(fact: ActionTaken, _names: Names) -> Saying | None:
     )
 
 
-HEALTH_TEXTS = {
-    AlarmName.ERROR_RATE_HIGH: "Venues and destinations refuse too much of what is sent.",
-    AlarmName.WORKERS_STUCK: "Signals come, and nobody works.",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSaying:
+    """What is said of an alarm."""
+
+    text: str
+    code: str
+    over: str
+
+
+HEALTH = {
+    AlarmName.ERROR_RATE_HIGH: HealthSaying(
+        text="Venues and destinations refuse too much of what is sent.",
+        code="MUCH_IS_REFUSED",
+        over="LITTLE_IS_REFUSED",
+    ),
+    AlarmName.WORKERS_STUCK: HealthSaying(
+        text="Signals come, and nobody works.", code="NOBODY_WORKS", over="SOMEBODY_WORKS"
+    ),
+}
+STATE_CODES = {
+    TradingState.ACTIVE: "TRADING_ACTIVE",
+    TradingState.REDUCING: "TRADING_ONLY_REDUCES",
+    TradingState.HALTED: "TRADING_STOPPED",
 }
 
 
@@ -382,12 +428,16 @@ def _closed(fact: PositionChanged, names: Names) -> Saying | None:
     account = names.accounts.get(position.account_id)
     return Saying(
         kind=AlertKind.TRADE_EXECUTED,
+        code="TRADE_CLOSED",
+        about=position.symbol,
         level=trade_level(position.realized_pnl < ZERO),
         title=f"{position.symbol}: {position.direction} closed with {to_text(position.realized_pnl)}",
         text=f"{names.bot(position.bot_id)} on {names.account(position.account_id)}.",
         key=f"trade:{position.position_id}:{position.closed_at and position.closed_at.isoformat()}",
         subject=f"position:{position.position_id}",
         numbers={
+            "bot": names.bot(position.bot_id),
+            "account": names.account(position.account_id),
             "pnl": to_text(position.realized_pnl),
             "fees": to_text(position.fees),
             "reason": position.close_reason or "",

@@ -88,6 +88,8 @@ def say_failure(role: str, event: str, error: str) -> Saying:
     """Give what is told of a failure; what it said stays in the log, where secrets are masked."""
     return Saying(
         kind=AlertKind.SYSTEM_ERROR,
+        code="PROCESS_FAILED",
+        about=role,
         level=AlertLevel.CRITICAL,
         title=f"{role}: {error}",
         text=f"{event}. The desk itself failed there; the log of {role} says where.",
@@ -118,12 +120,19 @@ def _desk_trade(
     closed = f"{len(group)} positions" if len(group) > 1 else names.account(group[0].account_id)
     return Saying(
         kind=AlertKind.TRADE_EXECUTED,
+        code="TRADE_CLOSED",
+        about=symbol,
         level=trade_level(is_loss),
         title=f"{symbol}: closed with {to_text(pnl.quantize(MONEY_SHOWN))}",
         text=f"{names.bot(bot_id)}, {closed}.",
         key=f"trade:{bot_id}:{symbol}:{is_loss}:{first}:{group[0].happened_at.isoformat()}",
         subject=f"bot:{bot_id}:{symbol}",
-        numbers={"positions": str(len(group)), "pnl": to_text(pnl), "fees": to_text(fees)},
+        numbers={
+            "bot": names.bot(bot_id),
+            "positions": str(len(group)),
+            "pnl": to_text(pnl),
+            "fees": to_text(fees),
+        },
         bot_id=bot_id,
         once=True,
     )
@@ -137,6 +146,8 @@ def say_win_rate(one: WinRate, names: Names, *, now: datetime) -> Saying | None:
     percent = to_text((HUNDRED * one.wins / counted).quantize(MONEY_SHOWN))
     return Saying(
         kind=AlertKind.WIN_RATE_HIGH,
+        code="BOT_WINS_OFTEN",
+        about=names.bot(one.bot_id),
         level=AlertLevel.INFO,
         title=f"{names.bot(one.bot_id)} won {percent} percent",
         text=f"{one.wins} won and {one.losses} lost within thirty days.",
@@ -185,6 +196,8 @@ def _alert(one: Saying, *, user_id: UUID | None, alert_id: UUID) -> Alert:
         level=one.level,
         title=one.title,
         text=one.text,
+        code=one.code,
+        about=one.about,
         numbers=one.numbers,
         dedupe_key=one.key,
         subject=one.subject,

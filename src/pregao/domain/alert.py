@@ -74,6 +74,8 @@ class Alert:
     account_id: int | None = None
     bot_id: UUID | None = None
     repeats: int = 0  # alerts of this key that were kept back since the last one
+    code: str = ""  # what it says, for other languages; empty where a person wrote it
+    about: str = ""  # what the title begins with: a symbol, a process, a name
 
 
 class ChannelKind(StrEnum):

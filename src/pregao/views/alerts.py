@@ -34,6 +34,8 @@ class LogLine:
     kind: AlertKind
     level: AlertLevel
     title: str
+    alert_code: str  # what the alert says; ``code`` is why it did not get there
+    about: str
     raised_at: datetime
     status: str
     attempts: int

@@ -170,6 +170,8 @@ class TestSay:
         assert (saying.kind, saying.level, saying.user_id) == (kind, level, owner)
         assert saying.title
         assert saying.key
+        assert saying.code
+        assert saying.about in saying.title
 
     def test_has_a_test_for_each_line_of_the_table(self):
         assert {type(fact) for fact, *_ in SAID.values()} == set(TABLE)
@@ -233,6 +235,8 @@ class TestConditions:
         over = say_over(Condition(kind=kind, about="paper BTCUSDT").key)
 
         assert begun.level.reaches(AlertLevel.WARNING)
+        assert begun.code != over.code
+        assert begun.about == over.about
         assert (over.kind, over.level, over.subject) == (kind, AlertLevel.INFO, begun.subject)
 
     def test_f120_f123_an_open_breaker_is_an_error(self):

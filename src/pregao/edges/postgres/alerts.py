@@ -50,7 +50,7 @@ FROM alert_deliveries AS d LEFT JOIN alert_channels AS c USING (channel_id)
 WHERE d.alert_id = ANY($1::uuid[]) ORDER BY c.place NULLS LAST, d.channel_id
 """
 LOG = """
-SELECT a.alert_id, a.kind, a.level, a.title, a.raised_at, d.status, d.attempts, d.tried_at, d.sent_at,
+SELECT a.alert_id, a.kind, a.level, a.title, a.code AS alert_code, a.about, a.raised_at, d.status, d.attempts, d.tried_at, d.sent_at,
        CASE WHEN d.status = 'due' THEN d.due_at END AS due_at, d.code, d.reason, d.is_escalation
 FROM alert_deliveries AS d JOIN alerts AS a USING (alert_id)
 WHERE d.channel_id = $1 AND ($2::text IS NULL OR d.status = $2) AND ($3::uuid IS NULL OR d.alert_id < $3)

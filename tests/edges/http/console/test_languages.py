@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from babel.messages.pofile import read_po
@@ -153,6 +154,7 @@ class TestWhy:
             ("level=account name=Ana, paper version=3", [("level", "account"), ("name", "Ana, paper"), ("version", "3")]),
             ("status=paused. It only closes.", [("status", "paused")]),
             ("late_seconds=1.5. Too late: a=b", [("late_seconds", "1.5")]),
+            ("MONTHLY_DRAWDOWN: loss=900", [("loss", "900")]),
         ],
     )  # fmt: skip
     def test_tells_values_from_the_sentence_behind_them(self, told, values):
@@ -163,6 +165,49 @@ class TestWhy:
 
         assert "<script>" not in said
         assert '"x"' not in said
+
+
+class TestAlerts:
+    """An alert is said in the reader's language by its code; what a person wrote, and what is older than codes, stands as it is."""
+
+    def test_is_said_after_what_it_is_about_with_the_values_beside_it(self):
+        said = language("pt-BR")
+        text = said.text_of(
+            "EXIT_HELD_UP", "Wait. Meanwhile: x", {"guardrail": "KILL_SWITCH", "attempts": "2"}
+        )
+
+        assert said.title_of("EXIT_HELD_UP", "BTCUSDT", "told") == (
+            "BTCUSDT: Uma saída disparada está retida por uma proteção."
+        )
+        assert re.sub(r"<[^>]+>", "", text) == (
+            "Veja abaixo o que essa proteção diz. guardrail KILL_SWITCH (Um operador bloqueou as saídas: esta espera,"
+            " e a ordem da corretora fica. Libere as saídas, ou feche à mão.) attempts 2"
+        )
+
+    def test_keeps_a_persons_reason(self):
+        said = language("pt-BR")
+
+        assert said.title_of("TRADING_STOPPED", "", "told") == "Negociação parada."
+        assert "too <wild>" in unescape(said.text_of("TRADING_STOPPED", "too <wild>", {}))
+        assert "<wild>" not in said.text_of("TRADING_STOPPED", "too <wild>", {})
+
+    @pytest.mark.parametrize(("tag", "code"), [("en", "EXIT_HELD_UP"), ("pt-BR", "")])
+    def test_stands_as_it_was_told_where_there_are_no_other_words(self, tag, code):
+        said = language(tag)
+
+        assert (said.title_of(code, "BTCUSDT", "a title"), said.text_of(code, "a text", {"n": "1"})) == (
+            "a title", "a text",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("tag", "plainly"),
+        [
+            ("pt-BR", "Outra assinatura tem uma posição neste símbolo e nesta conta. Use outra conta para uma delas. x 1"),
+            ("en", "x=1. Other."),
+        ],
+    )  # fmt: skip
+    def test_a_notice_has_no_markup(self, tag, plainly):
+        assert language(tag).plainly("SYMBOL_OWNED", "x=1. Other.") == plainly
 
 
 class TestRules:

@@ -109,6 +109,10 @@ class AlertShown(Shown):
     account_id: int | None
     bot_id: UUID | None
     repeats: int
+    code: str = Field(
+        description="What it says; empty where a person wrote it, or it is older than these codes."
+    )
+    about: str = Field(description="What the title begins with: a symbol, a process, a name.")
     raised_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: str | None
@@ -500,6 +504,8 @@ def shown(line: AlertLine) -> AlertShown:
         account_id=alert.account_id,
         bot_id=alert.bot_id,
         repeats=alert.repeats,
+        code=alert.code,
+        about=alert.about,
         raised_at=line.raised_at,
         acknowledged_at=line.acknowledged_at,
         acknowledged_by=line.acknowledged_by,

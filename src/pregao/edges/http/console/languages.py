@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ CENT = Decimal("0.01")
 MINUTE_MS = 60_000
 CODES = "codes.toml"
 VALUE = re.compile(r"(?:^| )([a-z_]+)=")
+LEADING_CODE = re.compile(r"^[A-Z_]+: ")
 WRITTEN_MAX = 8_192  # figures: a list that is asked for again says mostly the same, and writing one takes a tenth of a millisecond
 
 
@@ -51,10 +53,40 @@ class Language:
         meaning = self.meanings.get(code or "")
         if meaning is None:
             return escape(told or "")
-        figures = Markup("").join(
-            Markup(' <span class="faint">{}</span> {}').format(name, value) for name, value in values_of(told)
+        return Markup('<span title="{}">{}</span>{}').format(
+            told or "", " ".join(meaning), self._beside(values_of(told))
         )
-        return Markup('<span title="{}">{}</span>{}').format(told or "", " ".join(meaning), figures)
+
+    def plainly(self, code: str, told: str) -> str:
+        """Say what ``why`` says, where no markup may stand."""
+        meaning = self.meanings.get(code)
+        if meaning is None:
+            return told
+        return " ".join([*meaning, *(f"{name} {value}" for name, value in values_of(told))])
+
+    def title_of(self, code: str, about: str, told: str) -> str:
+        """Give an alert's title: what its code says, after what it is about; without one as it was told."""
+        meaning = self.meanings.get(code)
+        if meaning is None:
+            return told
+        return f"{about}: {meaning[0]}" if about else meaning[0]
+
+    def text_of(self, code: str, told: str, numbers: Mapping[str, str]) -> Markup:
+        """Give an alert's text, the desk's values beside it; where the code says only a title, somebody wrote it."""
+        meaning = self.meanings.get(code)
+        if meaning is None:
+            return escape(told)
+        text = Markup('<span title="{}">{}</span>').format(told, meaning[1]) if meaning[1:] else escape(told)
+        return text + self._beside([*values_of(told), *numbers.items()])
+
+    def _beside(self, values: Iterable[tuple[str, str]]) -> Markup:
+        said = [(name, value, self.meanings.get(value)) for name, value in values if value]
+        return Markup("").join(
+            Markup(' <span class="faint">{}</span> {}{}').format(
+                name, value, f" ({' '.join(meaning)})" if meaning else ""
+            )
+            for name, value, meaning in said
+        )
 
     def figure(self, value: Decimal) -> str:
         """Write a figure with the decimals it has, where no markup may stand."""
@@ -121,7 +153,7 @@ class Language:
 
 def values_of(told: str | None) -> list[tuple[str, str]]:
     """Give the values that the desk's words begin with, `name=value` each; what follows them is a sentence."""
-    values, _, _ = (told or "").partition(". ")
+    values, _, _ = LEADING_CODE.sub("", told or "").partition(". ")
     parts = VALUE.split(values)
     if parts[0]:
         return []

@@ -42,6 +42,7 @@ WORDS = (
     "Done.",
     "Copied.",
     "The desk did not answer.",
+    "This value cannot be used.",
     "No candles now, fills and stops only: {code}",
     "Candles of {length}; arrows are fills, the line is the stop.",
     "Type {word} to go on.",

@@ -68,7 +68,9 @@ def or_page(answer: Callable[[Request, Any], Any]) -> Callable[[Request, Any], A
         may_retry = told.status_code == 503 and request.method == "GET"
         values = {
             "code": mistake["code"],
-            "mistake": language_of(request).say(mistake["message"]),
+            "mistake": language_of(request).plainly(
+                mistake["code"], language_of(request).say(mistake["message"])
+            ),
             "again_seconds": AGAIN_SECONDS if may_retry else None,
         }
         return render(request, "mistake.html", values, who=None, status=told.status_code)

@@ -205,7 +205,7 @@ EVENTS: dict[type[facts.Fact], Event] = {
                                    "reason cleared_by"),
     facts.HealthAlarmed:    _event("alarm", "health alerts", STAFF, "name severity is_on numbers"),
     facts.AlertRaised:      _event("alert", "alerts", OWNER, "alert.alert_id alert.kind alert.level alert.title alert.text "
-                                   "alert.account_id alert.bot_id alert.repeats", what="raised"),
+                                   "alert.account_id alert.bot_id alert.repeats alert.code alert.about", what="raised"),
     facts.AlertAcknowledged: _event("alert", "alerts", STAFF, "alert_id acknowledged_by", what="acknowledged"),
     facts.AlertsMuted:      _event("alert", "alerts", STAFF, "mute.mute_id mute.kind mute.until mute.reason",
                                    what="muted"),

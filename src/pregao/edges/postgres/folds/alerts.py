@@ -19,13 +19,14 @@ async def _(connection: Any, group: Sequence[facts.AlertRaised]) -> None:
     await connection.execute(
         """
         INSERT INTO alerts (alert_id, kind, level, title, text, numbers, dedupe_key, subject, user_id, account_id, bot_id,
-                            repeats, raised_at)
+                            repeats, code, about, raised_at)
         SELECT alert_id, kind, level, title, text, numbers::jsonb, dedupe_key, subject, user_id, account_id, bot_id,
-               repeats, raised_at
+               repeats, code, about, raised_at
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                    $9::uuid[], $10::bigint[], $11::uuid[], $12::integer[], $13::timestamptz[])
+                    $9::uuid[], $10::bigint[], $11::uuid[], $12::integer[], $13::text[], $14::text[],
+                    $15::timestamptz[])
              AS new (alert_id, kind, level, title, text, numbers, dedupe_key, subject, user_id, account_id, bot_id,
-                     repeats, raised_at)
+                     repeats, code, about, raised_at)
         """,
         column(rows, "alert_id"),
         column(rows, "kind"),
@@ -39,6 +40,8 @@ async def _(connection: Any, group: Sequence[facts.AlertRaised]) -> None:
         column(rows, "account_id"),
         column(rows, "bot_id"),
         column(rows, "repeats"),
+        column(rows, "code"),
+        column(rows, "about"),
         column(group, "happened_at"),
     )
 

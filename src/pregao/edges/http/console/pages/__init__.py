@@ -14,6 +14,7 @@ from pregao.edges.http.console.pages import (
     drift,
     guards,
     lab,
+    meanings,
     operations,
     overview,
     people,
@@ -43,5 +44,6 @@ for _subject in (
     operations,
     drift,
     people,
+    meanings,
 ):
     routes.include_router(_subject.routes)

@@ -5,6 +5,23 @@ const words = JSON.parse(document.body.dataset.words);
 const say = (text, values = {}) =>
   (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const tag = document.documentElement.lang;
+const isEnglish = tag.startsWith("en"); // the desk's own words
+
+// What a code means is said by the server, in the page's language; where it cannot be asked, the desk's words stand.
+const meanings = new Map();
+
+function meaningOf(code, told) {
+  if (isEnglish || !code) return told;
+  const asked = new URLSearchParams({ code, told: told.slice(0, 1000) }).toString();
+  if (!meanings.has(asked)) {
+    meanings.set(asked, fetch(`/console/meaning?${asked}`)
+      .then((answer) => (answer.ok && !answer.redirected ? answer.text() : told))
+      .catch(() => told));
+  }
+  return meanings.get(asked);
+}
+
+const explained = (problems) => Promise.all(problems.map(async (one) => ({ ...one, message: await meaningOf(one.code, one.message) })));
 
 // --- times ---------------------------------------------------------------------------------------------------
 
@@ -61,7 +78,7 @@ function follow(address) {
       const row = { order: told.order_id, fill: told.order_id, signal: told.signal_id, position: told.position_id }[name];
       if (row !== undefined) fresh.add(`${name === "fill" ? "order" : name}-${row}`);
       if (name === "unguarded" && !told.is_over) alarm(say("Position {id} stands without a stop", { id: told.position_id }));
-      if (name === "alert" && told.level === "CRITICAL") alarm(told.title);
+      if (name === "alert" && told.level === "CRITICAL") alarmOf(told);
       tell(name, told);
     });
   }
@@ -76,6 +93,11 @@ setInterval(() => {
   isBehind = false;
   lookAgain();
 }, RETRY_MS);
+
+async function alarmOf({ code, about, title }) {
+  if (isEnglish || !code) return alarm(title);
+  alarm([about, await meaningOf(code, title)].filter(Boolean).join(": "));
+}
 
 function alarm(text) {
   toast(text, true);
@@ -135,11 +157,13 @@ async function send(method, path, body) {
   });
   const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  const mistake = new Error(told.error ? `${told.error.code}: ${told.error.message}` : (told.detail ?? [])
-    .map((one) => `${one.loc.at(-1)}: ${one.msg}`).join("; ") || say("The desk did not answer."));
+  const unusable = (one) => (isEnglish ? one.msg : say("This value cannot be used."));
+  const meaning = told.error && await meaningOf(told.error.code, told.error.message);
+  const mistake = new Error(told.error ? `${told.error.code}: ${meaning}` : (told.detail ?? [])
+    .map((one) => `${one.loc.at(-1)}: ${unusable(one)}`).join("; ") || say("The desk did not answer."));
   mistake.problems = told.error
-    ? [{ field: told.error.details?.field ?? "", ...told.error }]
-    : (told.detail ?? []).map((one) => ({ field: one.loc.slice(1).join("."), message: one.msg, details: {} }));
+    ? [{ field: told.error.details?.field ?? "", ...told.error, message: meaning }]
+    : (told.detail ?? []).map((one) => ({ field: one.loc.slice(1).join("."), message: unusable(one), details: {} }));
   throw mistake;
 }
 
@@ -325,8 +349,9 @@ function checkSoon(form, delay = CHECK_MS) {
 async function check(form) {
   const asked = JSON.stringify(changesOf(form));
   const told = await send(...form.dataset.check.split(" "), JSON.parse(asked)).catch(() => null);
+  const problems = told && await explained(told.problems);
   if (!told || asked !== JSON.stringify(changesOf(form))) return; // somebody has typed on
-  showProblems(form, told.problems);
+  showProblems(form, problems);
   const written = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
   for (const slot of form.querySelectorAll("[data-effect]")) {
     const value = told.effect?.[slot.dataset.effect];
