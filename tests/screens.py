@@ -8,11 +8,16 @@ at all of them after a change of the frame or the styles; the tests say only tha
 import argparse
 import asyncio
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
+from pregao.domain.alert import AlertLevel
+from pregao.domain.facts import AlertRaised
 from pregao.edges.paper.serve import PaperSettings
+from pregao.edges.postgres.journal import open_journal
+from tests.builders import alert
 from tests.edges.http.console.signed_in import PAGES
 from tests.fresh_database import fresh_database, let_go
 from tests.journeys.test_console_in_chromium import CHROMIUM, DESK, FLAGS, PHONE, come_in
@@ -86,6 +91,9 @@ async def run_a_little(desk: WholeDesk) -> list[str]:
     channel = await desk.ask(
         "POST", "/api/v1/alert-channels", json={"name": "Night", "kind": "discord", "address": address}
     )
+    mute = {"kind": "drift_seen", "level_max": "ERROR", "seconds": 86_400, "reason": "known, from May"}
+    await desk.ask("POST", "/api/v1/alert-mutes", json=mute)
+    await tell_a_little(desk)
     job = await desk.ask(
         "POST", "/api/v1/flatten", json={"level": "account", "account_id": account_id, "reason": "a look"}
     )
@@ -95,6 +103,33 @@ async def run_a_little(desk: WholeDesk) -> list[str]:
         f"/console/sell-all/{job['flatten_id']}",
         f"/console/alerts/channels/{channel['channel_id']}",
     ]
+
+
+async def tell_a_little(desk: WholeDesk) -> None:
+    """Raise an alert of each level, as the process that watches would."""
+    now = datetime.now(UTC)
+    raised = (
+        alert(
+            1, level=AlertLevel.CRITICAL, code="STANDS_UNGUARDED", about="BTCUSDT", numbers={"seconds": "6.1"},
+            title="BTCUSDT: a position is unguarded", text="It has had no effective stop for longer than it may.",
+        ),
+        alert(
+            2, code="EXIT_HELD_UP", about="ETHUSDT", numbers={"guardrail": "KILL_SWITCH"},
+            title="ETHUSDT: KILL_SWITCH holds an exit up", text="Release the exits, or close by hand.",
+        ),
+        alert(
+            3, level=AlertLevel.WARNING, code="TRADING_STOPPED", about="Ana, paper",
+            title="account Ana, paper: trading is halted", text="too wild", numbers={"set_by": "ana@desk.test"},
+        ),
+        alert(
+            4, level=AlertLevel.INFO, code="TRADE_CLOSED", about="LTCUSDT", title="LTCUSDT: closed with 3.1",
+            text="Trend 15m, 2 positions.", numbers={"positions": "2", "pnl": "3.1", "fees": "0.2"},
+        ),
+    )  # fmt: skip
+    journal = await open_journal(desk.settings.database_url, connections_max=1)
+    async with journal.transaction() as transaction:
+        await transaction.append([AlertRaised(happened_at=now, alert=one) for one in raised])
+    await journal.pool.close()
 
 
 async def picture_all(desk: WholeDesk, folder: Path, pages: tuple[str, ...]) -> int:
