@@ -9,6 +9,7 @@ from itertools import groupby
 import httpx
 import numpy as np
 import pytest
+import structlog
 
 from pregao.domain.clock import from_ms, to_ms
 from pregao.edges.candle_files.bring import Told, bring_trades
@@ -70,6 +71,20 @@ def seen(tmp_path, candles):
 
 
 @pytest.fixture
+def said():
+    """What the log says, event by event: only there a strategy says that it has begun."""
+    events, before = [], structlog.get_config()["processors"]
+
+    def heard(_logger, _method, event):
+        events.append(event["event"])
+        return event
+
+    structlog.configure(processors=[heard, *before])
+    yield events
+    structlog.configure(processors=before)
+
+
+@pytest.fixture
 async def shell(tmp_path):
     return Shell({"PREGAO_STATE_DIR": str(tmp_path)})
 
@@ -111,7 +126,7 @@ async def until(condition):
 
 class TestATrainedStrategy:
     async def test_trades_live_what_it_traded_in_its_backtest_and_every_difference_has_its_cause(
-        self, desk, shell, seen, taught
+        self, desk, shell, seen, taught, said
     ):
         bot, made = await deployed(
             desk,
@@ -134,12 +149,13 @@ class TestATrainedStrategy:
             assert answer.status_code in (200, 503), answer.text  # a lab that starts may be asked again
             return answer.json() if answer.status_code == 200 else None
 
-        async def is_listened_to():
+        async def has_begun():
+            """Loading what the voters and the model need takes a busy machine most of a minute, and the tape does not wait for it."""
             _, hub, _ = desk.paper._parts
-            return hub.has("ltcusdt@aggTrade")
+            return "analyzer.deployment.begun" in said and hub.has("ltcusdt@aggTrade")
 
         async with analyzing(desk):
-            await until(is_listened_to)
+            await until(has_begun)
             await asyncio.sleep(0.5)  # so that the first candle is seen whole; where it is not, that is said
             async with httpx.AsyncClient(base_url=desk.paper.url, verify=False) as venue:
                 assert (await venue.post("/paper/play")).status_code == 200

@@ -54,7 +54,7 @@ class SignalOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalPosition:
-    """What such a signal opened; the stop is where it was first, and whether it stands elsewhere since."""
+    """What such a signal opened; the stop is where it was first, and whether it stands elsewhere since; of targets the nearest."""
 
     position_id: int
     account_id: int
@@ -72,6 +72,7 @@ class SignalPosition:
     exit_signal_id: UUID | None
     close_reason: str | None
     initial_stop: Decimal | None
+    target_price: Decimal | None
     is_stop_moved: bool
 
 

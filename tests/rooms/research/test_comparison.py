@@ -97,6 +97,7 @@ def traded_as(run, expected, *, paid_bps=1.0):
                 exit_signal_id=exit_id,
                 close_reason="signal" if is_over else None,
                 initial_stop=entry * (1 - side * Decimal("0.07")),
+                target_price=None,
                 is_stop_moved=False,
             )
         )
@@ -326,6 +327,32 @@ class TestStops:
 
         assert expected[0].trade.ending is Ending.STOP
         assert difference(found, "ending").is_explained
+
+    @pytest.mark.parametrize(
+        ("own_target", "cause"),
+        [("101.9", Cause.OWN_LEVEL), ("101.5", Cause.OWN_LEVEL), ("101.2", Cause.UNKNOWN)],
+    )
+    def test_targets_are_explained_so_too(self, own_target, cause):
+        """The fourth candle rises to 101.5; the backtest's target stands at 101.4."""
+        candles = candles_of(
+            [100.0, 100.0, 100.0, 100.5, 100.5, 100.5, 100.5], highs=[100, 100, 100, 101.5, 100.5, 100.5, 100.5],
+            timeframe="1m", start_ms=START_MS,
+        )  # fmt: skip
+        run = whole_run(candles)
+        plan = Plan(wanted=self.WANTED, stop=np.array([np.inf]), target=np.array([0.014]))
+        expected = backtested(run, plan)
+        traded = traded_as(run, expected)
+        (position,) = traded.positions
+        held_on = replace(
+            position, target_price=Decimal(own_target), closed_at=late(run, 5), close_reason="signal",
+            exited_quantity=position.entered_quantity, exit_notional=position.entered_quantity * 100,
+            status=PositionStatus.CLOSED,
+        )  # fmt: skip
+
+        found = compared(replace(traded, positions=(held_on,)), expected, run)
+
+        assert expected[0].trade.ending is Ending.TARGET
+        assert difference(found, "ending").cause is cause
 
     def test_are_not_explained_where_it_passed_both(self):
         _, found = self.found(stop=0.02, own_stop="97.9", ends=(5, "signal"))

@@ -43,7 +43,8 @@ SELECT o.* FROM orders AS o JOIN accounts AS a USING (account_id)
 WHERE o.signal_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR a.user_id = $2) ORDER BY o.planned_at, o.order_id
 """
 POSITIONS = """
-SELECT p.*, s.initial_stop, coalesce(s.stop_price IS DISTINCT FROM s.initial_stop, false) AS is_stop_moved
+SELECT p.*, s.initial_stop, (s.targets -> 0 ->> 'price')::numeric AS target_price,
+       coalesce(s.stop_price IS DISTINCT FROM s.initial_stop, false) AS is_stop_moved
 FROM positions AS p JOIN accounts AS a USING (account_id) LEFT JOIN stops AS s USING (position_id)
 WHERE p.signal_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR a.user_id = $2) AND p.opened_at IS NOT NULL
 ORDER BY p.opened_at, p.position_id

@@ -377,17 +377,21 @@ class _Beside:
         )
 
     def _between_levels(self, desk: SignalPosition, backtest: ExpectedTrade, bar: int) -> str | None:
-        """Say that a candle came between the two stops, which hang on the prices paid; None where it did not."""
-        if desk.initial_stop is None or backtest.stop_price is None:
-            return None
-        own, other = float(desk.initial_stop), backtest.stop_price
-        worst = float(self.bars.low[bar] if backtest.trade.side > 0 else self.bars.high[bar])
-        if not min(own, other) <= worst <= max(own, other):
-            return None
-        return (
-            f"The stop stood at {own:g} on the desk and at {other:g} in the backtest, by the prices paid; the candle came to "
-            f"{worst:g}, between them."
-        )
+        """Say that a candle came between two stops or two targets, which hang on the prices paid; None where it did not."""
+        low, high = float(self.bars.low[bar]), float(self.bars.high[bar])
+        worst, best = (low, high) if backtest.trade.side > 0 else (high, low)
+        for what, own, other, reached in (
+            ("stop", desk.initial_stop, backtest.stop_price, worst),
+            ("target", desk.target_price, backtest.target_price, best),
+        ):
+            if own is None or other is None:
+                continue
+            if min(float(own), other) <= reached <= max(float(own), other):
+                return (
+                    f"The {what} stood at {own:g} on the desk and at {other:g} in the backtest, by the prices paid; the candle "
+                    f"came to {reached:g}, between them."
+                )
+        return None
 
     def _level_while_on_its_way(
         self, desk: SignalPosition, backtest: ExpectedTrade, *, ended: Ending | None
