@@ -38,6 +38,15 @@ class GuardedLine:
         return self.is_line_effective or self.is_watched or not self.is_required
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchfulness:
+    """What of the desk's guard does not hold right now; all nothing where it does."""
+
+    unguarded: int  # positions held, to be guarded, without an effective stop for five seconds or ever
+    silent: int  # symbols that are held, with a stop, and whose price is older than half a minute
+    streams_away: int  # active accounts of whose private stream the last look heard nothing
+
+
 class Guarded(Protocol):
     """Where they are fetched."""
 
@@ -45,6 +54,6 @@ class Guarded(Protocol):
         """Give what guards these positions, by their ids; one that was never filled is not among them."""
         ...
 
-    async def unguarded(self, *, owner: UUID | None) -> int:
-        """Count what is held, must be guarded, and has had no effective stop for five seconds or never."""
+    async def watchfulness(self, *, owner: UUID | None) -> Watchfulness:
+        """Count what does not hold, of one user's accounts or of all."""
         ...

@@ -6,8 +6,8 @@ from uuid import UUID
 import asyncpg
 
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX, UNGUARDED_SECONDS_MAX
-from pregao.edges.postgres.rows import to_values
-from pregao.views.guarded import GuardedLine
+from pregao.edges.postgres.rows import to_value, to_values
+from pregao.views.guarded import GuardedLine, Watchfulness
 
 HELD = "p.entered_quantity - p.exited_quantity"
 LINE_HOLDS = f"""
@@ -27,10 +27,17 @@ SELECT s.position_id, s.status, s.version, s.is_required, s.initial_stop, s.stop
        w.price_at AS checked_at, w.bid, w.ask
 {JOINED} WHERE s.position_id = ANY($1::bigint[])
 """
-UNGUARDED = f"""
-SELECT count(*)::int
-{JOINED} WHERE s.left_at IS NULL AND s.is_required AND {HELD} > 0 AND NOT {LINE_HOLDS} AND NOT {WATCHED}
-  AND s.held_since < clock_timestamp() - interval '{UNGUARDED_SECONDS_MAX} s'
+WATCHFULNESS = f"""
+SELECT count(*) FILTER (
+           WHERE s.is_required AND NOT {LINE_HOLDS} AND NOT {WATCHED}
+             AND s.held_since < clock_timestamp() - interval '{UNGUARDED_SECONDS_MAX} s')::int AS unguarded,
+       count(DISTINCT (s.venue, s.symbol)) FILTER (
+           WHERE s.stop_price IS NOT NULL
+             AND coalesce(w.price_at, s.held_since) < clock_timestamp() - interval '{PRICE_AGE_SECONDS_MAX} s'
+       )::int AS silent,
+       (SELECT count(*)::int FROM preflights AS f JOIN accounts AS a USING (account_id)
+        WHERE a.is_active AND 'STREAM_AWAY' = ANY(f.light_codes) AND ($1::uuid IS NULL OR a.user_id = $1)) AS streams_away
+{JOINED} WHERE s.left_at IS NULL AND {HELD} > 0
   AND ($1::uuid IS NULL OR s.account_id IN (SELECT account_id FROM accounts WHERE user_id = $1))
 """
 
@@ -46,6 +53,5 @@ class PostgresGuarded:
         rows = await self._pool.fetch(GUARDED, list(position_ids))
         return {line.position_id: line for line in to_values(rows, GuardedLine)}
 
-    async def unguarded(self, *, owner: UUID | None) -> int:
-        count: int = await self._pool.fetchval(UNGUARDED, owner)
-        return count
+    async def watchfulness(self, *, owner: UUID | None) -> Watchfulness:
+        return to_value(await self._pool.fetchrow(WATCHFULNESS, owner), Watchfulness)

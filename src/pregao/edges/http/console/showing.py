@@ -91,10 +91,10 @@ async def show_missing(request: Request, *, desk: Desk, who: Principal) -> Respo
 async def health_of(desk: Desk, who: Principal) -> dict[str, Any] | None:
     """Tell how the desk is; None while the database is away."""
     try:
-        workers, trading, unguarded, market = await asyncio.gather(
+        workers, trading, watchfulness, market = await asyncio.gather(
             desk.health.workers(),
             desk.health.trading_health(),
-            desk.guarded.unguarded(owner=who.owner),
+            desk.guarded.watchfulness(owner=who.owner),
             desk.paper_market(),
         )
         waiting = (
@@ -108,7 +108,9 @@ async def health_of(desk: Desk, who: Principal) -> dict[str, Any] | None:
         "roles": [{"name": role, "lives": role in alive} for role in known],
         "state": trading.state.value,
         "states_set": trading.states_set,
-        "unguarded": unguarded,
+        "unguarded": watchfulness.unguarded,
+        "silent": watchfulness.silent,
+        "streams_away": watchfulness.streams_away,
         "market": market,
         "waiting": waiting,
     }
