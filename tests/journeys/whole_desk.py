@@ -35,10 +35,24 @@ def free_port() -> int:
 class WholeDesk:
     """What an operator and a sender of signals need."""
 
-    def __init__(self, client: httpx.AsyncClient, paper: PaperServer, settings: Settings) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        paper: PaperServer,
+        settings: Settings,
+        tasks: list[asyncio.Task[None]] | None = None,
+    ) -> None:
         self.client = client
         self.paper = paper
         self.settings = settings
+        self._tasks = tasks or []  # the first is the web process's
+
+    async def restart_web(self) -> None:
+        """End the web process as a restart of it does, and start it again at the same port."""
+        self._tasks[0].cancel()
+        await asyncio.wait([self._tasks[0]])
+        self._tasks[0] = asyncio.create_task(serve_web(self.settings))
+        await _healthy(self.client, self._tasks, roles=set())
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """Ask the API as the admin; a refusal is the test's failure."""
@@ -119,7 +133,7 @@ async def running_desk(
             await _healthy(
                 client, tasks, roles={serve.__name__.removeprefix("serve_") for serve in roles} - {"web"}
             )
-            yield WholeDesk(client, server, settings)
+            yield WholeDesk(client, server, settings, tasks)
     finally:
         for task in tasks:
             task.cancel()
