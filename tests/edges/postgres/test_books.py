@@ -5,11 +5,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from pregao.domain.facts import AccountConfigured, PositionChanged, SubscriptionConfigured, UserConfigured
-from pregao.domain.order import Side
+from pregao.domain.facts import (
+    AccountConfigured,
+    OrderEnded,
+    PositionChanged,
+    SubscriptionConfigured,
+    UserConfigured,
+)
+from pregao.domain.order import OrderStatus, Side
 from pregao.domain.position import PositionStatus
 from pregao.domain.user import Role, User
-from pregao.edges.postgres.books import KnownMembers, PostgresBooks
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.members import KnownMembers
 from tests.builders import BOT_ID, NOON, account, booked, configured, held, subscription
 from tests.rooms.orders.test_send import order
 
@@ -83,7 +90,11 @@ class TestUsage:
                 position_id=one.position_id, account_id=one.account_id, subscription_id=one.subscription_id,
                 symbol=one.symbol, order_id=f"p{one.position_id}",
             )  # fmt: skip
-            await put(journal, [planned, PositionChanged(happened_at=NOON, position=one)])
+            ended = OrderEnded(
+                happened_at=NOON, order_id=planned.order_id, signal_id=planned.signal_id,
+                position_id=one.position_id, status=OrderStatus.EXPIRED, ended_at=NOON,
+            )  # fmt: skip
+            await put(journal, [planned, PositionChanged(happened_at=NOON, position=one), ended])
 
         await put(journal, [booked(order_id=None, position_id=2, side=Side.SELL, traded_at=NOON)])
 

@@ -14,7 +14,8 @@ from pregao.domain.facts import DecisionApproved, DecisionDeclined, OrderDeferre
 from pregao.domain.order import Leg, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
-from pregao.edges.postgres.books import NEWER_AGAINST, RECORD, PostgresBooks
+from pregao.edges.postgres.books import PostgresBooks
+from pregao.edges.postgres.records import NEWER_AGAINST, RECORD
 from tests.builders import BOT_ID, NOON, arrival, booked, bot, closed, configured, held, instruction
 from tests.edges.postgres.test_daily_results import begin, change
 

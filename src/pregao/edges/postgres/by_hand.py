@@ -14,9 +14,10 @@ from pregao.domain.clock import Clock
 from pregao.domain.facts import BookedByHand, Fact, FillBooked, SignalAccepted
 from pregao.domain.position import Position
 from pregao.domain.sell_list import ByHand, SellListRule
-from pregao.edges.postgres.books import LIVE, PostgresBooks
+from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.usage import LIVE
 from pregao.positions.by_hand import book_by_hand
 from pregao.positions.ports import Follower, Held, Holder
 from pregao.positions.update import update_position

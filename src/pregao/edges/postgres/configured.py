@@ -11,9 +11,9 @@ import asyncpg
 from pregao.domain.account import Account
 from pregao.domain.bot import Bot, Subscription
 from pregao.domain.preflight import Light
-from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.rows import to_value
 from pregao.edges.postgres.sorting import fetch_lines
+from pregao.edges.postgres.usage import LIVE, LOST_IN_PART
 from pregao.views.configured import AccountLine, BotLine, SubscriptionLine, Used
 from pregao.views.sorting import ACCOUNT_FIELDS, BOT_FIELDS, OLDEST_FIRST, SUBSCRIPTION_FIELDS, Shape
 

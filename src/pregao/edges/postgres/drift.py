@@ -13,10 +13,11 @@ from pregao.domain.facts import DriftSettled, Fact, FillBooked, PositionChanged
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
-from pregao.edges.postgres.books import LIVE, PostgresBooks
+from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.sorting import fetch_lines
+from pregao.edges.postgres.usage import LIVE
 from pregao.positions.ports import Adopter, Place
 from pregao.positions.settle import settle_drift
 from pregao.positions.update import update_position

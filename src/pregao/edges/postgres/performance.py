@@ -9,10 +9,10 @@ from uuid import UUID
 import asyncpg
 
 from pregao.domain.risk_rules import RiskRules
-from pregao.edges.postgres.books import LIVE, LOST_IN_PART
 from pregao.edges.postgres.predictions import entries_filtered, find_board
 from pregao.edges.postgres.risk import risk_records
 from pregao.edges.postgres.rows import to_value, to_values
+from pregao.edges.postgres.usage import LIVE, LOST_IN_PART
 from pregao.views.performance import (
     RESULTS,
     AccountResults,

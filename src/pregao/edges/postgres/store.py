@@ -12,8 +12,9 @@ from pregao.domain.facts import DecisionApproved, DecisionPending, Fact, StopDis
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
 from pregao.edges.postgres import checks, exits, lines, trading_states, work
-from pregao.edges.postgres.books import KnownMembers, PostgresBooks
+from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import Journal, Transaction
+from pregao.edges.postgres.members import KnownMembers
 from pregao.orders.ports import LiveOrder, WaitingEntry
 from pregao.positions.compare import HeldHere
 from pregao.positions.ports import WaitingExit
