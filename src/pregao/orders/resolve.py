@@ -20,7 +20,7 @@ from pregao.domain.facts import (
     OrderEnded,
     OrderRejected,
 )
-from pregao.domain.order import Leg, OrderStatus
+from pregao.domain.order import Leg, OrderStatus, order_of
 from pregao.domain.venue import VenueOrder
 from pregao.orders.ports import Books, Exchange, LiveOrder
 
@@ -138,10 +138,13 @@ async def _as_forgotten(order: LiveOrder, *, exchange: Exchange, books: Books, c
     At first that is a read that lags. Later it has ended, if its number is unknown too, each trade of it is booked, and
     the position is what we hold: then nothing of it can still trade. If one of these is missing, nobody knows.
     """
-    number = order.exchange_order_id
-    if number is None or exchange.venue_now_ms() <= order.signed_at_ms + FORGOTTEN_MS:
+    number, account_id, symbol = order.exchange_order_id, order.account_id, order.symbol
+    if number is None:
         return []
-    account_id, symbol = order.account_id, order.symbol
+    if order.filled_quantity and (later := await _find_later(order, number, exchange=exchange)):
+        return await _as_found(order, later, exchange=exchange, now=clock())
+    if exchange.venue_now_ms() <= order.signed_at_ms + FORGOTTEN_MS:
+        return []
     if await exchange.client_order_id_of(account_id=account_id, symbol=symbol, exchange_order_id=number):
         return []
     trades = await exchange.trades_of(account_id=account_id, symbol=symbol, exchange_order_id=number)
@@ -176,6 +179,17 @@ async def _as_forgotten(order: LiveOrder, *, exchange: Exchange, books: Books, c
 def _was_cut(order: LiveOrder, found: VenueOrder) -> bool:
     """Say whether the venue filled less than we asked and calls that all: a reduce-only order over too much."""
     return found.status is OrderStatus.FILLED and found.filled_quantity < order.quantity
+
+
+async def _find_later(order: LiveOrder, number: str, *, exchange: Exchange) -> VenueOrder | None:
+    """Find the later attempt that a restored database has forgotten, by the number that its fills have told."""
+    name = await exchange.client_order_id_of(
+        account_id=order.account_id, symbol=order.symbol, exchange_order_id=number
+    )
+    own = None if name is None or name == order.client_order_id else order_of(name)
+    if name is None or own is None or own[0] != order.order_id:
+        return None
+    return await exchange.find_order(account_id=order.account_id, symbol=order.symbol, client_order_id=name)
 
 
 async def _all_trades_are_told(order: LiveOrder, *, exchange: Exchange, books: Books) -> bool:

@@ -14,7 +14,7 @@ from pregao.domain.facts import (
     OrderEnded,
     OrderRejected,
 )
-from pregao.domain.order import Leg, OrderStatus, Side
+from pregao.domain.order import Leg, OrderStatus, Side, client_order_id
 from pregao.domain.venue import OutcomeUnknown
 from pregao.orders.ports import LiveOrder
 from pregao.orders.resolve import ATTEMPTS_MAX, DOUBT_MS, resolve_order
@@ -219,6 +219,22 @@ class TestResolveOrder:
         filled = live(OrderStatus.PARTIALLY_FILLED, is_dead=True, filled_quantity=Decimal("0.001"))
 
         assert await resolved(filled, exchange) == []
+
+    async def test_ends_what_a_forgotten_later_attempt_has_filled_for_less(self, exchange):
+        """An exit was sent again for what was left; the restored database knows the attempt that was for all of it."""
+        known = live(OrderStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.002"))
+        await arrived(
+            exchange, client_order_id=client_order_id(known.order_id, attempt=2), quantity=Decimal("0.002")
+        )
+        number = exchange.orders[0][1].exchange_order_id
+
+        [fact] = await resolved(replace(known, exchange_order_id=number), exchange)
+
+        assert (type(fact), fact.order_id, fact.status) == (
+            OrderEnded,
+            known.order_id,
+            OrderStatus.EXPIRED,
+        )
 
     async def test_asks_for_the_exit_again_however_often_it_died(self, exchange):
         """Nobody is kept in a position."""
