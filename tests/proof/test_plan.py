@@ -7,6 +7,7 @@ import pytest
 from pregao.proof.plan import (
     ACTS,
     FAULTS,
+    SELDOM,
     Act,
     PlanError,
     Trial,
@@ -34,6 +35,18 @@ class TestMakePlan:
         assert [signal.number for signal in made.signals] == list(range(1, 201))
         assert made.faults == sorted(FAULTS)
         assert Counter(made.trials) == Counter(read_trials("all"))
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_leaves_time_to_come_to_a_point_that_is_seldom_reached(self, seed):
+        made = plan(seed=seed)
+
+        places = [
+            number / len(made.chapters)
+            for number, one in enumerate(made.chapters)
+            if one.trial is not None and one.trial.point in SELDOM
+        ]
+        assert len(places) == len(SELDOM) * len(Act)
+        assert 0.2 < min(places) < max(places) < 0.5
 
     def test_lets_each_account_follow_a_bot_and_each_bot_trade_a_symbol_of_its_own(self):
         made = plan()

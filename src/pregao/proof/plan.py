@@ -92,6 +92,7 @@ Nothing reaches a level here: claims are the proof of the stops' business.
 """
 
 
+SELDOM = frozenset({"stops.leave.after_cancel"})  # a position that was guarded has to close
 RESTORE = "restore"
 """Not a crash point's act: PostgreSQL's folder is copied, and put back one chapter later."""
 RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it: the last two of a proof
@@ -342,6 +343,7 @@ def _chapters(
 ) -> tuple[Chapter, ...]:
     chance.shuffle(faults)
     chance.shuffle(trials)
+    trials = _seldom_early(trials)
     lasting = {kind: chance.randrange(count) for kind in faults if FAULTS[kind].seconds}
     faults = [kind for kind in faults if kind not in lasting]
     at_once = min(3, len(faults))  # so that kinds of faults meet, too
@@ -357,3 +359,11 @@ def _chapters(
         )
         for number in range(count)
     )
+
+
+def _seldom_early(trials: Sequence[Trial]) -> list[Trial]:
+    """Put the trials of what happens seldom after the first quarter: whoever does not come there then has time to."""
+    often = [trial for trial in trials if trial.point not in SELDOM]
+    for number, trial in enumerate(trial for trial in trials if trial.point in SELDOM):
+        often.insert(len(trials) // 4 + 2 * number, trial)
+    return often
