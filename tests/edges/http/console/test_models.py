@@ -128,7 +128,13 @@ class TestScoreboard:
         none = await desk.client.get(f"{BOTS}/{without['bot_id']}/model-filter/scoreboard")
         no_candles = await desk.client.get(f"{BOTS}/{bot['bot_id']}/model-filter/scoreboard")
         page = await admin.get(f"/console/models/scoreboard/{bot['bot_id']}")
+        (desk.ports.state_dir / "models" / "btc_1h.json").write_text("{")
+        unreadable = await desk.client.get(f"{BOTS}/{bot['bot_id']}/model-filter/scoreboard")
+        (desk.ports.state_dir / "models" / "btc_1h.json").unlink()
+        missing = await desk.client.get(f"{BOTS}/{bot['bot_id']}/model-filter/scoreboard")
 
+        assert (unreadable.status_code, code_of(unreadable)) == (404, "MODEL_MANIFEST_UNREADABLE")
+        assert (missing.status_code, code_of(missing)) == (404, "MODEL_MISSING")
         assert (none.status_code, code_of(none)) == (409, "MODEL_FILTER_NONE")
         assert (no_candles.status_code, code_of(no_candles)) == (404, "CANDLES_MISSING")
         assert (page.status_code, "CANDLES_MISSING" in page.text) == (200, True)

@@ -148,7 +148,8 @@ async def scoreboard_of(bot_id: UUID, *, desk: Desk, days: int = DAYS, bars: int
         raise ApiError(409, "MODEL_FILTER_NONE", f"bot={bot_id}. No model filters its entries.")
     model = next((one for one in await models_of(desk) if one.name == name), None)
     if model is None or model.symbol is None or model.timeframe is None:
-        raise ApiError(404, "MODEL_MISSING", f"model={name}. Make it with `pregao model train`.")
+        code = "MODEL_MISSING" if model is None or model.code is None else model.code
+        raise ApiError(404, code, f"model={name}. Make it with `pregao model train`.")
     require_candles(model.symbol, model.timeframe, known=await candle_names(desk))
     since = desk.clock() - timedelta(days=days)
     met = await desk.performances.filtered_entries(bot_id, since=since)
