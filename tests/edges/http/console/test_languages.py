@@ -180,7 +180,7 @@ class TestAlerts:
             "BTCUSDT: Uma saída disparada está retida por uma proteção."
         )
         assert re.sub(r"<[^>]+>", "", text) == (
-            "Veja abaixo o que essa proteção diz. guardrail KILL_SWITCH (Um operador bloqueou as saídas: esta espera,"
+            "O que ela diz está ao lado. guardrail KILL_SWITCH (Um operador bloqueou as saídas: esta espera,"
             " e a ordem da corretora fica. Libere as saídas, ou feche à mão.) attempts 2"
         )
 
