@@ -108,7 +108,7 @@ def questions(journal: Journal) -> list[tuple[str, Asked]]:
         ("positions, counted", lambda: trips.stats(now=now)),
         ("queues", health.queues),
         ("journal", health.journal),
-        ("without a stop", lambda: guarded.unguarded(owner=None)),
+        ("without a stop, a price, a stream", lambda: guarded.watchfulness(owner=None)),
     ]  # fmt: skip
 
 
