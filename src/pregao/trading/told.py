@@ -1,6 +1,7 @@
 """What the user streams tell: fills are booked in the order they were told, ends and gaps are looked into."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,9 @@ from pregao.trading.questions import Questions
 from pregao.trading.trouble import AWAY, log_away
 
 UNWRITTEN_AGAIN_SECONDS = 0.5
+
+Book = Callable[[FillReported], Awaitable[None]]
+"""Books a fill, however it has to be done."""
 
 log = structlog.get_logger()
 
@@ -73,18 +77,20 @@ class Told:
     def _take_trade(self, report: TradeReport) -> None:
         fill = FillReported(happened_at=self._floor.clock(), account_id=report.account_id, trade=report.trade)
         sent_as = fill.trade.client_order_id
+        book: Book
         if order_of(sent_as) is None and not self._is_line(sent_as):
-            self._floor.spawn(self._see_booked(fill, self._book_foreign(fill)))
+            book = self._book_foreign
         elif needs_rate(fill) or not self._floor.market.knows(fill.trade.symbol):
-            self._floor.spawn(self._see_booked(fill, self._book_with_rate(fill)))
+            book = self._book_with_rate
         else:
             # The stream goes on: its next fills join the next commit, in the order they were told.
-            self._floor.spawn(self._see_booked(fill, self._floor.record([fill])))
+            book = partial(_is_written, self._floor.record([fill]))
+        self._floor.spawn(self._see_booked(fill, book))
 
-    async def _see_booked(self, fill: FillReported, booked: Awaitable[None]) -> None:
+    async def _see_booked(self, fill: FillReported, book: Book) -> None:
         """Wait until what a stream told is booked; what cannot be booked now is asked for again."""
         try:
-            await self._book_when_written(fill, booked)
+            await self._book_when_written(fill, book)
         except (*AWAY, VenueError) as trouble:
             log.warning(
                 "fills.book.put_off",
@@ -97,17 +103,20 @@ class Told:
             log.exception("fills.book.failed", account_id=fill.account_id, trade_id=fill.trade.trade_id)
             self._floor.doubts.ask_later(fill.account_id)
 
-    async def _book_when_written(self, fill: FillReported, booked: Awaitable[None]) -> None:
+    async def _book_when_written(self, fill: FillReported, book: Book) -> None:
         """Wait for what a fill belongs to: an exit that left without the database, an entry whose fill is not known yet."""
         while True:
             try:
-                await booked
+                await book(fill)
             except TooSoonError:
                 if not await self._floor.pause(UNWRITTEN_AGAIN_SECONDS):
                     return  # who follows the account next asks for what it has traded
-                booked = self._floor.record([fill])
+                book = self._record_again
             else:
                 return
+
+    async def _record_again(self, fill: FillReported) -> None:
+        await self._floor.record([fill])
 
     async def _book_with_rate(self, fill: FillReported) -> None:
         accounts = await self._floor.store.books().accounts([fill.account_id])
@@ -160,3 +169,7 @@ class Told:
             return
         if order is not None:
             await self._questions.ask(order)
+
+
+async def _is_written(written: Awaitable[None], _fill: FillReported) -> None:
+    await written
