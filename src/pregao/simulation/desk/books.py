@@ -1,57 +1,46 @@
 """The books in memory, as planning, booking, updating and deciding ask for them."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
 from uuid import UUID
 
-from pregao.decisions.checks import goes_against
 from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
-from pregao.domain.bot import Bot, Subscription, SubscriptionStatus
-from pregao.domain.facts import DecisionApproved, OrderPlanned
+from pregao.domain.bot import Bot, SubscriptionStatus
+from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
-from pregao.domain.position import LIVE_STATUSES, Direction, Position
+from pregao.domain.position import Direction, Position
 from pregao.domain.prediction import Foretold
-from pregao.domain.protection import MAY_TRADE
-from pregao.domain.risk_rules import Result, RiskRecord, RiskRules, record_of
+from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing, ticker_of
-from pregao.domain.signal import Action, AgainKind, Instruction
-from pregao.domain.stop import ExecutionStatus, close_reason
-from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
-from pregao.domain.user import User
+from pregao.domain.signal import Instruction
+from pregao.domain.stop import close_reason
+from pregao.domain.trading_state import TradingStates
 from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
     NOT_BEGUN,
     NOTHING_ON_THE_WAY,
-    NOTHING_USED,
-    Grounded,
     Member,
     Obstacles,
     OnTheWay,
     Part,
     Progress,
-    Tally,
     Usage,
     WaitingEntry,
 )
 from pregao.positions.ports import WaitingExit
-from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD, day_of, exit_side
-from pregao.simulation.desk.months import months_over
-from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, SignalRow, State
-from pregao.stops.asked import asked_of, said_by_strategy
-from pregao.stops.claims import order_of_claim
-from pregao.stops.limits import limits_of
-from pregao.stops.ports import ArmedStop, Asked, Claimed, ExitScene, Guard, Line
-
-TRADED = ("approved", "planned", "settled")
-
-K = TypeVar("K")
+from pregao.simulation.desk import guards, records
+from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD
+from pregao.simulation.desk.obstacles import read_obstacles
+from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, State
+from pregao.simulation.desk.trading_states import standing_states
+from pregao.simulation.desk.usage import read_usage
+from pregao.stops.ports import ArmedStop, ExitScene, Guard, Line
 
 Read = Callable[[], State]
 """Gives the state as it stands at the moment."""
@@ -91,45 +80,15 @@ class MemoryBooks:
         return standing_states(self._state)
 
     async def read_record(self, bot: Bot, instruction: Instruction, *, now: datetime) -> Record:
-        entered = [
-            row
-            for row in self._state.signals.values()
-            if row.bot_id == bot.bot_id
-            and row.action is Action.ENTER
-            and row.status in TRADED
-            and row.source != AgainKind.REPLAY
-        ]
-        live = [one for one in self._state.live() if one.bot_id == bot.bot_id]
-        counts_positions = bot.global_max_positions is not None
-        is_against = goes_against(bot, instruction)
-        return Record(
-            last_entry_at=_last_entry(entered, bot, instruction, now=now),
-            entries_today=_entries_on(entered, day_of(now)) if bot.max_entries_per_day is not None else 0,
-            live_positions=len(live) if counts_positions else 0,
-            positions_here=sum(one.symbol == instruction.symbol for one in live) if counts_positions else 0,
-            loss_today_usd=self._loss_of_bot(bot, day_of(now)),
-            positions_against=await self.count_against(instruction, bot_id=bot.bot_id) if is_against else 0,
-        )
+        return records.read_record(self._state, bot, instruction, now=now)
 
-    def _loss_of_bot(self, bot: Bot, day: date) -> Decimal:
-        if bot.global_max_daily_loss_usd is None:
-            return ZERO
-        days = (row for row in self._state.daily_results.values() if row.day == day)
-        closed = sum((row.counted_loss_usd for row in days if row.bot_id == bot.bot_id), ZERO)
-        live = (one for one in self._state.live() if one.bot_id == bot.bot_id)
-        return closed + sum((self._lost_in_part(one, day) for one in live), ZERO)
+    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
+        return records.count_against(self._state, instruction, bot_id=bot_id)
 
-    def _lost_in_part(self, position: Position, day: date) -> Decimal:
-        """What a live position has lost with what was exited of it, if some of that was on this day."""
-        if position.realized_pnl >= ZERO or position.exited_quantity <= ZERO:
-            return ZERO
-        exited = any(
-            fact.position_id == position.position_id
-            and fact.trade.side is exit_side(position.direction)
-            and day_of(fact.trade.traded_at) == day
-            for fact in self._state.fills.values()
-        )
-        return -position.realized_pnl if exited else ZERO
+    async def find_newer_against(
+        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
+    ) -> NewerSignal | None:
+        return records.find_newer_against(self._state, signal_id, bot_id=bot_id, instruction=instruction)
 
     async def find_listing(self, symbol: str | None) -> Listing:
         ticker = ticker_of(symbol or "") or ""
@@ -147,59 +106,6 @@ class MemoryBooks:
     async def find_foretold(self, model: str, symbol: str | None, *, now: datetime) -> Foretold | None:  # noqa: ARG002
         """Memory has no lab: nobody foretells anything."""
         return None
-
-    async def count_against(self, instruction: Instruction, *, bot_id: UUID) -> int:
-        assert instruction.side is not None, "an entry has a side"
-        against = instruction.side.opposite
-        held = sum(
-            one.bot_id == bot_id
-            and one.symbol == instruction.symbol
-            and one.direction is Direction.of_entry(against)
-            for one in self._state.live()
-        )
-        waiting = sum(
-            row.bot_id == bot_id
-            and row.symbol == instruction.symbol
-            and row.side is against
-            and row.status is OrderStatus.DEFERRED
-            and row.leg is Leg.ENTRY
-            for row in self._state.orders.values()
-        )
-        return held + waiting
-
-    async def find_newer_against(
-        self, signal_id: UUID, *, bot_id: UUID, instruction: Instruction
-    ) -> NewerSignal | None:
-        assert instruction.side is not None, "an entry has a side"
-        asked = self._state.signals.get(signal_id)
-        if asked is None:
-            return None
-        newer = [
-            row
-            for row in self._state.signals.values()
-            if row.bot_id == bot_id
-            and (row.received_at, row.signal_id) > (asked.received_at, signal_id)
-            and row.status in TRADED
-            and (row.symbol == instruction.symbol or row.action is Action.CLOSE_ALL)
-            and row.side in (instruction.side.opposite, None)
-            and self._concerns_all(row.signal_id)
-        ]
-        last = max(newer, key=_arrival, default=None)
-        if last is None:
-            return None
-        assert last.action is not None, "what was decided has been read"
-        return NewerSignal(signal_id=last.signal_id, action=last.action, received_at=last.received_at)
-
-    def _concerns_all(self, signal_id: UUID) -> bool:
-        approved = next(
-            (
-                fact.instruction
-                for fact in self._state.journal
-                if isinstance(fact, DecisionApproved) and fact.signal_id == signal_id
-            ),
-            None,
-        )
-        return approved is None or (approved.share is None and approved.only is None)
 
     async def main_venue(self, bot_id: UUID) -> Venue | None:
         accounts = [
@@ -275,81 +181,15 @@ class MemoryBooks:
         rules: Mapping[UUID, RiskRules] | None = None,
         is_counted: bool = True,
     ) -> Usage:
-        everything = [
-            *(
-                (one.subscription_id, one.symbol, Tally(positions=1, loss_usd=self._lost_in_part(one, day)))
-                for one in self._state.live()
-                if one.bot_id == bot_id
-            ),
-            *(
-                (one.subscription_id, one.symbol, Tally(positions=1))
-                for one in self._state.may_open_again()
-                if one.bot_id == bot_id
-            ),
-            *(
-                (row.subscription_id, row.symbol, Tally(loss_usd=row.counted_loss_usd))
-                for row in self._state.daily_results.values()
-                if row.bot_id == bot_id and row.day == day
-            ),
-        ]
-        used = everything if is_counted else []
-        limited = self._limited_users(bot_id)
-        here = [one for one in used if one[1] in symbols]
-        own = set(subscription_ids)
-        return Usage(
-            of_bot=_total(tally for _, _, tally in used),
-            of_bot_on=_summed((symbol, tally) for _, symbol, tally in here),
-            of_subscriptions=_summed((one, tally) for one, _, tally in used if one in own),
-            of_subscriptions_on=_summed(((one, symbol), tally) for one, symbol, tally in here if one in own),
-            of_users={user_id: self._used_by(user_id, day) for user_id in limited},
-            limited_users=limited,
-            months=months_over(self._state, limited.values(), day=day),
-            records={one: self._record(one, rule, day=day) for one, rule in (rules or {}).items()},
+        return read_usage(
+            self._state,
+            bot_id,
+            subscription_ids=subscription_ids,
+            symbols=symbols,
+            day=day,
+            rules=rules,
+            is_counted=is_counted,
         )
-
-    def _record(self, subscription_id: UUID, rules: RiskRules, *, day: date) -> RiskRecord:
-        own = [
-            row.position
-            for row in self._state.positions.values()
-            if row.position.subscription_id == subscription_id
-        ]
-        closed = [one for one in own if one.closed_at is not None]
-        if rules.since is not None:
-            closed = [one for one in closed if one.closed_at is not None and one.closed_at >= rules.since]
-        closed.sort(key=lambda one: (one.closed_at, one.position_id))
-        live = sorted((one for one in own if one.closed_at is None), key=lambda one: one.position_id)
-        began = datetime.combine(day, time(), UTC)
-        return record_of(
-            [Result(one.realized_pnl, one.closed_at) for one in (*closed, *live)],
-            day=began,
-            week=began - timedelta(days=day.weekday()),
-        )
-
-    def _limited_users(self, bot_id: UUID) -> dict[UUID, User]:
-        accounts = {one.account_id for one in self._state.subscriptions.values() if one.bot_id == bot_id}
-        owners = {self._state.accounts[one].user_id for one in accounts}
-        return {
-            key: user
-            for key, user in sorted(self._state.users.items())
-            if key in owners
-            and (
-                user.max_positions is not None
-                or user.max_daily_loss_usd is not None
-                or user.risk_capital_usd is not None
-            )
-        }
-
-    def _used_by(self, user_id: UUID, day: date) -> Tally:
-        accounts = {one.account_id for one in self._state.accounts.values() if one.user_id == user_id}
-        live = [one for one in self._state.live() if one.account_id in accounts]
-        again = sum(one.account_id in accounts for one in self._state.may_open_again())
-        closed = (
-            row.counted_loss_usd
-            for row in self._state.daily_results.values()
-            if row.account_id in accounts and row.day == day
-        )
-        in_part = sum((self._lost_in_part(one, day) for one in live), ZERO)
-        return Tally(positions=len(live) + again, loss_usd=in_part + sum(closed, ZERO))
 
     async def live_positions(self, *, account_ids: Sequence[int], symbols: Collection[str]) -> list[Position]:
         wanted = set(account_ids)
@@ -370,57 +210,7 @@ class MemoryBooks:
     async def obstacles(
         self, symbols: Mapping[UUID, str], *, account_ids: Sequence[int]
     ) -> dict[UUID, Obstacles]:
-        wanted = frozenset(account_ids)
-        return {one: self._obstacles(one, symbol=symbol, wanted=wanted) for one, symbol in symbols.items()}
-
-    def _obstacles(self, signal_id: UUID, *, symbol: str, wanted: frozenset[int]) -> Obstacles:
-        asked = self._state.signals.get(signal_id)
-        return Obstacles(
-            foreign={
-                (account_id, side): row.quantity
-                for (account_id, where, side), row in self._state.foreign_positions.items()
-                if account_id in wanted and where == symbol and row.quantity
-            },
-            unreconciled=frozenset(
-                account_id
-                for account_id, row in self._state.account_checks.items()
-                if account_id in wanted and row.unreconciled_since is not None
-            ),
-            forgotten=frozenset(
-                account_id
-                for account_id, row in self._state.account_checks.items()
-                if account_id in wanted
-                and asked is not None
-                and row.restored_at is not None
-                and row.restored_at >= asked.received_at
-            ),
-            grounded={
-                (row.account_id, row.subscription_id): Grounded(code=row.code, reason=row.reason)
-                for row in reversed(self._state.grounded)
-                if row.account_id in wanted and row.symbol in ("", symbol)
-            },
-            leaving={
-                (account_id, side): number
-                for number, account_id, where, side in sorted(self._leaving())
-                if account_id in wanted and where == symbol
-            },
-        )
-
-    def _leaving(self) -> Iterator[tuple[int, int, str, PositionSide]]:
-        """Give flat positions whose protective orders are not known to be taken back, or that have an order on its way."""
-        flat = {
-            number: row.position
-            for number, row in self._state.positions.items()
-            if row.position.status not in LIVE_STATUSES
-        }
-        for number, stop in self._state.stops.items():
-            armed = stop.armed
-            if number in flat and armed.left_at is None:
-                yield number, armed.account_id, armed.symbol, armed.position_side
-        for order in self._state.orders.values():
-            number = order.position_id or 0
-            if number in flat and order.status in ON_ITS_WAY:
-                yield number, order.account_id, order.symbol, flat[number].position_side
+        return read_obstacles(self._state, symbols, account_ids=account_ids)
 
     async def entered_before(
         self, signal_ids: Collection[UUID], *, subscription_ids: Collection[UUID]
@@ -581,90 +371,10 @@ class MemoryBooks:
     # --- stops ---
 
     async def guards(self, positions: Sequence[Position]) -> dict[int, Guard]:
-        return {one.position_id: self._guard(one) for one in positions}
-
-    def _asked(self, position: Position, subscription: Subscription) -> Asked:
-        state = self._state
-        asked = asked_of(state.bots[position.bot_id], subscription, symbol=position.symbol)
-        signal = state.signals.get(position.signal_id)
-        if signal is None or not state.bots[position.bot_id].takes_strategies:
-            return asked
-        return said_by_strategy(asked, stop_percent=signal.stop_percent, target_percent=signal.target_percent)
-
-    def _guard(self, position: Position) -> Guard:
-        state, number = self._state, position.position_id
-        stop = state.stops.get(number)
-        own = sorted(
-            (row.line for row in state.protections.values() if row.line.position_id == number),
-            key=lambda line: line.version,
-        )
-        if stop is None:
-            own = []
-        subscription = state.subscriptions[position.subscription_id]
-        return Guard(
-            armed=None if stop is None else stop.armed,
-            asked=self._asked(position, subscription)
-            if stop is None
-            else Asked(rule=stop.armed.stop.rule, is_required=stop.armed.is_required),
-            venue=state.accounts[subscription.account_id].venue,
-            lines=tuple(line for line in own if line.status in MAY_TRADE),
-            lines_made=own[-1].version if own else 0,
-            claims=() if stop is None else tuple(self._claims(number)),
-            is_entering=any(
-                row.position_id == number and row.leg is Leg.ENTRY and row.status in ON_ITS_WAY
-                for row in state.orders.values()
-            ),
-        )
-
-    def _claims(self, position_id: int) -> list[Claimed]:
-        found = []
-        for row in self._state.stop_claims.values():
-            claimed = replace(row.claimed, code=row.code)
-            is_over = claimed.status is ExecutionStatus.EXECUTED or (
-                claimed.status is ExecutionStatus.FAILED and claimed.again_at is None
-            )
-            if claimed.position_id == position_id and not is_over:
-                order = self._state.orders.get(claimed.order_id or "")
-                found.append(
-                    claimed
-                    if order is None
-                    else replace(
-                        claimed,
-                        order_status=order.status,
-                        filled_quantity=order.filled_quantity,
-                        filled_notional=order.filled_notional,
-                    )
-                )
-        return sorted(found, key=order_of_claim)
+        return guards.read_guards(self._state, positions)
 
     async def exit_scene(self, positions: Sequence[Position], *, since: datetime) -> ExitScene:
-        state = self._state
-        accounts = {number: state.accounts[number] for number in {one.account_id for one in positions}}
-        users = {one.user_id for one in accounts.values() if one.user_id is not None}
-        return ExitScene(
-            guards={
-                one.position_id: self._guard(one)
-                for one in positions
-                if state.stops.get(one.position_id) is not None
-            },
-            accounts=accounts,
-            states=standing_states(state),
-            executions={number: self._executions(one, since=since) for number, one in accounts.items()},
-            limits={one: limits_of(state.users[one]) for one in users if one in state.users},
-        )
-
-    def _executions(self, account: Account, *, since: datetime) -> list[datetime]:
-        user_id = account.user_id
-        own = {account.account_id} | {
-            number
-            for number, one in self._state.accounts.items()
-            if user_id is not None and one.user_id == user_id
-        }
-        return sorted(
-            row.planned_at
-            for row in self._state.orders.values()
-            if row.execution is not None and row.planned_at >= since and row.account_id in own
-        )
+        return guards.read_scene(self._state, positions, since=since)
 
     async def lines(self, protection_ids: Sequence[str]) -> dict[str, tuple[Line, ArmedStop]]:
         rows = [self._state.protections[one] for one in protection_ids if one in self._state.protections]
@@ -704,25 +414,6 @@ class MemoryBooks:
             if row.position_id is not None and row.position_id in position_ids:
                 oldest.setdefault(row.position_id, to_waiting_exit(row))
         return dict(sorted(oldest.items()))
-
-
-def standing_states(state: State) -> TradingStates:
-    """Give what is not active, at the version that was set last."""
-    standing = [
-        ScopeState(
-            level=fact.level,
-            subject=fact.subject,
-            name=fact.name,
-            state=fact.state,
-            block_exits=fact.block_exits,
-            reason=fact.reason,
-            version=fact.version,
-        )
-        for fact in sorted(state.trading_states.values(), key=lambda fact: fact.version)
-        if fact.state is not TradingState.ACTIVE
-    ]
-    version = max((fact.version for fact in state.trading_states.values()), default=0)
-    return TradingStates(standing, version=version)
 
 
 def is_unsure(state: State, account_id: int) -> bool:
@@ -767,29 +458,6 @@ def signed_quantity(position: Position) -> Decimal:
     return position.quantity if position.direction is Direction.LONG else -position.quantity
 
 
-def _arrival(row: SignalRow) -> tuple[datetime, UUID]:
-    return row.received_at, row.signal_id
-
-
-def _last_entry(
-    entered: Sequence[SignalRow], bot: Bot, instruction: Instruction, *, now: datetime
-) -> datetime | None:
-    if not bot.cooldown_seconds:
-        return None
-    since = now - timedelta(seconds=bot.cooldown_seconds)
-    decided = [
-        row.decided_at
-        for row in entered
-        if row.symbol == instruction.symbol and row.decided_at is not None and row.decided_at > since
-    ]
-    return max(decided, default=None)
-
-
-def _entries_on(entered: Sequence[SignalRow], day: date) -> int:
-    midnight = datetime.combine(day, time(), UTC)
-    return sum(row.decided_at is not None and row.decided_at >= midnight for row in entered)
-
-
 def _on_the_way(rows: Sequence[OrderRow]) -> OnTheWay:
     exits = [row for row in rows if row.leg is Leg.EXIT]
     closes_all = any(row.status is OrderStatus.DEFERRED and row.share is None for row in exits)
@@ -801,20 +469,3 @@ def _on_the_way(rows: Sequence[OrderRow]) -> OnTheWay:
         if closes_all
         else sum((row.quantity - row.filled_quantity for row in sent if row.quantity is not None), ZERO),
     )
-
-
-def _total(tallies: Iterable[Tally]) -> Tally:
-    told = list(tallies)
-    return Tally(
-        positions=sum(one.positions for one in told), loss_usd=sum((one.loss_usd for one in told), ZERO)
-    )
-
-
-def _summed(tallies: Iterable[tuple[K, Tally]]) -> dict[K, Tally]:
-    summed: dict[K, Tally] = {}
-    for key, tally in tallies:
-        before = summed.get(key, NOTHING_USED)
-        summed[key] = replace(
-            before, positions=before.positions + tally.positions, loss_usd=before.loss_usd + tally.loss_usd
-        )
-    return summed

@@ -37,7 +37,6 @@ from pregao.simulation.desk.books import (
     MemoryBooks,
     is_unsure,
     signed_quantity,
-    standing_states,
     to_waiting_entry,
     to_waiting_exit,
     waiting_exits,
@@ -53,6 +52,7 @@ from pregao.simulation.desk.state import (
     State,
     StopRow,
 )
+from pregao.simulation.desk.trading_states import standing_states
 from pregao.simulation.desk.watches import Watching
 from pregao.stops.exit import is_due
 from pregao.stops.follow import HELD
