@@ -445,7 +445,7 @@ const colorOf = (name) => {
   return color;
 };
 
-const figures = new Intl.NumberFormat(tag, { minimumFractionDigits: 2, maximumFractionDigits: 8 });
+const figures = new Intl.NumberFormat(tag, { minimumFractionDigits: 2, maximumFractionDigits: 2 }); // of money
 
 function drawCharts() {
   for (const box of document.querySelectorAll("[data-chart]")) {
@@ -475,7 +475,7 @@ function candlesIn(box) {
     layout: { background: { color: "transparent" }, textColor: colorOf("faint") },
     grid: { vertLines: { visible: false }, horzLines: { color: colorOf("line") } },
     rightPriceScale: { borderVisible: false },
-    timeScale: { borderVisible: false, timeVisible: true },
+    timeScale: { borderVisible: false, timeVisible: true, rightOffset: 2 }, // room for what is said of the last fill
     localization: { locale: tag, priceFormatter: (price) => figures.format(price) },
   });
   const [good, bad, warn] = ["good", "bad", "warn"].map(colorOf);
@@ -495,6 +495,12 @@ function candlesIn(box) {
   return (told) => {
     const length = told.timeframe_seconds;
     const start = (instant) => seconds(instant) - seconds(instant) % length;
+    // With more decimals than its prices have, the axis is as wide as numbers nobody sees.
+    const decimals = Math.max(2, ...[
+      ...told.candles.map(({ close }) => close), ...told.fills.map(({ price }) => price), ...told.stops.map(({ price }) => price),
+    ].map((price) => (String(price).split(".")[1] ?? "").length));
+    const written = new Intl.NumberFormat(tag, { minimumFractionDigits: 2, maximumFractionDigits: decimals });
+    chart.applyOptions({ localization: { priceFormatter: (price) => written.format(price) } });
     candles.setData(told.candles.map(({ opened_at, open, high, low, close }) => ({
       time: start(opened_at), open: Number(open), high: Number(high), low: Number(low), close: Number(close),
     })));
