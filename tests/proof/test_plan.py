@@ -48,6 +48,13 @@ class TestMakePlan:
         assert len(places) == len(SELDOM) * len(Act)
         assert 0.2 < min(places) < max(places) < 0.5
 
+    def test_has_more_signals_for_what_nobody_met_in_its_chapter(self):
+        made = plan()
+
+        more = [signal for encore in made.encores for signal in encore.signals]
+        assert [signal.number for signal in more] == list(range(201, 201 + len(more)))
+        assert {(encore.faults, encore.trial) for encore in made.encores} == {((), None)}
+
     def test_lets_each_account_follow_a_bot_and_each_bot_trade_a_symbol_of_its_own(self):
         made = plan()
 

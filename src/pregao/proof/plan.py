@@ -6,7 +6,7 @@ The same seed and the same wishes give the same plan. Real time is no part of it
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ from pregao.simulation.instruments import LISTINGS
 
 BOTS_MAX = 5  # a symbol each: a second bot on a symbol would mostly be denied
 SIGNALS_PER_CHAPTER_MIN = 2
+ENCORES_MAX = 8
 ORDER = "endpoint=POST /fapi/v1/order"
 
 
@@ -161,6 +162,9 @@ class ProofPlan:
     accounts: tuple[AccountPlan, ...]
     bots: tuple[BotPlan, ...]
     chapters: tuple[Chapter, ...]
+    encores: tuple[
+        Chapter, ...
+    ] = ()  # without faults or traps of their own, for what nobody has met in its chapter
     restores: bool = False
 
     @property
@@ -222,6 +226,7 @@ def make_plan(
             faults=sorted(faults),
             trials=list(trials),
         ),
+        encores=_encores(random.Random(f"{seed}/encores"), after=signals, bots=len(bots)),
         restores=restores,
     )
 
@@ -358,6 +363,17 @@ def _chapters(
             trial=trials[number] if number < len(trials) else None,
         )
         for number in range(count)
+    )
+
+
+def _encores(chance: random.Random, *, after: int, bots: int) -> tuple[Chapter, ...]:
+    signals = [
+        replace(signal, number=after + signal.number)
+        for signal in _signals(chance, count=ENCORES_MAX * SIGNALS_PER_CHAPTER_MIN, bots=bots)
+    ]
+    return tuple(
+        Chapter(signals=tuple(signals[first : first + SIGNALS_PER_CHAPTER_MIN]), faults=(), trial=None)
+        for first in range(0, len(signals), SIGNALS_PER_CHAPTER_MIN)
     )
 
 

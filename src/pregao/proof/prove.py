@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -31,6 +31,7 @@ from pregao.simulation.faults import STREAM_KINDS
 WEIGHT_MAX = 2_400  # Binance's own, per address and minute
 CHAPTER_SECONDS_MAX = 25.0  # then the next one begins; its trap stays
 LAST_SECONDS_MAX = 30.0  # for traps that nobody has come to yet
+ENCORE_SECONDS_MAX = 8.0  # for the same, after more signals
 SETTLE_SECONDS_MAX = 300.0
 SETTLE_QUICK_SECONDS_MAX = 40.0
 LOOK_SECONDS = 0.5
@@ -78,7 +79,7 @@ async def prove(plan: ProofPlan, *, is_quick: bool, keep: bool, tell: Tell) -> R
         )
         return Report(
             seed=plan.seed,
-            signals=len(plan.signals),
+            signals=len({sent.plan.number for sent in sender.sent}),
             accounts=len(plan.accounts),
             accepted=sum(sent.is_accepted for sent in sender.sent),
             counts=found.counts,
@@ -123,17 +124,36 @@ async def _carry_out(
             await desk.restore_database()
             between = plan.chapters[plan.copied_after : number]
             sender.forget({signal.number for one in between for signal in one.signals})
-        if STREAM_KINDS & {*chapter.faults}:
-            await desk.followed()  # nobody loses what nobody hears
-        await faults.let(chapter)
-        if chapter.trial is not None:
-            traps.set(chapter.trial)
+        await _begin(chapter, desk, faults=faults, traps=traps)
         await faults.move_price(chance.choice(plan.bots).symbol, up_bps=chance.randint(-30, 30))
         over_at = time.monotonic() + faults.lasts(chapter)
         await _play(chapter, sender=sender, traps=traps, tell=tell, total=len(plan.signals))
         await asyncio.sleep(over_at - time.monotonic())
+    await _all_sprung(traps, seconds_max=LAST_SECONDS_MAX)
+    for encore in plan.encores:
+        chapter = replace(encore, faults=await faults.find_missed(plan.faults))
+        if not chapter.faults and traps.is_idle():
+            break
+        await _begin(chapter, desk, faults=faults, traps=traps)
+        over_at = time.monotonic() + faults.lasts(chapter)
+        await _play(chapter, sender=sender, traps=traps, tell=tell, total=len(plan.signals))
+        await asyncio.sleep(over_at - time.monotonic())
+        await _all_sprung(traps, seconds_max=ENCORE_SECONDS_MAX)
+
+
+async def _begin(chapter: Chapter, desk: ProofDesk, *, faults: Faults, traps: Traps) -> None:
+    """Let go wrong what a chapter wants, and set its trap."""
+    if STREAM_KINDS & {*chapter.faults}:
+        await desk.followed()  # nobody loses what nobody hears
+    await faults.let(chapter)
+    if chapter.trial is not None:
+        traps.set(chapter.trial)
+
+
+async def _all_sprung(traps: Traps, *, seconds_max: float) -> None:
+    """Wait for traps that nobody has come to yet, for a while."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LAST_SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             while not traps.is_idle():
                 await asyncio.sleep(LOOK_SECONDS)
 

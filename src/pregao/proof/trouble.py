@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,6 +27,7 @@ OUTLIVED_SECONDS_MAX = (
 )  # a trader that lost its lease looks at it within this time, and ends
 CLOCK_STEPS = (2.5, -2.5)  # seconds; within what a venue takes, and a second beyond
 LOOK_SECONDS = 0.02
+GONE_OR_STOPPED = ("", "Z", "X", "T")
 
 
 class Clocks:
@@ -83,6 +84,14 @@ class Faults:
         async with speaking_to(self._desk.paper_url, seconds_max=10) as client:
             await self._count(client)
             await ask(client, "POST", "/paper/faults", {"faults": ";".join(one for one in told if one)})
+
+    async def find_missed(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Give those of the kinds that nobody has met yet."""
+        async with speaking_to(self._desk.paper_url, seconds_max=10) as client:
+            page = await ask(client, "GET", "/paper/faults")
+        met = {kind for kind, hits in self.hits.items() if hits}
+        met |= {fault["kind"] for fault in page["faults"] if fault["hits"]}
+        return tuple(kind for kind in kinds if kind not in met)
 
     def lasts(self, chapter: Chapter) -> float:
         """Give how many seconds what goes wrong in the chapter lasts."""
@@ -220,7 +229,8 @@ class Traps:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OUTLIVED_SECONDS_MAX):
-                while self._desk.find_pid(role) == pid and not _is_stopped(pid):
+                # Not what the supervisor says of it: that may be dead itself.
+                while _state_of(pid) not in GONE_OR_STOPPED:
                     await asyncio.sleep(LOOK_SECONDS)
                 return
         self.outlived.append(f"{role} pid={pid} went on {OUTLIVED_SECONDS_MAX} s after it lost its lease")
@@ -231,12 +241,13 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _is_stopped(pid: int) -> bool:
+def _state_of(pid: int) -> str:
+    """Give the letter of a process's state as the kernel tells it; empty when there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "T"
+        return ""
+    return stat.rpartition(")")[2].split()[0]
 
 
 def _go_on(pid: int) -> None:
