@@ -83,9 +83,9 @@ MUTANTS = [
         name="skip the lease",
         changes=[
             (
-                "edges/postgres/work.py",
-                "                if not is_ours:\n",
-                "                if is_ours is None:\n",
+                "bootstrap/process.py",
+                "    await workers.renew_until_lost(lease)\n",
+                "    while True:\n        await workers.renew_until_lost(lease)\n",
             )
         ],
         options=(
