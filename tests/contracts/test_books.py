@@ -233,7 +233,10 @@ class TestAnAddThatAStopHasOvertaken:
             used.of_subscriptions_on[one, "BTCUSDT"].positions if used.of_subscriptions_on else 0,
         }
         turns = await store.peek_waiting_entries(limit=10)
-        return met[NEWER].leaving, places, [one.order_id for _, one in turns]
+        asked = [
+            symbol for _, symbol, _ in await store.held_symbols(1)
+        ]  # whose trades tell what became of it
+        return met[NEWER].leaving, places, [one.order_id for _, one in turns], asked
 
     @pytest.mark.parametrize("kept_by", ["PostgreSQL", "memory"])
     async def test_keeps_its_place_until_it_is_known(self, journal, kept_by):
@@ -243,5 +246,5 @@ class TestAnAddThatAStopHasOvertaken:
         before = await self.look(store.books(), store)
         await put(where, [ended("add", signal_id=NEWER)])
 
-        assert before == ({(1, PositionSide.BOTH): 1}, {1}, [])
-        assert await self.look(store.books(), store) == ({}, {0}, ["next"])
+        assert before == ({(1, PositionSide.BOTH): 1}, {1}, [], ["BTCUSDT"])
+        assert await self.look(store.books(), store) == ({}, {0}, ["next"], [])

@@ -170,6 +170,9 @@ class Floor:
             elif isinstance(fact, PositionChanged):
                 if fact.position.status not in ON_THE_WAY:
                     self.turn_came.set()
+            elif isinstance(fact, FillBooked):
+                if fact.foreign_quantity:  # what is there beside the desk's own has changed
+                    self.doubts.compare_now(fact.account_id)
             elif isinstance(fact, ProtectionPlanned | StopDisarmed):
                 for listener in self._line_listeners:
                     listener(fact)

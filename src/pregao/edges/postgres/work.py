@@ -592,16 +592,22 @@ async def held_positions(connection: Connection, account_id: int) -> tuple[bool,
 
 async def held_symbols(connection: Connection, account_id: int) -> list[tuple[Venue, str, datetime]]:
     """
-    Give (venue, symbol, since when) of what the account holds.
+    Give (venue, symbol, since when) of what the account holds, and of what an order of it may still trade.
 
-    That the last fill was booked says nothing about those before it: they may have been told to nobody.
+    That the last fill was booked says nothing about those before it: they may have been told to nobody. What becomes of
+    an order in doubt is known when every trade is, also where its position is closed.
     """
     rows = await connection.fetch(
         """
-        SELECT a.venue, p.symbol, min(p.created_at) AS since
-        FROM positions AS p JOIN accounts AS a USING (account_id)
-        WHERE p.account_id = $1 AND p.closed_at IS NULL
-        GROUP BY a.venue, p.symbol
+        SELECT a.venue, asked.symbol, min(asked.since) AS since
+        FROM (
+            SELECT symbol, created_at AS since FROM positions WHERE account_id = $1 AND closed_at IS NULL
+            UNION ALL
+            SELECT symbol, planned_at FROM orders
+            WHERE account_id = $1 AND status IN ('planned', 'unresolved', 'accepted', 'partially_filled')
+        ) AS asked, accounts AS a
+        WHERE a.account_id = $1
+        GROUP BY a.venue, asked.symbol
         """,
         account_id,
     )

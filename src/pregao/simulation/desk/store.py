@@ -310,10 +310,15 @@ class MemoryStore:
 
     async def held_symbols(self, account_id: int) -> list[tuple[Venue, str, datetime]]:
         state = await self.read()
+        asked = [(row.position.symbol, row.created_at) for row in _live_rows(state, account_id)]
+        asked += [
+            (row.symbol, row.planned_at)
+            for row in state.orders.values()
+            if row.account_id == account_id and row.status in ON_ITS_WAY
+        ]
         since: dict[str, datetime] = {}
-        for row in _live_rows(state, account_id):
-            symbol = row.position.symbol
-            since[symbol] = min(row.created_at, since.get(symbol, row.created_at))
+        for symbol, began in asked:
+            since[symbol] = min(began, since.get(symbol, began))
         venue = state.accounts[account_id].venue
         return [(venue, symbol, created_at) for symbol, created_at in sorted(since.items())]
 
