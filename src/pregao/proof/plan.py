@@ -93,7 +93,9 @@ Nothing reaches a level here: claims are the proof of the stops' business.
 """
 
 
-SELDOM = frozenset({"stops.leave.after_cancel"})  # a position that was guarded has to close
+SELDOM = frozenset(
+    {"stops.leave.after_cancel", "supervisor.role.ended"}
+)  # a position has to close; a role to end
 RESTORE = "restore"
 """Not a crash point's act: PostgreSQL's folder is copied, and put back one chapter later."""
 RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it: the last two of a proof
