@@ -182,7 +182,7 @@ async def test_an_order_is_asked_about_as_soon_as_the_database_is_back_that_did_
     await trader.floor.close()
 
 
-async def test_a_stream_goes_on_that_tells_of_an_end_while_the_database_is_away(desk):
+async def test_a_stream_goes_on_that_tells_of_an_end_while_the_database_cannot_answer(desk):
     """Once its trader ended with it, and every account waited until another one had taken over."""
     trader, _ = await desk.make_trader()
     order = planned(signed_at_ms=to_ms(now()), send_before=None)
@@ -201,7 +201,7 @@ async def test_a_stream_goes_on_that_tells_of_an_end_while_the_database_is_away(
             )
         )
         async with asyncio.timeout(20):
-            while not any(line["event"] == "trader.database.away" for line in logs):
+            while not any(line["event"] == "trader.database.broken" for line in logs):
                 await asyncio.sleep(0.01)
     await desk.rows("ALTER TABLE orders_away RENAME TO orders")
 
