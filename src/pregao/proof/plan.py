@@ -93,9 +93,8 @@ Nothing reaches a level here: claims are the proof of the stops' business.
 """
 
 
-SELDOM = frozenset(
-    {"stops.leave.after_cancel", "supervisor.role.ended"}
-)  # a position has to close; a role to end
+# A position that was guarded has to close for the one, a role to end for the other.
+SELDOM = frozenset({"stops.leave.after_cancel", "supervisor.role.ended"})
 RESTORE = "restore"
 """Not a crash point's act: PostgreSQL's folder is copied, and put back one chapter later."""
 RESTORE_CHAPTERS = 3  # before the copy, between the copy and its return, after it: the last two of a proof
@@ -164,9 +163,8 @@ class ProofPlan:
     accounts: tuple[AccountPlan, ...]
     bots: tuple[BotPlan, ...]
     chapters: tuple[Chapter, ...]
-    encores: tuple[
-        Chapter, ...
-    ] = ()  # without faults or traps of their own, for what nobody has met in its chapter
+    # Without faults or traps of their own: for what nobody has met in its chapter.
+    encores: tuple[Chapter, ...] = ()
     restores: bool = False
 
     @property

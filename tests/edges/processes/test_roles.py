@@ -32,6 +32,18 @@ sys.exit(run_role("trader", settings, main=main, stop_seconds={stop_seconds}))
 """
 
 
+IS_DEAF = """
+    from pregao.edges.processes.ending import Together
+
+    async def is_deaf():
+        while True:
+            try:
+                await asyncio.sleep(100)
+            except asyncio.CancelledError:
+                pass
+"""
+
+
 def start(state_dir, body: str, *, dsn: str = "", stop_seconds: float = 0.3) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", ROLE.format(body=body, stop_seconds=stop_seconds), str(state_dir), dsn],
@@ -95,23 +107,17 @@ class TestRunRole:
 
     def test_one_of_whose_tasks_has_failed_ends_though_another_never_hears_of_it(self, state_dir):
         """A library between them may lose the one cancellation that a task group sends."""
-        body = """
-    from pregao.edges.processes.ending import Together
-
+        body = (
+            IS_DEAF
+            + """
     async def fails():
         raise ValueError("the database was put back")
-
-    async def is_deaf():
-        while True:
-            try:
-                await asyncio.sleep(100)
-            except asyncio.CancelledError:
-                pass
 
     async with Together() as tasks:
         tasks.create_task(is_deaf())
         tasks.create_task(fails())
     """
+        )
         process = start(state_dir, body)
 
         assert process.wait(20) == 1
@@ -119,21 +125,15 @@ class TestRunRole:
         assert any("is_deaf" in one for one in hung["tasks"])
 
     def test_that_fails_beside_its_tasks_ends_though_one_never_hears_of_it(self, state_dir):
-        body = """
-    from pregao.edges.processes.ending import Together
-
-    async def is_deaf():
-        while True:
-            try:
-                await asyncio.sleep(100)
-            except asyncio.CancelledError:
-                pass
-
+        body = (
+            IS_DEAF
+            + """
     async with Together() as tasks:
         tasks.create_task(is_deaf())
         await asyncio.sleep(0)
         raise ValueError("the database was put back")
     """
+        )
         assert start(state_dir, body).wait(20) == 1
 
 

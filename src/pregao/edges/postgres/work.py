@@ -148,8 +148,8 @@ class Workers:
         Keep renewing; returns when the lease is lost.
 
         Over a connection of its own, and another one where it gives no answer: who was frozen must not wait for a pool whose
-        connections hang to learn that he may act no more. Nor does he ask, where he was frozen for longer than a lease: a
-        database that is away keeps its leases from nobody, and its guards on duty.
+        connections hang to learn that he may act no more. Nor does he ask, where he was frozen for longer than a lease. A
+        database that is away is waited for: whoever guards from memory meanwhile stays on duty.
         """
         own: asyncpg.Connection | None = None
         wait = RENEW_SECONDS
