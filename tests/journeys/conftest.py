@@ -17,7 +17,8 @@ from pregao.domain.signal import Instruction
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.store import PostgresStore
-from pregao.edges.postgres.work import Workers, settled_signals
+from pregao.edges.postgres.waiting import settled_signals
+from pregao.edges.postgres.workers import Workers
 from pregao.trading.flattening import Flattening
 from pregao.trading.trader import Trader
 from tests.builders import arrival

@@ -34,7 +34,7 @@ from pregao.edges.postgres.cache import PostgresCache
 from pregao.edges.postgres.figures import PostgresFigures
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.edges.postgres.upkeep import PostgresUpkeep
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.views.upkeep import Forgotten
 from tests.builders import BOT_ID, arrival, booked, closed, held, instruction
 from tests.edges.http.api.test_receipts import planned

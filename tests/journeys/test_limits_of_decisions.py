@@ -9,7 +9,7 @@ import pytest
 
 from pregao.domain.bot import Directions
 from pregao.domain.order import Side
-from pregao.edges.postgres import work
+from pregao.edges.postgres.waiting import peek_waiting_signals
 from tests.builders import bot, configured, instruction
 from tests.fake_exchange import instrument
 from tests.journeys.conftest import now
@@ -26,7 +26,7 @@ async def decide_apart(desk, *batches) -> None:
 
     async def decide_all(trader, batch) -> None:
         while True:
-            waiting = await work.peek_waiting_signals(desk.journal.pool, limit=100)
+            waiting = await peek_waiting_signals(desk.journal.pool, limit=100)
             left = [one for one in waiting if one.signal_id in batch]
             if not left:
                 return

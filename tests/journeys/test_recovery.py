@@ -37,10 +37,16 @@ from pregao.domain.facts import (
 from pregao.domain.order import OrderStatus, PositionSide, Side
 from pregao.domain.protection import ProtectionReport, ProtectionStatus, RefusalCause
 from pregao.domain.signal import Action
-from pregao.edges.postgres import work
 from pregao.edges.postgres.drift import PostgresDriftBooks
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import decode
+from pregao.edges.postgres.live_orders import find_live_order
+from pregao.edges.postgres.waiting import (
+    claim_overdue,
+    claim_waiting_signals,
+    peek_waiting_entries,
+    to_pending,
+)
 from pregao.orders.enter import request_waiting
 from pregao.orders.resolve import resolve_order
 from pregao.orders.send import attempt_of
@@ -90,9 +96,7 @@ class Story:
         with contextlib.suppress(Died):
             async with self.desk.journal.transaction() as transaction:
                 claimed = (
-                    await work.claim_waiting_signals(transaction.connection, [self.signal_id])
-                    if claims
-                    else []
+                    await claim_waiting_signals(transaction.connection, [self.signal_id]) if claims else []
                 )
                 done = await self.trader.floor.runner.advance_in(transaction, list(facts), standing=claimed)
                 if dies is not None:
@@ -128,7 +132,7 @@ class Story:
 
     async def question(self) -> DecisionPending:
         [row] = await self.desk.rows("SELECT fact::text FROM journal WHERE kind = 'DecisionPending'")
-        return work.to_pending(row["fact"])
+        return to_pending(row["fact"])
 
     async def execute(self, order: OrderPlanned) -> None:
         """Let the order reach the venue with nobody there to hear the answer."""
@@ -295,9 +299,7 @@ class TestSettleApprovalByTheClock(Quartet):
 
         async def run(**how):
             async with story.desk.journal.transaction() as transaction:
-                overdue = await work.claim_overdue(
-                    transaction.connection, now=story.exchange.clock(), limit=10
-                )
+                overdue = await claim_overdue(transaction.connection, now=story.exchange.clock(), limit=10)
             return await story.advance([expired] if overdue else [], **how)
 
         return run
@@ -418,7 +420,7 @@ class TestRequestWaiting(Quartet):
         await story.advance([await story.fill()])
 
         async def run(**how):
-            waiting = await work.peek_waiting_entries(story.desk.journal.pool, limit=10)
+            waiting = await peek_waiting_entries(story.desk.journal.pool, limit=10)
             requests = await request_waiting([entry for _, entry in waiting], now=story.exchange.clock())
             return await story.advance(requests, **how)
 
@@ -712,7 +714,7 @@ class TestResolveOrder:
         [order] = await story.planned()
         story.exchange.lose_next_answer()
         await story.send(order)
-        return await work.find_live_order(story.desk.journal.pool, order.order_id)
+        return await find_live_order(story.desk.journal.pool, order.order_id)
 
     async def test_gives_its_facts(self, story):
         asked = await self.unresolved(story)

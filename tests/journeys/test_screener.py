@@ -12,7 +12,7 @@ from pregao.domain.screener import Source
 from pregao.edges.ids import uuid7
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.edges.postgres.screener import PostgresScreener, PostgresScreenerBooks, PostgresScreenerWork
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.market.refresh import Refreshing
 from pregao.market.reprocess import reprocess_by_hand
 from tests.builders import arrival, bot, configured, instruction, listed, strategy

@@ -33,7 +33,7 @@ from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.stops.book import Fired
 from pregao.trading.claims import Claims, Reached, Taken
 from pregao.trading.floor import Floor

@@ -24,7 +24,7 @@ from pregao.edges.postgres.alert_work import PostgresOutbox
 from pregao.edges.postgres.alerts import BELL, PostgresAlertBooks
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.journal import Journal, desk_id
-from pregao.edges.postgres.work import Lease
+from pregao.edges.postgres.workers import Lease
 from pregao.settings import Settings
 
 log = structlog.get_logger()

@@ -30,7 +30,7 @@ from pregao.edges.exchanges.binance.trades import TradeStream
 from pregao.edges.ids import uuid7
 from pregao.edges.postgres.deployments import BarRow, PostgresDeploymentWork
 from pregao.edges.postgres.intake import PostgresIntake
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.edges.processes.ending import Together
 from pregao.research.analyzer.ports import Judges, PastUnavailableError, Progress, Series
 from pregao.research.analyzer.watch import Watch

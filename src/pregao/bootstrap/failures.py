@@ -9,7 +9,7 @@ from pregao.edges.ids import uuid7
 from pregao.edges.postgres.alert_work import PostgresTellingBook
 from pregao.edges.postgres.high_water import DatabaseRestoredError
 from pregao.edges.postgres.journal import open_journal
-from pregao.edges.postgres.work import Lease
+from pregao.edges.postgres.workers import Lease
 from pregao.settings import Settings
 from pregao.trading.trouble import AWAY, BROKEN, OUR_MISTAKES
 

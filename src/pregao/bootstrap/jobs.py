@@ -28,7 +28,7 @@ from pregao.edges.postgres.journal import Journal, open_journal
 from pregao.edges.postgres.lab import has_work
 from pregao.edges.postgres.predictions import models_wanted
 from pregao.edges.postgres.upkeep import PostgresUpkeep
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.edges.processes.ending import Together
 from pregao.edges.processes.state import set_wanted
 from pregao.settings import Settings

@@ -35,7 +35,7 @@ from pregao.edges.postgres.figures import PostgresTally
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.lab import ANSWERS_BELL, BELL, Asked, PostgresLabWork
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.edges.processes.ending import Together
 from pregao.research.analyzer.ports import PastUnavailableError
 from pregao.research.indicators.cached import LAB_CACHE

@@ -15,7 +15,7 @@ import structlog
 
 from pregao import rehearsal
 from pregao.edges.postgres.high_water import DatabaseRestoredError
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.edges.processes.ending import end_soon
 from pregao.edges.processes.roles import WHEN_TOLD
 from pregao.trading.trouble import AWAY, log_away

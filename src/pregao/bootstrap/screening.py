@@ -22,7 +22,7 @@ from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.screener import BELL, PostgresPace, PostgresScreenerWork
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
-from pregao.edges.postgres.work import Lease
+from pregao.edges.postgres.workers import Lease
 from pregao.edges.processes.ending import Together
 from pregao.edges.screeners.finviz import Finviz, FinvizAccess
 from pregao.edges.screeners.lists import ListFile, StaticList

@@ -28,8 +28,8 @@ from pregao.edges.exchanges.webhook import WebhookExchange
 from pregao.edges.postgres.destinations import BELL as DESTINATIONS
 from pregao.edges.postgres.destinations import PostgresLimiter
 from pregao.edges.postgres.forwards import PostgresForwards
+from pregao.edges.postgres.held import accounts_to_follow, symbols_to_watch
 from pregao.edges.postgres.store import PostgresStore
-from pregao.edges.postgres.work import accounts_to_follow, symbols_to_watch
 from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
 from pregao.trading.destinations import DestinationPreflight

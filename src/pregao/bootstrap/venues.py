@@ -30,7 +30,7 @@ from pregao.edges.postgres.journal import Journal, desk_id, open_journal
 from pregao.edges.postgres.readiness import get_ready
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
 

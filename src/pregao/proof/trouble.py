@@ -14,7 +14,7 @@ import httpx
 
 from pregao import rehearsal
 from pregao.edges.postgres.pool import AWAY
-from pregao.edges.postgres.work import RENEW_SECONDS
+from pregao.edges.postgres.workers import RENEW_SECONDS
 from pregao.proof.desk import ProofDesk, ask, speaking_to
 from pregao.proof.plan import FAULTS, NEEDS, Act, Chapter, Trial, Trouble
 from pregao.simulation.instruments import LISTINGS

@@ -26,7 +26,7 @@ from pregao.edges.postgres.flattens import ExitsDone, LivePosition, RunningFlatt
 from pregao.edges.postgres.journal import Journal
 from pregao.edges.postgres.trading_states import BELL as STATES
 from pregao.edges.postgres.trading_states import read_watched
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.orders.denial import Denial
 from pregao.orders.ports import NOTHING_ON_THE_WAY
 from pregao.orders.states import denial_of_exit

@@ -4,7 +4,7 @@ import pytest
 
 from pregao.edges.cli import app
 from pregao.edges.postgres.journal import open_journal
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from tests.builders import configured
 from tests.edges.cli.own_shell import Shell
 

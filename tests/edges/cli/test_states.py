@@ -3,7 +3,7 @@
 import pytest
 
 from pregao.edges.cli import states
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from tests.builders import BOT_ID, configured
 
 WHY = ("--reason", "the venue is mad")

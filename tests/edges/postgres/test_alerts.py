@@ -31,7 +31,7 @@ from pregao.edges.postgres.alert_work import PostgresOutbox, PostgresTelling
 from pregao.edges.postgres.alerts import PostgresAlertBooks, PostgresAlerts, queue
 from pregao.edges.postgres.journal import desk_id
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.edges.vault.envelope import EnvelopeVault
 from tests.builders import (
     BOT_ID,

@@ -1,9 +1,12 @@
-"""The books as planning reads them: members in the version that counts, usage of every limit."""
+"""The books as planning reads them: members in the version that counts, usage of every limit, what lives and what is held."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
+
+import asyncpg
+import pytest
 
 from pregao.domain.facts import (
     AccountConfigured,
@@ -126,3 +129,36 @@ class TestUsage:
         )
 
         assert unlocked == usage
+
+
+class TestPositionsLive:
+    async def test_allow_one_live_position_per_account_symbol_and_side(self, journal):
+        """F052: whatever the code thinks, the database has room for one."""
+        await put(journal, [*configured(), order()])
+        second = replace(
+            order(), order_id="p" + "b" * 26, client_order_id="p" + "b" * 26 + "1", position_id=10
+        )
+
+        with pytest.raises(asyncpg.UniqueViolationError, match="positions_live"):
+            await put(journal, [second])
+
+
+class TestOpenAttempts:
+    async def test_say_where_an_order_stands_while_it_may_be_tried_again(self, journal):
+        await put(journal, [*configured(), order()])
+
+        async with journal.transaction() as transaction:
+            books = PostgresBooks(transaction.connection)
+            standing = await books.open_attempts([order().order_id, "p" + "z" * 26])
+            await transaction.connection.execute("UPDATE orders SET status = 'rejected'")
+            ended = await books.open_attempts([order().order_id])
+
+        assert standing == {order().order_id: 1}
+        assert ended == {order().order_id: None}
+
+
+class TestHeldQuantity:
+    async def test_is_nothing_while_the_entry_is_on_its_way(self, journal):
+        await put(journal, [*configured(), order()])
+
+        assert await PostgresBooks(journal.pool).held_quantity(account_id=1, symbol="BTCUSDT") == Decimal(0)

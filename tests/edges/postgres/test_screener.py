@@ -16,7 +16,7 @@ from pregao.edges.postgres.screener import (
     PostgresScreenerBooks,
     PostgresScreenerWork,
 )
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.market.ports import ScreenError
 from pregao.market.refresh import Refreshing
 from pregao.market.screen import activate_strategy, ask_for_look, set_paused

@@ -140,7 +140,7 @@ class TestRunRole:
 HANGS = """
     import asyncpg
     from pregao.bootstrap.process import entered
-    from pregao.edges.postgres.work import Workers
+    from pregao.edges.postgres.workers import Workers
     async with asyncpg.create_pool(settings.database_url, server_settings={"search_path": "pregao"}) as pool:
         async with entered(Workers(pool), role="trader"):
             log.info("trader.entered")

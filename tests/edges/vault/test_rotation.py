@@ -13,7 +13,7 @@ import pytest
 from pregao.accounts.sealing import KeyRetiredError, SealError
 from pregao.bootstrap.shared import build_vault
 from pregao.edges.postgres.credentials import PostgresCredentials, keep
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.edges.vault.envelope import EnvelopeVault
 from pregao.edges.vault.rotation import BATCH, RotationError, rotate_master_key
 from pregao.environment import Secret

@@ -63,7 +63,7 @@ def restored() -> None:
     import asyncpg
 
     from pregao.edges.postgres.checks import mark_forgotten
-    from pregao.edges.postgres.work import living_workers
+    from pregao.edges.postgres.workers import living_workers
 
     async def mark() -> int:
         connection = await asyncpg.connect(_database_url(), server_settings={"search_path": "pregao"})

@@ -27,7 +27,7 @@ from pregao.domain.trading_state import ScopeLevel
 from pregao.edges.postgres.alerts import open_address, queue, read_audience, to_alert, to_channel
 from pregao.edges.postgres.journal import Journal, Transaction, decode
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 
 LEASE = "alerts"
 CLAIM_SECONDS = 60.0  # longer than a turn may take: what nobody has finished by then is due again

@@ -11,7 +11,7 @@ from pregao.domain.facts import Fact
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.sorting import fetch_lines
-from pregao.edges.postgres.work import to_pending
+from pregao.edges.postgres.waiting import to_pending
 from pregao.views.approvals import ApprovalLine
 from pregao.views.sorting import APPROVAL_FIELDS, NEWEST_FIRST, OLDEST_FIRST, Shape
 

@@ -13,7 +13,7 @@ from pregao.domain.pace import last_minute, seconds_to_wait
 from pregao.domain.screener import Listing, Strategy, ticker_of
 from pregao.edges.postgres.journal import Connection, Journal, Transaction
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.edges.postgres.work import Lease, Workers
+from pregao.edges.postgres.workers import Lease, Workers
 from pregao.market.ports import DeclinedBuy, Look, StandingList
 from pregao.views.screener import (
     ListChange,

@@ -11,7 +11,7 @@ from pregao.domain.candle import Measure
 from pregao.domain.facts import DecisionApproved, DecisionPending, Fact, StopDisarmed
 from pregao.domain.trading_state import Watched
 from pregao.domain.venue import VenueTrade
-from pregao.edges.postgres import checks, exits, lines, trading_states, work
+from pregao.edges.postgres import checks, exits, held, lines, live_orders, locks, trading_states, waiting
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.journal import Journal, Transaction
 from pregao.edges.postgres.members import KnownMembers
@@ -46,12 +46,12 @@ class PostgresStore:
     # --- what waits ---
 
     async def peek_waiting_signals(self, *, limit: int) -> list[WaitingSignal]:
-        return await work.peek_waiting_signals(self._pool, limit=limit)
+        return await waiting.peek_waiting_signals(self._pool, limit=limit)
 
     async def claim_waiting_signals(
         self, transaction: Transaction, signal_ids: Sequence[UUID]
     ) -> list[Waiting]:
-        claimed = await work.claim_waiting_signals(transaction.connection, signal_ids)
+        claimed = await waiting.claim_waiting_signals(transaction.connection, signal_ids)
         transaction.seen.unplanned.update(
             one.signal_id for one in claimed if not isinstance(one, DecisionApproved)
         )
@@ -60,47 +60,49 @@ class PostgresStore:
     async def claim_overdue(
         self, transaction: Transaction, *, now: datetime, limit: int
     ) -> list[DecisionPending]:
-        return await work.claim_overdue(transaction.connection, now=now, limit=limit)
+        return await waiting.claim_overdue(transaction.connection, now=now, limit=limit)
 
     async def settled_signals(self, signal_ids: Collection[UUID]) -> list[UUID]:
-        return await work.settled_signals(self._pool, signal_ids)
+        return await waiting.settled_signals(self._pool, signal_ids)
 
     async def peek_waiting_entries(self, *, limit: int) -> list[tuple[Venue, WaitingEntry]]:
-        return await work.peek_waiting_entries(self._pool, limit=limit)
+        return await waiting.peek_waiting_entries(self._pool, limit=limit)
 
     async def measures(self) -> list[Measure]:
-        return await work.measures(self._pool)
+        return await waiting.measures(self._pool)
 
     async def peek_waiting_exits(self, *, limit: int) -> list[WaitingExit]:
-        return await work.peek_waiting_exits(self._pool, limit=limit)
+        return await waiting.peek_waiting_exits(self._pool, limit=limit)
 
     # --- what is on its way ---
 
     async def lock_positions_of(self, transaction: Transaction, facts: Sequence[Fact]) -> None:
-        await work.lock_positions_of(transaction.connection, facts)
+        await locks.lock_positions_of(transaction.connection, facts)
 
     async def claim_due_orders(self, transaction: Transaction, *, limit: int) -> list[LiveOrder]:
-        return await work.claim_due_orders(transaction.connection, limit=limit)
+        return await live_orders.claim_due_orders(transaction.connection, limit=limit)
 
     async def put_off_question(self, order: LiveOrder, *, seconds: float | None) -> None:
-        await work.put_off_question(self._pool, order, seconds=seconds)
+        await live_orders.put_off_question(self._pool, order, seconds=seconds)
 
     async def ask_soon(self, *, put_off_seconds: float) -> None:
-        await work.ask_soon(self._pool, put_off_seconds=put_off_seconds)
+        await live_orders.ask_soon(self._pool, put_off_seconds=put_off_seconds)
 
     async def ask_now(self, order_ids: Sequence[str]) -> None:
-        await work.ask_now(self._pool, order_ids)
+        await live_orders.ask_now(self._pool, order_ids)
 
     async def live_orders_of_account(self, account_id: int) -> list[LiveOrder]:
-        return await work.live_orders_of_account(self._pool, account_id)
+        return await live_orders.live_orders_of_account(self._pool, account_id)
 
     async def find_live_order(self, order_id: str) -> LiveOrder | None:
-        return await work.find_live_order(self._pool, order_id)
+        return await live_orders.find_live_order(self._pool, order_id)
 
     async def explain_trades(
         self, *, account_id: int, symbol: str, trades: Sequence[VenueTrade]
     ) -> tuple[list[VenueTrade], bool]:
-        return await work.explain_trades(self._pool, account_id=account_id, symbol=symbol, trades=trades)
+        return await live_orders.explain_trades(
+            self._pool, account_id=account_id, symbol=symbol, trades=trades
+        )
 
     async def peek_due_exits(self, *, now: datetime, limit: int) -> list[DueExit]:
         return await exits.peek_due_exits(self._pool, now=now, limit=limit)
@@ -116,10 +118,10 @@ class PostgresStore:
     # --- what is held ---
 
     async def held_positions(self, account_id: int) -> tuple[bool, list[HeldHere]]:
-        return await work.held_positions(self._pool, account_id)
+        return await held.held_positions(self._pool, account_id)
 
     async def held_symbols(self, account_id: int) -> list[tuple[Venue, str, datetime]]:
-        return await work.held_symbols(self._pool, account_id)
+        return await held.held_symbols(self._pool, account_id)
 
     async def mark_unreconciled(self, venue: Venue) -> list[int]:
         return await checks.mark_unreconciled(self._pool, venue)

@@ -11,7 +11,7 @@ from pregao.domain.position import Position
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.rows import to_values
-from pregao.edges.postgres.work import Lease
+from pregao.edges.postgres.workers import Lease
 from pregao.stops.ports import ArmedStop
 
 Pair = tuple[Venue, str]

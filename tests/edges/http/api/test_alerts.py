@@ -17,7 +17,7 @@ from pregao.edges.notifications.calls import open_client
 from pregao.edges.notifications.discord import Discord
 from pregao.edges.notifications.telegram import Telegram
 from pregao.edges.postgres.alert_work import PostgresOutbox, PostgresTelling
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from tests.builders import NOON, account, alert, unguarded
 from tests.edges.http.api.own_desk import code_of, own_desk
 from tests.edges.notifications.scripted_channels import BOT_TOKEN, CHAT, scripted_service

@@ -7,7 +7,7 @@ import pytest
 
 from pregao.edges.postgres.screener import PostgresScreenerWork
 from pregao.edges.postgres.views import PostgresHealth
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from pregao.market.ports import Look
 from pregao.market.reprocess_health import Grade, grade, success_percent
 from tests.builders import strategy

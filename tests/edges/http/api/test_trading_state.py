@@ -12,7 +12,7 @@ from pregao.domain.trading_state import ScopeLevel, TradingState, scopes_of
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.edges.postgres.trading_states import IDLE_SECONDS_MAX, acknowledge, lock_states
-from pregao.edges.postgres.work import Workers
+from pregao.edges.postgres.workers import Workers
 from tests.builders import BOT_ID, configured
 from tests.edges.http.api.own_desk import code_of
 
