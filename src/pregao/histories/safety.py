@@ -19,8 +19,8 @@ from pregao.domain.stop import Source, StopStatus, TriggerKind
 from pregao.domain.venue import OrderAttempt
 from pregao.histories.plan import Plan
 from pregao.simulation.books import AlgoStatus
-from pregao.simulation.desk.books import signed_quantity
 from pregao.simulation.desk.folds import fold
+from pregao.simulation.desk.held import signed_quantity
 from pregao.simulation.desk.state import ON_ITS_WAY, ClaimRow, LineRow, State, place_of
 from pregao.simulation.desk.watches import Watching
 from pregao.simulation.exchange import Exchange

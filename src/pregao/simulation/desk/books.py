@@ -13,7 +13,7 @@ from pregao.domain.bot import Bot, SubscriptionStatus
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
-from pregao.domain.position import Direction, Position
+from pregao.domain.position import Position
 from pregao.domain.prediction import Foretold
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing, ticker_of
@@ -24,7 +24,6 @@ from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder
 from pregao.orders.ports import (
     NOT_BEGUN,
-    NOTHING_ON_THE_WAY,
     Member,
     Obstacles,
     OnTheWay,
@@ -36,10 +35,13 @@ from pregao.orders.ports import (
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk import guards, records
 from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD
+from pregao.simulation.desk.held import signed_quantity
 from pregao.simulation.desk.obstacles import read_obstacles
+from pregao.simulation.desk.on_the_way import read_on_the_way
 from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, State
 from pregao.simulation.desk.trading_states import standing_states
 from pregao.simulation.desk.usage import read_usage
+from pregao.simulation.desk.waiting import to_waiting_entry, to_waiting_exit, waiting_exits
 from pregao.stops.ports import ArmedStop, ExitScene, Guard, Line
 
 Read = Callable[[], State]
@@ -237,35 +239,7 @@ class MemoryBooks:
         return [to_waiting_entry(row) for row in sorted(waiting, key=lambda row: row.order_id)]
 
     async def on_the_way(self, position_ids: Sequence[int]) -> dict[int, OnTheWay]:
-        found: dict[int, OnTheWay] = {}
-        for position_id in position_ids:
-            rows = [
-                row
-                for row in self._state.orders.values()
-                if row.position_id == position_id and row.status in {OrderStatus.DEFERRED, *ON_ITS_WAY}
-            ]
-            ahead = _on_the_way(rows) if rows else NOTHING_ON_THE_WAY
-            if rows or self._was_restored(position_id):
-                found[position_id] = self._with_past(ahead, position_id)
-        return found
-
-    def _was_restored(self, position_id: int) -> bool:
-        held = self._state.positions.get(position_id)
-        check = None if held is None else self._state.account_checks.get(held.position.account_id)
-        return check is not None and check.restored_at is not None
-
-    def _with_past(self, ahead: OnTheWay, position_id: int) -> OnTheWay:
-        if not self._was_restored(position_id):
-            return ahead
-        orders = self._state.orders
-        traded = {fact.order_id for fact in self._state.fills.values() if fact.position_id == position_id}
-        return replace(
-            ahead,
-            is_unsure=is_unsure(self._state, self._state.positions[position_id].position.account_id),
-            forgotten_exits=frozenset(
-                one for one in traded if one is not None and (one not in orders or not orders[one].attempt)
-            ),
-        )
+        return read_on_the_way(self._state, position_ids)
 
     async def lock_positions(self, position_ids: Sequence[int]) -> dict[int, Position]:
         rows = self._state.positions
@@ -410,62 +384,7 @@ class MemoryBooks:
 
     async def waiting_exits(self, position_ids: Sequence[int]) -> dict[int, WaitingExit]:
         oldest: dict[int, WaitingExit] = {}
-        for row in sorted(waiting_exits(self._state), key=lambda row: (row.planned_at, row.signal_id)):
+        for row in waiting_exits(self._state):
             if row.position_id is not None and row.position_id in position_ids:
                 oldest.setdefault(row.position_id, to_waiting_exit(row))
         return dict(sorted(oldest.items()))
-
-
-def is_unsure(state: State, account_id: int) -> bool:
-    """Say whether the books were put back, and what has traded on the account since is not told yet."""
-    row = state.account_checks.get(account_id)
-    return row is not None and row.is_unsure
-
-
-def waiting_exits(state: State) -> list[OrderRow]:
-    """Give the exits that wait."""
-    return [
-        row for row in state.orders.values() if row.status is OrderStatus.DEFERRED and row.leg is Leg.EXIT
-    ]
-
-
-def to_waiting_exit(row: OrderRow) -> WaitingExit:
-    """Give an exit that waits as the port knows it."""
-    assert row.position_id is not None, "it waits for a position"
-    return WaitingExit(position_id=row.position_id, signal_id=row.signal_id, share=row.share)
-
-
-def to_waiting_entry(row: OrderRow) -> WaitingEntry:
-    """Give an entry that waits as the port knows it."""
-    assert row.side is not None, "an entry has a side"
-    assert row.position_id is not None, "it waits for a position"
-    assert row.send_before is not None, "an entry expires"
-    return WaitingEntry(
-        order_id=row.order_id,
-        signal_id=row.signal_id,
-        bot_id=row.bot_id,
-        subscription_id=row.subscription_id,
-        account_id=row.account_id,
-        symbol=row.symbol,
-        side=row.side,
-        position_id=row.position_id,
-        send_before=row.send_before,
-    )
-
-
-def signed_quantity(position: Position) -> Decimal:
-    """Give what a position holds, shorts negative."""
-    return position.quantity if position.direction is Direction.LONG else -position.quantity
-
-
-def _on_the_way(rows: Sequence[OrderRow]) -> OnTheWay:
-    exits = [row for row in rows if row.leg is Leg.EXIT]
-    closes_all = any(row.status is OrderStatus.DEFERRED and row.share is None for row in exits)
-    sent = [row for row in exits if row.status is not OrderStatus.DEFERRED]
-    return OnTheWay(
-        is_entering=any(row.leg is Leg.ENTRY and row.status is not OrderStatus.DEFERRED for row in rows),
-        is_leaving=bool(exits),
-        leaving=None
-        if closes_all
-        else sum((row.quantity - row.filled_quantity for row in sent if row.quantity is not None), ZERO),
-    )

@@ -1,6 +1,6 @@
-"""The trading states that are not active."""
+"""What may be traded: the trading states that are not active, and whose accounts they concern."""
 
-from pregao.domain.trading_state import ScopeState, TradingState, TradingStates
+from pregao.domain.trading_state import ScopeLevel, ScopeState, TradingState, TradingStates, Watched
 from pregao.simulation.desk.state import State
 
 
@@ -21,3 +21,16 @@ def standing_states(state: State) -> TradingStates:
     ]
     version = max((fact.version for fact in state.trading_states.values()), default=0)
     return TradingStates(standing, version=version)
+
+
+def read_watched(state: State) -> Watched:
+    states = standing_states(state)
+    users = {one.subject for one in states if one.level is ScopeLevel.USER}
+    return Watched(
+        states=states,
+        owners={
+            number: one.user_id
+            for number, one in state.accounts.items()
+            if one.user_id is not None and str(one.user_id) in users
+        },
+    )
