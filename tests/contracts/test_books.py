@@ -18,7 +18,7 @@ from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.checks import mark_forgotten
 from pregao.edges.postgres.store import PostgresStore
 from pregao.simulation.desk.books import MemoryBooks
-from pregao.simulation.desk.folds import FOLDS
+from pregao.simulation.desk.folds.registry import FOLDS
 from pregao.simulation.desk.journal import MemoryJournal
 from pregao.simulation.desk.state import BrokenRuleError
 from pregao.simulation.desk.store import MemoryStore

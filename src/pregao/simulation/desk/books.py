@@ -34,11 +34,10 @@ from pregao.orders.ports import (
 )
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk import guards, records
-from pregao.simulation.desk.folds import NOT_SENT_FOR_GOOD
 from pregao.simulation.desk.held import signed_quantity
 from pregao.simulation.desk.obstacles import read_obstacles
 from pregao.simulation.desk.on_the_way import read_on_the_way
-from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, State
+from pregao.simulation.desk.state import NOT_SENT_FOR_GOOD, ON_ITS_WAY, OrderRow, State
 from pregao.simulation.desk.trading_states import standing_states
 from pregao.simulation.desk.usage import read_usage
 from pregao.simulation.desk.waiting import to_waiting_entry, to_waiting_exit, waiting_exits

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
-from pregao.domain.order import OrderStatus
 from pregao.domain.venue import VenueTrade
 from pregao.orders.ports import LiveOrder
 from pregao.orders.resolve import ask_again_seconds
 from pregao.simulation.desk.checks import is_unsure
-from pregao.simulation.desk.folds import WITHOUT_ANSWER
-from pregao.simulation.desk.state import ON_ITS_WAY, OrderRow, State
+from pregao.simulation.desk.state import ON_ITS_WAY, WITHOUT_ANSWER, OrderRow, State
 
 LIVE_ORDER_NAMES = [one.name for one in fields(LiveOrder)]
 
@@ -48,7 +46,7 @@ def ask_soon(state: State, *, now: datetime, put_off_seconds: float) -> None:
 
 def ask_now(state: State, order_ids: Sequence[str], *, now: datetime) -> None:
     for row in [state.orders[one] for one in order_ids if one in state.orders]:
-        is_unheard = row.status in (OrderStatus.PLANNED, OrderStatus.UNRESOLVED) and not row.is_dead
+        is_unheard = row.status in WITHOUT_ANSWER and not row.is_dead
         if is_unheard and row.check_at is not None and row.check_at > now:
             state.orders[row.order_id] = replace(row, check_at=now)
 

@@ -13,8 +13,7 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus
 from pregao.domain.position import Direction
 from pregao.domain.signal import Action, AgainKind, Instruction
-from pregao.simulation.desk.folds import day_of
-from pregao.simulation.desk.state import SignalRow, State
+from pregao.simulation.desk.state import SignalRow, State, day_of
 from pregao.simulation.desk.usage import lost_in_part
 
 TRADED = ("approved", "planned", "settled")

@@ -6,7 +6,7 @@ Rows are never changed, only replaced: a copy of the tables is a snapshot.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -31,6 +31,12 @@ ON_ITS_WAY = frozenset(
     {OrderStatus.PLANNED, OrderStatus.UNRESOLVED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
 )
 """States in which an order has an attempt that may still trade."""
+
+WITHOUT_ANSWER = (OrderStatus.PLANNED, OrderStatus.UNRESOLVED)
+"""States in which the venue has not said yet whether it has the order."""
+
+NOT_SENT_FOR_GOOD = (OrderStatus.DEFERRED, *WITHOUT_ANSWER)
+"""States in which an order may get another attempt."""
 
 
 class BrokenRuleError(ValueError):
@@ -297,3 +303,8 @@ class State:
 def place_of(position: Position) -> Place:
     """Give the place a position owns while it lives."""
     return position.account_id, position.symbol, position.position_side
+
+
+def day_of(instant: datetime) -> date:
+    """Give the UTC day of an instant."""
+    return instant.astimezone(UTC).date()

@@ -16,9 +16,8 @@ from pregao.orders.ports import (
     Tally,
     Usage,
 )
-from pregao.simulation.desk.folds import day_of, exit_side
 from pregao.simulation.desk.months import months_over
-from pregao.simulation.desk.state import State
+from pregao.simulation.desk.state import State, day_of
 
 K = TypeVar("K")
 
@@ -117,7 +116,7 @@ def lost_in_part(state: State, position: Position, day: date) -> Decimal:
         return ZERO
     exited = any(
         fact.position_id == position.position_id
-        and fact.trade.side is exit_side(position.direction)
+        and fact.trade.side is position.direction.entry_side.opposite
         and day_of(fact.trade.traded_at) == day
         for fact in state.fills.values()
     )

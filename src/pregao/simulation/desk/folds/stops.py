@@ -1,4 +1,4 @@
-"""The folds of what guards a position, in memory."""
+"""Folds of what guards positions: stops, claims on them, the venues' lines."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pregao.domain import facts
 from pregao.domain.protection import ENDS, MAY_TRADE, LineStatus
 from pregao.domain.stop import ExecutionStatus, Stop, StopStatus
-from pregao.simulation.desk.registry import folds
+from pregao.simulation.desk.folds.registry import folds
 from pregao.simulation.desk.state import BrokenRuleError, ClaimRow, LineRow, State, StopRow
 from pregao.stops.claims import claimed_by
 from pregao.stops.ports import ArmedStop, Line
