@@ -24,8 +24,10 @@ from statistics import median
 from typing import Any
 
 from benchmarks.report import machine, show, show_json
+from pregao.domain.level import Level, Method
 from pregao.domain.position import Direction
-from pregao.domain.stop import NO_COSTS, Level, Method, Stop, StopRule, Trailing, TrailingMode
+from pregao.domain.stop import Stop
+from pregao.domain.stop_rule import NO_COSTS, StopRule, Trailing, TrailingMode
 from pregao.stops.book import Fired, StopBook
 
 TICK = Decimal("0.01")

@@ -27,11 +27,13 @@ from pregao.domain.facts import (
     TickersListed,
     TradingStateSet,
 )
+from pregao.domain.level import Level, Method, TriggerKind
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.screener import Source, Strategy
 from pregao.domain.signal import Action, Instruction
-from pregao.domain.stop import Level, Method, StopRule, TargetRule, TriggerKind, arm
+from pregao.domain.stop import arm
+from pregao.domain.stop_rule import StopRule, TargetRule
 from pregao.domain.trading_state import DESK, Scope, ScopeState, TradingState
 from pregao.domain.user import Role, User
 from pregao.domain.venue import VenueTrade

@@ -20,21 +20,15 @@ from pregao.domain import facts
 from pregao.domain.account import Venue
 from pregao.domain.bot import Directions, GuardSettings, StopSettings, SubscriptionStatus
 from pregao.domain.candle import Timeframe
+from pregao.domain.execution import Execution, ExecutionStatus
 from pregao.domain.facts import Fact, Verdict
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import ProtectionStatus, RefusalCause
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.signal import Action, AgainKind, SentAgain
-from pregao.domain.stop import (
-    Execution,
-    ExecutionStatus,
-    Source,
-    StopChange,
-    StopStatus,
-    Trigger,
-    TriggerKind,
-)
+from pregao.domain.stop import Source, StopChange, StopStatus, Trigger
 from pregao.domain.trading_state import DESK, TradingState, scope_of_account
 from pregao.domain.trailing import Adjustment, Reason
 from pregao.domain.venue import MarginMode

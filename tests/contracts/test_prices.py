@@ -12,9 +12,11 @@ from decimal import Decimal
 
 import pytest
 
+from pregao.domain.level import Level, Method
 from pregao.domain.order import Side
 from pregao.domain.position import Direction
-from pregao.domain.stop import Level, Method, StopRule, arm
+from pregao.domain.stop import arm
+from pregao.domain.stop_rule import StopRule
 from pregao.edges.exchanges.binance import ApiKey, BinanceExchange, PriceFeed, VenueAddresses
 from pregao.edges.exchanges.wire import Wire
 from pregao.edges.paper.serve import PaperServer, PaperSettings

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.protection import (
     ProtectionName,
@@ -24,7 +25,6 @@ from pregao.domain.protection import (
     protection_id,
     protection_of,
 )
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import OrderAttempt, OutcomeUnknown, RetryLater, StreamGap, TradeReport
 from pregao.edges.exchanges.binance import (
     ApiKey,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import Leg, client_order_id, order_id, order_of
 from pregao.domain.protection import (
     ENDS,
@@ -17,7 +18,6 @@ from pregao.domain.protection import (
     protection_id,
     protection_of,
 )
-from pregao.domain.stop import TriggerKind
 from tests.properties import quick
 
 DESK = UUID(int=7)

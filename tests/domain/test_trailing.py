@@ -7,24 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregao.domain.level import Level, Method
 from pregao.domain.money import is_on_step
 from pregao.domain.position import Direction
-from pregao.domain.stop import (
-    NO_COSTS,
-    Costs,
-    Level,
-    Method,
-    Stop,
-    StopRule,
-    StopStatus,
-    TargetRule,
-    Trailing,
-    TrailingMode,
-    arm,
-    claim,
-    target_taken,
-    trigger_of,
-)
+from pregao.domain.stop import Stop, StopStatus, arm, claim, target_taken, trigger_of
+from pregao.domain.stop_rule import NO_COSTS, Costs, StopRule, TargetRule, Trailing, TrailingMode
 from pregao.domain.trailing import (
     Reason,
     adjustment_of,

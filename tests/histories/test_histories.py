@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pregao.domain.account import Venue
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import PositionStatus
-from pregao.domain.stop import Source, Trigger, TriggerKind
+from pregao.domain.stop import Source, Trigger
 from pregao.edges.cli import app
 from pregao.histories.history import run_history
 from pregao.histories.many import simulate

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from pregao.domain.account import Venue
+from pregao.domain.level import TriggerKind
 from pregao.domain.protection import ProtectionName, ProtectionStatus, protection_id
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import StreamGap, TradeReport
 from pregao.stops.place import order_of_line
 from tests.journeys.conftest import now

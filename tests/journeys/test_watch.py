@@ -23,8 +23,10 @@ from pregao.domain.facts import (
     TradingStateSet,
     UserConfigured,
 )
+from pregao.domain.level import TriggerKind
 from pregao.domain.signal import Action
-from pregao.domain.stop import DUPLICATE, Lost, Source, StopChange, Trailing, TrailingMode, TriggerKind, moved
+from pregao.domain.stop import DUPLICATE, Lost, Source, StopChange, moved
+from pregao.domain.stop_rule import Trailing, TrailingMode
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.venue import TradeReport
 from pregao.edges.postgres.doorbell import Doorbell

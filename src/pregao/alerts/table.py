@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from pregao.domain.alert import AlertKind, AlertLevel
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import (
     ActionTaken,
     DatabaseCleared,
@@ -48,7 +49,6 @@ from pregao.domain.facts import (
 )
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.position import PositionStatus
-from pregao.domain.stop import ExecutionStatus
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.upkeep import AlarmName, Severity
 

@@ -11,6 +11,7 @@ import structlog
 
 from pregao.accounts.halt import Asker, set_state
 from pregao.domain.account import Account
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import (
     ExecutionMoved,
     Fact,
@@ -18,7 +19,6 @@ from pregao.domain.facts import (
     StopUnusable,
 )
 from pregao.domain.money import ZERO
-from pregao.domain.stop import ExecutionStatus
 from pregao.domain.trading_state import Scope, TradingState, scope_of_account, scope_of_user
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.exits import Slipped, slipped_since

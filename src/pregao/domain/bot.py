@@ -10,9 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from pregao.domain.candle import Measure, Timeframe
+from pregao.domain.level import Method
 from pregao.domain.prediction import ModelFilter
 from pregao.domain.risk_rules import NO_RULES, RiskRules
-from pregao.domain.stop import Method, TrailingMode
+from pregao.domain.stop_rule import TrailingMode
 
 LEVERAGE_MIN, LEVERAGE_MAX = 1, 125  # Binance's range
 MARGIN_USD_MIN = Decimal(5)  # the smallest order most symbols take

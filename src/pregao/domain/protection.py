@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import PAIRS, PositionSide, Side
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import Refused
 
 TAG_SHIFTS = range(150, 100, -10)  # the five pairs of the first 50 of 160 bits

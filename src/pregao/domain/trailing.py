@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from pregao.domain.money import HUNDRED, ONE, ZERO, ceil_to_step, floor_to_step, to_text
 from pregao.domain.position import Direction
-from pregao.domain.stop import Costs, Stop, StopStatus, TrailingMode, moved
+from pregao.domain.stop import Stop, StopStatus, moved
+from pregao.domain.stop_rule import Costs, TrailingMode
 
 
 class Reason(StrEnum):

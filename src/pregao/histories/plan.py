@@ -18,7 +18,7 @@ from pregao.domain.bot import (
 )
 from pregao.domain.order import PositionMode, Side
 from pregao.domain.signal import Action, Instruction
-from pregao.domain.stop import TrailingMode
+from pregao.domain.stop_rule import TrailingMode
 from pregao.domain.user import Role, User
 from pregao.simulation.venue import Manners
 

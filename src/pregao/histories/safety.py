@@ -11,11 +11,12 @@ from typing import NamedTuple
 from pregao.domain.clock import to_ms
 from pregao.domain.facts import Fact, OrderPlanned, StopTriggered
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, order_of
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.protection import LineStatus
-from pregao.domain.stop import Source, StopStatus, TriggerKind
+from pregao.domain.stop import Source, StopStatus
 from pregao.domain.venue import OrderAttempt
 from pregao.histories.plan import Plan
 from pregao.simulation.books import AlgoStatus

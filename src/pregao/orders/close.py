@@ -12,6 +12,7 @@ from uuid import UUID
 from pregao.domain.account import Account
 from pregao.domain.bot import OppositeSide, SubscriptionStatus, effective_settings
 from pregao.domain.desk import Desk
+from pregao.domain.execution import Execution
 from pregao.domain.facts import (
     DecisionApproved,
     ExitRequested,
@@ -26,7 +27,6 @@ from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
-from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.denial import Denial

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.execution import Execution
 from pregao.domain.facts import Fact, OrderPlanned
 from pregao.domain.forward import Parcel
 from pregao.domain.instrument import Instrument
@@ -19,7 +20,6 @@ from pregao.domain.position import Position
 from pregao.domain.risk import Drawdown
 from pregao.domain.risk_rules import RiskRecord, RiskRules
 from pregao.domain.signal import Instruction
-from pregao.domain.stop import Execution
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import (

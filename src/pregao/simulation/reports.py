@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from pregao.domain.clock import from_ms
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.protection import ProtectionReport, ProtectionStatus, VenueProtection
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import OrderReport, TradeReport, VenueTrade
 from pregao.simulation import books
 from pregao.simulation.books import AlgoOrder, AlgoStatus, OrderKind

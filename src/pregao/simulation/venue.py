@@ -16,6 +16,7 @@ from typing import TypeVar
 from pregao.domain.clock import Clock, from_ms, to_ms
 from pregao.domain.foreign import ForeignOrder
 from pregao.domain.instrument import Instrument
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionMode, PositionSide, Side
 from pregao.domain.protection import (
@@ -26,7 +27,6 @@ from pregao.domain.protection import (
     RefusalCause,
     VenueProtection,
 )
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import (
     Acknowledgement,
     MarginMode,

@@ -11,9 +11,10 @@ from pregao.domain.bot import (
     TargetSettings,
     effective_settings,
 )
+from pregao.domain.level import Level, Method
 from pregao.domain.money import ZERO
 from pregao.domain.signal import Risked
-from pregao.domain.stop import Costs, Level, Method, StopRule, TargetRule, Trailing, TrailingMode
+from pregao.domain.stop_rule import Costs, StopRule, TargetRule, Trailing, TrailingMode
 from pregao.stops.ports import Asked
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from pregao.domain.level import Level, Method, StopUnusableError
 from pregao.domain.position import Direction
-from pregao.domain.stop import Level, Method, Stop, StopRule, StopUnusableError, TargetRule, arm
+from pregao.domain.stop import Stop, arm
+from pregao.domain.stop_rule import StopRule, TargetRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ceil_to_step, floor_to_step
 from pregao.domain.position import Direction
-from pregao.domain.stop import Stop, StopStatus, TriggerKind
+from pregao.domain.stop import Stop, StopStatus
 from pregao.stops.ladder import Ladder, ladder_of
 
 JUMP_BPS_MAX = 100  # on the recorded tapes no trade was more than 41 bps from the one before it

@@ -13,7 +13,8 @@ from typing import Protocol
 from uuid import UUID
 
 from pregao.domain.facts import Fact, StopChanged
-from pregao.domain.stop import StopChange, StopUnusableError, check_market_side, moved
+from pregao.domain.level import StopUnusableError, check_market_side
+from pregao.domain.stop import StopChange, moved
 from pregao.stops.backfill import Backfilled, Outcome, Unpriced, backfill
 from pregao.stops.ports import ArmedStop
 

@@ -5,20 +5,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from pregao.domain.execution import EXIT_ATTEMPTS_MAX, ExecutionStatus, retry_seconds, slippage_percent
 from pregao.domain.facts import ExecutionMoved, Fact, StopTriggered
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import LIVE, OrderStatus
 from pregao.domain.position import Direction, Position
-from pregao.domain.stop import (
-    EXIT_ATTEMPTS_MAX,
-    ExecutionStatus,
-    Source,
-    StopStatus,
-    Trigger,
-    TriggerKind,
-    execution_token,
-    retry_seconds,
-    slippage_percent,
-)
+from pregao.domain.stop import Source, StopStatus, Trigger, execution_token
 from pregao.stops.ports import ArmedStop, Claimed, Guard
 
 LOOK_AGAIN_SECONDS = 5.0  # at a claim of which nothing was heard

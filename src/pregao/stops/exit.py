@@ -13,26 +13,15 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.breaker import BreakerState
+from pregao.domain.execution import Execution, ExecutionStatus, exit_quantity
 from pregao.domain.facts import ExitRequested, Fact, GuardrailBlocked, StopChanged, StopTriggered
 from pregao.domain.guarding import VenueLine, is_stale, is_venue_line_effective
+from pregao.domain.level import TriggerKind, is_reached, watched_price
 from pregao.domain.market import Market
 from pregao.domain.money import ZERO, to_text
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import LineStatus, ProtectionStatus
-from pregao.domain.stop import (
-    Execution,
-    ExecutionStatus,
-    Source,
-    Stop,
-    StopChange,
-    StopStatus,
-    TriggerKind,
-    armed_again,
-    exit_quantity,
-    is_reached,
-    target_taken,
-    watched_price,
-)
+from pregao.domain.stop import Source, Stop, StopChange, StopStatus, armed_again, target_taken
 from pregao.domain.trading_state import TradingStates, scopes_of
 from pregao.stops.claims import watched_again
 from pregao.stops.guardrails import (

@@ -23,23 +23,14 @@ from pregao.domain.facts import (
     StopDisarmed,
     StopUnusable,
 )
+from pregao.domain.level import StopUnusableError, TriggerKind
 from pregao.domain.market import Market
 from pregao.domain.mistakes import MISTAKES
 from pregao.domain.money import ZERO, ceil_to_step, floor_to_step
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.protection import ProtectionName, protection_id
-from pregao.domain.stop import (
-    Stop,
-    StopChange,
-    StopRule,
-    StopStatus,
-    StopUnusableError,
-    TriggerKind,
-    arm,
-    armed_again,
-    measure_of,
-    target_taken,
-)
+from pregao.domain.stop import Stop, StopChange, StopStatus, arm, armed_again, target_taken
+from pregao.domain.stop_rule import StopRule, measure_of
 from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.stops.claims import After, after_order, end_with_position, give_up
 from pregao.stops.ports import ArmedStop, Guard, Guards

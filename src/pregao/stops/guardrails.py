@@ -12,10 +12,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pregao.domain.breaker import BreakerState
+from pregao.domain.execution import slippage_percent
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX, UNGUARDED_SECONDS_MAX, is_stale
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import HUNDRED, ONE, ceil_to_step, floor_to_step, to_text
 from pregao.domain.position import Direction
-from pregao.domain.stop import DUPLICATE, TriggerKind, slippage_percent
+from pregao.domain.stop import DUPLICATE
 from pregao.domain.trading_state import ScopeState
 from pregao.stops.limits import STANDARD, TenantLimits
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from pregao.domain.money import HUNDRED
 from pregao.domain.position import Direction
-from pregao.domain.stop import Stop, StopStatus, Trailing, TrailingMode
+from pregao.domain.stop import Stop, StopStatus
+from pregao.domain.stop_rule import Trailing, TrailingMode
 from pregao.domain.trailing import break_even_price
 
 BREAK_EVEN = 1  # the step of it

@@ -8,11 +8,14 @@ from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from pregao.domain.account import Account, Venue
+from pregao.domain.execution import ExecutionStatus
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionSide
 from pregao.domain.position import Position
 from pregao.domain.protection import LineStatus
-from pregao.domain.stop import ExecutionStatus, Source, Stop, StopRule, TriggerKind
+from pregao.domain.stop import Source, Stop
+from pregao.domain.stop_rule import StopRule
 from pregao.domain.trading_state import TradingStates
 from pregao.stops.limits import TenantLimits
 

@@ -12,9 +12,10 @@ from pregao import rehearsal
 from pregao.domain.account import Venue
 from pregao.domain.facts import Fact, StopRaised, StopTriggered
 from pregao.domain.guarding import VenueLine, software_may_exit
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import Direction, Position, PositionStatus
 from pregao.domain.protection import LineStatus, ProtectionStatus
-from pregao.domain.stop import Claim, Lost, Source, Trigger, TriggerKind, claim
+from pregao.domain.stop import Claim, Lost, Source, Trigger, claim
 from pregao.domain.trailing import adjustment_of, raised
 from pregao.stops.book import Fired, Happened, Raised
 from pregao.stops.claims import triggered

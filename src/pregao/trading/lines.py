@@ -20,6 +20,7 @@ from pregao.domain.facts import (
     ProtectionRejected,
     StopDisarmed,
 )
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import (
     ProtectionName,
@@ -29,7 +30,6 @@ from pregao.domain.protection import (
     VenueProtection,
     protection_of,
 )
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import RECV_WINDOW_MS, VenueError
 from pregao.domain.weight import Importance, asking_for
 from pregao.stops.follow import HELD, plan_line

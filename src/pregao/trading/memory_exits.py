@@ -19,6 +19,7 @@ from typing import TextIO
 import structlog
 
 from pregao.domain.account import Account, Venue
+from pregao.domain.execution import Execution
 from pregao.domain.facts import (
     Fact,
     OrderAccepted,
@@ -29,7 +30,7 @@ from pregao.domain.facts import (
 )
 from pregao.domain.money import ZERO
 from pregao.domain.position import Direction, Position
-from pregao.domain.stop import Claim, Execution, Trigger, claim
+from pregao.domain.stop import Claim, Trigger, claim
 from pregao.domain.venue import VenueError
 from pregao.edges.postgres.journal import decode, encode
 from pregao.orders.close import exit_from_memory

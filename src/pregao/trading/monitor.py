@@ -20,8 +20,9 @@ import structlog
 from pregao import tally
 from pregao.domain.account import Account, Venue
 from pregao.domain.guarding import VENUE_FIRST_SECONDS, exits_from_memory
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import Position
-from pregao.domain.stop import DUPLICATE, Source, Stop, StopStatus, TriggerKind
+from pregao.domain.stop import DUPLICATE, Source, Stop, StopStatus
 from pregao.edges.processes.ending import Together
 from pregao.stops.book import Fired, Happened, StopBook
 from pregao.stops.feed import Feed, is_blind, watcher_of

@@ -8,9 +8,11 @@ from decimal import Decimal
 import structlog
 
 from pregao.domain.account import Venue
+from pregao.domain.execution import expected_pnl
 from pregao.domain.facts import ExecutionMoved, GuardrailBlocked, OrderPlanned, StopRaised
 from pregao.domain.guarding import VENUE_FIRST_SECONDS
-from pregao.domain.stop import Source, Trigger, expected_pnl, trigger_of, watched_price
+from pregao.domain.level import watched_price
+from pregao.domain.stop import Source, Trigger, trigger_of
 from pregao.domain.trailing import Adjustment, adjustment_of
 from pregao.domain.venue import VenueError
 from pregao.stops.book import Fired, Raised

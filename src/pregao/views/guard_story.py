@@ -28,7 +28,8 @@ from pregao.domain.facts import (
     StopUnusable,
 )
 from pregao.domain.money import to_text
-from pregao.domain.stop import StopRule, Target
+from pregao.domain.stop import Target
+from pregao.domain.stop_rule import StopRule
 from pregao.views.activity import PositionLine
 from pregao.views.guarded import GuardedLine
 from pregao.views.trips import FillLine

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pregao.domain.stop import StopRule
+from pregao.domain.stop_rule import StopRule
 from pregao.edges.cli import operations, stops, trades
 from tests.builders import configured
 from tests.edges.http.api.test_receipts import planned

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from pregao.domain.clock import to_ms
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import PositionMode, PositionSide, Side
 from pregao.domain.protection import (
     ProtectionRefused,
@@ -12,7 +13,6 @@ from pregao.domain.protection import (
     ProtectiveOrder,
     RefusalCause,
 )
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import Blame, OperatorNeeded, OutcomeUnknown, RetryLater, VenueError
 from pregao.edges.exchanges.binance import BinanceProtections
 from pregao.edges.exchanges.binance.errors import CAUSES, CODES, Kind

@@ -20,7 +20,8 @@ from pregao.domain.facts import (
     StopTriggered,
     TradingStateSet,
 )
-from pregao.domain.stop import Source, Trigger, TriggerKind, claim
+from pregao.domain.level import TriggerKind
+from pregao.domain.stop import Source, Trigger, claim
 from pregao.domain.trading_state import TradingStates
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.seen import LEAVES_IT, Seen

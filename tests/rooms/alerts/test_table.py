@@ -12,6 +12,7 @@ from pregao.alerts.ports import WinRate
 from pregao.alerts.table import TABLE, AccountName, Names, PositionName, say
 from pregao.alerts.tell import desk_trades, say_win_rate
 from pregao.domain.alert import AlertKind, AlertLevel
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import (
     ActionTaken,
     DatabaseCleared,
@@ -26,8 +27,8 @@ from pregao.domain.facts import (
     PositionGuarded,
     StopUnusable,
 )
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import Leg, PositionSide
-from pregao.domain.stop import ExecutionStatus, TriggerKind
 from pregao.domain.trading_state import ScopeLevel, TradingState, scope_of_account, scope_of_user
 from pregao.domain.upkeep import AlarmName, Severity
 from tests.builders import (

@@ -9,6 +9,7 @@ import pytest
 
 from pregao.domain.account import Venue
 from pregao.domain.bot import BotStatus, OppositeSide, SameSide, SubscriptionStatus
+from pregao.domain.execution import Execution
 from pregao.domain.facts import (
     DecisionApproved,
     EntryRequested,
@@ -18,10 +19,10 @@ from pregao.domain.facts import (
     OrderPlanned,
     SignalPlanned,
 )
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_order_id, order_id
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
-from pregao.domain.stop import Execution, TriggerKind
 from pregao.domain.user import Role, User
 from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
 from pregao.orders.enter import plan_entry_again

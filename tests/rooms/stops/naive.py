@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from pregao.domain.level import TriggerKind, is_reached
 from pregao.domain.position import Direction
-from pregao.domain.stop import Stop, StopStatus, TriggerKind, is_reached
+from pregao.domain.stop import Stop, StopStatus
 from pregao.domain.trailing import adjustment_of, raised
 
 JUMP = 100  # basis points, and five ticks at least

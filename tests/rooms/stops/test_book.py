@@ -13,21 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregao.domain.level import Level, Method, TriggerKind
 from pregao.domain.position import Direction
-from pregao.domain.stop import (
-    Level,
-    Method,
-    Stop,
-    StopRule,
-    StopStatus,
-    TargetRule,
-    Trailing,
-    TrailingMode,
-    TriggerKind,
-    arm,
-    disarmed,
-    moved,
-)
+from pregao.domain.stop import Stop, StopStatus, arm, disarmed, moved
+from pregao.domain.stop_rule import StopRule, TargetRule, Trailing, TrailingMode
 from pregao.stops.book import NOTHING, Fired, Raised, StopBook, ask_ticks, bid_ticks
 from tests.properties import quick
 from tests.rooms.stops.naive import NaiveBook

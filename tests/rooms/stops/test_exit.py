@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 
 from pregao.domain.account import Account, Venue
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import ExecutionMoved, ExitRequested, GuardrailBlocked, StopChanged
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.protection import LineStatus
-from pregao.domain.stop import ExecutionStatus, Source, StopChange, StopStatus, TriggerKind
+from pregao.domain.stop import Source, StopChange, StopStatus
 from pregao.domain.trading_state import TradingState, TradingStates
 from pregao.stops.exit import judge_again
 from pregao.stops.limits import limits_of

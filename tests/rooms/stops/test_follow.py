@@ -10,6 +10,7 @@ import pytest
 from pregao.domain.account import Venue
 from pregao.domain.candle import Measure, Timeframe
 from pregao.domain.desk import Desk
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import (
     ExecutionMoved,
     PositionChanged,
@@ -24,6 +25,7 @@ from pregao.domain.facts import (
     StopTriggered,
     StopUnusable,
 )
+from pregao.domain.level import Level, Method, TriggerKind
 from pregao.domain.order import OrderStatus
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.protection import (
@@ -35,17 +37,8 @@ from pregao.domain.protection import (
     protection_id,
     protection_of,
 )
-from pregao.domain.stop import (
-    ExecutionStatus,
-    Level,
-    Method,
-    Source,
-    StopChange,
-    StopRule,
-    StopStatus,
-    TargetRule,
-    TriggerKind,
-)
+from pregao.domain.stop import Source, StopChange, StopStatus
+from pregao.domain.stop_rule import StopRule, TargetRule
 from pregao.stops.follow import RANGE_SECONDS_MAX, follow_position
 from pregao.stops.ports import Asked, Claimed, Guard, Line
 from pregao.stops.refused import REFUSALS_MAX, answer_refusal

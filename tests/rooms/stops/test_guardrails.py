@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from pregao.domain.breaker import BreakerState
+from pregao.domain.level import TriggerKind
 from pregao.domain.position import Direction
-from pregao.domain.stop import TriggerKind
 from pregao.stops.guardrails import (
     KEEPING,
     RECHECKS_MAX,

@@ -7,20 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pregao.domain.level import Level, Method
 from pregao.domain.position import Direction
-from pregao.domain.stop import (
-    NO_COSTS,
-    Costs,
-    Level,
-    Method,
-    Stop,
-    StopRule,
-    StopStatus,
-    Target,
-    Trailing,
-    TrailingMode,
-    arm,
-)
+from pregao.domain.stop import Stop, StopStatus, Target, arm
+from pregao.domain.stop_rule import NO_COSTS, Costs, StopRule, Trailing, TrailingMode
 from pregao.domain.trailing import adjustment_of, break_even_price, nearer_on_tick
 from pregao.stops.ladder import ladder_of
 from tests.properties import steps

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 
 from pregao.domain.account import Venue
+from pregao.domain.level import TriggerKind
 from pregao.domain.protection import LineStatus
-from pregao.domain.stop import StopStatus, TriggerKind
+from pregao.domain.stop import StopStatus
 from pregao.stops.lines import NOTHING, Move, move_of
 from pregao.stops.ports import Line
 from tests.builders import armed

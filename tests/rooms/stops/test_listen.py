@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from pregao.domain.level import Level, Method
 from pregao.domain.position import Direction
-from pregao.domain.stop import Level, Method, StopRule, arm
+from pregao.domain.stop import arm
+from pregao.domain.stop_rule import StopRule
 from pregao.domain.weight import Importance
 from pregao.stops.book import StopBook
 from pregao.stops.feed import Source

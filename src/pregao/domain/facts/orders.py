@@ -6,10 +6,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from pregao.domain.account import Venue
+from pregao.domain.execution import Execution
 from pregao.domain.facts.fact import Fact
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.quickly import made_quickly
-from pregao.domain.stop import Execution
 from pregao.domain.venue import MarginMode
 
 

@@ -7,10 +7,12 @@ from typing import ClassVar
 from uuid import UUID
 
 from pregao.domain.account import Venue
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts.fact import Fact
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.protection import ProtectionReport, ProtectionStatus, RefusalCause
-from pregao.domain.stop import ExecutionStatus, Source, Stop, StopChange, Trigger, TriggerKind
+from pregao.domain.stop import Source, Stop, StopChange, Trigger
 from pregao.domain.trailing import Adjustment
 
 

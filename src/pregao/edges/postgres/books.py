@@ -10,6 +10,7 @@ from uuid import UUID
 from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot
+from pregao.domain.execution import close_reason
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.order import PositionSide
 from pregao.domain.position import Position
@@ -17,7 +18,6 @@ from pregao.domain.prediction import Foretold
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing
 from pregao.domain.signal import Instruction
-from pregao.domain.stop import close_reason
 from pregao.domain.trading_state import ScopeState, TradingStates
 from pregao.domain.user import User
 from pregao.domain.venue import VenueTrade

@@ -9,7 +9,8 @@ import asyncpg
 from pregao.domain.account import Venue
 from pregao.domain.guarding import PRICE_AGE_SECONDS_MAX
 from pregao.domain.position import Position
-from pregao.domain.stop import StopRule, Target
+from pregao.domain.stop import Target
+from pregao.domain.stop_rule import StopRule
 from pregao.edges.postgres.guarded import GUARDED
 from pregao.edges.postgres.journal import decode
 from pregao.edges.postgres.rows import to_value, to_values

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from pregao.domain.stop import ExecutionStatus
+from pregao.domain.execution import ExecutionStatus
 from pregao.edges.postgres.rows import to_values
 from pregao.views.stops import FailedExecution, StopReport
 

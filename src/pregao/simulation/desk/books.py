@@ -10,6 +10,7 @@ from uuid import UUID
 from pregao.decisions.ports import NewerSignal, Record
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, SubscriptionStatus
+from pregao.domain.execution import close_reason
 from pregao.domain.facts import OrderPlanned
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide
@@ -18,7 +19,6 @@ from pregao.domain.prediction import Foretold
 from pregao.domain.risk_rules import RiskRules
 from pregao.domain.screener import Listing, ticker_of
 from pregao.domain.signal import Instruction
-from pregao.domain.stop import close_reason
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.venue import VenueTrade
 from pregao.fills.ports import FillKey, OpenPosition, OwnOrder

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from pregao.domain.account import Account
 from pregao.domain.bot import Subscription
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.order import Leg
 from pregao.domain.position import Position
 from pregao.domain.protection import MAY_TRADE
-from pregao.domain.stop import ExecutionStatus
 from pregao.simulation.desk.state import ON_ITS_WAY, State
 from pregao.simulation.desk.trading_states import standing_states
 from pregao.stops.asked import asked_of, said_by_strategy

@@ -12,13 +12,14 @@ from uuid import UUID
 
 from pregao.domain.account import Account, Venue
 from pregao.domain.bot import Bot, Subscription
+from pregao.domain.execution import Execution
 from pregao.domain.facts import Fact, FillBooked, StopRaised, TickersListed, TradingStateSet, Verdict
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import Leg, OrderStatus, PositionSide, Side
 from pregao.domain.position import LIVE_STATUSES, Position
 from pregao.domain.protection import LineStatus
 from pregao.domain.signal import Action
-from pregao.domain.stop import Execution, TriggerKind
 from pregao.domain.user import User
 from pregao.domain.venue import MarginMode
 from pregao.fills.ports import FillKey

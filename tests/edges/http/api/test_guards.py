@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.facts import AccountConfigured
-from pregao.domain.stop import ExecutionStatus
 from pregao.domain.venue import RetryLater
 from tests.builders import NOON, account, configured
 from tests.edges.http.api.own_desk import code_of

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from pregao.domain.execution import Execution, ExecutionStatus
 from pregao.domain.facts import (
     AccountConfigured,
     ExecutionMoved,
@@ -14,8 +15,10 @@ from pregao.domain.facts import (
     StopChanged,
     SubscriptionConfigured,
 )
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import Leg, Side
-from pregao.domain.stop import Execution, ExecutionStatus, Source, StopRule, Trigger, TriggerKind, claim
+from pregao.domain.stop import Source, Trigger, claim
+from pregao.domain.stop_rule import StopRule
 from pregao.edges.postgres.rebuild import compare_with_journal
 from pregao.stops.claims import triggered
 from tests.builders import NOON, account, armed, configured, held, stop_armed, subscription

@@ -10,12 +10,13 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 from pregao.domain.alert import AlertKind, AlertLevel
+from pregao.domain.level import Level, Method
 from pregao.domain.order import Leg, OrderStatus, Side
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.preflight import Check, Light, Result
 from pregao.domain.screener import Source
 from pregao.domain.signal import Action
-from pregao.domain.stop import Level, Method, StopRule, TargetRule, Trailing, TrailingMode
+from pregao.domain.stop_rule import StopRule, TargetRule, Trailing, TrailingMode
 from pregao.domain.strategy import DESCRIPTIONS
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.user import Role

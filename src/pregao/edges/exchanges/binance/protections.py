@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pregao.domain.level import TriggerKind
 from pregao.domain.order import PositionSide
 from pregao.domain.protection import (
     ProtectionAcknowledgement,
@@ -17,7 +18,6 @@ from pregao.domain.protection import (
     RefusalCause,
     VenueProtection,
 )
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import OutcomeUnknown, Refused
 from pregao.domain.weight import Importance
 from pregao.edges.exchanges.binance.errors import CAUSES

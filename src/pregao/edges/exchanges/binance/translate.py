@@ -9,10 +9,10 @@ import msgspec
 from pregao.domain.clock import from_ms
 from pregao.domain.foreign import ForeignOrder
 from pregao.domain.instrument import Instrument
+from pregao.domain.level import TriggerKind
 from pregao.domain.money import ZERO
 from pregao.domain.order import OrderStatus, PositionSide, Side
 from pregao.domain.protection import ProtectionReport, ProtectionStatus, VenueProtection
-from pregao.domain.stop import TriggerKind
 from pregao.domain.venue import OrderReport, TradeReport, VenueOrder, VenuePosition, VenueTrade
 
 Json = Mapping[str, Any]

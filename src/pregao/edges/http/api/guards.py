@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.money import to_text
-from pregao.domain.stop import ExecutionStatus, StopRule, StopStatus
+from pregao.domain.stop import StopStatus
+from pregao.domain.stop_rule import StopRule
 from pregao.domain.venue import VenueError
 from pregao.edges.http.api.activity import FillShown, PositionShown
 from pregao.edges.http.api.asked_by_hand import unknown_position

@@ -8,12 +8,12 @@ from fastapi import Path, Query, Request, Response
 from pydantic import Field
 
 from pregao.accounts.principal import Principal
+from pregao.domain.level import StopUnusableError
 from pregao.domain.money import to_text
 from pregao.domain.operation import OperationMoveError, OperationStatus, check_move
 from pregao.domain.order import Side
 from pregao.domain.position import Direction
 from pregao.domain.risk import RISK_PERCENT, PositionSize, SizeUnusableError, size_position
-from pregao.domain.stop import StopUnusableError
 from pregao.edges.http.api.risked import (
     ONE_LINE,
     WAIT_SECONDS,

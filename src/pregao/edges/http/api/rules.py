@@ -30,9 +30,10 @@ from pregao.domain.bot import (
     settings_of,
 )
 from pregao.domain.candle import Timeframe
+from pregao.domain.level import Method
 from pregao.domain.prediction import ModelFilter, WhenUnknown
 from pregao.domain.risk_rules import RiskRules
-from pregao.domain.stop import Method, TrailingMode
+from pregao.domain.stop_rule import TrailingMode
 from pregao.edges.http.api.shapes import (
     COUNT,
     STRICT,

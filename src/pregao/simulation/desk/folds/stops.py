@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pregao.domain import facts
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.protection import ENDS, MAY_TRADE, LineStatus
-from pregao.domain.stop import ExecutionStatus, Stop, StopStatus
+from pregao.domain.stop import Stop, StopStatus
 from pregao.simulation.desk.folds.registry import folds
 from pregao.simulation.desk.state import BrokenRuleError, ClaimRow, LineRow, State, StopRow
 from pregao.stops.claims import claimed_by

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from pregao.domain.execution import ExecutionStatus
 from pregao.domain.position import Direction
-from pregao.domain.stop import ExecutionStatus, StopStatus
+from pregao.domain.stop import StopStatus
 from pregao.domain.user import Role
 from pregao.edges.http.api.cursors import read_cursor, to_cursor
 from pregao.edges.http.api.guards import StopShown, place_of, shown_stop
