@@ -167,6 +167,15 @@ class TradedWhileLookedAt(FakeExchange):
         return held
 
 
+class ReadsThePast(FakeExchange):
+    """Its first read of positions shows the account as it was before its trades."""
+
+    async def positions(self, *, account_id, symbol=None):
+        held = await super().positions(account_id=account_id, symbol=symbol)
+        self.asked["positions"] += 1
+        return [] if self.asked["positions"] == 1 else held
+
+
 class TestTradedByHand:
     async def test_nothing_is_entered_on_top_from_the_moment_it_is_told_and_the_others_trade(self, desk):
         """Before it counts as foreign it must be seen twice, seconds apart: an entry came in between."""
@@ -192,6 +201,22 @@ class TestTradedByHand:
 
         [check] = await desk.rows("SELECT must_compare, checked_at FROM account_checks")
         assert tuple(check) == (True, None)
+
+    async def test_a_read_that_lags_behind_it_does_not_let_entries_in(self, desk):
+        """An entry came in between and closed what the owner had bought: the books kept what no exit could close any more."""
+        await desk.put(configured(accounts=1, now=now()))
+        desk.exchange = ReadsThePast(clock=desk.exchange.clock)
+        await desk.start_trader()
+        await desk.exchange.trade(1, side=Side.SELL, quantity=Decimal("0.003"))
+        await desk.until("SELECT count(*) = 1 FROM account_checks WHERE must_compare")
+        while not desk.exchange.asked["positions"]:
+            await asyncio.sleep(0.05)
+
+        entry = await desk.signal(instruction(now=now()))
+        await desk.settled(entry, seconds_max=30)
+
+        assert [row["code"] for row in await desk.orders(entry)] == ["ACCOUNT_NOT_RECONCILED"]
+        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = -0.003", seconds_max=30)
 
     async def test_a_close_by_hand_keeps_nothing_out(self, desk):
         await desk.put(configured(accounts=1, now=now()))

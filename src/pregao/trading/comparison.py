@@ -37,6 +37,7 @@ class Comparison:
         self._floor = floor
         self._venues: set[Venue] = set()
         self._suspected: dict[int, list[ForeignPositionSeen]] = {}  # account → what was seen there once
+        self._explained: dict[int, int] = {}  # account → of how many strange trades it is known what they left there
 
     def go_round(self, venue: Venue) -> None:
         """Compare the venue's accounts in turn, too."""
@@ -68,19 +69,25 @@ class Comparison:
             look = await self.look_at(account_id)
             if look is None or doubts.heard_strange(account_id) != heard:
                 doubts.compare_again(account_id)
-            elif not look.changed or _is_same(look.changed, suspected):
+            elif self._is_certain(account_id, look, heard=heard) or _is_same(look.changed, suspected):
                 await self._settle(account_id, look)
+                self._explained[account_id] = heard
             else:
                 # A trade that nobody told may explain it; if none does, it counts when it is seen again.
                 self._suspected[account_id] = look.changed
-                self._floor.doubts.ask_later(account_id)
-                self._floor.doubts.compare_again(account_id)
+                if look.changed:
+                    doubts.ask_later(account_id)
+                doubts.compare_again(account_id)
         except (*AWAY, VenueError) as trouble:
             log.warning("trader.compare.put_off", account_id=account_id, error=type(trouble).__name__)
-            self._floor.doubts.compare_again(account_id)
+            doubts.compare_again(account_id)
         except Exception:
             log.exception("trader.compare.failed", account_id=account_id)
-            self._floor.doubts.compare_again(account_id)
+            doubts.compare_again(account_id)
+
+    def _is_certain(self, account_id: int, look: Look, *, heard: int) -> bool:
+        """Say whether one look is enough: it found nothing new, and no strange trade was told that it may have come too early for."""
+        return not look.changed and heard == self._explained.get(account_id, 0)
 
     async def look_at(self, account_id: int) -> Look | None:
         """Compare one account's positions with the books; None while something of it is on its way."""

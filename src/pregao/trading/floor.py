@@ -172,6 +172,7 @@ class Floor:
                     self.turn_came.set()
             elif isinstance(fact, FillBooked):
                 if fact.foreign_quantity:  # what is there beside the desk's own has changed
+                    self.doubts.hear_strange(fact.account_id)
                     self.doubts.compare_now(fact.account_id)
             elif isinstance(fact, ProtectionPlanned | StopDisarmed):
                 for listener in self._line_listeners:
