@@ -32,7 +32,7 @@ from pregao.domain.venue import TradeReport
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.readiness import get_ready
+from pregao.edges.postgres.readiness import get_ready, stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.postgres.workers import Workers
@@ -459,6 +459,26 @@ class TestReadiness:
         await floor.close()
         await journal.pool.close()
 
+    async def test_what_was_analyzed_since_is_planned_again_before_a_claim_asks(self, guarded):
+        await guarded.hold()
+        journal = await open_journal(guarded.desk.dsn, on_connect=get_ready, connections_ready=3)
+        asked = (
+            "SELECT sum(generic_plans) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared%'"
+        )
+
+        async def plans() -> list[int]:
+            async with contextlib.AsyncExitStack() as stack:
+                all_three = [await stack.enter_async_context(journal.pool.acquire()) for _ in range(3)]
+                return [await one.fetchval(asked) for one in all_three]
+
+        before = await plans()
+        await stay_ready(journal.pool)
+
+        grown = [now > then for now, then in zip(await plans(), before, strict=True)]
+        assert sorted(grown) == [False, True, True]  # one was left to whoever comes
+        assert journal.pool.get_idle_size() == journal.pool.get_size() == 3
+        await journal.pool.close()
+
     async def test_getting_ready_leaves_no_trace(self, guarded):
         await guarded.hold()
         facts = await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
@@ -467,6 +487,7 @@ class TestReadiness:
 
         async with guarded.desk.journal.pool.acquire() as connection:
             await get_ready(connection)
+        await stay_ready(guarded.desk.journal.pool)
 
         assert facts == await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
         assert stops == await guarded.desk.rows("SELECT * FROM stops")

@@ -1,6 +1,8 @@
 """The process that watches prices: it claims what is reached, and exits it."""
 
+import asyncio
 import time
+from functools import partial
 
 from pregao.bootstrap.exits import watch_exits
 from pregao.bootstrap.process import calm_collector, now_utc
@@ -8,6 +10,8 @@ from pregao.bootstrap.venues import Sender, open_sender
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.edges.exchanges.binance.feed import PriceFeed
+from pregao.edges.postgres.journal import Journal
+from pregao.edges.postgres.readiness import stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.processes.ending import Together
@@ -18,6 +22,9 @@ from pregao.trading.monitor import Monitor
 
 ROLE = "monitor"
 CONNECTIONS_READY = 3  # one claims, one renews, one looks what has changed
+READY_AGAIN_SECONDS = (
+    1.0  # where much happens PostgreSQL analyzes once a minute: few exits come before the next look
+)
 
 
 async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
@@ -35,11 +42,19 @@ async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
             memory=MemoryExits(floor, claimed_by=sender.lease.worker_id, folder=settings.state_dir),
         )
         watch_exits(floor, sender.journal, join=monitor.join)
+        monitor.join(partial(_stay_ready, monitor, sender.journal))
         await sender.doorbell.start()
         calm_collector()
         async with Together() as tasks:
             tasks.create_task(sender.run())
             tasks.create_task(monitor.run())
+
+
+async def _stay_ready(monitor: Monitor, journal: Journal) -> None:
+    """Pause; then, where something may have to exit soon, keep its way to the order short."""
+    await asyncio.sleep(READY_AGAIN_SECONDS)
+    if monitor.watched:
+        await stay_ready(journal.pool)
 
 
 def build_floor(settings: Settings, sender: Sender, *, clock: Clock) -> Floor:

@@ -37,7 +37,9 @@ class Comparison:
         self._floor = floor
         self._venues: set[Venue] = set()
         self._suspected: dict[int, list[ForeignPositionSeen]] = {}  # account → what was seen there once
-        self._explained: dict[int, int] = {}  # account → of how many strange trades it is known what they left there
+        self._explained: dict[
+            int, int
+        ] = {}  # account → of how many strange trades it is known what they left there
 
     def go_round(self, venue: Venue) -> None:
         """Compare the venue's accounts in turn, too."""

@@ -1,9 +1,11 @@
 """
-What an exit asks of the database, asked once about nothing: the first real one finds each statement prepared and planned.
+What an exit asks of the database, asked about nothing: the real one finds each statement prepared and planned.
 
-Stops fire seldom. A statement that is new to its connection costs as much again as it takes.
+Stops fire seldom. A statement that is new to its connection costs as much again as it takes, and so does one whose tables were
+vacuumed or analyzed since: PostgreSQL throws its plan away, on every connection.
 """
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import asyncpg
@@ -12,7 +14,7 @@ from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, NO_ORDERS
 from pregao.edges.postgres.folds.stops import CLAIM, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
-from pregao.edges.postgres.journal import APPEND
+from pregao.edges.postgres.journal import APPEND, Connection
 from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
 
 NOBODY = 0
@@ -26,14 +28,32 @@ async def get_ready(connection: asyncpg.Connection) -> None:
     """Ask and write nothing, with every statement between a level that is reached and its exit."""
     async with connection.transaction():
         await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{READY_SECONDS_MAX}s'")
-        await connection.fetch(STILL_OURS, [], "", 0)
+        await _claim_nothing(connection)
         await connection.fetch(GUARDS, [], [])
         await connection.fetch(ARMED_OF, [])
-        books = PostgresBooks(connection)
-        await books.lock_positions([NOBODY])
-        await books.exit_scene([], since=LONG_AGO)
-        await books.attempts_of_claims([NOBODY])
-        await connection.execute(CLAIM, "[]", "[]")
+        await PostgresBooks(connection).attempts_of_claims([NOBODY])
         await connection.execute(WRITE_STOPS, "[]")
-        await connection.execute(INSERT_EXITS_OF_CLAIMS, *NO_ORDERS, "[]")
-        await connection.execute(APPEND, [], [], [], "[]")
+
+
+async def stay_ready(pool: asyncpg.Pool) -> None:
+    """
+    Ask what a claim asks on the connections that are idle: what has lost its plan makes it now.
+
+    One of them is left to whoever comes meanwhile, who would have to wait for a new one.
+    """
+    # Held together: the one given back last is the next to be given, so that another would be the same one again.
+    async with AsyncExitStack() as held:
+        while pool.get_idle_size() > 1:
+            connection = await held.enter_async_context(pool.acquire())
+            async with connection.transaction():
+                await _claim_nothing(connection)
+
+
+async def _claim_nothing(connection: Connection) -> None:
+    books = PostgresBooks(connection)
+    await connection.fetch(STILL_OURS, [], "", 0)
+    await books.lock_positions([NOBODY])
+    await books.exit_scene([], since=LONG_AGO)
+    await connection.execute(CLAIM, "[]", "[]")
+    await connection.execute(INSERT_EXITS_OF_CLAIMS, *NO_ORDERS, "[]")
+    await connection.execute(APPEND, [], [], [], "[]")
