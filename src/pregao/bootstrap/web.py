@@ -88,24 +88,10 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
     commit: GroupCommit[Arrival, Recorded] = GroupCommit(
         arrivals.record, writers=WRITERS, fails_all=(StoreAway,)
     )
-    intake = Intake(
-        create_api(desk, other_paths=intake_openapi()),
-        book=book,
-        record=commit.submit,
-        arrivals=arrivals,
-        receipts=desk.receipts,
-        ring=partial(doorbell.ring, "signals"),
-        clock=clock,
-        trusted_proxies=settings.trusted_proxies,
-        webhook_wait_seconds=settings.webhook_wait_seconds,
-        signal_age_seconds_max=int(settings.signal_age_seconds_max),
-        queue_signals_max=settings.queue_signals_max,
+    intake = _build_intake(
+        settings, desk=desk, book=book, arrivals=arrivals, commit=commit, doorbell=doorbell
     )
-    doorbell.listen("bots", book.rung)
-    doorbell.listen(ANSWERS_BELL, lab_runs.heard)
-    doorbell.listen("receipts", intake.rung)
-    for bell in ("receipts", "signals", "bots", "accounts", STATES, FLATTENS, STOPS_BELL, SCREENER):
-        doorbell.listen(bell, feed.rung)
+    _listen_to_bells(doorbell, book=book, lab_runs=lab_runs, intake=intake, feed=feed)
     await _ensure_forward_limit(settings, desk=desk)
     await doorbell.start()
     await book.start()
@@ -134,6 +120,41 @@ async def serve_web(settings: Settings, *, clock: Clock = now_utc) -> None:
         await doorbell.close()
         await bars.close()
         await close_pool(journal.pool)
+
+
+def _build_intake(
+    settings: Settings,
+    *,
+    desk: Desk,
+    book: PostgresBotBook,
+    arrivals: PostgresIntake,
+    commit: GroupCommit[Arrival, Recorded],
+    doorbell: Doorbell,
+) -> Intake:
+    """Put the webhooks in front of everything else that is asked over HTTP."""
+    return Intake(
+        create_api(desk, other_paths=intake_openapi()),
+        book=book,
+        record=commit.submit,
+        arrivals=arrivals,
+        receipts=desk.receipts,
+        ring=partial(doorbell.ring, "signals"),
+        clock=desk.clock,
+        trusted_proxies=settings.trusted_proxies,
+        webhook_wait_seconds=settings.webhook_wait_seconds,
+        signal_age_seconds_max=int(settings.signal_age_seconds_max),
+        queue_signals_max=settings.queue_signals_max,
+    )
+
+
+def _listen_to_bells(
+    doorbell: Doorbell, *, book: PostgresBotBook, lab_runs: PostgresLabRuns, intake: Intake, feed: Feed
+) -> None:
+    doorbell.listen("bots", book.rung)
+    doorbell.listen(ANSWERS_BELL, lab_runs.heard)
+    doorbell.listen("receipts", intake.rung)
+    for bell in ("receipts", "signals", "bots", "accounts", STATES, FLATTENS, STOPS_BELL, SCREENER):
+        doorbell.listen(bell, feed.rung)
 
 
 class ClosingBars(Bars, Protocol):

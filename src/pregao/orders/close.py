@@ -30,7 +30,7 @@ from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
 from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.denial import Denial
-from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, OnTheWay
+from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, OnTheWay, WaitingEntry
 from pregao.orders.rows import FAILED, Moment, Row, deny_member, deny_waiting, in_turns, plan_alone
 from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
@@ -72,18 +72,7 @@ async def plan_closes(
     live = await books.live_positions_of_bot(
         bot_id, subscription_ids=subscription_ids, symbols=_symbols(asked)
     )
-    meant = [
-        (decision, position)
-        for decision in decisions
-        for position in live
-        if _is_meant(
-            decision.instruction,
-            symbol=position.symbol,
-            entry_side=position.direction.entry_side,
-            subscription_id=position.subscription_id,
-        )
-        and _was_held(position, decision.instruction)
-    ]
+    meant = _meant(decisions, live)
     on_the_way = await books.on_the_way([position.position_id for _, position in meant])
     waiting = (
         []
@@ -118,15 +107,55 @@ async def plan_closes(
             for one in some
             for row in plan_alone(close, one, account_id=one[1].account_id, failed=failed, moment=moment)
         ]
+    yield _deny_empty_handed(decisions, members, meant=meant, moment=moment)
+    yield _end_waiting(decisions, waiting, keeping=keeping, moment=moment)
+
+
+def _meant(
+    decisions: Sequence[DecisionApproved], live: Sequence[Position]
+) -> list[tuple[DecisionApproved, Position]]:
+    """Give which close means which position."""
+    return [
+        (decision, position)
+        for decision in decisions
+        for position in live
+        if _is_meant(
+            decision.instruction,
+            symbol=position.symbol,
+            entry_side=position.direction.entry_side,
+            subscription_id=position.subscription_id,
+        )
+        and _was_held(position, decision.instruction)
+    ]
+
+
+def _deny_empty_handed(
+    decisions: Sequence[DecisionApproved],
+    members: Sequence[Member],
+    *,
+    meant: Sequence[tuple[DecisionApproved, Position]],
+    moment: Moment,
+) -> list[Row]:
+    """Deny the members that hold nothing of what is closed: each of them appears, too."""
     holding = {(decision.signal_id, position.account_id) for decision, position in meant}
-    yield [
+    return [
         deny_member(member, NOTHING_OPEN, decision=decision, desk=moment.desk, now=moment.now)
         for decision in decisions
         for member in members
         if (decision.signal_id, member.account.account_id) not in holding
         and member.subscription.status is not SubscriptionStatus.CANCELED
     ]
-    yield [
+
+
+def _end_waiting(
+    decisions: Sequence[DecisionApproved],
+    waiting: Sequence[WaitingEntry],
+    *,
+    keeping: Collection[UUID],
+    moment: Moment,
+) -> list[Row]:
+    """Deny the entries that wait for their turn: whoever closes wants to be out."""
+    return [
         deny_waiting(
             one,
             code="CLOSED_MEANWHILE",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -162,27 +162,16 @@ def run(
         )
         if trades is not None:
             write_rows(trade_rows(outcome), trades)
-        page = None
-        if with_report:
+        page = (report or _own_page(strategy, candles)) if with_report else None
+        if page is not None:
             from pregao.edges.candle_files.page import page_of_run
 
-            page = report or _own_page(strategy, candles)
             page.write_text(page_of_run(trial, outcome, terms), encoding="utf-8")
     seconds = {"reading": read, **took}
     if as_json:
-        told = {
-            "candles": about(candles),
-            "strategy": strategy,
-            "values": trial.values,
-            "terms": asdict(terms),
-            "figures": asdict(trial.figures),
-            "trades": trade_rows(outcome),
-            "report": None if page is None else str(page),
-            "seconds": seconds,
-        }
-        typer.echo(written(told))
-        return
-    _show_run(candles, trial, page=page, seconds=seconds)
+        typer.echo(written(_told_run(candles, trial, outcome, terms, page=page, seconds=seconds)))
+    else:
+        _show_run(candles, trial, page=page, seconds=seconds)
 
 
 def _tried(
@@ -223,6 +212,29 @@ def _own_page(strategy: str, candles: "Candles") -> Path:
     folder: Path = _settings().state_dir / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{strategy}_{re.sub('[^A-Za-z0-9.]+', '_', candles.label)}.html"
+
+
+def _told_run(
+    candles: "Candles",
+    trial: "Trial",
+    outcome: "Outcome",
+    terms: "Terms",
+    *,
+    page: Path | None,
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    from pregao.edges.candle_files.results import trade_rows
+
+    return {
+        "candles": about(candles),
+        "strategy": trial.strategy,
+        "values": trial.values,
+        "terms": asdict(terms),
+        "figures": asdict(trial.figures),
+        "trades": trade_rows(outcome),
+        "report": None if page is None else str(page),
+        "seconds": seconds,
+    }
 
 
 def _show_run(candles: "Candles", trial: "Trial", *, page: Path | None, seconds: Mapping[str, float]) -> None:
