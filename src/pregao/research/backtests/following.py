@@ -70,6 +70,7 @@ def open_account(account, terms):
     account.peak_bar = -1
 
 
+# In one piece: with its parts as functions of their own a sweep took some 8 % longer.
 @compiled
 def follow(
     account,
