@@ -162,7 +162,7 @@ MUTANTS = [
         name="exit twice what is held",
         changes=[
             (
-                "orders/close.py",
+                "orders/exits.py",
                 (
                     "        quantity=quantity,\n"
                     "        # Hedge mode forbids reduceOnly: there the opposite side on the same position side can only reduce.\n"

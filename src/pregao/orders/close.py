@@ -12,34 +12,25 @@ from uuid import UUID
 from pregao.domain.account import Account
 from pregao.domain.bot import OppositeSide, SubscriptionStatus, effective_settings
 from pregao.domain.desk import Desk
-from pregao.domain.execution import Execution
 from pregao.domain.facts import (
     DecisionApproved,
     ExitRequested,
     Fact,
-    OrderDeferred,
     OrderDenied,
     OrderPlanned,
 )
-from pregao.domain.instrument import Instrument
 from pregao.domain.market import Market
 from pregao.domain.money import ZERO
-from pregao.domain.order import Leg, PositionSide, Side, client_order_id, order_id
+from pregao.domain.order import Side
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.signal import Action, Instruction
 from pregao.domain.trading_state import TradingStates
-from pregao.domain.venue import RECV_WINDOW_MS
 from pregao.orders.denial import Denial
+from pregao.orders.exits import defer_exit, deny_exit, exit_held, exit_id, planned_exit
 from pregao.orders.ports import NOTHING_ON_THE_WAY, Books, Member, OnTheWay, WaitingEntry
 from pregao.orders.rows import FAILED, Moment, Row, deny_member, deny_waiting, in_turns, plan_alone
-from pregao.orders.sizing import size_exit
 from pregao.orders.states import denial_of_exit
 
-FORGOTTEN_ATTEMPTS_MAX = 100  # so many attempts of one order at most lie between a backup and its return
-CLOSED_BEFORE = Denial(
-    code="EXIT_BEFORE_RESTORE",
-    reason="The database was put back and had forgotten that this share was closed; it is not closed twice.",
-)
 ASKED_FIRST = Denial(
     code="ACCOUNT_NOT_RECONCILED",
     reason="The database was put back: the venue is asked first what has traded since; then this is closed.",
@@ -84,7 +75,7 @@ async def plan_closes(
         decision, position = one
         if position.subscription_id in keeping:
             return [
-                _deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
+                deny_exit(position, denial=_stands(position), signal_id=decision.signal_id, moment=moment)
             ]
         return [
             plan_close(
@@ -99,7 +90,7 @@ async def plan_closes(
         ]
 
     def failed(one: tuple[DecisionApproved, Position]) -> Row:
-        return _deny_exit(one[1], denial=FAILED, signal_id=one[0].signal_id, moment=moment)
+        return deny_exit(one[1], denial=FAILED, signal_id=one[0].signal_id, moment=moment)
 
     for some in in_turns(meant):
         yield [
@@ -243,9 +234,9 @@ def plan_close(
     """
     blocked = denial_of_exit(states, account=account, bot_id=position.bot_id, symbol=position.symbol)
     if blocked is not None:
-        return _deny_exit(position, denial=blocked, signal_id=signal_id, moment=moment)
+        return deny_exit(position, denial=blocked, signal_id=signal_id, moment=moment)
     if on_the_way.closes_all(position.quantity):
-        return _deny_exit(
+        return deny_exit(
             position,
             denial=Denial(
                 code="EXIT_IN_FLIGHT",
@@ -256,8 +247,8 @@ def plan_close(
         )
     waits = _wait_of(position, on_the_way)
     if waits is not None:
-        return _defer(position, waits, signal_id=signal_id, share=share, moment=moment)
-    return _exit(
+        return defer_exit(position, waits, signal_id=signal_id, share=share, moment=moment)
+    return exit_held(
         position,
         signal_id=signal_id,
         attempt=1,
@@ -278,169 +269,6 @@ def _wait_of(position: Position, on_the_way: OnTheWay) -> Denial | None:
     return None
 
 
-def _defer(
-    position: Position, waits: Denial, *, signal_id: UUID, share: Decimal | None, moment: Moment
-) -> OrderDeferred:
-    return OrderDeferred(
-        happened_at=moment.now,
-        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk),
-        signal_id=signal_id,
-        bot_id=position.bot_id,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
-        symbol=position.symbol,
-        position_id=position.position_id,
-        share=share,
-        code=waits.code,
-        reason=waits.reason,
-    )
-
-
-def _exit(
-    position: Position,
-    *,
-    signal_id: UUID,
-    attempt: int,
-    share: Decimal | None = None,
-    quantity_max: Decimal | None = None,
-    forgotten: Collection[str] = (),
-    account: Account,
-    moment: Moment,
-) -> OrderPlanned | OrderDenied:
-    """Plan an exit; one that a restored database forgot takes a number that it cannot have been sent under."""
-    quantity = _exit_quantity(
-        position,
-        signal_id=signal_id,
-        attempt=attempt,
-        share=share,
-        instrument=moment.instrument_of(account.venue, position.symbol),
-    )
-    if isinstance(quantity, Denial):
-        return _deny_exit(position, denial=quantity, signal_id=signal_id, moment=moment)
-    if quantity_max is not None:
-        quantity = min(quantity, quantity_max)
-    identity = _exit_id(position, signal_id=signal_id, desk=moment.desk)
-    if identity in forgotten and attempt == 1:
-        if share is not None:
-            return _deny_exit(position, denial=CLOSED_BEFORE, signal_id=signal_id, moment=moment)
-        attempt += FORGOTTEN_ATTEMPTS_MAX
-    return _planned(
-        position, quantity=quantity, signal_id=signal_id, attempt=attempt, account=account, moment=moment
-    )
-
-
-def exit_from_memory(
-    position: Position, *, quantity: Decimal, execution: Execution, account: Account, moment: Moment
-) -> OrderPlanned:
-    """Give the exit of a claim that cannot be written down now; its order is the one that would have been planned."""
-    return _planned(
-        position,
-        quantity=quantity,
-        signal_id=position.signal_id,
-        attempt=1,
-        account=account,
-        moment=moment,
-        execution=execution,
-    )
-
-
-def _planned(
-    position: Position,
-    *,
-    quantity: Decimal,
-    signal_id: UUID,
-    attempt: int,
-    account: Account,
-    moment: Moment,
-    execution: Execution | None = None,
-) -> OrderPlanned:
-    identity = _exit_id(position, signal_id=signal_id, desk=moment.desk, execution=execution)
-    view = moment.view_of(account.venue, position.symbol)
-    return OrderPlanned(
-        happened_at=moment.now,
-        order_id=identity,
-        attempt=attempt,
-        client_order_id=client_order_id(identity, attempt=attempt),
-        signal_id=signal_id,
-        bot_id=position.bot_id,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
-        venue=account.venue,
-        leg=Leg.EXIT,
-        position_id=position.position_id,
-        symbol=position.symbol,
-        side=position.direction.entry_side.opposite,
-        position_side=position.position_side,
-        quantity=quantity,
-        # Hedge mode forbids reduceOnly: there the opposite side on the same position side can only reduce.
-        reduce_only=position.position_side is PositionSide.BOTH,
-        leverage=position.leverage,
-        margin_mode=account.margin_mode,
-        margin_usd=None,
-        decision_price=view.quote.last_price if view else None,
-        send_before=None,
-        signed_at_ms=moment.market.venue_now_ms[account.venue],
-        recv_window_ms=RECV_WINDOW_MS,
-        owner=moment.desk.owner,
-        lease_epoch=moment.desk.lease_epoch,
-        execution=execution,
-    )
-
-
-def _deny_exit(
-    position: Position,
-    *,
-    denial: Denial,
-    signal_id: UUID,
-    moment: Moment,
-    position_id: int | None = None,
-    execution: Execution | None = None,
-) -> OrderDenied:
-    return OrderDenied(
-        happened_at=moment.now,
-        order_id=_exit_id(position, signal_id=signal_id, desk=moment.desk, execution=execution),
-        signal_id=signal_id,
-        bot_id=position.bot_id,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
-        leg=Leg.EXIT,
-        symbol=position.symbol,
-        side=position.direction.entry_side.opposite,
-        position_id=position_id,
-        code=denial.code,
-        reason=denial.reason,
-    )
-
-
-def _exit_quantity(
-    position: Position,
-    *,
-    signal_id: UUID,
-    attempt: int,
-    share: Decimal | None,
-    instrument: Instrument | None,
-) -> Decimal | Denial:
-    """Give what to close; no price is needed for that, so a silent market never keeps anybody in."""
-    if position.status is PositionStatus.CLOSING and (attempt == 1 or position.exit_signal_id != signal_id):
-        return Denial(
-            code="EXIT_IN_FLIGHT", reason=f"signal={position.exit_signal_id}. That exit closes the position."
-        )
-    if position.quantity == 0:
-        return Denial(code="NOTHING_OPEN", reason="Nothing is held any more: there is nothing to exit.")
-    return size_exit(held=position.quantity, share=share, instrument=instrument)
-
-
-def _exit_id(position: Position, *, signal_id: UUID, desk: Desk, execution: Execution | None = None) -> str:
-    return order_id(
-        desk_id=desk.desk_id,
-        signal_id=signal_id,
-        account_id=position.account_id,
-        leg=Leg.EXIT,
-        position_id=position.position_id,
-        execution="" if execution is None else execution.name,
-    )
-
-
 async def plan_exit(
     requests: Sequence[ExitRequested], *, books: Books, market: Market, desk: Desk, now: datetime
 ) -> list[Fact]:
@@ -453,7 +281,7 @@ async def plan_exit(
     positions = await books.lock_positions([request.position_id for request in requests])
     accounts = await books.accounts(sorted({position.account_id for position in positions.values()}))
     wanted = {
-        _exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk, execution=one.execution): one
+        exit_id(positions[one.position_id], signal_id=one.signal_id, desk=desk, execution=one.execution): one
         for one in requests
     }
     standing = await _standing(wanted, positions, books=books)
@@ -489,7 +317,9 @@ async def plan_exit(
             )
         elif identity not in standing:
             facts.append(
-                _defer(position, ASKED_FIRST, signal_id=request.signal_id, share=request.share, moment=moment)
+                defer_exit(
+                    position, ASKED_FIRST, signal_id=request.signal_id, share=request.share, moment=moment
+                )
             )
     return facts
 
@@ -534,7 +364,7 @@ def _execute(
     if denial is not None:
         if request.attempt == 1:
             return None
-        return _deny_exit(
+        return deny_exit(
             position,
             denial=denial,
             signal_id=request.signal_id,
@@ -542,7 +372,7 @@ def _execute(
             position_id=None if position.quantity == ZERO else position.position_id,
             execution=request.execution,
         )
-    return _planned(
+    return planned_exit(
         position,
         quantity=quantity,
         signal_id=request.signal_id,
@@ -566,10 +396,10 @@ def _exit_again(
     if blocked is not None:
         # An attempt that died has left its position closing: that is given back, or no other exit would come.
         given_back = position.position_id if request.attempt > 1 else None
-        return _deny_exit(
+        return deny_exit(
             position, denial=blocked, signal_id=request.signal_id, moment=moment, position_id=given_back
         )
-    return _exit(
+    return exit_held(
         position,
         signal_id=request.signal_id,
         attempt=request.attempt,

@@ -33,7 +33,7 @@ from pregao.domain.position import Direction, Position
 from pregao.domain.stop import Claim, Trigger, claim
 from pregao.domain.venue import VenueError
 from pregao.edges.postgres.journal import decode, encode
-from pregao.orders.close import exit_from_memory
+from pregao.orders.exits import exit_from_memory
 from pregao.orders.rows import Moment
 from pregao.orders.send import send_order
 from pregao.stops.book import Fired

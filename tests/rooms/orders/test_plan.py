@@ -24,8 +24,9 @@ from pregao.domain.order import Leg, PositionMode, PositionSide, Side, client_or
 from pregao.domain.position import Direction, PositionStatus
 from pregao.domain.signal import Action
 from pregao.domain.user import Role, User
-from pregao.orders.close import FORGOTTEN_ATTEMPTS_MAX, plan_exit
+from pregao.orders.close import plan_exit
 from pregao.orders.enter import plan_entry_again
+from pregao.orders.exits import FORGOTTEN_ATTEMPTS_MAX
 from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
 from pregao.orders.ports import NOT_BEGUN, Grounded, Progress, WaitingEntry
 from tests.builders import BOT_ID, NOON, bot, closed, held, instruction, position
