@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 import structlog
 
 from pregao.domain.account import EXCHANGES, Venue
 from pregao.domain.facts import ForeignPositionSeen
+from pregao.domain.order import PositionSide
 from pregao.domain.venue import VenueError
 from pregao.domain.weight import Importance, asking_for
 from pregao.positions.compare import Place, find_foreign, foreign_quantities
@@ -17,6 +19,9 @@ from pregao.trading.trouble import AWAY
 COMPARE_SECONDS = 0.5  # one account at a time: reading its positions costs weight that exits may need
 ROUND_SECONDS = 5.0
 ACCOUNTS_PER_ROUND = int(ROUND_SECONDS / COMPARE_SECONDS)
+
+_Sight: TypeAlias = tuple[int, tuple[tuple[str, PositionSide, Decimal], ...]]
+"""How many strange trades had been told, and what had changed at which place."""
 
 log = structlog.get_logger()
 
@@ -36,7 +41,7 @@ class Comparison:
         """Compare the accounts that are in doubt; those of no venue in turn, yet."""
         self._floor = floor
         self._venues: set[Venue] = set()
-        self._suspected: dict[int, list[ForeignPositionSeen]] = {}  # account → what was seen there once
+        self._seen: dict[int, _Sight] = {}  # account → what was seen there once
         self._explained: dict[
             int, int
         ] = {}  # account → of how many strange trades it is known what they left there
@@ -64,19 +69,21 @@ class Comparison:
             self._floor.spawn(self._compare(account_id))
 
     async def _compare(self, account_id: int) -> None:
-        suspected = self._suspected.pop(account_id, None)
         doubts = self._floor.doubts
         heard = doubts.heard_strange(account_id)
         try:
             look = await self.look_at(account_id)
             if look is None or doubts.heard_strange(account_id) != heard:
+                self._seen.pop(account_id, None)
                 doubts.compare_again(account_id)
-            elif self._is_certain(account_id, look, heard=heard) or _is_same(look.changed, suspected):
+            elif self._is_certain(account_id, look, heard=heard):
                 await self._settle(account_id, look)
+                self._seen.pop(account_id, None)
                 self._explained[account_id] = heard
             else:
-                # A trade that nobody told may explain it; if none does, it counts when it is seen again.
-                self._suspected[account_id] = look.changed
+                # A trade that nobody told may explain it; if none does, it counts when it is seen again, and a look
+                # that the venue did not answer, in between, takes nothing from that.
+                self._seen[account_id] = _sight(look, heard=heard)
                 if look.changed:
                     doubts.ask_later(account_id)
                 doubts.compare_again(account_id)
@@ -88,8 +95,14 @@ class Comparison:
             doubts.compare_again(account_id)
 
     def _is_certain(self, account_id: int, look: Look, *, heard: int) -> bool:
-        """Say whether one look is enough: it found nothing new, and no strange trade was told that it may have come too early for."""
-        return not look.changed and heard == self._explained.get(account_id, 0)
+        """
+        Say whether it counts what a look has seen.
+
+        It does where the look before saw the same; one is enough where nothing is new, and no strange trade was told since
+        the last that counted: the venue's reads may lag behind it.
+        """
+        is_calm = not look.changed and heard == self._explained.get(account_id, 0)
+        return is_calm or self._seen.get(account_id) == _sight(look, heard=heard)
 
     async def look_at(self, account_id: int) -> Look | None:
         """Compare one account's positions with the books; None while something of it is on its way."""
@@ -125,9 +138,5 @@ class Comparison:
         await self._floor.store.note_check(account_id, agrees=not look.differs)
 
 
-def _is_same(seen: list[ForeignPositionSeen], before: list[ForeignPositionSeen] | None) -> bool:
-    return before is not None and [_what(one) for one in seen] == [_what(one) for one in before]
-
-
-def _what(seen: ForeignPositionSeen) -> tuple[str, str, Decimal]:
-    return seen.symbol, seen.position_side, seen.quantity
+def _sight(look: Look, *, heard: int) -> _Sight:
+    return heard, tuple((one.symbol, one.position_side, one.quantity) for one in look.changed)
