@@ -13,6 +13,7 @@ from pregao.domain.signal import Action
 from pregao.domain.venue import RetryLater, StreamGap
 from pregao.edges.postgres import checks
 from pregao.edges.postgres.journal import desk_id
+from pregao.proof.books import is_quiet
 from pregao.trading.doubts import GAP_SECONDS
 from tests.builders import configured, instruction
 from tests.fake_exchange import FakeExchange
@@ -176,6 +177,16 @@ class ReadsThePast(FakeExchange):
         return [] if self.asked["positions"] == 1 else held
 
 
+class AnswersEverySecondTime(FakeExchange):
+    """Once something has traded, every second read of positions finds the minute's weight used up."""
+
+    async def positions(self, *, account_id, symbol=None):
+        self.asked["positions"] += bool(self.trades)
+        if self.trades and self.asked["positions"] % 2 == 0:
+            raise RetryLater("WEIGHT_NEARLY_USED", "later", retry_after_seconds=1.0)
+        return await super().positions(account_id=account_id, symbol=symbol)
+
+
 class TestTradedByHand:
     async def test_nothing_is_entered_on_top_from_the_moment_it_is_told_and_the_others_trade(self, desk):
         """Before it counts as foreign it must be seen twice, seconds apart: an entry came in between."""
@@ -216,7 +227,25 @@ class TestTradedByHand:
         await desk.settled(entry, seconds_max=30)
 
         assert [row["code"] for row in await desk.orders(entry)] == ["ACCOUNT_NOT_RECONCILED"]
+        assert not await is_quiet(desk.journal.pool)
         await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = -0.003", seconds_max=30)
+        await desk.until("SELECT count(*) = 0 FROM account_checks WHERE must_compare")
+        assert await is_quiet(desk.journal.pool)
+
+    async def test_what_was_seen_counts_also_where_the_venue_did_not_answer_in_between(self, desk):
+        await desk.put(configured(accounts=1, now=now()))
+        exchange = desk.exchange = AnswersEverySecondTime(clock=desk.exchange.clock)
+        trader = await desk.start_trader()
+        await exchange.trade(1, side=Side.SELL, quantity=Decimal("0.003"))
+
+        for looks in (2, 3):
+            while exchange.asked["positions"] < looks - 1:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)  # what it saw is written
+            trader.floor.doubts.compare_now(1)
+
+        await desk.until("SELECT count(*) = 1 FROM foreign_positions WHERE quantity = -0.003", seconds_max=30)
+        assert exchange.asked["positions"] < 5
 
     async def test_a_close_by_hand_keeps_nothing_out(self, desk):
         await desk.put(configured(accounts=1, now=now()))

@@ -22,9 +22,7 @@ from pregao.trading.monitor import Monitor
 
 ROLE = "monitor"
 CONNECTIONS_READY = 3  # one claims, one renews, one looks what has changed
-READY_AGAIN_SECONDS = (
-    1.0  # where much happens PostgreSQL analyzes once a minute: few exits come before the next look
-)
+READY_AGAIN_SECONDS = 1.0  # PostgreSQL analyzes once a minute: few exits come between that and this
 
 
 async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:

@@ -42,9 +42,7 @@ class Comparison:
         self._floor = floor
         self._venues: set[Venue] = set()
         self._seen: dict[int, _Sight] = {}  # account → what was seen there once
-        self._explained: dict[
-            int, int
-        ] = {}  # account → of how many strange trades it is known what they left there
+        self._explained: dict[int, int] = {}  # account → strange trades of which it is known what they left
 
     def go_round(self, venue: Venue) -> None:
         """Compare the venue's accounts in turn, too."""
