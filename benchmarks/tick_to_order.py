@@ -11,6 +11,7 @@ likes: the standard is ten exits a minute and the rest later. Of one position, t
 import argparse
 import asyncio
 import math
+import random
 import sys
 import tempfile
 from decimal import Decimal
@@ -28,7 +29,10 @@ AIM_MS = (
     10  # of 99 in 100, for one position; F095 asks for 100 from the trigger to the order sent, in-process
 )
 SETTLE_SECONDS_MAX = 60.0
-CALM_SECONDS = 2.0  # protective orders are placed, leases and prices told
+CALM_SECONDS = (
+    2.0,
+    3.0,
+)  # protective orders are placed, leases and prices told: a market keeps no time with our turns
 
 WATCHED = """
 SELECT (SELECT count(*) FROM stops WHERE status <> 'disarmed') AS armed,
@@ -66,7 +70,7 @@ async def one_round(desk: FanoutDesk, venue: Venue, *, accounts: int) -> dict[st
     sent = await desk.send("buy")
     await desk.settle(sent.signal_id)
     await until(all_watched, "not all positions were watched")
-    await asyncio.sleep(CALM_SECONDS)
+    await asyncio.sleep(random.uniform(*CALM_SECONDS))
     await venue.reset(delay_ms=0)
     left_ns = await venue.tick(REACHED)
     await venue.wait(accounts)

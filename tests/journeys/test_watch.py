@@ -450,7 +450,7 @@ class TestReadiness:
         floor.listen_to_commits(lambda _facts: None if after.done() else floor.spawn(look()))
         now = guarded.exchange.clock()
         await Claims(floor, claimed_by="claimer").take(
-            [reached(row["position_id"], source=Source.STREAM, now=now)], still_ours=watches.still_ours
+            [reached(row["position_id"], source=Source.STREAM, now=now)], lock_ours=watches.lock_positions
         )
 
         assert len(before) >= 12
@@ -475,7 +475,7 @@ class TestReadiness:
         await stay_ready(journal.pool)
 
         grown = [now > then for now, then in zip(await plans(), before, strict=True)]
-        assert sorted(grown) == [False, True, True]  # one was left to whoever comes
+        assert all(grown)
         assert journal.pool.get_idle_size() == journal.pool.get_size() == 3
         await journal.pool.close()
 

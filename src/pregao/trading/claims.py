@@ -1,6 +1,6 @@
 """What a price has reached becomes a claim, or a raised stop: many at once in one transaction, each position once."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -77,25 +77,26 @@ class Claims:
         self,
         batch: Sequence[Reached],
         *,
-        still_ours: Callable[[Any, Collection[Pair]], Awaitable[Collection[Pair]]] | None = None,
+        lock_ours: Callable[[Any, Mapping[int, Pair]], Awaitable[Mapping[int, Position]]] | None = None,
     ) -> Taken:
         """
         Claim what is reached under the positions' locks, in the order it was reached; whoever comes second has lost.
 
-        ``still_ours`` says inside the transaction of which symbols this worker may still speak.
+        ``lock_ours`` locks those positions only of whose symbols this worker may still speak.
         """
         taken = Taken()
         store = self._floor.store
         async with store.transaction() as transaction:
+            books = store.books(transaction)
             ours = batch
-            if still_ours is not None:
-                held = set(await still_ours(transaction, {one.pair for one in batch}))
-                ours = [one for one in batch if one.pair in held]
-                taken.lost += [(one, LEASE_LOST) for one in batch if one.pair not in held]
+            if lock_ours is None:
+                positions = await books.lock_positions(sorted({one.position_id for one in batch}))
+            else:
+                positions = await lock_ours(transaction, {one.position_id: one.pair for one in batch})
+                ours = [one for one in batch if one.position_id in positions]
+                taken.lost += [(one, LEASE_LOST) for one in batch if one.position_id not in positions]
             if not ours:
                 return taken
-            books = store.books(transaction)
-            positions = await books.lock_positions(sorted({one.position_id for one in ours}))
             guards = await _guards(books, positions, ours, now=self._floor.clock())
             facts = self._facts(ours, positions, guards, taken)
             taken.done = await self._floor.runner.advance_in(transaction, facts)

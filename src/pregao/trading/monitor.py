@@ -407,7 +407,7 @@ class Monitor:
 
     async def _claim(self, batch: Sequence[Reached]) -> None:
         try:
-            taken = await self._claims.take(batch, still_ours=self._watches.still_ours)
+            taken = await self._claims.take(batch, lock_ours=self._watches.lock_positions)
         except (*OUR_MISTAKES, *BROKEN):
             if len(batch) == 1:
                 self._settle(batch)

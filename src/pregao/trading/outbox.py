@@ -77,9 +77,12 @@ class Outbox:
         """Send the order when its turn comes."""
         self._hold()
         self._waiting += 1
-        self._wires[order.venue, order.leg].waiting.append(order)
+        wire = self._wires[order.venue, order.leg]
+        wire.waiting.append(order)
         if not self._is_starting:
             self._is_starting = True
+            if wire.senders < self._in_flight_max:  # the first of them waits for nobody
+                self._start_sender(wire)
             self._spawn(self._start_senders())
 
     @contextlib.contextmanager
@@ -157,13 +160,16 @@ class Outbox:
                 for wire in idle:
                     at_once = STARTED_AT_ONCE if self._expected else self._in_flight_max
                     for _ in range(min(at_once, len(wire.waiting), self._in_flight_max - wire.senders)):
-                        wire.senders += 1
-                        self._spawn(self._send_waiting(wire, self._take(wire)))
+                        self._start_sender(wire)
                 await asyncio.sleep(0)
         finally:
             self._is_starting = False
         if self._waiting:
             self._quiet.end()  # who waits to be sent waits for an answer
+
+    def _start_sender(self, wire: _Wire) -> None:
+        wire.senders += 1
+        self._spawn(self._send_waiting(wire, self._take(wire)))
 
     def _take(self, wire: _Wire) -> OrderPlanned:
         order = wire.waiting.popleft()

@@ -41,8 +41,8 @@ class Watches(Protocol):
         """Leave all symbols to others, now."""
         ...
 
-    async def still_ours(self, transaction: Any, pairs: Collection[Pair]) -> Collection[Pair]:
-        """Give those of the symbols that this monitor holds at this moment."""
+    async def lock_positions(self, transaction: Any, symbols: Mapping[int, Pair]) -> Mapping[int, Position]:
+        """Lock and give those of the positions, each told with its symbol, whose symbol this monitor holds at this moment."""
         ...
 
     async def armed(self, pairs: Collection[Pair]) -> Sequence[ArmedStop]:

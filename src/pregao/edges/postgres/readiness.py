@@ -15,7 +15,7 @@ from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, NO_ORDERS
 from pregao.edges.postgres.folds.stops import CLAIM, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND, Connection
-from pregao.edges.postgres.watches import ARMED_OF, STILL_OURS
+from pregao.edges.postgres.watches import ARMED_OF, LOCK_OURS
 
 NOBODY = 0
 READY_SECONDS_MAX = (
@@ -30,8 +30,10 @@ async def get_ready(connection: asyncpg.Connection) -> None:
         await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{READY_SECONDS_MAX}s'")
         await _claim_nothing(connection)
         await connection.fetch(GUARDS, [], [])
+        books = PostgresBooks(connection)
+        await books.lock_positions([NOBODY])
         await connection.fetch(ARMED_OF, [])
-        await PostgresBooks(connection).attempts_of_claims([NOBODY])
+        await books.attempts_of_claims([NOBODY])
         await connection.execute(WRITE_STOPS, "[]")
 
 
@@ -39,20 +41,30 @@ async def stay_ready(pool: asyncpg.Pool) -> None:
     """
     Ask what a claim asks on the connections that are idle: what has lost its plan makes it now.
 
-    One of them is left to whoever comes meanwhile, who would have to wait for a new one.
+    One of them at least is left to whoever comes meanwhile, who would have to wait for a new one; the last one is taken when
+    the others are back.
     """
     # Held together: the one given back last is the next to be given, so that another would be the same one again.
     async with AsyncExitStack() as held:
         while pool.get_idle_size() > 1:
-            connection = await held.enter_async_context(pool.acquire())
-            async with connection.transaction():
-                await _claim_nothing(connection)
+            await _make_ready(await held.enter_async_context(pool.acquire()))
+        if not pool.get_idle_size():
+            return
+        last = await pool.acquire()
+    try:
+        await _make_ready(last)
+    finally:
+        await pool.release(last)
+
+
+async def _make_ready(connection: Connection) -> None:
+    async with connection.transaction():
+        await _claim_nothing(connection)
 
 
 async def _claim_nothing(connection: Connection) -> None:
     books = PostgresBooks(connection)
-    await connection.fetch(STILL_OURS, [], "", 0)
-    await books.lock_positions([NOBODY])
+    await connection.fetch(LOCK_OURS, [], [], "", 0)
     await books.exit_scene([], since=LONG_AGO)
     await connection.execute(CLAIM, "[]", "[]")
     await connection.execute(INSERT_EXITS_OF_CLAIMS, *NO_ORDERS, "[]")

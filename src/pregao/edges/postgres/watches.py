@@ -1,6 +1,6 @@
 """Which monitor watches which symbol, and what it knows of its price: the port `trading.watches.Watches`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ from pregao.domain.account import Account, Venue
 from pregao.domain.position import Position
 from pregao.edges.postgres.books import PostgresBooks
 from pregao.edges.postgres.guards import to_armed
-from pregao.edges.postgres.rows import to_values
+from pregao.edges.postgres.journal import Transaction
+from pregao.edges.postgres.rows import to_value, to_values
 from pregao.edges.postgres.workers import Lease
 from pregao.stops.ports import ArmedStop
 
@@ -46,9 +47,12 @@ WHERE leases.lease_until <= clock_timestamp() OR leases.worker_id = excluded.wor
 RETURNING name
 """
 GIVE_UP = "DELETE FROM leases WHERE worker_id = $1 AND lease_epoch = $2 AND name LIKE 'watch:%'"
-STILL_OURS = """
-SELECT name FROM leases
-WHERE name = ANY($1::text[]) AND worker_id = $2 AND lease_epoch = $3 AND lease_until > clock_timestamp()
+# The symbol's lease and the position's lock in one round trip: an exit waits for each.
+LOCK_OURS = """
+SELECT p.* FROM unnest($1::bigint[], $2::text[]) AS reached (position_id, name)
+JOIN positions AS p USING (position_id) JOIN leases AS l USING (name)
+WHERE l.worker_id = $3 AND l.lease_epoch = $4 AND l.lease_until > clock_timestamp()
+ORDER BY p.position_id FOR NO KEY UPDATE OF p
 """
 ARMED = f"""
 SELECT stops.* FROM stops JOIN unnest($1::text[], $2::text[]) AS asked (venue, symbol) USING (venue, symbol)
@@ -95,12 +99,19 @@ class PostgresWatches:
     async def give_up(self) -> None:
         await self._leases.execute(GIVE_UP, self._lease.worker_id, self._lease.lease_epoch)
 
-    async def still_ours(self, transaction: Any, pairs: Collection[Pair]) -> frozenset[Pair]:
-        names = [NAME.format(venue.value, symbol) for venue, symbol in pairs]
+    async def lock_positions(
+        self, transaction: Transaction, symbols: Mapping[int, Pair]
+    ) -> dict[int, Position]:
         rows = await transaction.connection.fetch(
-            STILL_OURS, names, self._lease.worker_id, self._lease.lease_epoch
+            LOCK_OURS,
+            list(symbols),
+            [NAME.format(venue.value, symbol) for venue, symbol in symbols.values()],
+            self._lease.worker_id,
+            self._lease.lease_epoch,
         )
-        return frozenset(_pair(row["name"]) for row in rows)
+        locked = {row["position_id"]: to_value(row, Position) for row in rows}
+        transaction.seen.locked.update(locked)
+        return locked
 
     async def armed(self, pairs: Collection[Pair]) -> list[ArmedStop]:
         venues, symbols = [pair[0].value for pair in pairs], [pair[1] for pair in pairs]

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from pregao.domain.clock import Clock
 from pregao.domain.guarding import is_stale
 from pregao.domain.position import LIVE_STATUSES, Position
 from pregao.domain.stop import StopStatus
-from pregao.simulation.desk.journal import Moment, at_once
+from pregao.simulation.desk.journal import MemoryTransaction, Moment, at_once
 from pregao.simulation.desk.state import State, StopRow
 from pregao.stops.ports import ArmedStop
 
@@ -107,9 +107,15 @@ class MemoryWatches:
         for pair in [pair for pair, turn in turns.items() if turn.worker_id == self._worker_id]:
             del turns[pair]
 
-    async def still_ours(self, transaction: Any, pairs: Collection[Pair]) -> list[Pair]:
-        del transaction  # there is one of everything
-        return [pair for pair in sorted(pairs) if self._holds(pair)]
+    async def lock_positions(
+        self, transaction: MemoryTransaction, symbols: Mapping[int, Pair]
+    ) -> dict[int, Position]:
+        rows = transaction.state.positions
+        return {
+            number: rows[number].position
+            for number in sorted(symbols)
+            if number in rows and self._holds(symbols[number])
+        }
 
     def _holds(self, pair: Pair) -> bool:
         turn = self._watching.turns.get(pair)
