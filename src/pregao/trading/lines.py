@@ -13,7 +13,6 @@ from pregao.domain.clock import to_ms
 from pregao.domain.facts import (
     Fact,
     PositionChanged,
-    PositionLeft,
     ProtectionAccepted,
     ProtectionMoved,
     ProtectionPlanned,
@@ -21,7 +20,7 @@ from pregao.domain.facts import (
     StopDisarmed,
 )
 from pregao.domain.level import TriggerKind
-from pregao.domain.position import Position, PositionStatus
+from pregao.domain.position import Position
 from pregao.domain.protection import (
     ProtectionName,
     Protections,
@@ -33,11 +32,11 @@ from pregao.domain.protection import (
 from pregao.domain.venue import RECV_WINDOW_MS, VenueError
 from pregao.domain.weight import Importance, asking_for
 from pregao.stops.follow import HELD, plan_line
-from pregao.stops.leave import take_back
 from pregao.stops.lines import Move, move_of
 from pregao.stops.place import as_found, find_line, is_it, place_protection, resolve_protection
 from pregao.stops.ports import ArmedStop, Guard, Line
 from pregao.trading.floor import Floor
+from pregao.trading.leaving import Leaving
 from pregao.trading.trouble import AWAY
 
 ASK_SECONDS = 0.25
@@ -47,8 +46,6 @@ AGAIN_SECONDS = 5.0  # nothing came of telling a position again: it is not told 
 LINES_PER_BATCH = 100
 LINES_AT_ONCE = 64  # over all wires: a thousand fills in one moment leave room to exits
 MOVES_AT_ONCE = 8
-STREAM_SECONDS = 0.3  # so long a stream may take to say that a line ended with its position
-STREAM_LOOKS = 4
 
 log = structlog.get_logger()
 
@@ -62,6 +59,7 @@ class Lines:
         self._venues: set[Venue] = set()
         self._wires = asyncio.Semaphore(LINES_AT_ONCE)
         self._moves = asyncio.Semaphore(MOVES_AT_ONCE)
+        self._leaving = Leaving(floor, wires=self._wires)
         self._busy: set[str] = set()  # lines that are asked about, positions whose lines are moved
         self._told_again: dict[int, datetime] = {}
         self._unarmed_at: datetime | None = None
@@ -401,58 +399,9 @@ class Lines:
         oldest = now - timedelta(seconds=AGAIN_SECONDS)
         self._told_again = {number: at for number, at in self._told_again.items() if at > oldest}
 
-    # --- taken back ---------------------------------------------------------------------------------------
-
     async def _take_back(self, disarmed: StopDisarmed) -> None:
-        protections = self._floor.protections.get(disarmed.venue)
-        if protections is None:
-            return
-        lines = await self._standing_still(disarmed.position_id)
-        if not lines:  # the venue has said of each that it ended: nothing is asked
-            await self._write_left(disarmed.position_id, [_left(disarmed, now=self._floor.clock())])
-            return
-        async with self._wires:
-            with asking_for(Importance.BOOKS):  # only entries wait for it
-                facts = await take_back(
-                    disarmed,
-                    lines,
-                    protections=protections,
-                    desk_id=self._floor.desk.desk_id,
-                    venue_now_ms=self._floor.exchanges[disarmed.venue].venue_now_ms(),
-                    clock=self._floor.clock,
-                )
-        if facts:
-            await self._write_left(disarmed.position_id, facts)
+        if await self._leaving.take_back(disarmed):
             self._occupied.discard(disarmed.position_id)
-
-    async def _standing_still(self, position_id: int) -> Sequence[Line]:
-        """
-        Give the lines that may still trade, after a moment for the stream: a venue ends them by itself with the position.
-
-        Asked for a thousand accounts that leave at once, that is most of a minute's weight, and their next entries wait.
-        """
-        lines: Sequence[Line] = []
-        for _ in range(STREAM_LOOKS):
-            lines = await self._floor.store.standing_lines(position_id=position_id)
-            if not lines:
-                break
-            await asyncio.sleep(STREAM_SECONDS / STREAM_LOOKS)
-        return lines
-
-    async def _write_left(self, position_id: int, facts: Sequence[Fact]) -> None:
-        """Write what was taken back; a fill told late may have opened the position again, and it is guarded anew."""
-        async with self._floor.store.transaction() as transaction:
-            books = self._floor.store.books(transaction)
-            position = (await books.lock_positions([position_id]))[position_id]
-            guard = (await books.guards([position])).get(position_id)
-            is_left = guard is not None and guard.armed is not None and guard.armed.left_at is not None
-            if position.status in HELD:
-                told = PositionChanged(happened_at=self._floor.clock(), position=position)
-                facts = [*_without_left(facts), told]
-            elif is_left or position.status is PositionStatus.PENDING:
-                facts = _without_left(facts)
-            done = await self._floor.runner.advance_in(transaction, facts)
-        self._floor.go_on(done)
 
     # --- life ---------------------------------------------------------------------------------------------
 
@@ -470,19 +419,6 @@ class Lines:
             log.exception("stops.line.failed", name=name)
         finally:
             self._busy.discard(name)
-
-
-def _left(disarmed: StopDisarmed, *, now: datetime) -> PositionLeft:
-    return PositionLeft(
-        happened_at=now,
-        position_id=disarmed.position_id,
-        account_id=disarmed.account_id,
-        signal_id=disarmed.signal_id,
-    )
-
-
-def _without_left(facts: Sequence[Fact]) -> list[Fact]:
-    return [fact for fact in facts if not isinstance(fact, PositionLeft)]
 
 
 def _note_unwritten(written: asyncio.Future[None], *, protection_id: str) -> None:

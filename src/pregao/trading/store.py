@@ -191,9 +191,9 @@ class Store(Protocol[Tx]):
         ...
 
     async def standing_lines(
-        self, *, account_id: int | None = None, position_id: int | None = None
+        self, *, account_id: int | None = None, position_ids: Collection[int] = ()
     ) -> Sequence[Line]:
-        """Give the protective orders of an account or of a position that may still trade, told or not."""
+        """Give the protective orders of an account or of positions that may still trade, told or not."""
         ...
 
     async def peek_unarmed(

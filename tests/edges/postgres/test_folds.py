@@ -5,8 +5,18 @@ from uuid import UUID
 
 import pytest
 
-from pregao.domain.facts import OrderDeferred, OrderEnded, OrderRejected, OrderUnresolved
+from pregao.domain.facts import (
+    OrderDeferred,
+    OrderEnded,
+    OrderRejected,
+    OrderUnresolved,
+    ProtectionAccepted,
+    ProtectionMoved,
+    ProtectionRejected,
+    ProtectionUnresolved,
+)
 from pregao.domain.order import Leg, OrderStatus
+from pregao.domain.protection import ProtectionStatus, RefusalCause
 from tests.builders import BOT_ID, held
 from tests.edges.http.api.test_receipts import SIGNAL_ID, accepted, after, planned
 from tests.edges.postgres.test_daily_results import change
@@ -122,3 +132,51 @@ class TestBatch:
 
         waits_for = await journal.pool.fetchval("SELECT exit_signal_id FROM positions")
         assert waits_for == UUID(int=7)
+
+
+PAST = """
+INSERT INTO stops (
+    position_id, account_id, bot_id, subscription_id, signal_id, venue, symbol, position_side, direction, status, version,
+    entry_price, price_tick, rule, targets, is_anchor_final, is_required, held_since, armed_at, updated_at, line_id, line_status)
+SELECT number, number, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'paper', 'BTCUSDT', 'BOTH', 'long', 'armed', 1,
+       100, 0.1, jsonb_build_object('wide', repeat('x', 600)), '[]', true, true, now(), now(), now(), 'p' || number, 'planned'
+FROM generate_series(1, 20000) AS number
+"""
+
+
+class TestPast:
+    async def test_what_a_venue_says_of_a_protective_order_reads_the_stop_of_no_other_position(self, journal):
+        of_seven = {
+            "happened_at": after(1),
+            "protection_id": "p7",
+            "position_id": 7,
+            "account_id": 1,
+            "signal_id": SIGNAL_ID,
+        }
+        told = [
+            ProtectionUnresolved(**of_seven, code="TIMEOUT", reason="", is_dead=False, ask_at=after(2)),
+            ProtectionAccepted(
+                **of_seven, exchange_protection_id="77", sent_at=None, acknowledged_at=after(1)
+            ),
+            ProtectionMoved(
+                **of_seven,
+                status=ProtectionStatus.TRIGGERED,
+                triggered_order_id=None,
+                reason="",
+                reported_at=after(1),
+            ),
+            ProtectionRejected(**of_seven, code="-2021", reason="", cause=RefusalCause.PRICE_PASSED),
+        ]
+        await journal.pool.execute(PAST)
+        await journal.pool.execute("ANALYZE stops")
+
+        async with journal.transaction() as transaction:
+            await transaction.append(told)
+            read = await transaction.connection.fetchrow(
+                "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'stops'"
+            )
+
+        assert read["seq_tup_read"] == 0
+        assert 0 < read["idx_tup_fetch"] <= 2 * len(told)
+        changed = await journal.pool.fetch("SELECT position_id FROM stops WHERE line_id IS NULL")
+        assert [row["position_id"] for row in changed] == [7]

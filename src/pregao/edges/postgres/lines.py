@@ -44,12 +44,18 @@ async def claim_due(connection: Connection, *, limit: int) -> list[Line]:
     return to_values(rows, Line)
 
 
-async def standing(pool: asyncpg.Pool, *, account_id: int | None, position_id: int | None) -> list[Line]:
-    """Give those of an account or of a position that may still trade, in the order they were made."""
-    name, number = ("account_id", account_id) if position_id is None else ("position_id", position_id)
+async def standing(
+    pool: asyncpg.Pool, *, account_id: int | None, position_ids: Collection[int]
+) -> list[Line]:
+    """Give those of an account or of positions that may still trade, in the order they were made."""
+    whose, asked = (
+        ("position_id = ANY($1::bigint[])", list(position_ids))
+        if account_id is None
+        else ("account_id = $1", account_id)
+    )
     rows = await pool.fetch(
-        f"SELECT * FROM protections WHERE {name} = $1 AND status = ANY($2::text[]) ORDER BY position_id, version",
-        number,
+        f"SELECT * FROM protections WHERE {whose} AND status = ANY($2::text[]) ORDER BY position_id, version",
+        asked,
         STANDING,
     )
     return to_values(rows, Line)

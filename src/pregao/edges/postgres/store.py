@@ -147,9 +147,9 @@ class PostgresStore:
         return await lines.claim_due(transaction.connection, limit=limit)
 
     async def standing_lines(
-        self, *, account_id: int | None = None, position_id: int | None = None
+        self, *, account_id: int | None = None, position_ids: Collection[int] = ()
     ) -> list[Line]:
-        return await lines.standing(self._pool, account_id=account_id, position_id=position_id)
+        return await lines.standing(self._pool, account_id=account_id, position_ids=position_ids)
 
     async def peek_unarmed(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
         return await lines.peek_unarmed(self._pool, venues, limit=limit)

@@ -36,14 +36,12 @@ def claim_due(state: State, *, now: datetime, limit: int) -> list[Line]:
     return [protections[row.line.protection_id].line for row in due[:limit]]
 
 
-def standing(state: State, *, account_id: int | None, position_id: int | None) -> list[Line]:
+def standing(state: State, *, account_id: int | None, position_ids: Collection[int]) -> list[Line]:
     here = [
         row.line
         for row in state.protections.values()
         if row.line.status in MAY_TRADE
-        and (
-            row.line.account_id == account_id if position_id is None else row.line.position_id == position_id
-        )
+        and (row.line.account_id == account_id or row.line.position_id in position_ids)
     ]
     return sorted(here, key=lambda line: (line.position_id, line.version))
 

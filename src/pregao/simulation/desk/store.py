@@ -187,9 +187,9 @@ class MemoryStore:
         return lines.claim_due(transaction.state, now=self._clock(), limit=limit)
 
     async def standing_lines(
-        self, *, account_id: int | None = None, position_id: int | None = None
+        self, *, account_id: int | None = None, position_ids: Collection[int] = ()
     ) -> list[Line]:
-        return lines.standing(await self.read(), account_id=account_id, position_id=position_id)
+        return lines.standing(await self.read(), account_id=account_id, position_ids=position_ids)
 
     async def peek_unarmed(self, venues: Collection[Venue], *, limit: int) -> list[tuple[int, Venue, str]]:
         return lines.peek_unarmed(await self.read(), venues, limit=limit)

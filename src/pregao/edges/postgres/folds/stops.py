@@ -356,11 +356,12 @@ async def _(connection: Any, group: Sequence[facts.ProtectionAccepted]) -> None:
         """
         WITH new AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset($1::jsonb) AS new (
-                protection_id text, exchange_protection_id text, sent_at timestamptz, acknowledged_at timestamptz,
-                happened_at timestamptz)
+                protection_id text, position_id bigint, exchange_protection_id text, sent_at timestamptz,
+                acknowledged_at timestamptz, happened_at timestamptz)
         ), noted AS (
             UPDATE stops SET line_status = 'accepted', refusals = 0 FROM new
-            WHERE stops.line_id = new.protection_id AND stops.line_status IN ('planned', 'unresolved')
+            WHERE (stops.position_id, stops.line_id) = (new.position_id, new.protection_id)
+              AND stops.line_status IN ('planned', 'unresolved')
         )
         UPDATE protections AS p
         SET status = CASE WHEN p.status IN ('planned', 'unresolved') THEN 'accepted' ELSE p.status END,
@@ -380,12 +381,12 @@ async def _(connection: Any, group: Sequence[facts.ProtectionRejected]) -> None:
         """
         WITH new AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset($1::jsonb)
-            AS new (protection_id text, code text, reason text, happened_at timestamptz)
+            AS new (protection_id text, position_id bigint, code text, reason text, happened_at timestamptz)
         ), noted AS (
             UPDATE stops
             SET line_id = NULL, line_status = NULL, line_price = NULL, line_quantity = NULL, refusals = refusals + 1,
                 line_at = new.happened_at + $2::interval * 2 ^ least(refusals, 6)
-            FROM new WHERE stops.line_id = new.protection_id
+            FROM new WHERE (stops.position_id, stops.line_id) = (new.position_id, new.protection_id)
         )
         UPDATE protections AS p
         SET status = 'rejected', code = new.code, reason = new.reason, ended_at = new.happened_at,
@@ -404,8 +405,8 @@ async def _(connection: Any, group: Sequence[facts.ProtectionUnresolved]) -> Non
         """
         WITH new AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset($1::jsonb)
-            AS new (protection_id text, code text, reason text, is_dead boolean, ask_at timestamptz,
-                    happened_at timestamptz)
+            AS new (protection_id text, position_id bigint, code text, reason text, is_dead boolean,
+                    ask_at timestamptz, happened_at timestamptz)
         ), noted AS (
             UPDATE stops
             SET line_id = CASE WHEN NOT is_dead THEN line_id END,
@@ -413,7 +414,8 @@ async def _(connection: Any, group: Sequence[facts.ProtectionUnresolved]) -> Non
                 line_price = CASE WHEN NOT is_dead THEN line_price END,
                 line_quantity = CASE WHEN NOT is_dead THEN line_quantity END,
                 line_at = CASE WHEN is_dead THEN new.ask_at END
-            FROM new WHERE stops.line_id = new.protection_id AND stops.line_status IN ('planned', 'unresolved')
+            FROM new WHERE (stops.position_id, stops.line_id) = (new.position_id, new.protection_id)
+              AND stops.line_status IN ('planned', 'unresolved')
         )
         UPDATE protections AS p
         SET status = CASE WHEN is_dead THEN 'dead' ELSE 'unresolved' END, code = new.code, reason = new.reason,
@@ -432,13 +434,14 @@ async def _(connection: Any, group: Sequence[facts.ProtectionMoved]) -> None:
         """
         WITH new AS MATERIALIZED (
             SELECT new.*, status = ANY($2::text[]) AS is_end FROM jsonb_to_recordset($1::jsonb)
-            AS new (protection_id text, status text, triggered_order_id text, reason text, happened_at timestamptz)
+            AS new (protection_id text, position_id bigint, status text, triggered_order_id text, reason text,
+                    happened_at timestamptz)
         ), noted AS (
             UPDATE stops
             SET line_id = CASE WHEN NOT is_end THEN line_id END, line_status = CASE WHEN NOT is_end THEN new.status END,
                 line_price = CASE WHEN NOT is_end THEN line_price END,
                 line_quantity = CASE WHEN NOT is_end THEN line_quantity END
-            FROM new WHERE stops.line_id = new.protection_id
+            FROM new WHERE (stops.position_id, stops.line_id) = (new.position_id, new.protection_id)
         )
         UPDATE protections AS p
         SET status = new.status, triggered_order_id = coalesce(new.triggered_order_id, p.triggered_order_id),

@@ -240,8 +240,15 @@ def _(state: State, fact: facts.ProtectionPlanned) -> None:
     )
 
 
-def _stop_with_line(state: State, protection_id: str) -> StopRow | None:
-    return next((row for row in state.stops.values() if row.line_id == protection_id), None)
+def _stop_with_line(
+    state: State,
+    fact: facts.ProtectionAccepted
+    | facts.ProtectionRejected
+    | facts.ProtectionUnresolved
+    | facts.ProtectionMoved,
+) -> StopRow | None:
+    row = state.stops.get(fact.position_id)
+    return row if row is not None and row.line_id == fact.protection_id else None
 
 
 def _keep_stop(state: State, row: StopRow) -> None:
@@ -250,7 +257,7 @@ def _keep_stop(state: State, row: StopRow) -> None:
 
 @folds(facts.ProtectionAccepted)
 def _(state: State, fact: facts.ProtectionAccepted) -> None:
-    stop = _stop_with_line(state, fact.protection_id)
+    stop = _stop_with_line(state, fact)
     if stop is not None and stop.line_status in UNANSWERED:
         _keep_stop(
             state,
@@ -274,7 +281,7 @@ def _(state: State, fact: facts.ProtectionAccepted) -> None:
 
 @folds(facts.ProtectionRejected)
 def _(state: State, fact: facts.ProtectionRejected) -> None:
-    if (stop := _stop_with_line(state, fact.protection_id)) is not None:
+    if (stop := _stop_with_line(state, fact)) is not None:
         refusals = stop.armed.refusals
         wait = REFUSED_AFTER * 2 ** min(refusals, 6)
         armed = replace(stop.armed, refusals=refusals + 1, line_at=fact.happened_at + wait)
@@ -294,7 +301,7 @@ def _(state: State, fact: facts.ProtectionRejected) -> None:
 
 @folds(facts.ProtectionUnresolved)
 def _(state: State, fact: facts.ProtectionUnresolved) -> None:
-    stop = _stop_with_line(state, fact.protection_id)
+    stop = _stop_with_line(state, fact)
     if stop is not None and stop.line_status in UNANSWERED:
         if fact.is_dead:
             _keep_stop(state, _without_line(replace(stop, armed=replace(stop.armed, line_at=fact.ask_at))))
@@ -324,7 +331,7 @@ def _had_triggered(before: LineStatus, after: LineStatus) -> bool:
 def _(state: State, fact: facts.ProtectionMoved) -> None:
     is_end = fact.status in ENDS
     status = LineStatus(fact.status.value)
-    if (stop := _stop_with_line(state, fact.protection_id)) is not None:
+    if (stop := _stop_with_line(state, fact)) is not None:
         _keep_stop(state, _without_line(stop) if is_end else replace(stop, line_status=status))
     row = state.protections.get(fact.protection_id)
     if row is not None and (row.line.status in MAY_TRADE or _had_triggered(row.line.status, status)):
