@@ -138,7 +138,7 @@ class TestResolveProtection:
         story.protections.lose_next_answer()
         await story.place(planned)
         [line] = await lines.standing(
-            story.desk.journal.pool, account_id=None, position_id=planned.position_id
+            story.desk.journal.pool, account_id=None, position_ids=[planned.position_id]
         )
         return line
 
@@ -251,7 +251,7 @@ class TestTakeBack:
         """Canceled and not written: the next one cancels again, sees that nothing waits, and lets entries in."""
         disarmed = await self.flat(story)
         standing = await lines.standing(
-            story.desk.journal.pool, account_id=None, position_id=disarmed.position_id
+            story.desk.journal.pool, account_id=None, position_ids=[disarmed.position_id]
         )
         done = await take_back(
             disarmed,

@@ -32,7 +32,7 @@ from pregao.domain.venue import TradeReport
 from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.readiness import get_ready, stay_ready
+from pregao.edges.postgres.readiness import get_ready_to_exit, stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.postgres.workers import Workers
@@ -433,7 +433,11 @@ class TestReadiness:
     async def test_a_claim_asks_nothing_that_its_connection_has_not_been_asked_before(self, guarded):
         await guarded.hold()
         journal = await open_journal(
-            guarded.desk.dsn, connections_max=1, on_connect=get_ready, connections_ready=1
+            guarded.desk.dsn,
+            connections_max=1,
+            on_connect=get_ready_to_exit,
+            connections_ready=1,
+            is_planned_once=True,
         )
         floor, lease, _ = await guarded.make_floor("claimer", journal=journal)
         watches = PostgresWatches(journal.pool, lease, leases=guarded.desk.journal.pool)
@@ -461,7 +465,9 @@ class TestReadiness:
 
     async def test_what_was_analyzed_since_is_planned_again_before_a_claim_asks(self, guarded):
         await guarded.hold()
-        journal = await open_journal(guarded.desk.dsn, on_connect=get_ready, connections_ready=3)
+        journal = await open_journal(
+            guarded.desk.dsn, on_connect=get_ready_to_exit, connections_ready=3, is_planned_once=True
+        )
         asked = (
             "SELECT sum(generic_plans) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared%'"
         )
@@ -486,7 +492,7 @@ class TestReadiness:
         orders = await guarded.desk.rows("SELECT * FROM orders")
 
         async with guarded.desk.journal.pool.acquire() as connection:
-            await get_ready(connection)
+            await get_ready_to_exit(connection)
         await stay_ready(guarded.desk.journal.pool)
 
         assert facts == await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")

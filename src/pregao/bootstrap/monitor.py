@@ -11,7 +11,7 @@ from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.edges.exchanges.binance.feed import PriceFeed
 from pregao.edges.postgres.journal import Journal
-from pregao.edges.postgres.readiness import stay_ready
+from pregao.edges.postgres.readiness import Readiness, get_ready_to_exit, stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.processes.ending import Together
@@ -21,13 +21,14 @@ from pregao.trading.memory_exits import MemoryExits
 from pregao.trading.monitor import Monitor
 
 ROLE = "monitor"
-CONNECTIONS_READY = 3  # one claims, one renews, one looks what has changed
+# One connection claims, one renews, one looks what has changed.
+READINESS = Readiness(connections=3, ask=get_ready_to_exit, is_planned_once=True)
 READY_AGAIN_SECONDS = 1.0  # PostgreSQL analyzes once a minute: few exits come between that and this
 
 
 async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Watch, claim, exit; until canceled or the lease is lost."""
-    async with open_sender(settings, role=ROLE, clock=clock, connections_ready=CONNECTIONS_READY) as sender:
+    async with open_sender(settings, role=ROLE, clock=clock, readiness=READINESS) as sender:
         floor = build_floor(settings, sender, clock=clock)
         monitor = Monitor(
             floor,

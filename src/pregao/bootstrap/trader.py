@@ -29,6 +29,7 @@ from pregao.edges.postgres.destinations import BELL as DESTINATIONS
 from pregao.edges.postgres.destinations import PostgresLimiter
 from pregao.edges.postgres.forwards import PostgresForwards
 from pregao.edges.postgres.held import accounts_to_follow, symbols_to_watch
+from pregao.edges.postgres.readiness import Readiness, get_ready_to_plan
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.processes.ending import Together
 from pregao.settings import Settings
@@ -40,6 +41,7 @@ from pregao.trading.preflight import Preflight
 from pregao.trading.trader import Trader
 from pregao.trading.trouble import AWAY
 
+READINESS = Readiness(connections=2, ask=get_ready_to_plan)  # one plans, one books
 FOLLOW_SECONDS = 2.0  # a new account is followed this soon without a ring
 FOLLOWED_SECONDS_MAX = 5.0  # a venue or a database that is away keeps nobody from trading elsewhere
 
@@ -69,7 +71,7 @@ class Round(Protocol):
 
 async def serve_trader(settings: Settings, *, clock: Clock = now_utc) -> None:
     """Decide, send, ask, book; until canceled or the lease is lost."""
-    async with open_sender(settings, role="trader", clock=clock) as sender:
+    async with open_sender(settings, role="trader", clock=clock, readiness=READINESS) as sender:
         exchanges = sender.exchanges
         forwards = PostgresForwards(sender.journal, desk=sender.desk, clock=clock)
         limiter = PostgresLimiter(sender.journal.pool)

@@ -27,7 +27,7 @@ from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.figures import PostgresTally
 from pregao.edges.postgres.high_water import Guard, HighWaterMark
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.readiness import get_ready
+from pregao.edges.postgres.readiness import NOT_READY, Readiness
 from pregao.edges.postgres.weights import BELL as WEIGHTS_BELL
 from pregao.edges.postgres.weights import SharedWeights
 from pregao.edges.postgres.workers import Lease, Workers
@@ -72,25 +72,25 @@ class Sender:
 
 @asynccontextmanager
 async def open_sender(
-    settings: Settings, *, role: str, clock: Clock, connections_ready: int = 0
+    settings: Settings, *, role: str, clock: Clock, readiness: Readiness = NOT_READY
 ) -> AsyncIterator[Sender]:
     """
     Take a lease and build what sends; whoever has it starts the doorbell when all have said what they listen to.
 
-    So many ``connections_ready`` have every statement of an exit prepared.
+    What ``readiness`` asks is asked on each connection before it is used.
     """
     guard = Guard()
 
     async def connected(connection: asyncpg.Connection) -> None:
         await guard.look(connection)
-        if connections_ready:
-            await get_ready(connection)
+        await readiness.ask(connection)
 
     journal = await open_journal(
         settings.database_url,
         on_connect=connected,
         idle_seconds_max=IDLE_SECONDS_MAX,
-        connections_ready=connections_ready,
+        connections_ready=readiness.connections,
+        is_planned_once=readiness.is_planned_once,
         worker=worker_name(role),
     )
     high_water = HighWaterMark(journal.pool, settings.state_dir / "high_water.json", guard=guard)

@@ -194,6 +194,7 @@ async def open_journal(
     on_connect: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
     worker: str = "pregao",
     connections_ready: int = 0,
+    is_planned_once: bool = False,
 ) -> Journal:
     """
     Connect to a migrated database and open its journal; the caller closes ``journal.pool``.
@@ -203,13 +204,14 @@ async def open_journal(
     nothing for ``idle_seconds_max`` is ended by the server, with what it had locked. Each fact bears the name of the
     ``worker`` that wrote it.
 
-    ``connections_ready`` are opened at once and never closed for being idle; statements are prepared for good and planned
-    once: for whoever seldom asks, always the same, and must not wait then.
+    ``connections_ready`` are opened at once and never closed for being idle, and statements are prepared for good: for
+    whoever seldom asks, always the same, and must not wait then. Statements may be planned once, whatever they are
+    asked with.
     """
     settings = {"search_path": "pregao", "jit": "off", "application_name": worker}
     if idle_seconds_max is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_seconds_max * 1_000:.0f}"
-    if connections_ready:
+    if is_planned_once:
         settings["plan_cache_mode"] = "force_generic_plan"
     for_good: dict[str, Any] = {"max_cached_statement_lifetime": 0, "max_inactive_connection_lifetime": 0}
     pool = await create_pool(

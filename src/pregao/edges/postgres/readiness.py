@@ -1,17 +1,19 @@
 """
-What an exit asks of the database, asked about nothing: the real one finds each statement prepared and planned.
+What an exit asks of the database, or an order, asked about nothing: the real one finds each statement prepared.
 
 Stops fire seldom. A statement that is new to its connection costs as much again as it takes, and so does one whose tables were
 vacuumed or analyzed since: PostgreSQL throws its plan away, on every connection.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
 
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, NO_ORDERS
+from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, INSERT_ORDERS, NO_ORDERS
 from pregao.edges.postgres.folds.stops import CLAIM, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND, Connection
@@ -24,7 +26,33 @@ READY_SECONDS_MAX = (
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-async def get_ready(connection: asyncpg.Connection) -> None:
+async def _ask_nothing(_connection: asyncpg.Connection) -> None:
+    """Be ready for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What is done for whoever seldom asks and must not wait then: so many connections are kept open, and asked first."""
+
+    connections: int
+    ask: Callable[[asyncpg.Connection], Awaitable[None]]
+    is_planned_once: bool = False  # whatever its statements are asked with
+
+
+NOT_READY = Readiness(connections=0, ask=_ask_nothing)
+
+
+async def get_ready_to_plan(connection: asyncpg.Connection) -> None:
+    """
+    Write no order: the first of a signal does not wait until the types of its columns are known.
+
+    Each connection asks the database for them once, which takes 5 ms.
+    """
+    async with connection.transaction():
+        await connection.execute(INSERT_ORDERS, *NO_ORDERS)
+
+
+async def get_ready_to_exit(connection: asyncpg.Connection) -> None:
     """Ask and write nothing, with every statement between a level that is reached and its exit."""
     async with connection.transaction():
         await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{READY_SECONDS_MAX}s'")
