@@ -146,7 +146,8 @@ class Settings(MasterKeySettings):
     first_part_accounts: int = setting(
         32,
         "PREGAO_FIRST_PART_ACCOUNTS",
-        "Accounts planned before the first order of a signal leaves; then as many as may be on the wire, then 32 times as many.",
+        "Accounts planned before the first order of a signal leaves (8 of a bot with more); then as many as may be on the wire, "
+        "then 32 times as many.",
         ge=1,
         le=100_000,
     )

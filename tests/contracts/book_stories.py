@@ -809,7 +809,8 @@ async def round_of(books: Any, bot_id: UUID, *, start: int, limit: int) -> list[
     parts: list[Part] = []
     progress = NOT_BEGUN
     while not parts or not parts[-1].is_last:
-        parts.append(await books.next_part(bot_id, after=progress, start=start, limit=limit))
+        few = max(1, limit // 2) if progress == NOT_BEGUN else None
+        parts.append(await books.next_part(bot_id, after=progress, start=start, limit=limit, few=few))
         progress = parts[-1].progress
     members = [one.account.account_id for part in parts for one in part.members]
     assert sorted(members) == [one.account.account_id for one in await books.members(bot_id)]

@@ -39,6 +39,7 @@ from pregao.orders.ports import (
     Tally,
     Usage,
     WaitingEntry,
+    size_of_part,
 )
 from pregao.positions.ports import WaitingExit
 from tests.builders import NOON, account, bot, position, subscription
@@ -228,7 +229,14 @@ class FakeBooks:
         return self.progress_by_signal.get(signal_id, NOT_BEGUN)
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
+        self,
+        bot_id: UUID,
+        *,
+        after: Progress,
+        start: int,
+        limit: int,
+        few: int | None = None,
+        only: Collection[UUID] | None = None,
     ) -> Part:
         members = [
             one
@@ -237,12 +245,13 @@ class FakeBooks:
         ]
         turn = start % len(members) if members else 0
         left = [*members[turn:], *members[:turn]][self.planned_accounts :]
+        size = size_of_part(len(left), limit=limit, few=few)
         return Part(
-            members=left[:limit],
+            members=left[:size],
             progress=Progress(
                 parts=after.parts + 1,
                 first_account_id=members[turn].account.account_id if members else None,
-                last_account_id=left[:limit][-1].account.account_id if left else after.last_account_id,
+                last_account_id=left[:size][-1].account.account_id if left else after.last_account_id,
             ),
             is_last=len(left) <= limit,
         )

@@ -2,8 +2,8 @@
 Plan who gets which order, and how large; deny what breaks a limit, with the numbers.
 
 A signal of many accounts is planned in parts, each in a transaction of its own: the first orders are with the venue
-while the last are being planned. The first part is small, for the first order not to wait; the second fills the wire
-while the others, which are large, are planned.
+while the last are being planned. The first part is small, for the first order not to wait, and smaller still where
+others come after it; the second fills the wire while the others, which are large, are planned.
 
 Takes DecisionApproved. Gives SignalPlanned, OrderPlanned, OrderDenied, OrderDeferred.
 """
@@ -26,6 +26,7 @@ from pregao.orders.ports import NOT_BEGUN, Books, Member, Part
 from pregao.orders.rows import FAILED, Moment, OnMistake, Row, deny_member, tell_nobody
 
 LARGE = 32  # times the first part
+FEW = 8  # of the first part, where it is not the last
 STARTS = 1 << 62
 
 
@@ -57,7 +58,8 @@ async def plan_orders(
     """
     Give one order or one denial for every account of the next part; two where one waits for the other.
 
-    The parts have so many accounts, in their order; every other has as many as the last of ``part_sizes``.
+    The parts have so many accounts, in their order; every other has as many as the last of ``part_sizes``. Where others come
+    after it the first has ``FEW`` at most.
 
     Several decisions are planned together where all of them ``goes_with_others``, by one bot, each another symbol, none
     begun; entries count their limits in the order given. If that bot has more accounts than the first part nothing is
@@ -225,6 +227,7 @@ async def _next_part(decision: DecisionApproved, *, books: Books, part_sizes: Se
         # Another account begins for every signal, so that nobody always trades last.
         start=decision.signal_id.int % STARTS,
         limit=part_sizes[min(progress.parts, len(part_sizes) - 1)],
+        few=min(FEW, part_sizes[0]) if progress == NOT_BEGUN else None,
         only=decision.instruction.only,
     )
 

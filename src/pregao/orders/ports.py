@@ -125,6 +125,11 @@ class Progress:
 NOT_BEGUN = Progress()
 
 
+def size_of_part(left: int, *, limit: int, few: int | None) -> int:
+    """Give how many have their turn: ``limit``, but only ``few`` where more than that are ``left``."""
+    return limit if few is None or left <= limit else few
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Whose turn it is, in the order of their turns, and how far the signal is planned with them."""
@@ -289,10 +294,19 @@ class Books(Protocol):
         ...
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
+        self,
+        bot_id: UUID,
+        *,
+        after: Progress,
+        start: int,
+        limit: int,
+        few: int | None = None,
+        only: Collection[UUID] | None = None,
     ) -> Part:
         """
         Lock and give the next accounts subscribed to the bot, canceled subscriptions included.
+
+        They are ``limit``, but only ``few`` where more than that are left.
 
         A round begins with the account at place ``start`` (modulo their number) by account id, and goes up from there.
         ``only`` leaves out all other subscriptions.

@@ -27,7 +27,7 @@ from pregao.domain.user import Role, User
 from pregao.orders.close import plan_exit
 from pregao.orders.enter import plan_entry_again
 from pregao.orders.exits import FORGOTTEN_ATTEMPTS_MAX
-from pregao.orders.plan import deny_next_part, plan_orders, sizes_of_parts
+from pregao.orders.plan import FEW, deny_next_part, plan_orders, sizes_of_parts
 from pregao.orders.ports import NOT_BEGUN, Grounded, Progress, WaitingEntry
 from tests.builders import BOT_ID, NOON, bot, closed, held, instruction, position
 from tests.rooms.fakes import DESK, PRICE, Loss, books, market
@@ -339,6 +339,20 @@ class TestParts:
         assert sizes_of_parts(32, in_flight_max=200) == (32, 200, 1_024)
         assert sizes_of_parts(32, in_flight_max=5) == (32, 32, 1_024)
         assert sizes_of_parts(1, in_flight_max=200) == (1, 200, 200)
+
+    @pytest.mark.parametrize(("accounts", "first"), [(1, 1), (32, 32), (33, FEW), (1_000, FEW)])
+    async def test_the_first_is_the_only_one_or_so_small_that_its_orders_leave_at_once(self, accounts, first):
+        desk = books(accounts=accounts)
+
+        turns = [
+            turn
+            async for turn in plan_orders(
+                [approved()], books=desk, market=market(), desk=DESK, now=NOON, part_sizes=(32, 200, 1_024)
+            )
+        ]
+
+        assert sum(isinstance(fact, OrderPlanned) for turn in turns for fact in turn) == first
+        assert turns[-1][-1].is_whole is (first == accounts)
 
     async def part(self, desk, *, progress=NOT_BEGUN, planned_accounts=0):
         desk.progress_by_signal[SIGNAL] = progress

@@ -184,16 +184,25 @@ class PostgresBooks:
         return NOT_BEGUN if row is None else to_value(row, Progress)
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
+        self,
+        bot_id: UUID,
+        *,
+        after: Progress,
+        start: int,
+        limit: int,
+        few: int | None = None,
+        only: Collection[UUID] | None = None,
     ) -> Part:
         """Lock and give whose turn it is; first their users who have limits."""
         locked, known = self._seen.members.get(bot_id), self._known_members
         if locked is not None and after == NOT_BEGUN and only is None:
             self._limited_users = {}  # a bot's members are seen only where nobody of them has any
-            return await members.first_part(self._connection, locked, start=start, limit=limit, known=known)
+            return await members.first_part(
+                self._connection, locked, start=start, limit=limit, few=few, known=known
+            )
         self._limited_users = await members.limited_users(self._connection, bot_id, is_locked=True)
         return await members.lock_part(
-            self._connection, bot_id, after=after, start=start, limit=limit, only=only, known=known
+            self._connection, bot_id, after=after, start=start, limit=limit, few=few, only=only, known=known
         )
 
     async def members_named(self, subscription_ids: Collection[UUID]) -> dict[UUID, Member]:

@@ -10,7 +10,7 @@ from pregao.domain.bot import Subscription
 from pregao.domain.user import User
 from pregao.edges.postgres.journal import Connection
 from pregao.edges.postgres.rows import to_value, to_values
-from pregao.orders.ports import Member, Part, Progress
+from pregao.orders.ports import Member, Part, Progress, size_of_part
 
 KNOWN_MEMBERS_MAX = 50_000  # about 100 MB
 
@@ -130,6 +130,7 @@ async def lock_part(
     after: Progress,
     start: int,
     limit: int,
+    few: int | None,
     only: Collection[UUID] | None,
     known: KnownMembers,
 ) -> Part:
@@ -145,7 +146,8 @@ async def lock_part(
     )
     # The locks are taken by account id, the turns come round from the first; one more shows whether any is left.
     rows = sorted(rows, key=itemgetter("comes_round", "account_id"))
-    members = await known.read(connection, {row[0]: row[1] for row in rows[:limit]})
+    size = size_of_part(len(rows), limit=limit, few=few)
+    members = await known.read(connection, {row[0]: row[1] for row in rows[:size]})
     return Part(
         members=members,
         progress=Progress(
@@ -163,12 +165,14 @@ async def first_part(
     *,
     start: int,
     limit: int,
+    few: int | None,
     known: KnownMembers,
 ) -> Part:
     """Give the first part of a bot whose members are locked already."""
     place = start % max(1, len(locked))
     turns = [*locked[place:], *locked[:place]]
-    members = await known.read(connection, {row["subscription_id"]: row["version"] for row in turns[:limit]})
+    size = size_of_part(len(turns), limit=limit, few=few)
+    members = await known.read(connection, {row["subscription_id"]: row["version"] for row in turns[:size]})
     return Part(
         members=members,
         progress=Progress(

@@ -31,6 +31,7 @@ from pregao.orders.ports import (
     Progress,
     Usage,
     WaitingEntry,
+    size_of_part,
 )
 from pregao.positions.ports import WaitingExit
 from pregao.simulation.desk import guards, records
@@ -132,7 +133,14 @@ class MemoryBooks:
         )
 
     async def next_part(
-        self, bot_id: UUID, *, after: Progress, start: int, limit: int, only: Collection[UUID] | None = None
+        self,
+        bot_id: UUID,
+        *,
+        after: Progress,
+        start: int,
+        limit: int,
+        few: int | None = None,
+        only: Collection[UUID] | None = None,
     ) -> Part:
         members = [
             one
@@ -151,12 +159,13 @@ class MemoryBooks:
             (one for one in members if last is None or turn(one.account.account_id) > turn(last)),
             key=lambda one: turn(one.account.account_id),
         )
+        size = size_of_part(len(left), limit=limit, few=few)
         return Part(
-            members=left[:limit],
+            members=left[:size],
             progress=Progress(
                 parts=after.parts + 1,
                 first_account_id=first,
-                last_account_id=left[:limit][-1].account.account_id if left else last,
+                last_account_id=left[:size][-1].account.account_id if left else last,
             ),
             is_last=len(left) <= limit,
         )
