@@ -30,9 +30,10 @@ from pregao.domain.stop_rule import Trailing, TrailingMode
 from pregao.domain.trading_state import ScopeLevel, TradingState
 from pregao.domain.venue import TradeReport
 from pregao.edges.postgres.doorbell import Doorbell
+from pregao.edges.postgres.folds.orders import INSERT_ORDERS
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
-from pregao.edges.postgres.readiness import get_ready_to_exit, stay_ready
+from pregao.edges.postgres.readiness import get_ready_to_exit, get_ready_to_plan, stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.postgres.workers import Workers
@@ -485,6 +486,17 @@ class TestReadiness:
         assert journal.pool.get_idle_size() == journal.pool.get_size() == 3
         await journal.pool.close()
 
+    async def test_a_trader_has_asked_for_the_types_of_an_orders_columns_before_the_first_order(
+        self, guarded
+    ):
+        journal = await open_journal(guarded.desk.dsn, on_connect=get_ready_to_plan, connections_ready=1)
+
+        async with journal.pool.acquire() as connection:
+            statements = await connection.fetch("SELECT statement FROM pg_prepared_statements")
+
+        assert INSERT_ORDERS in {row["statement"] for row in statements}
+        await journal.pool.close()
+
     async def test_getting_ready_leaves_no_trace(self, guarded):
         await guarded.hold()
         facts = await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
@@ -493,6 +505,7 @@ class TestReadiness:
 
         async with guarded.desk.journal.pool.acquire() as connection:
             await get_ready_to_exit(connection)
+            await get_ready_to_plan(connection)
         await stay_ready(guarded.desk.journal.pool)
 
         assert facts == await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")

@@ -48,8 +48,7 @@ async def get_ready_to_plan(connection: asyncpg.Connection) -> None:
 
     Each connection asks the database for them once, which takes 5 ms.
     """
-    async with connection.transaction():
-        await connection.execute(INSERT_ORDERS, *NO_ORDERS)
+    await connection.execute(INSERT_ORDERS, *NO_ORDERS)
 
 
 async def get_ready_to_exit(connection: asyncpg.Connection) -> None:
