@@ -29,10 +29,8 @@ AIM_MS = (
     10  # of 99 in 100, for one position; F095 asks for 100 from the trigger to the order sent, in-process
 )
 SETTLE_SECONDS_MAX = 60.0
-CALM_SECONDS = (
-    2.0,
-    3.0,
-)  # protective orders are placed, leases and prices told: a market keeps no time with our turns
+# Protective orders are placed meanwhile, leases and prices told. Between the two, for a market keeps no time with our turns.
+CALM_SECONDS = 2.0, 3.0
 
 WATCHED = """
 SELECT (SELECT count(*) FROM stops WHERE status <> 'disarmed') AS armed,
