@@ -42,13 +42,17 @@ async def take_back(
     is_clear = await _is_clear(disarmed, protections=protections, desk_id=desk_id)
     if len(ended) < len(lines) or not is_clear:
         return ended
-    left = PositionLeft(
-        happened_at=clock(),
+    return [*ended, left_flat(disarmed, now=clock())]
+
+
+def left_flat(disarmed: StopDisarmed, *, now: datetime) -> PositionLeft:
+    """Say that nothing of a flat position may trade any more."""
+    return PositionLeft(
+        happened_at=now,
         position_id=disarmed.position_id,
         account_id=disarmed.account_id,
         signal_id=disarmed.signal_id,
     )
-    return [*ended, left]
 
 
 async def _end(line: Line, *, protections: Protections, venue_now_ms: int) -> ProtectionStatus | None:

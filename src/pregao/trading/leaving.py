@@ -3,14 +3,13 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
 from pregao.domain.facts import Fact, PositionChanged, PositionLeft, ProtectionMoved, StopDisarmed
 from pregao.domain.position import Position, PositionStatus
 from pregao.domain.weight import Importance, asking_for
 from pregao.edges.postgres.group_commit import GroupCommit
 from pregao.stops.follow import HELD
-from pregao.stops.leave import take_back
+from pregao.stops.leave import left_flat, take_back
 from pregao.stops.ports import Guard, Line
 from pregao.trading.floor import Floor
 from pregao.trading.trouble import AWAY
@@ -60,7 +59,7 @@ class Leaving:
                         clock=self._floor.clock,
                     )
         else:  # the venue has said of each that it ended: nothing is asked
-            facts = [_left(disarmed, now=self._floor.clock())]
+            facts = [left_flat(disarmed, now=self._floor.clock())]
         if facts:
             await self._written.submit((disarmed.position_id, facts))
         return bool(facts)
@@ -109,15 +108,6 @@ class Leaving:
             return [*_without_left(facts), told]
         is_left = guard is not None and guard.armed is not None and guard.armed.left_at is not None
         return _without_left(facts) if is_left or position.status is PositionStatus.PENDING else facts
-
-
-def _left(disarmed: StopDisarmed, *, now: datetime) -> PositionLeft:
-    return PositionLeft(
-        happened_at=now,
-        position_id=disarmed.position_id,
-        account_id=disarmed.account_id,
-        signal_id=disarmed.signal_id,
-    )
 
 
 def _without_left(facts: Sequence[Fact]) -> list[Fact]:
