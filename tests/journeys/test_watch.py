@@ -33,6 +33,7 @@ from pregao.edges.postgres.doorbell import Doorbell
 from pregao.edges.postgres.folds.orders import INSERT_ORDERS
 from pregao.edges.postgres.guards import to_armed
 from pregao.edges.postgres.journal import Journal, desk_id, open_journal
+from pregao.edges.postgres.nobody import Nobody, taken_back
 from pregao.edges.postgres.readiness import get_ready_to_exit, get_ready_to_plan, stay_ready
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
@@ -499,18 +500,28 @@ class TestReadiness:
 
     async def test_getting_ready_leaves_no_trace(self, guarded):
         await guarded.hold()
-        facts = await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
-        stops = await guarded.desk.rows("SELECT * FROM stops")
-        orders = await guarded.desk.rows("SELECT * FROM orders")
+        tables = ("journal", "stops", "stop_claims", "orders", "positions", "signals")
+
+        async def all_rows() -> dict[str, list]:
+            return {one: await guarded.desk.rows(f"SELECT t::text FROM {one} AS t") for one in tables}
+
+        before = await all_rows()
 
         async with guarded.desk.journal.pool.acquire() as connection:
             await get_ready_to_exit(connection)
             await get_ready_to_plan(connection)
         await stay_ready(guarded.desk.journal.pool)
 
-        assert facts == await guarded.desk.rows("SELECT count(*) AS facts, max(seq) AS last FROM journal")
-        assert stops == await guarded.desk.rows("SELECT * FROM stops")
-        assert orders == await guarded.desk.rows("SELECT * FROM orders")
+        assert await all_rows() == before
+
+    async def test_no_connection_waits_for_another_that_is_getting_ready(self, guarded):
+        pool = guarded.desk.journal.pool
+        async with pool.acquire() as one, pool.acquire() as other, taken_back(one) as transaction:
+            nobody = Nobody(one)
+            await transaction.append([nobody.enters(), *nobody.holds(), nobody.is_stopped()])
+            async with asyncio.timeout(5):
+                await get_ready_to_exit(other)
+                await get_ready_to_plan(other)
 
 
 class TestHandOver:

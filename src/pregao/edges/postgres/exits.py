@@ -42,12 +42,13 @@ WHERE user_id IN (SELECT user_id FROM accounts WHERE account_id = ANY($3::bigint
 UNION ALL
 SELECT 'state', NULL, to_jsonb(s) FROM lock_trading_states() AS s
 UNION ALL
-SELECT 'execution', NULL, jsonb_build_object(
-           'account_id', a.account_id, 'user_id', a.user_id, 'planned_at', o.planned_at)
+SELECT 'executions', NULL, jsonb_build_object(
+           'account_id', max(a.account_id), 'user_id', a.user_id, 'planned_at', jsonb_agg(o.planned_at))
 FROM accounts AS a JOIN orders AS o USING (account_id)
 WHERE o.execution IS NOT NULL AND o.planned_at >= $4 AND (
     a.account_id = ANY($3::bigint[])
     OR a.user_id IN (SELECT user_id FROM accounts WHERE account_id = ANY($3::bigint[]) AND user_id IS NOT NULL))
+GROUP BY a.user_id, CASE WHEN a.user_id IS NULL THEN a.account_id END
 """
 
 # What somebody has said of the tenant since then stands: a pause, or that he may go on.
@@ -87,12 +88,12 @@ async def slipped_since(connection: Connection, *, since: datetime) -> list[Slip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Execution:
-    """An exit of a claim, and whose account it was planned for."""
+class _Executions:
+    """When exits of claims were planned for a tenant."""
 
     account_id: int
     user_id: UUID | None
-    planned_at: datetime
+    planned_at: list[datetime]
 
     @property
     def tenant(self) -> UUID | int:
@@ -116,7 +117,7 @@ _made = msgspec.json.Decoder(_Made).decode
 _account = msgspec.json.Decoder(Account).decode
 _user = msgspec.json.Decoder(User).decode
 _state = msgspec.json.Decoder(ScopeState).decode
-_execution = msgspec.json.Decoder(_Execution).decode
+_executions = msgspec.json.Decoder(_Executions).decode
 
 
 async def read_exit_scene(
@@ -141,19 +142,17 @@ async def read_exit_scene(
             case "attempt":
                 made = _made(row["told"])
                 attempts[row["position_id"]][made.order_id] = made.standing
-            case "account" | "user" | "state" | "execution" as kind:
+            case "account" | "user" | "state" | "executions" as kind:
                 told[kind].append(row["told"])
             case kind:
                 found[row["position_id"]].add(kind, row["told"])
     accounts = {one.account_id: one for one in map(_account, told["account"])}
-    planned: defaultdict[UUID | int, list[datetime]] = defaultdict(list)
-    for one in sorted(map(_execution, told["execution"]), key=lambda one: one.planned_at):
-        planned[one.tenant].append(one.planned_at)
+    planned = {one.tenant: sorted(one.planned_at) for one in map(_executions, told["executions"])}
     scene = ExitScene(
         guards={number: guard for number, one in found.items() if (guard := one.armed_guard()) is not None},
         accounts=accounts,
         states=TradingStates(map(_state, told["state"])),
-        executions={number: planned[one.user_id or number] for number, one in accounts.items()},
+        executions={number: planned.get(one.user_id or number, []) for number, one in accounts.items()},
         limits={one.user_id: limits_of(one) for one in map(_user, told["user"])},
     )
     return scene, ways, attempts

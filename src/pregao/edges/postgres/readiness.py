@@ -2,7 +2,8 @@
 What an exit asks of the database, or an order, asked about nothing: the real one finds each statement prepared.
 
 Stops fire seldom. A statement that is new to its connection costs as much again as it takes, and so does one whose tables were
-vacuumed or analyzed since: PostgreSQL throws its plan away, on every connection.
+vacuumed or analyzed since: PostgreSQL throws its plan away, on every connection. And a connection's first row in a table costs
+twice and three times what the next ones do: so each trades for nobody once, and takes it back.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,16 +14,15 @@ from datetime import UTC, datetime
 import asyncpg
 
 from pregao.edges.postgres.books import PostgresBooks
-from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, INSERT_ORDERS, NO_ORDERS
+from pregao.edges.postgres.folds.orders import INSERT_EXITS_OF_CLAIMS, NO_ORDERS
 from pregao.edges.postgres.folds.stops import CLAIM, WRITE_STOPS
 from pregao.edges.postgres.guards import GUARDS
 from pregao.edges.postgres.journal import APPEND, Connection
+from pregao.edges.postgres.nobody import Nobody, taken_back
 from pregao.edges.postgres.watches import ARMED_OF, LOCK_OURS
 
-NOBODY = 0
-READY_SECONDS_MAX = (
-    30  # a process that begins on a busy machine pauses between two statements, and holds nothing up
-)
+# A process that begins on a busy machine pauses between two statements, and holds nothing up.
+MAY_PAUSE = "SET LOCAL idle_in_transaction_session_timeout = '30s'"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -44,24 +44,34 @@ NOT_READY = Readiness(connections=0, ask=_ask_nothing)
 
 async def get_ready_to_plan(connection: asyncpg.Connection) -> None:
     """
-    Write no order: the first of a signal does not wait until the types of its columns are known.
+    Write an order of nobody and take it back: the first of a signal does not wait until the types of its columns are known.
 
     Each connection asks the database for them once, which takes 5 ms.
     """
-    await connection.execute(INSERT_ORDERS, *NO_ORDERS)
+    async with taken_back(connection) as transaction:
+        await connection.execute(MAY_PAUSE)
+        await transaction.append([Nobody(connection).enters()])
+        await transaction.flush()
 
 
 async def get_ready_to_exit(connection: asyncpg.Connection) -> None:
-    """Ask and write nothing, with every statement between a level that is reached and its exit."""
-    async with connection.transaction():
-        await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{READY_SECONDS_MAX}s'")
+    """Trade for nobody with every statement between a level that is reached and its exit, and take it back."""
+    nobody = Nobody(connection)
+    async with taken_back(connection) as transaction:
+        await connection.execute(MAY_PAUSE)
         await _claim_nothing(connection)
-        await connection.fetch(GUARDS, [], [])
+        await transaction.append([nobody.enters(), *nobody.holds()])
+        held = [nobody.position.position_id]
         books = PostgresBooks(connection)
-        await books.lock_positions([NOBODY])
-        await connection.fetch(ARMED_OF, [])
-        await books.attempts_of_claims([NOBODY])
+        await books.lock_positions(held)
+        await connection.fetch(ARMED_OF, held)
+        await connection.fetch(GUARDS, held, [])
+        await books.attempts_of_claims(held)
+        await books.exit_scene([nobody.position], since=LONG_AGO)
         await connection.execute(WRITE_STOPS, "[]")
+        await transaction.append([nobody.is_stopped()])
+        await transaction.append([nobody.exits()])
+        await transaction.flush()
 
 
 async def stay_ready(pool: asyncpg.Pool) -> None:
