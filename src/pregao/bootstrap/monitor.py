@@ -10,8 +10,7 @@ from pregao.bootstrap.venues import Sender, open_sender
 from pregao.domain.account import Venue
 from pregao.domain.clock import Clock
 from pregao.edges.exchanges.binance.feed import PriceFeed
-from pregao.edges.postgres.journal import Journal
-from pregao.edges.postgres.readiness import Readiness, get_ready_to_exit, stay_ready
+from pregao.edges.postgres.readiness import Readiness, StayReady, get_ready_to_exit
 from pregao.edges.postgres.store import PostgresStore
 from pregao.edges.postgres.watches import PostgresWatches
 from pregao.edges.processes.ending import Together
@@ -23,7 +22,7 @@ from pregao.trading.monitor import Monitor
 ROLE = "monitor"
 # One connection claims, one renews, one looks what has changed.
 READINESS = Readiness(connections=3, ask=get_ready_to_exit, is_planned_once=True)
-READY_AGAIN_SECONDS = 1.0  # PostgreSQL analyzes once a minute: few exits come between that and this
+LOOK_SWEPT_SECONDS = 0.1  # PostgreSQL analyzes once a minute: hardly an exit comes between that and this
 
 
 async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
@@ -41,7 +40,7 @@ async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
             memory=MemoryExits(floor, claimed_by=sender.lease.worker_id, folder=settings.state_dir),
         )
         watch_exits(floor, sender.journal, join=monitor.join)
-        monitor.join(partial(_stay_ready, monitor, sender.journal))
+        monitor.join(partial(_stay_ready, monitor, StayReady(sender.journal.pool)))
         await sender.doorbell.start()
         calm_collector()
         async with Together() as tasks:
@@ -49,11 +48,11 @@ async def serve_monitor(settings: Settings, *, clock: Clock = now_utc) -> None:
             tasks.create_task(monitor.run())
 
 
-async def _stay_ready(monitor: Monitor, journal: Journal) -> None:
+async def _stay_ready(monitor: Monitor, ready: StayReady) -> None:
     """Pause; then, where something may have to exit soon, keep its way to the order short."""
-    await asyncio.sleep(READY_AGAIN_SECONDS)
+    await asyncio.sleep(LOOK_SWEPT_SECONDS)
     if monitor.watched:
-        await stay_ready(journal.pool)
+        await ready.look()
 
 
 def build_floor(settings: Settings, sender: Sender, *, clock: Clock) -> Floor:

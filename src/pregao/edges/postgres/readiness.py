@@ -24,6 +24,14 @@ from pregao.edges.postgres.watches import ARMED_OF, LOCK_OURS
 # A process that begins on a busy machine pauses between two statements, and holds nothing up.
 MAY_PAUSE = "SET LOCAL idle_in_transaction_session_timeout = '30s'"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# A table is counted a moment before its plans are thrown away, and a connection may be busy just then.
+LOOKS_AFTER_SWEEP = 3
+# How often tables were analyzed or vacuumed, by hand and by itself.
+SWEPT = """
+SELECT sum(pg_stat_get_analyze_count(oid) + pg_stat_get_autoanalyze_count(oid)
+           + pg_stat_get_vacuum_count(oid) + pg_stat_get_autovacuum_count(oid))::bigint
+FROM pg_class WHERE relnamespace = current_schema::regnamespace AND relkind = 'r'
+"""
 
 
 async def _ask_nothing(_connection: asyncpg.Connection) -> None:
@@ -72,6 +80,25 @@ async def get_ready_to_exit(connection: asyncpg.Connection) -> None:
         await transaction.append([nobody.is_stopped()])
         await transaction.append([nobody.exits()])
         await transaction.flush()
+
+
+class StayReady:
+    """Plans again what PostgreSQL has thrown away, on the idle connections of one pool."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Know nothing yet of what was swept."""
+        self._pool = pool
+        self._swept: int | None = None
+        self._looks_due = 0
+
+    async def look(self) -> None:
+        """Plan again where a table was analyzed or vacuumed lately; ask one question where none was."""
+        swept = await self._pool.fetchval(SWEPT)
+        if swept != self._swept:
+            self._swept, self._looks_due = swept, LOOKS_AFTER_SWEEP
+        if self._looks_due:
+            self._looks_due -= 1
+            await stay_ready(self._pool)
 
 
 async def stay_ready(pool: asyncpg.Pool) -> None:
