@@ -22,7 +22,8 @@ from pregao.domain.traded import (
 )
 from pregao.research.backtests.terms import Ending
 from pregao.research.candles import CandlesUnusableError
-from pregao.research.comparison.compare import OwnTrade, compare, counts, unexplained
+from pregao.research.comparison.beside import OwnTrade
+from pregao.research.comparison.compare import compare, counts, unexplained
 from pregao.research.comparison.difference import Cause
 from pregao.research.comparison.expected import expected_trades, prepend, run_candles
 from pregao.research.strategies.shipped import get_strategy

@@ -21,7 +21,8 @@ from pregao.edges.lab.carry_out import finite
 from pregao.research.analyzer.plan import plan_with_model
 from pregao.research.analyzer.watch import WINDOW
 from pregao.research.candles import COLUMNS, Candles, CandlesUnusableError, make_candles
-from pregao.research.comparison.compare import OwnTrade, compare, counts, money_of, unexplained
+from pregao.research.comparison.beside import OwnTrade
+from pregao.research.comparison.compare import compare, counts, money_of, unexplained
 from pregao.research.comparison.difference import Pair
 from pregao.research.comparison.expected import RunCandles, expected_trades, prepend, run_candles
 from pregao.research.strategies.live import MAKERS, bars_before
