@@ -531,6 +531,19 @@ class TestReadiness:
 
         assert await all_rows() == before
 
+    async def test_a_monitor_that_ends_meanwhile_gives_every_connection_back(self, guarded):
+        journal = await open_journal(guarded.desk.dsn, on_connect=get_ready_to_exit, connections_ready=3)
+        staying = asyncio.create_task(stay_ready(journal.pool))
+        while journal.pool.get_idle_size():
+            await asyncio.sleep(0)
+
+        staying.cancel()  # the last one is taken, the others are on their way back
+
+        with pytest.raises(asyncio.CancelledError):
+            await staying
+        async with asyncio.timeout(5):
+            await journal.pool.close()
+
     async def test_no_connection_waits_for_another_that_is_getting_ready(self, guarded):
         pool = guarded.desk.journal.pool
         async with pool.acquire() as one, pool.acquire() as other, taken_back(one) as transaction:

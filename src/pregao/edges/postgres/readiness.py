@@ -109,16 +109,14 @@ async def stay_ready(pool: asyncpg.Pool) -> None:
     the others are back.
     """
     # Held together: the one given back last is the next to be given, so that another would be the same one again.
-    async with AsyncExitStack() as held:
-        while pool.get_idle_size() > 1:
-            await _make_ready(await held.enter_async_context(pool.acquire()))
-        if not pool.get_idle_size():
-            return
-        last = await pool.acquire()
-    try:
+    async with AsyncExitStack() as at_last:
+        async with AsyncExitStack() as held:
+            while pool.get_idle_size() > 1:
+                await _make_ready(await held.enter_async_context(pool.acquire()))
+            if not pool.get_idle_size():
+                return
+            last = await at_last.enter_async_context(pool.acquire())
         await _make_ready(last)
-    finally:
-        await pool.release(last)
 
 
 async def _make_ready(connection: Connection) -> None:
