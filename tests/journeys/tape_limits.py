@@ -1,13 +1,16 @@
 """
 The journal read once more, in order: was every entry allowed at the moment it was planned?
 
-Whoever plans reads the books after writing its decision, so ``journal.seen``, which the test adds, says what it
-must have known then: the transactions that had ended. Of what others write meanwhile it may know or not; so an entry
-breaks a limit only if it does whichever of that was known. Places are kept under locks: there nothing is uncertain.
+Whoever plans locks its bot first, which gives its transaction a number, then reads the books, and journals all of it
+last. So it must have known what had ended before its number was given: ``journal.seen``, which the test adds, says of
+every transaction which others had ended when it was journaled, and which numbers were given. Of what others write
+meanwhile it may know or not; so an entry breaks a limit only if it does whichever of that was known. Places are kept
+under locks: there nothing is uncertain.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -55,7 +58,7 @@ FROM (SELECT *, max(seq) OVER (PARTITION BY xid) AS last_seq FROM journal) AS or
 ORDER BY last_seq, seq
 """
 BEGINNINGS = (DecisionApproved, EntryRequested)
-"""Written before the books are read for a plan."""
+"""With these begins what is planned at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,20 @@ class Snapshot:
 
     def knows(self, xid: int) -> bool:
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
+
+
+class Witness:
+    """Which transactions had ended for certain when another one was given its number."""
+
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        # In the order of time: more and more numbers are given, and of as many fewer and fewer run.
+        self._snapshots = sorted(snapshots, key=lambda one: (one.xmax, -len(one.running)))
+        self._given = [one.xmax for one in self._snapshots]
+
+    def before(self, xid: int) -> Snapshot:
+        """Give the last snapshot in which the number was not given yet."""
+        earlier = bisect_right(self._given, xid)
+        return self._snapshots[earlier - 1] if earlier else Snapshot(0, 0, frozenset())
 
 
 @dataclass(slots=True)
@@ -106,6 +123,7 @@ class Replay:
     """The desk as the journal tells it."""
 
     instruments: dict[str, Instrument]
+    witness: Witness
     users: dict[UUID, User] = field(default_factory=dict)
     accounts: dict[int, Account] = field(default_factory=dict)
     bots: dict[UUID, list[tuple[int, Bot]]] = field(default_factory=lambda: defaultdict(list))
@@ -127,9 +145,9 @@ class Replay:
 
     # --- facts ---
 
-    def take(self, fact: Fact, *, xid: int, seen: Snapshot) -> None:
+    def take(self, fact: Fact, *, xid: int) -> None:
         if isinstance(fact, BEGINNINGS):
-            self.snapshot = seen
+            self.snapshot = self.witness.before(xid)
         match fact:
             case UserConfigured():
                 self.users[fact.user.user_id] = fact.user
@@ -431,9 +449,10 @@ Say = Callable[[str], None]
 
 
 async def check_limits(journal: Journal, *, instruments: dict[str, Instrument], say: Say) -> Replay:
-    replay = Replay(instruments)
-    for row in await journal.pool.fetch(REPLAY):
-        replay.take(decode(row["kind"], row["fact"]), xid=row["xid"], seen=Snapshot.read(row["seen"]))
+    rows = await journal.pool.fetch(REPLAY)
+    replay = Replay(instruments, Witness({Snapshot.read(row["seen"]) for row in rows}))
+    for row in rows:
+        replay.take(decode(row["kind"], row["fact"]), xid=row["xid"])
     say(f"replayed: {dict(replay.checked)}")
     say(f"rules met: { {'/'.join(key): times for key, times in sorted(replay.met.items())} }")
     assert replay.broken == [], f"{len(replay.broken)} broken, the first: {replay.broken[:3]}"
