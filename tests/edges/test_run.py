@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from pregao.edges.processes.sockets import find_free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("--status-only", "--stop", "--logs", "--follow-logs", "--test")
 SECRETS = (
@@ -58,7 +60,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = find_free_port()
         for name in (
             "run.py",
             "pyproject.toml",
@@ -119,11 +121,6 @@ class Checkout:
             timeout=60,
             check=False,
         )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from aiohttp import web
 from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.model_files.store import ModelFolder
 from pregao.edges.paper.serve import PaperSettings
+from pregao.edges.processes.sockets import find_free_port
 from pregao.research.analysis.voters import analyze, count, decide
 from pregao.research.backtests import plain
 from pregao.research.backtests.terms import Terms
@@ -22,7 +23,7 @@ from pregao.research.strategies.shipped import STRATEGIES
 from tests.edges.model_files.test_store import NOON
 from tests.fresh_database import fresh_database
 from tests.journeys.test_features_e_lab import RUNS, asked, ended, lab, result_of
-from tests.journeys.whole_desk import free_port, running_desk
+from tests.journeys.whole_desk import running_desk
 from tests.rooms.research.made import candles_of, walk
 
 HOURLY = {"timeframe": "1h"}
@@ -62,7 +63,7 @@ async def told_by(venue):
     app.router.add_get("/fapi/v1/klines", venue.klines)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_port()
+    port = find_free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         yield f"http://127.0.0.1:{port}"

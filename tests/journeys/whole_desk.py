@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pregao.bootstrap.monitor import serve_monitor
 from pregao.bootstrap.trader import serve_trader
 from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
+from pregao.edges.processes.sockets import find_free_port
 from pregao.settings import Settings
 from tests.builders import told
 
@@ -23,13 +23,6 @@ DEMO_SECRET = "demo-secret-for-tests"
 START_SECONDS_MAX = 90.0  # on a machine that does much else
 TICKS = Path(__file__).parents[3] / "shared" / "data" / "ticks"
 LTC_TAPE = TICKS / "binance_LTCUSDT_trades_20250621_part1.csv.gz"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class WholeDesk:
@@ -109,7 +102,7 @@ async def running_desk(
     server = PaperServer(paper)
     await server.start()
     given = {
-        "server_port": free_port(),
+        "server_port": find_free_port(),
         "database_dsn": database,
         "state_dir": state_dir,
         "admin_token": TOKEN,

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from pregao.edges.processes.child import die_with_parent
+from pregao.edges.processes.sockets import find_free_port
 from tests.shared_database import remove_state
 
 WAIT_SECONDS = 30
@@ -42,22 +42,22 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
-
-
 class Desk:
     """A supervisor in a process of its own, started from a plan of stand-in roles."""
 
     def __init__(self, state_dir: Path, **plan: Any) -> None:
         self.state_dir = state_dir
-        self.port = plan.setdefault("server_port", free_port())
+        self.port = plan.setdefault("server_port", find_free_port())
         plan.setdefault("database_url", "postgresql://nobody@nowhere/none")
         plan.setdefault("migration", ["true"])
         plan.setdefault("backoff_seconds", [0.05, 0.1, 0.2])
         plan.setdefault("roles", [])
-        page = {"state_dir": str(state_dir), "server_host": "127.0.0.1", "paper_port": free_port(), **plan}
+        page = {
+            "state_dir": str(state_dir),
+            "server_host": "127.0.0.1",
+            "paper_port": find_free_port(),
+            **plan,
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pregao.edges.processes.supervisor", "0"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -82,8 +82,18 @@ class Desk:
         )
 
     def wait_until_running(self) -> "Desk":
-        wait_for(lambda: self.page()["stage"] == "running" and self.page()["supervisor"] == self.process.pid)
+        """Return when all of it runs; a supervisor that ended, or gets no further, fails the test with what it said."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self._is_running():
+            ended = self.process.poll()
+            assert ended is None, f"ended with {ended}: {self.error()}"
+            assert time.monotonic() < deadline, f"gets no further: {self.page()} {self.log()}"
+            time.sleep(0.02)
         return self
+
+    def _is_running(self) -> bool:
+        page = self.page()
+        return page["stage"] == "running" and page["supervisor"] == self.process.pid
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -94,9 +104,8 @@ class Desk:
         return self.process.stderr.read()
 
     def log(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(line) for line in (self.state_dir / "logs/supervisor.log").read_text().splitlines()
-        ]
+        file = self.state_dir / "logs/supervisor.log"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def end(self) -> None:
         self.process.kill()

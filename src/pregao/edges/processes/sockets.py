@@ -1,6 +1,7 @@
 """Listening sockets that outlive the process that serves them."""
 
 import os
+import secrets
 import socket
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from pregao.edges.processes.state import StartError, find_number, replace_text
 BACKLOG = 2048  # connections that wait while a role is started again
 BIND_PATIENCE_SECONDS = 3.0  # a role that lost its supervisor may still be letting go of the port
 LISTEN_FD = "PREGAO_LISTEN_FD"
+QUIET_PORTS = range(20_000, 32_000)  # below those that Linux (32,768) and macOS (49,152) give to connections
+QUIET_TRIES = 100
 
 
 def listen(
@@ -69,10 +72,13 @@ def is_port_free(port: int) -> bool:
 
 
 def find_free_port() -> int:
-    sock = _bind("127.0.0.1", 0)
-    with sock:
-        port: int = sock.getsockname()[1]
-    return port
+    """Give a port for a server that starts soon: one that no connection of this machine is given meanwhile."""
+    for _ in range(QUIET_TRIES):
+        port = secrets.choice(QUIET_PORTS)
+        if is_port_free(port):
+            return port
+    with _bind("127.0.0.1", 0) as sock:
+        return int(sock.getsockname()[1])
 
 
 def _bind(host: str, port: int) -> socket.socket:
