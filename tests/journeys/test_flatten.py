@@ -15,6 +15,7 @@ from pregao.domain.facts import FlattenEnded, ForeignPositionSeen
 from pregao.domain.order import PositionSide, Side
 from pregao.domain.signal import Action
 from pregao.domain.trading_state import DESK, TradingState, scope_of_account, scope_of_bot, scope_of_symbol
+from pregao.domain.venue import OrderAttempt, Refused
 from pregao.edges.postgres.flattens import PostgresFlattens
 from pregao.edges.postgres.rebuild import compare_with_journal
 from tests.builders import BOT_ID, configured, flatten_started, instruction, state_set
@@ -164,10 +165,17 @@ class TestWhatStands:
         assert (job.status, accounts[1].attempts, accounts[2].attempts) == ("done", 3, 1)
         assert desk.exchange.quantity(1, "BTCUSDT") == 0
 
-    async def test_says_why_while_it_stands_and_cannot_end(self, desk):
+    @pytest.mark.parametrize("answers_after_seconds", [0.0, 0.3], ids=["at once", "between two looks"])
+    async def test_says_why_while_it_stands_and_cannot_end(self, desk, answers_after_seconds):
         await holding(desk)
-        for _ in range(5):
-            desk.exchange.refuse_next("-2019", 1)
+        is_refusing = True
+
+        async def refuse(exit_: OrderAttempt) -> None:
+            if exit_.account_id == 1 and is_refusing:
+                await asyncio.sleep(answers_after_seconds)
+                raise Refused("-2019", "Margin is insufficient.")
+
+        desk.exchange.before_each = refuse
 
         await sell_out(desk)
         await stands(desk, "-2019")
@@ -175,7 +183,9 @@ class TestWhatStands:
         assert (job.status, job.proven) == ("running", 1)
         assert accounts[1].proved_at is None
 
-        job, _ = await ended(desk, seconds_max=30)
+        is_refusing = False
+        ring(desk)  # else it looks again later and later
+        job, _ = await ended(desk)
         assert job.status == "done"
 
     async def test_waits_for_an_entry_on_its_way_and_closes_what_fills(self, desk):

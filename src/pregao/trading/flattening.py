@@ -115,8 +115,7 @@ class Flattening:
         facts = await self._seen(job, live, standing=standing, is_new=patience.looks < TOLD_AFTER_LOOKS)
         if facts:
             await self._write(job, facts)
-        stood = [(one.position.position_id, one.position.status, one.position.quantity) for one in live]
-        patience.wait((stood, len(await self._unproven(job))), now=self._now())
+        patience.wait((_stood(live), len(await self._unproven(job))), now=self._now())
         if not live:
             await self._end_if_proven(job)
 
@@ -278,6 +277,14 @@ class Flattening:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _stood(live: Sequence[LivePosition]) -> list[object]:
+    """Give what only changes where something has come of what was asked: an exit that comes and is refused changes nothing."""
+    return [
+        (one.position.position_id, one.position.status is PositionStatus.PENDING, one.position.quantity)
+        for one in live
+    ]
 
 
 def _why(one: LivePosition, *, states: TradingStates) -> Denial:

@@ -2,7 +2,13 @@ import pytest
 
 from pregao.edges.exchanges.binance import BinanceExchange, BinanceSettings, VenueAddresses
 from pregao.edges.exchanges.wire import Wire, WireLimits
-from tests.edges.exchanges.scripted_venue import StandingClock, key_of, scripted_streams, scripted_venue
+from tests.edges.exchanges.scripted_venue import (
+    ANSWER_SECONDS,
+    StandingClock,
+    key_of,
+    scripted_streams,
+    scripted_venue,
+)
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def clock():
 
 @pytest.fixture
 async def wire(clock):
-    one = Wire(clock=clock, limits=WireLimits(connections_max=20, timeout_seconds=0.4))
+    one = Wire(clock=clock, limits=WireLimits(connections_max=20, timeout_seconds=ANSWER_SECONDS))
     yield one
     await one.close()
 

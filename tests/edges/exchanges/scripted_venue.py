@@ -24,6 +24,8 @@ from pregao.domain.venue import OrderAttempt
 from pregao.edges.exchanges.binance import ApiKey
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ANSWER_SECONDS = 1.0  # so long a caller waits here: longer than a busy machine stands still
+LATE_SECONDS = 1.3
 
 
 class StandingClock:

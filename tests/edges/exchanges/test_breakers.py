@@ -9,7 +9,7 @@ from pregao.domain.order import PositionSide, Side
 from pregao.domain.venue import Acknowledgement, OutcomeUnknown, Refused, RetryLater, VenueError
 from pregao.domain.weight import Importance, asking_for
 from pregao.edges.exchanges.binance import BinanceExchange, BinanceSettings, VenueAddresses
-from tests.edges.exchanges.scripted_venue import Misdeed, attempt, http, key_of
+from tests.edges.exchanges.scripted_venue import LATE_SECONDS, Misdeed, attempt, http, key_of
 
 ORDER = "/fapi/v1/order"
 BALANCE = "/fapi/v3/balance"
@@ -106,7 +106,7 @@ class TestFailures:
         assert breakers.get("paper").state is BreakerState.OPEN
 
     async def test_are_silence_and_broken_connections(self, exchange, venue, breakers):
-        for misdeed in (Misdeed(delay_seconds=0.6), *(Misdeed(closes=True) for _ in range(8))):
+        for misdeed in (Misdeed(delay_seconds=LATE_SECONDS), *(Misdeed(closes=True) for _ in range(8))):
             venue.will(misdeed, path=BALANCE)  # a read on a kept connection that closes is repeated once
         for _ in range(5):
             await outcome_of(exchange.balance(account_id=1))

@@ -17,7 +17,15 @@ from pregao.domain.weight import Drawn, Importance, asking_for
 from pregao.edges.exchanges.binance import BinanceExchange, VenueAddresses
 from pregao.edges.exchanges.binance.venue_clock import SAMPLES
 from pregao.edges.exchanges.wire import Wire, WireLimits
-from tests.edges.exchanges.scripted_venue import NOON, Misdeed, attempt, http, key_of
+from tests.edges.exchanges.scripted_venue import (
+    ANSWER_SECONDS,
+    LATE_SECONDS,
+    NOON,
+    Misdeed,
+    attempt,
+    http,
+    key_of,
+)
 
 DAY_MS = 86_400_000
 
@@ -86,7 +94,7 @@ class TestSubmit:
     @pytest.mark.parametrize(
         "misdeed",
         [
-            Misdeed(delay_seconds=0.6),
+            Misdeed(delay_seconds=LATE_SECONDS),
             Misdeed(closes=True),
             Misdeed(answer=b"garbage\r\n\r\n"),
             Misdeed(answer=http(200, b"{not json")),
@@ -571,7 +579,7 @@ class TestStart:
 
 class TestClose:
     async def test_leaves_no_task_behind(self, venue, clock):
-        wire = Wire(clock=clock, limits=WireLimits(timeout_seconds=0.4))
+        wire = Wire(clock=clock, limits=WireLimits(timeout_seconds=ANSWER_SECONDS))
         exchange = BinanceExchange(
             addresses=VenueAddresses.paper(venue.url), wire=wire, credentials=key_of, clock=clock
         )
