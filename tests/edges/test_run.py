@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pregao.edges.processes.sockets import find_free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("--status-only", "--stop", "--logs", "--follow-logs", "--test")
@@ -60,7 +60,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = find_free_port()
+        self.port = free_port()
         for name in (
             "run.py",
             "pyproject.toml",

@@ -18,12 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from pregao.bootstrap.web import serve_web
 from pregao.domain.facts import AlertRaised, Fact, ScreenerPaused
 from pregao.edges.postgres.journal import Journal, open_journal
-from pregao.edges.processes.sockets import find_free_port
 from tests.builders import alert, listed
 from tests.fresh_database import fresh_database
 from tests.journeys.live_client import EVENTS, SOON, reading, until_told, watching
 from tests.journeys.test_features_b_trading import PAPER, bot_with, follow, numbers, say
 from tests.journeys.whole_desk import TOKEN, WholeDesk, running_desk
+from tests.ports import free_port
 
 UPDATES, NOTIFICATIONS = "/ws/admin-updates", "/ws/notifications"
 
@@ -244,7 +244,7 @@ async def closed_with(desk: WholeDesk, first: str) -> int:
 class TestGoingOn:
     async def test_f022_after_a_restart_nothing_is_lost_or_told_twice(self, desk, journal):
         """A web process of its own ends in the middle, and another answers at the same address."""
-        settings = dataclasses.replace(desk.settings, server_port=find_free_port())
+        settings = dataclasses.replace(desk.settings, server_port=free_port())
         url = f"http://127.0.0.1:{settings.server_port}"
         async with (
             web(settings, url) as process,

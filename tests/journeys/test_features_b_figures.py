@@ -18,11 +18,11 @@ import pytest
 from pregao.domain.facts import PositionChanged
 from pregao.domain.order import Side
 from pregao.edges.paper.serve import PaperSettings
-from pregao.edges.processes.sockets import find_free_port
 from tests.builders import NOON, booked, closed, configured, held
 from tests.edges.http.api.own_desk import BOTS, SUBSCRIPTIONS, own_desk
 from tests.edges.http.api.test_performance import trade
 from tests.journeys.whole_desk import WholeDesk, running_desk
+from tests.ports import free_port
 from tests.recomputed import Sums, Trip, round_trips, rounded, summed
 
 SYMBOLS = {"BTCUSDT": ("95200", "96100.5", "93950"), "ETHUSDT": ("3000", "2950.25", "3041.75")}
@@ -334,7 +334,7 @@ class Line:
         self._there = urlsplit(dsn)
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
-        self.port = find_free_port()
+        self.port = free_port()
 
     @property
     def dsn(self) -> str:

@@ -11,7 +11,6 @@ from aiohttp import web
 from pregao.edges.candle_files.store import write_parquet
 from pregao.edges.model_files.store import ModelFolder
 from pregao.edges.paper.serve import PaperSettings
-from pregao.edges.processes.sockets import find_free_port
 from pregao.research.analysis.voters import analyze, count, decide
 from pregao.research.backtests import plain
 from pregao.research.backtests.terms import Terms
@@ -24,6 +23,7 @@ from tests.edges.model_files.test_store import NOON
 from tests.fresh_database import fresh_database
 from tests.journeys.test_features_e_lab import RUNS, asked, ended, lab, result_of
 from tests.journeys.whole_desk import running_desk
+from tests.ports import free_port
 from tests.rooms.research.made import candles_of, walk
 
 HOURLY = {"timeframe": "1h"}
@@ -63,7 +63,7 @@ async def told_by(venue):
     app.router.add_get("/fapi/v1/klines", venue.klines)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    port = find_free_port()
+    port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         yield f"http://127.0.0.1:{port}"

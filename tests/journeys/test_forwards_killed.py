@@ -16,11 +16,11 @@ from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
 from pregao.edges.postgres.journal import open_journal
 from pregao.edges.postgres.rebuild import compare_with_journal
-from pregao.edges.processes.sockets import find_free_port
 from tests.builders import told
 from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.test_features_a_forwarding import ORDER_OF_STATUS, events, forwarding_bot, position
 from tests.journeys.whole_desk import START_SECONDS_MAX, TOKEN, WholeDesk
+from tests.ports import free_port
 
 ENDED_SECONDS_MAX = 60.0
 SETTLED_SECONDS_MAX = 60.0
@@ -82,7 +82,7 @@ async def desk(database, tmp_path):
     await paper.start()
     (tmp_path / rehearsal.MARK).touch()
     settings = told(
-        server_port=find_free_port(),
+        server_port=free_port(),
         database_dsn=database,
         state_dir=tmp_path,
         admin_token=TOKEN,

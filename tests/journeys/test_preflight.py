@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from pregao.edges.paper.serve import PaperSettings
-from pregao.edges.processes.sockets import find_free_port
 from tests.edges.exchanges.scripted_destination import scripted_destination
 from tests.journeys.whole_desk import running_desk
+from tests.ports import free_port
 
 STILL = PaperSettings(still=True, listings=("BTCUSDT:step=0.001,notional_min=100",))
 BUY = '{"ticker": "BTCUSDT", "action": "buy"}'
@@ -290,7 +290,7 @@ class TestDestination:
                     await asyncio.sleep(0.1)
             ready = await desk.ask("GET", f"{path}/preflight")
             await desk.ask(
-                "PATCH", path, json={"destination": {"url": f"http://127.0.0.1:{find_free_port()}/s3cr3t"}}
+                "PATCH", path, json={"destination": {"url": f"http://127.0.0.1:{free_port()}/s3cr3t"}}
             )
             async with asyncio.timeout(30):
                 while (moved := await desk.ask("GET", path))["light"] != "blocked":

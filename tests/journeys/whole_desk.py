@@ -14,9 +14,9 @@ from pregao.bootstrap.monitor import serve_monitor
 from pregao.bootstrap.trader import serve_trader
 from pregao.bootstrap.web import serve_web
 from pregao.edges.paper.serve import PaperServer, PaperSettings
-from pregao.edges.processes.sockets import find_free_port
 from pregao.settings import Settings
 from tests.builders import told
+from tests.ports import free_port
 
 TOKEN = "admin-token-for-tests"
 DEMO_SECRET = "demo-secret-for-tests"
@@ -102,7 +102,7 @@ async def running_desk(
     server = PaperServer(paper)
     await server.start()
     given = {
-        "server_port": find_free_port(),
+        "server_port": free_port(),
         "database_dsn": database,
         "state_dir": state_dir,
         "admin_token": TOKEN,

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pregao.edges.processes.sockets import find_free_port
+from tests.ports import free_port
 
 WEBHOOK = "/api/webhooks/1234567890/a-token-nobody-may-see"
 BOT_TOKEN = "123456789:AAH-a-token-nobody-may-see"
@@ -168,7 +168,7 @@ def scripted_mail(folder, *, has_tls=True):
     if has_tls:
         serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         serving.load_cert_chain(*map(str, files))
-    mail = ScriptedMail(port=find_free_port())
+    mail = ScriptedMail(port=free_port())
     controller = Controller(
         mail,
         hostname="127.0.0.1",

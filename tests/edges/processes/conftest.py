@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pregao.edges.processes.child import die_with_parent
-from pregao.edges.processes.sockets import find_free_port
+from tests.ports import free_port
 from tests.shared_database import remove_state
 
 WAIT_SECONDS = 30
@@ -47,7 +47,7 @@ class Desk:
 
     def __init__(self, state_dir: Path, **plan: Any) -> None:
         self.state_dir = state_dir
-        self.port = plan.setdefault("server_port", find_free_port())
+        self.port = plan.setdefault("server_port", free_port())
         plan.setdefault("database_url", "postgresql://nobody@nowhere/none")
         plan.setdefault("migration", ["true"])
         plan.setdefault("backoff_seconds", [0.05, 0.1, 0.2])
@@ -55,7 +55,7 @@ class Desk:
         page = {
             "state_dir": str(state_dir),
             "server_host": "127.0.0.1",
-            "paper_port": find_free_port(),
+            "paper_port": free_port(),
             **plan,
         }
         self.process = subprocess.Popen(

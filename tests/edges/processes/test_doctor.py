@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 from pregao.edges.processes.doctor import examine_database, examine_settings
-from pregao.edges.processes.sockets import find_free_port
 from pregao.environment import Secret
 from pregao.settings import Settings
+from tests.ports import free_port
 
 GIVEN = {
     "admin_token": Secret("a"),
@@ -35,7 +35,7 @@ class TestExamineDatabase:
             assert finding.is_fine != (f"Set {finding.subject} = on" in finding.remedy)
 
     async def test_finds_a_server_that_does_not_answer(self):
-        findings = await examine_database(f"postgresql://nobody@127.0.0.1:{find_free_port()}/none")
+        findings = await examine_database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
 
         assert wrong(findings) == ["database"]
 

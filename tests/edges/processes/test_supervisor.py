@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pregao.edges.processes.sockets import find_free_port
 from pregao.edges.processes.state import set_wanted
 from tests.edges.processes.conftest import is_running, python, wait_for
+from tests.ports import free_port
 
 ANSWERS_WITH_ITS_PID = """
 import os, socket
@@ -157,7 +157,7 @@ class TestStart:
 
     def test_tells_the_roles_where_things_are(self, start_desk, state_dir):
         page = state_dir / "environment"
-        paper = find_free_port()
+        paper = free_port()
         start_desk(
             roles=[role("trader", WRITES_ITS_ENVIRONMENT.format(path=str(page)))],
             database_url="postgresql://a@b/c",
