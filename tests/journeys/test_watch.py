@@ -51,11 +51,16 @@ from pregao.trading.memory_exits import MemoryExits
 from pregao.trading.monitor import Monitor
 from tests.builders import bot, configured, instruction, line_planned, user
 from tests.fake_prices import FakePrices
+from tests.journeys.conftest import SETTLE_SECONDS_MAX
 
 TICK = Decimal("0.1")
 ENTRY = Decimal(95200)  # what the exchange fills at
 STOP = Decimal(92344)  # three percent below
 TARGET = Decimal(99960)  # five percent above
+SLOW_CLAIMS = """
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';
+CREATE TRIGGER slowly BEFORE INSERT ON stop_claims FOR EACH ROW EXECUTE FUNCTION slowly();
+"""
 GUARDED = {"default_stop_loss_pct": Decimal(3), "default_take_profit_pct": Decimal(5)}
 
 
@@ -225,8 +230,9 @@ class Guarded:
         """Wait until a monitor has a price."""
         await self.desk.until("SELECT count(*) > 0 FROM watches WHERE price_at IS NOT NULL")
 
-    async def closed(self, count: int = 1) -> None:
-        await self.desk.until("SELECT count(*) = $1 FROM positions WHERE status = 'closed'", count)
+    async def closed(self, count: int = 1, *, seconds_max: float = SETTLE_SECONDS_MAX) -> None:
+        closed = "SELECT count(*) = $1 FROM positions WHERE status = 'closed'"
+        await self.desk.until(closed, count, seconds_max=seconds_max)
 
     async def heard(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds of the prices."""
@@ -373,6 +379,41 @@ def reached(position_id: int, *, source: Source, now, price: Decimal = STOP) -> 
         bid=at,
         ask=at,
     )
+
+
+class TestMany:
+    """One tick reaches the stops of many."""
+
+    async def test_a_few_leave_before_the_others_are_claimed(self, guarded):
+        await guarded.hold(accounts=20)
+        await guarded.watch()
+        await guarded.watched()
+
+        guarded.move(STOP)
+        await guarded.closed(20)
+
+        claimed = await guarded.desk.rows(
+            "SELECT count(*) AS stops FROM journal WHERE kind = 'StopTriggered' GROUP BY xid ORDER BY xid"
+        )
+        assert [one["stops"] for one in claimed] == [8, 12]
+        assert len(guarded.exits()) == 20
+
+    @pytest.mark.long
+    async def test_a_database_too_slow_for_all_at_once_is_given_half_as_many(self, guarded):
+        await guarded.hold(accounts=100)
+        await guarded.watch()
+        await guarded.watched()
+        await guarded.desk.journal.pool.execute(SLOW_CLAIMS)  # 92 take longer than a claim may
+
+        guarded.move(STOP)
+        await guarded.closed(100, seconds_max=60)
+
+        claimed = await guarded.desk.rows(
+            "SELECT count(*) AS stops FROM journal WHERE kind = 'StopTriggered' GROUP BY xid"
+        )
+        together = [one["stops"] for one in claimed]
+        assert sum(together) == len(guarded.exits()) == 100
+        assert together.count(8) <= 3, "and not eight at a time"
 
 
 class TestClaims:

@@ -41,7 +41,8 @@ RENEW_SECONDS = 1.0
 COMPARE_SECONDS = 60.0  # between two looks at all stops; rings tell the rest, and a ring may be lost
 TURN_SECONDS_MAX = 1.5  # a database that takes longer for a turn is away
 CLAIM_SECONDS_MAX = 3.0  # so long a claim waits for the database; what was committed unheard is asked about
-CLAIMS_PER_BATCH = 500
+CLAIMS_FIRST = 8  # these leave before the others are claimed
+CLAIMS_MAX = 1_000  # at once: of two batches the second waits for all that is told and booked of the first
 
 Monotonic: TypeAlias = Callable[[], float]
 Key: TypeAlias = tuple[int, str, int]
@@ -111,6 +112,7 @@ class Monitor:
         self._executions = Executions(floor)
         self._watched: dict[Pair, SymbolWatch] = {}
         self._reached: deque[Reached] = deque()
+        self._claims_max = CLAIMS_MAX
         self._pending: set[Key] = set()
         self._came = asyncio.Event()
         self._turn = asyncio.Event()
@@ -376,15 +378,24 @@ class Monitor:
     # --- what is reached ----------------------------------------------------------------------------------
 
     async def exit_reached(self) -> None:
-        """Claim what is reached, all that came meanwhile at once."""
+        """
+        Claim what is reached: a few, whose exits leave at once, then all that came meanwhile.
+
+        A database that is too slow for so many in its time is given half as many, until it keeps up.
+        """
         await self._came.wait()
         self._came.clear()
+        size = CLAIMS_FIRST
         while self._reached:
-            batch = [self._reached.popleft() for _ in range(min(len(self._reached), CLAIMS_PER_BATCH))]
+            batch = [self._reached.popleft() for _ in range(min(len(self._reached), size))]
             try:
                 async with asyncio.timeout(CLAIM_SECONDS_MAX):
                     await self._claim(batch)
+                if len(batch) >= self._claims_max:
+                    self._claims_max = min(CLAIMS_MAX, 2 * self._claims_max)
+                size = self._claims_max
             except AWAY:
+                self._claims_max = max(CLAIMS_FIRST, len(batch) // 2)
                 self._away_since = self._away_since or self._floor.clock()
                 self._reached.extendleft(one for one in reversed(batch) if not self._has_left(one))
                 if self._reached:
