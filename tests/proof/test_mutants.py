@@ -54,7 +54,7 @@ MUTANTS = [
                     "    if exchange.venue_now_ms() <= order.signed_at_ms + order.recv_window_ms + CLOCK_MARGIN_MS:\n"
                     "        return []\n"
                 ),
-                "    return [_try_again(order, now=clock())]\n",
+                "    return [try_again(order, now=clock())]\n",
             )
         ],
         options=("--signals", "30", "--accounts", "10", "--faults", "lose,lag,drop", "--kill", "none"),
