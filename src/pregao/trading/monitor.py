@@ -395,7 +395,8 @@ class Monitor:
                     self._claims_max = min(CLAIMS_MAX, 2 * self._claims_max)
                 size = self._claims_max
             except AWAY:
-                self._claims_max = max(CLAIMS_FIRST, len(batch) // 2)
+                if len(batch) > CLAIMS_FIRST:  # what does not take a few either is away, not slow
+                    self._claims_max = max(CLAIMS_FIRST, len(batch) // 2)
                 self._away_since = self._away_since or self._floor.clock()
                 self._reached.extendleft(one for one in reversed(batch) if not self._has_left(one))
                 if self._reached:
